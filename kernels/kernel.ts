@@ -1,0 +1,121 @@
+/**
+ * What a kernel is: one operation on storage buffers, its meaning and its fast forms, as plain data.
+ *
+ * A kernel is not a tensor operation: it knows no gradients, no graph and no device. `x.ts` holds the contract and the
+ * reference, `x.wgsl` beside it how a GPU does it, `x.as` (where it exists) how WebAssembly does it. When they
+ * disagree, the reference is right.
+ *
+ * The one thing to know before editing: **the keys of a shape are the `override` constants of the WGSL**, and **the
+ * keys of `bindings`, in their order, are its bindings 0, 1, 2 … of group 0**. A test compares both with the text.
+ * @module
+ */
+
+/** Compile-time numbers of one use of a kernel: sizes, and switches as 0 or 1. */
+export type Shape = Readonly<Record<string, number>>;
+
+/** Contents of a buffer, as the reference sees it: f64 in tests of the reference itself, f32 on devices. */
+export type Numbers = Float32Array | Float64Array;
+/** Ids, positions and packed codes. */
+export type Words = Uint32Array;
+
+/** A binding that is only read. */
+export type Reads<S extends Shape = Shape> = {
+  readonly access: "read";
+  readonly type: "f32" | "u32";
+  length(shape: S): number;
+};
+/** A binding that is written, or read and written (`var<storage, read_write>`). */
+export type Writes<S extends Shape = Shape> = {
+  readonly access: "write";
+  readonly type: "f32" | "u32";
+  length(shape: S): number;
+};
+export type Binding<S extends Shape = Shape> = Reads<S> | Writes<S>;
+
+/**
+ * A WebAssembly form of a kernel. Its source is AssemblyScript, compiled in memory with all others into one module
+ * over one shared memory.
+ */
+export interface WasmForm<S extends Shape = Shape> {
+  /** Text of the `.as` file. */
+  readonly source: string;
+  /** Exported function: (…one pointer a binding, …args, scratch pointer, start item, stop item). */
+  readonly entry: string;
+  /** Plain numbers passed after the pointers. */
+  args(shape: S): readonly number[];
+  /**
+   * How many independent items of work there are. Threads take contiguous ranges of them, so an item's result must not
+   * depend on the range that it is in: this is what makes any number of threads give the same bits.
+   */
+  items(shape: S): number;
+  /** Private f32 words that a thread needs while it works; none if absent. */
+  scratchWords?(shape: S): number;
+}
+
+export interface Kernel<S extends Shape = Shape> {
+  /** snake_case, the same as the file's name. */
+  readonly name: string;
+  /** WGSL with one entry point `main`, and an `override` for every key of the shape. */
+  readonly source: string;
+  readonly bindings: Readonly<Record<string, Binding<S>>>;
+  /** Workgroups to dispatch; each dimension ≤ 65,535 (`spread` helps). */
+  grid(shape: S): readonly [number, number, number];
+  /** The specification: plain loops, one array a binding, by name. Accumulates in f64 when it is given f64. */
+  reference(arrays: Readonly<Record<string, Numbers & Words>>, shape: S): void;
+  /** Floating-point operations of one dispatch, for benchmarks and the profiler. */
+  flops?(shape: S): number;
+  readonly wasm?: WasmForm<S>;
+}
+
+/** The arrays that a reference receives, by binding name: `b.x` is f32 or f64, `b.ids` is u32. */
+export type Arrays<B> = {
+  readonly [K in keyof B]: B[K] extends { readonly type: "u32" } ? Words : Numbers;
+};
+
+interface Definition<S extends Shape, B extends Readonly<Record<string, Binding<S>>>> {
+  readonly name: string;
+  readonly source: string;
+  readonly bindings: B;
+  grid(shape: S): readonly [number, number, number];
+  reference(arrays: Arrays<B>, shape: S): void;
+  flops?(shape: S): number;
+  readonly wasm?: WasmForm<S>;
+}
+
+/** Checks a kernel's definition: the reference sees exactly the arrays that `bindings` declares. */
+export function defineKernel<S extends Shape>() {
+  return <B extends Readonly<Record<string, Binding<S>>>>(definition: Definition<S, B>): Kernel<S> =>
+    definition as unknown as Kernel<S>; // the one place where names and arrays lose their static tie
+}
+
+/** An f32 binding that is only read. */
+export function reads<S extends Shape>(length: (shape: S) => number) {
+  return { access: "read", type: "f32", length } as const;
+}
+
+/** A u32 binding that is only read. */
+export function readsWords<S extends Shape>(length: (shape: S) => number) {
+  return { access: "read", type: "u32", length } as const;
+}
+
+/** An f32 binding that is written, or read and written. */
+export function writes<S extends Shape>(length: (shape: S) => number) {
+  return { access: "write", type: "f32", length } as const;
+}
+
+/** A u32 binding that is written, or read and written. */
+export function writesWords<S extends Shape>(length: (shape: S) => number) {
+  return { access: "write", type: "u32", length } as const;
+}
+
+const LARGEST_DIMENSION = 65_535;
+
+/**
+ * Spreads a count of workgroups over two grid dimensions. In WGSL the index is then
+ * `group.x + group.y * groups.x` with `groups` the builtin `num_workgroups`, and may overshoot the count.
+ */
+export function spread(workgroupCount: number): readonly [number, number, number] {
+  if (workgroupCount <= LARGEST_DIMENSION) return [Math.max(1, workgroupCount), 1, 1];
+  const rows = Math.ceil(workgroupCount / LARGEST_DIMENSION);
+  return [Math.ceil(workgroupCount / rows), rows, 1];
+}

@@ -1,0 +1,84 @@
+/**
+ * The port through which p2p has weights trained, judged and folded without knowing what weights are.
+ *
+ * Bytes and digests cross it, never tensors. The runtime implements it (`runtime/learner.ts`); the simulator and the
+ * tests have a stub. Calls may overlap; a learner runs folds and judgements in the order asked.
+ * @module
+ */
+import type { ChainState, Digest, Offer, Range } from "./sync/types.ts";
+
+/** What to train next. It replaces the order before it; steps made since the last contribution are kept (rebased). */
+export interface TrainOrder {
+  readonly round: number;
+  /** Weights to start from: a digest that `fold` or `load` has returned. */
+  readonly weights: Digest;
+  /** Tokens counted before this round: learning-rate schedules go by it. */
+  readonly tokens: number;
+  /** This peer's whole lease; it trains a prefix of it. */
+  readonly ranges: readonly Range[];
+  /** Sequences of one inner step of this peer, before what its memory allows. */
+  readonly batch: number;
+  /** How long the box is; the order to contribute ends it. */
+  readonly roundMs: number;
+}
+
+/** One peer's work of one round. */
+export interface Contribution {
+  readonly round: number;
+  /** Encoded pseudo-gradient (`runtime/state/codec`), or null if no step was made. */
+  readonly bytes: Uint8Array<ArrayBuffer> | null;
+  readonly tokens: number;
+  readonly steps: number;
+  readonly batch: number;
+  readonly microBatch: number;
+  readonly ranges: readonly Range[];
+  /** Mean training loss, nats per token; 0 if no step was made. */
+  readonly loss: number;
+  readonly speed: number;
+  readonly computeMs: number;
+}
+
+export type Verdict =
+  | { readonly valid: true; /** Euclidean norm of the decoded contribution. */ readonly norm: number }
+  | { readonly valid: false; readonly reason: string };
+
+/** One contribution to a fold, in the order to fold it. */
+export interface FoldPart {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Capped tokens × age discount; the fold divides by the sum over all parts. */
+  readonly weight: number;
+}
+
+export interface FoldOrder {
+  /** Weights of the parent state. */
+  readonly parent: Digest;
+  /** In the order of peer ids. Empty: the weights stay as they are. */
+  readonly parts: readonly FoldPart[];
+}
+
+/** The fate of an offer, told to the learner of the peer that made it, for its error feedback. */
+export type Fate = "counted" | "lost";
+
+export interface Learner {
+  /** Names the initial weights of the run; every peer computes the same. */
+  initial(): Promise<Digest>;
+  /**
+   * Takes weights that another peer folded.
+   * @throws {Error} with a reason, if the bytes do not fit this run's model.
+   */
+  load(bytes: Uint8Array<ArrayBuffer>): Promise<Digest>;
+  /** The bytes of weights still held, the outer optimizer's momentum included, or null. Their blob digest is `digest`. */
+  save(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null>;
+  train(order: TrainOrder): void;
+  /** Cuts what was trained since the last contribution and goes on training. */
+  contribute(): Promise<Contribution>;
+  judge(bytes: Uint8Array<ArrayBuffer>, offer: Offer): Promise<Verdict>;
+  /** Folds on the CPU, bit for bit the same everywhere, and names the result. */
+  fold(order: FoldOrder): Promise<Digest>;
+  /** Held-out loss of weights, nats per token. */
+  evaluate(weights: Digest): Promise<number>;
+  settle(round: number, fate: Fate): void;
+  /** A new head was adopted: for whoever shows or saves it. */
+  adopted?(chain: ChainState, weights: Digest): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,205 @@
+/**
+ * The words of the protocol as types: what peers say to each other and what a chain of records makes true.
+ *
+ * Plain data only. Everything here can be encoded as DAG-CBOR (no `undefined`, no NaN), because digests and signatures
+ * are over that encoding. Times are durations in milliseconds; no peer ever sends a time of day.
+ * @module
+ */
+
+/** A libp2p peer id (base58btc or base36 text) of an Ed25519 key. */
+export type PeerId = string & { readonly __brand: "PeerId" };
+/** SHA-256 as 64 lower-case hexadecimal digits. */
+export type Digest = string & { readonly __brand: "Digest" };
+
+/** Windows `start ≤ i < end` of the run's data order (`runtime/data/order.ts`). */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A blob by name: see `p2p/store/blob_store.ts` for how the digest is made. */
+export interface BlobName {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+/** What a peer says it did in one round. Less than 1 KiB encoded but for its ranges. */
+export interface Offer {
+  readonly kind: "offer";
+  readonly run: Digest;
+  readonly peer: PeerId;
+  /** The round it is meant for: one more than that of `parent`. */
+  readonly round: number;
+  /** The record it trained on. */
+  readonly parent: Digest;
+  /** State digest that this peer folded for `parent`: how peers compare states every round. */
+  readonly base: Digest;
+  /** Null in a zero offer: a joiner's first, or a peer that had nothing to add. Then tokens and steps are 0. */
+  readonly blob: BlobName | null;
+  readonly tokens: number;
+  readonly steps: number;
+  /** Sequences of one inner step: micro-batch × accumulation. */
+  readonly batch: number;
+  readonly microBatch: number;
+  /** Data trained, sorted and disjoint, all from this peer's lease. */
+  readonly ranges: readonly Range[];
+  /** Mean training loss of the box in nats per token; 0 in a zero offer. */
+  readonly loss: number;
+  /** Held-out loss of `base`, if it was this peer's turn to evaluate. */
+  readonly heldOut: number | null;
+  /** Tokens per second while computing, an EMA: what leases and batches are sized by. */
+  readonly speed: number;
+  readonly computeMs: number;
+  readonly waitMs: number;
+  readonly transferMs: number;
+  /** How long after this offer the next one may be expected. */
+  readonly nextMs: number;
+  /** This is the last one: the peer leaves, its lease returns. */
+  readonly leaving: boolean;
+  /** A name for people and the device, e.g. "wren", "cpu (wasm simd, 1 thread)". At most 80 characters each. */
+  readonly name: string;
+  readonly device: string;
+}
+
+/** One counted offer in a record. */
+export interface Counted {
+  readonly offer: Digest;
+  readonly peer: PeerId;
+  /** Rounds late: 0 if it was made for this round. */
+  readonly age: number;
+}
+
+/** One link of the chain. Everything else about the next round follows from it and its parent by rule. */
+export interface RoundRecord {
+  readonly kind: "record";
+  readonly run: Digest;
+  readonly round: number;
+  /** One parent; two in a merge record. Empty only in the genesis record. */
+  readonly parents: readonly Digest[];
+  /** Digest of the parent's state. */
+  readonly base: Digest;
+  /** Sorted by peer id, then by age. */
+  readonly counted: readonly Counted[];
+  readonly scribe: PeerId;
+  /** Rank of the scribe among those that could have written it; 0 is the first. */
+  readonly attempt: number;
+}
+
+/** A peer's heartbeat: how anti-entropy starts. */
+export interface Beat {
+  readonly kind: "beat";
+  readonly run: Digest;
+  readonly peer: PeerId;
+  readonly head: Digest;
+  readonly round: number;
+  readonly weight: number;
+}
+
+/** "I know these records; send what I lack." Answered by History. */
+export interface Pull {
+  readonly kind: "pull";
+  readonly run: Digest;
+  /** The asker's head and some ancestors, newest first, at growing distances. */
+  readonly have: readonly Digest[];
+  /** Offers it wants whatever the heads are. */
+  readonly want: readonly Digest[];
+}
+
+/** Records (parents first) and offers. Bounded in size: the asker pulls again until nothing is new. */
+export interface History {
+  readonly kind: "history";
+  readonly run: Digest;
+  readonly records: readonly Signed<RoundRecord>[];
+  readonly offers: readonly Signed<Offer>[];
+}
+
+/** "I have nothing: where can I start?" Answered by StateAt. */
+export interface AskState {
+  readonly kind: "ask-state";
+  readonly run: Digest;
+}
+
+/** A state to start from; `weights` is fetched as a blob. Believed only as far as later offers' `base` confirms it. */
+export interface StateAt {
+  readonly kind: "state-at";
+  readonly run: Digest;
+  readonly record: Signed<RoundRecord>;
+  readonly chain: ChainState;
+  readonly weights: BlobName;
+}
+
+export type Message = Signed<Offer> | Signed<RoundRecord> | Beat | Pull | History | AskState | StateAt;
+
+/** A body with its author's Ed25519 signature over the body's digest. */
+export interface Signed<T extends Offer | RoundRecord> {
+  readonly kind: "signed";
+  readonly body: T;
+  readonly signature: Uint8Array;
+}
+
+/** A peer counted in the lineage's last rounds, or admitted by the last record. */
+export interface Member {
+  readonly peer: PeerId;
+  readonly since: number;
+  readonly lastCounted: number;
+  /** From its last counted offer. */
+  readonly speed: number;
+  readonly nextMs: number;
+  readonly name: string;
+}
+
+export interface Lease {
+  readonly peer: PeerId;
+  readonly ranges: readonly Range[];
+}
+
+/** Who trains what: every window below `cursor` is trained, leased, returned or lost, and this says which. */
+export interface Ledger {
+  /** First window that was never leased. */
+  readonly cursor: number;
+  readonly leases: readonly Lease[];
+  /** Given back untrained; leased again before the cursor moves on. */
+  readonly returned: readonly Range[];
+  /** Trained by an offer that was never counted. */
+  readonly lost: readonly Range[];
+}
+
+/** The part of a state that is not weights: a pure function of the chain (`chain.ts`). */
+export interface ChainState {
+  readonly round: number;
+  /** Digest of the record that this is the state after. */
+  readonly head: Digest;
+  /** Tokens counted in the whole history, each offer once, each capped: what fork choice compares. */
+  readonly weight: number;
+  /** Tokens counted, not capped: what learning-rate schedules go by. */
+  readonly tokens: number;
+  readonly roster: readonly Member[];
+  readonly ledger: Ledger;
+  /** How long the next box is. */
+  readonly roundMs: number;
+  /** Global batch asked for in the next round, in sequences. */
+  readonly batch: number;
+  /** Whose turn it is to evaluate. */
+  readonly evaluator: PeerId | null;
+  /** Digests counted in the last S rounds, so that none is counted twice. */
+  readonly recent: readonly Digest[];
+}
+
+/** Numbers of a run that the core needs; part of the run's genesis, equal on all peers. */
+export interface SyncRules {
+  readonly run: Digest;
+  /** Most rounds that an offer may be late (S). */
+  readonly lateRounds: number;
+  /** Weight factor for each round of lateness, 0…1. */
+  readonly ageDiscount: number;
+  /** Rounds after which a silent peer leaves the roster (R). */
+  readonly rosterRounds: number;
+  readonly firstRoundMs: number;
+  readonly leastRoundMs: number;
+  readonly longestRoundMs: number;
+  /** Global batch in sequences of `contextLength` tokens. */
+  readonly batch: number;
+  readonly contextLength: number;
+  /** Rounds planned, or null if open-ended. */
+  readonly targetTokens: number | null;
+}

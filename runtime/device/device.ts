@@ -1,0 +1,137 @@
+/**
+ * A device: memory, programs made of kernels, and a queue that runs them in order.
+ *
+ * It knows no tensors, gradients or models. Everything above works in spans of buffers and never asks which device it
+ * is on; everything below is one of the providers in this folder, and one suite (`tests/conformance/device.ts`) runs
+ * on all of them.
+ *
+ * Order: `write`, `run` and `read` take effect in the order of the calls. `read` and `idle` are the only waits.
+ * @module
+ */
+import type { Kernel, Shape } from "../../kernels/kernel.ts";
+
+/** Sizes are in words of 4 bytes: every value is f32 or u32. */
+export interface DeviceBuffer {
+  readonly label: string;
+  readonly words: number;
+}
+
+/** A part of a buffer, in words. Starts must be multiples of `SPAN_ALIGNMENT`. */
+export interface Span {
+  readonly buffer: DeviceBuffer;
+  readonly start: number;
+  readonly words: number;
+}
+
+/** Spans start at multiples of this many words: 256 bytes, WebGPU's storage offset alignment. */
+export const SPAN_ALIGNMENT = 64;
+
+/** One use of a kernel. `spans` has one entry for each of its bindings, by name. */
+export interface Dispatch {
+  readonly kernel: Kernel;
+  readonly shape: Shape;
+  readonly spans: Readonly<Record<string, Span>>;
+}
+
+/** Dispatches that were checked, compiled and bound once and can be run many times. */
+export interface Program {
+  readonly label: string;
+  readonly dispatchCount: number;
+}
+
+export interface MemoryUse {
+  /** Bytes in buffers now. */
+  readonly bytes: number;
+  /** Most bytes that were in buffers at one time. */
+  readonly peakBytes: number;
+}
+
+export type DeviceKind = "webgpu" | "cpu" | "plain";
+
+export interface Device extends AsyncDisposable {
+  readonly kind: DeviceKind;
+  /** For people: "NVIDIA RTX 3060 through Vulkan", "cpu (wasm simd, 2 threads)". */
+  readonly description: string;
+  /**
+   * A buffer of zeros.
+   * @throws {DeviceMemoryError} if the device cannot give that much.
+   */
+  allocate(words: number, label: string): DeviceBuffer;
+  /** Gives memory back; the buffer must not be used again. */
+  free(buffer: DeviceBuffer): void;
+  write(span: Span, values: Float32Array | Uint32Array): void;
+  /** Reads many spans in one wait, as f32; `asWords` reinterprets. */
+  read(spans: readonly Span[]): Promise<Float32Array<ArrayBuffer>[]>;
+  /**
+   * Checks every span against its kernel's contract and compiles what is new.
+   * @throws {KernelError} that names kernel, binding, found and wanted, or carries the compiler's message.
+   */
+  prepare(dispatches: readonly Dispatch[], label: string): Promise<Program>;
+  run(program: Program): void;
+  /** Resolves when everything asked for so far is done. */
+  idle(): Promise<void>;
+  memory(): MemoryUse;
+}
+
+/** The device cannot give the memory asked for. */
+export class DeviceMemoryError extends Error {
+  override readonly name = "DeviceMemoryError";
+}
+
+/** A kernel does not compile, or is used against its contract. */
+export class KernelError extends Error {
+  override readonly name = "KernelError";
+}
+
+/** The device is gone (driver reset, unplugged); its buffers are lost. */
+export class DeviceLostError extends Error {
+  override readonly name = "DeviceLostError";
+}
+
+/** The whole of a buffer as a span. */
+export function whole(buffer: DeviceBuffer): Span {
+  return { buffer, start: 0, words: buffer.words };
+}
+
+/** The f32 bits of a read span, seen as u32. */
+export function asWords(values: Float32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  return new Uint32Array(values.buffer, values.byteOffset, values.length);
+}
+
+/**
+ * What every provider checks before it compiles: all bindings given, lengths right, starts aligned, and no written span
+ * overlapping another span of the same dispatch.
+ * @throws {KernelError}
+ */
+export function checkDispatch({ kernel, shape, spans }: Dispatch): void {
+  const names = Object.keys(kernel.bindings);
+  for (const name of names) {
+    const binding = kernel.bindings[name]!, span = spans[name];
+    if (span === undefined) throw new KernelError(`Cannot prepare ${kernel.name}: no span for binding '${name}'`);
+    const wanted = binding.length(shape);
+    if (span.words !== wanted) {
+      throw new KernelError(
+        `Cannot prepare ${kernel.name}: '${name}' has ${span.words} words, its shape needs ${wanted} (${
+          JSON.stringify(shape)
+        })`,
+      );
+    }
+    if (span.start % SPAN_ALIGNMENT !== 0 || span.start < 0 || span.start + span.words > span.buffer.words) {
+      throw new KernelError(
+        `Cannot prepare ${kernel.name}: '${name}' starts at word ${span.start} of ${span.buffer.words}; ` +
+          `it must start at a multiple of ${SPAN_ALIGNMENT} and end inside its buffer`,
+      );
+    }
+  }
+  for (const [i, name] of names.entries()) {
+    if (kernel.bindings[name]!.access !== "write") continue;
+    for (const [j, other] of names.entries()) {
+      if (i === j || !overlap(spans[name]!, spans[other]!)) continue;
+      throw new KernelError(`Cannot prepare ${kernel.name}: written '${name}' overlaps '${other}'`);
+    }
+  }
+}
+
+function overlap(a: Span, b: Span): boolean {
+  return a.buffer === b.buffer && a.start < b.start + b.words && b.start < a.start + a.words;
+}

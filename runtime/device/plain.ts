@@ -1,0 +1,112 @@
+/**
+ * The plain device: every kernel by its reference, in f32 or in f64. Slow, obvious, and the oracle of the others.
+ *
+ * With `precision: "f64"` whole models can be checked by finite differences. Not offered to users.
+ * @module
+ */
+import type { Kernel, Numbers, Words } from "../../kernels/kernel.ts";
+import {
+  checkDispatch,
+  type Device,
+  type DeviceBuffer,
+  type Dispatch,
+  type MemoryUse,
+  type Program,
+  type Span,
+} from "./device.ts";
+
+export interface PlainDeviceOptions {
+  readonly precision?: "f32" | "f64";
+}
+
+/** A device that runs references on the calling thread. */
+export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}): Device & {
+  /** All digits of a span; `read` gives f32. */
+  readExactly(span: Span): Float64Array;
+} {
+  const alive = new Set<PlainBuffer>();
+  let bytes = 0, peakBytes = 0;
+
+  return {
+    kind: "plain",
+    description: `plain (references in ${precision})`,
+    allocate(words, label) {
+      const buffer = new PlainBuffer(words, label, precision);
+      alive.add(buffer);
+      bytes += words * 4;
+      peakBytes = Math.max(peakBytes, bytes);
+      return buffer;
+    },
+    free(buffer) {
+      if (alive.delete(own(buffer))) bytes -= buffer.words * 4;
+    },
+    write(span, values) {
+      const buffer = own(span.buffer);
+      if (values instanceof Uint32Array) buffer.words32.set(values, span.start);
+      else buffer.numbers.set(values, span.start);
+      buffer.holdsWords = values instanceof Uint32Array;
+    },
+    read(spans) {
+      return Promise.resolve(spans.map((span) => {
+        const buffer = own(span.buffer);
+        if (!buffer.holdsWords) return Float32Array.from(view(buffer.numbers, span));
+        return new Float32Array(view(buffer.words32, span).slice().buffer);
+      }));
+    },
+    readExactly: (span) => Float64Array.from(view(own(span.buffer).numbers, span)),
+    prepare(dispatches, label) {
+      dispatches.forEach(checkDispatch);
+      const program: PlainProgram = { label, dispatchCount: dispatches.length, calls: dispatches.map(bind) };
+      return Promise.resolve(program);
+    },
+    run(program) {
+      for (const call of (program as PlainProgram).calls) call();
+    },
+    idle: () => Promise.resolve(),
+    memory: (): MemoryUse => ({ bytes, peakBytes }),
+    [Symbol.asyncDispose]() {
+      alive.clear();
+      return Promise.resolve();
+    },
+  };
+}
+
+class PlainBuffer implements DeviceBuffer {
+  readonly numbers: Numbers;
+  readonly words32: Words;
+  /** Which of the two was written last; a buffer holds one kind at a time. */
+  holdsWords = false;
+  constructor(readonly words: number, readonly label: string, precision: "f32" | "f64") {
+    this.numbers = precision === "f64" ? new Float64Array(words) : new Float32Array(words);
+    this.words32 = new Uint32Array(words);
+  }
+}
+
+interface PlainProgram extends Program {
+  readonly calls: readonly (() => void)[];
+}
+
+function own(buffer: DeviceBuffer): PlainBuffer {
+  if (buffer instanceof PlainBuffer) return buffer;
+  throw new TypeError(`Cannot use buffer '${buffer.label}': it belongs to another device`);
+}
+
+function view<A extends Numbers | Words>(array: A, { start, words }: Span): A {
+  return array.subarray(start, start + words) as A;
+}
+
+function bind({ kernel, shape, spans }: Dispatch): () => void {
+  const arrays: Parameters<Kernel["reference"]>[0] = Object.fromEntries(
+    Object.entries(kernel.bindings).map(([name, { type }]) => {
+      const span = spans[name]!, buffer = own(span.buffer);
+      return [name, view(type === "u32" ? buffer.words32 : buffer.numbers, span) as Numbers & Words];
+    }),
+  );
+  const writtenWords = Object.entries(kernel.bindings).filter(([, { access, type }]) =>
+    access === "write" && type === "u32"
+  );
+  return () => {
+    kernel.reference(arrays, shape);
+    for (const [name] of writtenWords) own(spans[name]!.buffer).holdsWords = true;
+  };
+}
