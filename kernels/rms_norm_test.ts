@@ -53,6 +53,15 @@ for (const { N, C, scale } of [...shapes.map((shape) => ({ ...shape, scale: 3 })
   });
 }
 
+gpuTest(
+  "rmsNorm on a GPU reaches the rows beyond 65,535 workgroups, the most that a grid dimension holds",
+  async () => {
+    const N = 65_537, shape = { N, C: 1, EPSILON }, inputs = { x: noise(N, 1, 3), w: [1] };
+    const near = (wanted: number) => 2e-6 * Math.abs(wanted);
+    await checkKernel(rmsNorm, { shape, inputs, tolerances: { y: near, inverse: near } });
+  },
+);
+
 for (const [k, { N, C }] of shapes.entries()) {
   const ACCUMULATE = k % 2, shape = { N, C, ACCUMULATE };
   gpuTest(`rmsNorm's backward on a GPU equals its reference for ${N} × ${C}, ACCUMULATE ${ACCUMULATE}`, async () => {
