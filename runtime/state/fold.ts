@@ -9,8 +9,8 @@
  *  3. A = Σ wᵢ·Δᵢ / Σ wᵢ.
  *  4. The outer step (`outer.ts`).
  *
- * Contributions are decoded twice (norms, then sums), one stretch of values at a time, so memory does not grow with
- * the number of peers.
+ * Contributions are read twice (norms, then sums), one stretch of values at a time and never decoded whole, so memory
+ * does not grow with the number of peers.
  * @module
  */
 import type { FoldPart } from "../../p2p/learner.ts";
@@ -42,7 +42,7 @@ export type PartVerdict =
   | { readonly valid: true; readonly norm: number }
   | { readonly valid: false; readonly reason: string };
 
-/** Values worked on at a time: two f64 stretches fit a core's nearest cache. */
+/** Values worked on at a time: 32 KiB of f64, a core's nearest cache. */
 const STRETCH = 4096;
 
 /** Folds in place: `input.weights` and `input.momentum` become the next ones, and are what is returned. */
@@ -58,16 +58,15 @@ export function fold(input: FoldInput, { codec, outer }: FoldOptions): Folded {
 
   const clips = clipsToMedian(valid.map(({ norm }) => norm));
   const shares = valid.map(({ weight }, i) => clips[i]! * weight / total);
-  const vectors = valid.map(({ vector }) => vector);
-  const mean = new Float64Array(STRETCH), decoded = new Float32Array(STRETCH);
+  const stretch = new Float64Array(STRETCH);
   for (let start = 0; start < weights.length; start += STRETCH) {
     const end = Math.min(start + STRETCH, weights.length);
-    const into = mean.subarray(0, end - start);
-    addUp({ vectors, shares, start, into, decoded: decoded.subarray(0, end - start) });
+    const mean = stretch.subarray(0, end - start).fill(0);
+    valid.forEach(({ vector }, i) => vector.addTo(mean, { start, share: shares[i]! }));
     outerStep({
       weights: weights.subarray(start, end),
       momentum: momentum?.subarray(start, end) ?? null,
-      mean: into,
+      mean,
     }, outer);
   }
   return { weights, momentum, verdicts };
@@ -84,34 +83,7 @@ export function judge(
 ): Judged {
   const opened = codec.open(bytes, length);
   if (!opened.ok) return { valid: false, reason: opened.reason };
-  const norm = normOf(opened.vector);
-  // Squares of f32 cannot overflow an f64 sum, so it is finite exactly if all values are.
+  const norm = Math.sqrt(opened.vector.normSquared());
   if (!Number.isFinite(norm)) return { valid: false, reason: "has values that are not finite" };
   return { valid: true, norm, vector: opened.vector };
-}
-
-function normOf(vector: EncodedVector): number {
-  const stretch = new Float32Array(STRETCH);
-  let sum = 0;
-  for (let start = 0; start < vector.length; start += STRETCH) {
-    const values = stretch.subarray(0, Math.min(STRETCH, vector.length - start));
-    vector.read(start, values);
-    for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
-  }
-  return Math.sqrt(sum);
-}
-
-function addUp({ vectors, shares, start, into, decoded }: {
-  readonly vectors: readonly EncodedVector[];
-  readonly shares: readonly number[];
-  readonly start: number;
-  readonly into: Float64Array;
-  readonly decoded: Float32Array;
-}): void {
-  into.fill(0);
-  for (const [k, vector] of vectors.entries()) {
-    const share = shares[k]!;
-    vector.read(start, decoded);
-    for (let i = 0; i < into.length; i++) into[i] = into[i]! + share * decoded[i]!;
-  }
 }

@@ -41,14 +41,24 @@ export function testCodec(codec: Codec): void {
     given.forEach((value, i) => assert.ok(Math.abs(sent[i]! + residual[i]! - value) < 1.2e-5, `value ${i}`));
   });
 
-  Deno.test(title("reads the same values in any pieces"), () => {
-    const length = 1000, vector = open(codec, codec.encode(wave(length)).bytes, length), whole = decode(vector);
+  Deno.test(title("adds shares of its values, the same in any pieces"), () => {
+    const length = 1000, vector = open(codec, codec.encode(wave(length)).bytes, length);
+    const wanted = decode(vector).map((value, i) => i + 0.3 * value);
     for (const piece of [1, 7, 64, 100, 999]) {
       for (let start = 0; start < length; start += piece) {
-        const values = new Float32Array(Math.min(piece, length - start));
-        vector.read(start, values);
-        assert.deepEqual(values, whole.slice(start, start + values.length), `from ${start} by ${piece}`);
+        const into = Float64Array.from({ length: Math.min(piece, length - start) }, (_, i) => start + i);
+        vector.addTo(into, { start, share: 0.3 });
+        assert.deepEqual(into, wanted.slice(start, start + into.length), `from ${start} by ${piece}`);
       }
+    }
+  });
+
+  Deno.test(title("knows the norm of what it decodes to"), () => {
+    for (const length of LENGTHS) {
+      const vector = open(codec, codec.encode(wave(length)).bytes, length);
+      const wanted = decode(vector).reduce((sum, value) => sum + value * value, 0);
+      // Two orders of at most 5000 additions of positive f64 values: 5000 · 2⁻⁵² is 1.1e-12.
+      assert.ok(Math.abs(vector.normSquared() - wanted) <= 2e-12 * wanted, `length ${length}`);
     }
   });
 
@@ -92,9 +102,9 @@ function open(codec: Codec, bytes: Uint8Array, length: number): EncodedVector {
   return opened.vector;
 }
 
-function decode(vector: EncodedVector): Float32Array {
-  const values = new Float32Array(vector.length);
-  vector.read(0, values);
+function decode(vector: EncodedVector): Float64Array {
+  const values = new Float64Array(vector.length);
+  vector.addTo(values, { start: 0, share: 1 });
   return values;
 }
 

@@ -5,7 +5,7 @@
  * and reads them back exactly as every other peer does: decoding is integer work and exact products only, so it gives
  * the same bits everywhere. It knows no layout, round or peer.
  *
- * The bytes come from strangers. Nothing here throws because of them: a wrong byte is a reason, and a vector is read in
+ * The bytes come from strangers. Nothing here throws because of them: a wrong byte is a reason, and a vector is added in
  * pieces of the caller's size, so that a fold of many contributions needs no more memory than a fold of one.
  * @module
  */
@@ -33,9 +33,11 @@ export type Opened =
   | { readonly ok: true; readonly vector: EncodedVector }
   | { readonly ok: false; readonly reason: string };
 
-/** Encoded values that can be read in pieces. */
+/** Encoded values as a fold needs them; both results have the same bits on every machine. */
 export interface EncodedVector {
   readonly length: number;
-  /** Decodes `into.length` values from `start` on. They may be non-finite if the codec can say that. */
-  read(start: number, into: Float32Array): void;
+  /** Sum of the squares of all values; not finite exactly if a value is not. */
+  normSquared(): number;
+  /** Adds share × value to each of `into`, for the `into.length` values from `start` on. */
+  addTo(into: Float64Array, options: { readonly start: number; readonly share: number }): void;
 }

@@ -3,7 +3,7 @@ import { testCodec } from "../../../tests/conformance/codec.ts";
 import type { CodecName } from "./codec.ts";
 import { codecs } from "./codecs.ts";
 import { HEADER_BYTES } from "./header.ts";
-import { INT8_BLOCK, int8, packInt8 } from "./int8.ts";
+import { int8, INT8_BLOCK, packInt8 } from "./int8.ts";
 
 for (const codec of Object.values(codecs)) testCodec(codec);
 
@@ -49,8 +49,8 @@ Deno.test("packInt8 takes the lowest byte of a word first and drops what lies af
     length: 5,
     block: 64,
   });
-  const opened = int8.open(bytes, 5), values = new Float32Array(5);
+  const opened = int8.open(bytes, 5), values = new Float64Array(5);
   assert.ok(opened.ok);
-  opened.vector.read(0, values);
+  opened.vector.addTo(values, { start: 0, share: 1 });
   assert.deepEqual([...values], [1, 2, -3, 4, 5]);
 });

@@ -3,7 +3,7 @@
  * codecs cost; four times the bytes of int8.
  * @module
  */
-import type { Codec } from "./codec.ts";
+import type { Codec, EncodedVector } from "./codec.ts";
 import { CODEC_IDS, HEADER_BYTES, readHeader, writeHeader } from "./header.ts";
 
 export const f32: Codec = {
@@ -25,15 +25,21 @@ export const f32: Codec = {
     if (bytes.length !== f32.sizeBytes(length)) {
       return { ok: false, reason: `has ${bytes.length} bytes, ${length} values need ${f32.sizeBytes(length)}` };
     }
-    const view = new DataView(bytes.buffer, bytes.byteOffset + HEADER_BYTES, 4 * length);
-    return {
-      ok: true,
-      vector: {
-        length,
-        read(start, into) {
-          for (let i = 0; i < into.length; i++) into[i] = view.getFloat32(4 * (start + i), true);
-        },
-      },
-    };
+    return { ok: true, vector: vectorOf(new DataView(bytes.buffer, bytes.byteOffset + HEADER_BYTES), length) };
   },
 };
+
+function vectorOf(values: DataView, length: number): EncodedVector {
+  return {
+    length,
+    normSquared() {
+      // Squares of f32 cannot overflow an f64 sum: only a value that is not finite makes it so.
+      let sum = 0;
+      for (let i = 0; i < length; i++) sum += values.getFloat32(4 * i, true) ** 2;
+      return sum;
+    },
+    addTo(into, { start, share }) {
+      for (let i = 0; i < into.length; i++) into[i] = into[i]! + share * values.getFloat32(4 * (start + i), true);
+    },
+  };
+}

@@ -19,6 +19,7 @@ const BIAS = 127;
 /** With it, 127 · 2^(exponent − 127) is below 2^127: every code decodes to a finite f32. */
 const LARGEST_EXPONENT = 247;
 const LARGEST_CODE = 127;
+const SCALES = Float64Array.from({ length: LARGEST_EXPONENT + 1 }, (_, exponent) => 2 ** (exponent - BIAS));
 
 export const int8: Codec = {
   name: "int8",
@@ -102,14 +103,26 @@ function roundHalfToEven(value: number): number {
 }
 
 function vectorOf(codes: Int8Array, exponents: Uint8Array, block: number): EncodedVector {
-  const scales = Float64Array.from({ length: LARGEST_EXPONENT + 1 }, (_, exponent) => 2 ** (exponent - BIAS));
   return {
     length: codes.length,
-    read(start, into) {
+    normSquared() {
+      let sum = 0;
+      for (let b = 0; b < exponents.length; b++) {
+        const stop = Math.min((b + 1) * block, codes.length);
+        let squares = 0; // a whole number below 2^31: 4096 · 127²
+        for (let i = b * block; i < stop; i++) squares = (squares + codes[i]! * codes[i]!) | 0;
+        sum += squares * SCALES[exponents[b]!]! * SCALES[exponents[b]!]!;
+      }
+      return sum;
+    },
+    addTo(into, { start, share }) {
       const end = start + into.length;
       for (let at = start; at < end;) {
-        const b = Math.floor(at / block), stop = Math.min(end, (b + 1) * block), scale = scales[exponents[b]!]!;
-        for (; at < stop; at++) into[at - start] = codes[at]! * scale;
+        // Scales are powers of two, so share × scale × code has the bits of share × value.
+        const b = Math.floor(at / block),
+          stop = Math.min(end, (b + 1) * block),
+          factor = share * SCALES[exponents[b]!]!;
+        for (; at < stop; at++) into[at - start] = into[at - start]! + factor * codes[at]!;
       }
     },
   };
