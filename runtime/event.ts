@@ -65,8 +65,12 @@ export type PeerEvent =
   | {
     readonly kind: "round";
     readonly round: number;
+    /** The record that ended it. */
+    readonly head: string;
     /** Digest of the state after this round; equal on all peers. */
     readonly digest: string;
+    /** Blob of the weights of that state. */
+    readonly weights: string;
     /** Tokens counted in the run so far. */
     readonly tokens: number;
     readonly targetTokens: number | null;

@@ -26,8 +26,9 @@ import { openDiskJournal } from "../p2p/store/disk_journal.ts";
 import type { BlobStore } from "../p2p/store/blob_store.ts";
 import type { Journal } from "../p2p/store/journal.ts";
 import { openIdentity } from "../p2p/store/key_file.ts";
-import { lockState } from "../p2p/store/lock.ts";
+import { lockState, StateInUseError } from "../p2p/store/lock.ts";
 import { onDisk } from "../p2p/store/storage_error.ts";
+import type { PeerStatus } from "./status.ts";
 import { ConfigError, parseRunConfig, type RunConfig } from "./config.ts";
 
 /** A run's folder, read. */
@@ -48,7 +49,7 @@ export interface StateFolder extends AsyncDisposable {
   readonly blobs: BlobStore;
   loadOptimizer(): Promise<Uint8Array<ArrayBuffer> | null>;
   saveOptimizer(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  writeStatus(status: unknown): Promise<void>;
+  writeStatus(status: PeerStatus): Promise<void>;
   appendEvent(event: unknown): void;
   /** The port used last, or null. */
   port(): number | null;
@@ -142,9 +143,21 @@ export async function openStateFolder(path: string, { now }: { readonly now: Dat
 }
 
 /** What a peer, running or stopped, wrote last, or null if it never ran. */
-export async function readStatus(statePath: string): Promise<unknown> {
+export async function readStatus(statePath: string): Promise<PeerStatus | null> {
   const text = await readIfThere(join(statePath, "status.json"));
-  return text === null ? null : JSON.parse(text);
+  return text === null ? null : JSON.parse(text) as PeerStatus; // written whole, by `writeStatus` alone
+}
+
+/** Whether a peer runs on this folder now. */
+export async function isRunning(statePath: string): Promise<boolean> {
+  if (await readBytesIfThere(join(statePath, "identity.key")) === null) return false;
+  try {
+    (await lockState(statePath, { now: new Date(0) }))[Symbol.dispose]();
+    return false;
+  } catch (error) {
+    if (error instanceof StateInUseError) return true;
+    throw error;
+  }
 }
 
 async function readNetworkKey(path: string, { membership }: RunConfig): Promise<Uint8Array<ArrayBuffer> | null> {
