@@ -1,7 +1,7 @@
 // y = [y +] a · b [+ bias] by 4 × 16 tiles. An item is a block of 64 × 128 of y; blocks of one column of blocks follow
 // each other, so that a thread packs a panel of b once for all of its rows. K is cut into slices of 256 that fit the
 // caches; the slices are added in order, whatever thread runs the item.
-import { store_lanes, tile, transpose } from "./simd";
+import { pack, pack_transposed, store_lanes, tile, transpose } from "./simd";
 
 const ROWS = 64, COLUMNS = 128, DEPTH = 256;
 
@@ -18,7 +18,8 @@ export function matmul(
     const n = column * COLUMNS, columns = min(COLUMNS, N - n);
     for (let k = 0; k < K; k += DEPTH) {
       const depth = min(DEPTH, K - k);
-      pack_b(TRANSPOSE_B ? b + ((n * K + k) << 2) : b + ((k * N + n) << 2), TRANSPOSE_B ? K : N, TRANSPOSE_B, depth, columns, packedB);
+      if (TRANSPOSE_B) pack_transposed(b + ((n * K + k) << 2), K << 2, depth, columns, packedB);
+      else pack(b + ((k * N + n) << 2), N << 2, depth, columns, packedB);
       const keep: bool = k > 0 || ACCUMULATE !== 0;
       for (let block = first; block < last; block++) {
         const m = block * ROWS, rows = min(ROWS, M - m);
@@ -41,30 +42,6 @@ export function matmul(
       }
     }
     item += last - first;
-  }
-}
-
-/** Packs `depth` × `columns` of b as panels of 16 columns, each row of a panel one cache line; zeros fill the last. */
-function pack_b(b: usize, ldb: i32, transposed: i32, depth: i32, columns: i32, to: usize): void {
-  for (let j = 0; j < columns; j += 16, to += depth << 6) {
-    const width = min(16, columns - j);
-    if (width < 16) memory.fill(to, 0, depth << 6);
-    if (transposed) {
-      transpose(b + ((j * ldb) << 2), ldb << 2, width, depth, to, 64);
-    } else {
-      const from = b + (j << 2);
-      if (width === 16) {
-        for (let k = 0; k < depth; k++) {
-          const row = from + ((k * ldb) << 2), out = to + (k << 6);
-          v128.store(out, v128.load(row));
-          v128.store(out, v128.load(row, 16), 16);
-          v128.store(out, v128.load(row, 32), 32);
-          v128.store(out, v128.load(row, 48), 48);
-        }
-      } else {
-        for (let k = 0; k < depth; k++) memory.copy(to + (k << 6), from + ((k * ldb) << 2), width << 2);
-      }
-    }
   }
 }
 

@@ -125,14 +125,55 @@ export function transpose(from: usize, fromRow: usize, rows: i32, columns: i32, 
   }
 }
 
-/** Copies `rows` × `columns`, and fills each row of `to` with zeros up to `width` columns. */
-export function copy_padded(
-  from: usize, fromRow: usize, rows: i32, columns: i32, to: usize, toRow: usize, width: i32,
-): void {
-  for (let r = 0; r < rows; r++, from += fromRow, to += toRow) {
-    memory.copy(to, from, columns << 2);
-    if (columns < width) memory.fill(to + (columns << 2), 0, (width - columns) << 2);
+/**
+ * Packs a matrix (`depth` × `columns`, rows `row` bytes apart) for `tile`: panels of 16 columns one after another, each
+ * row of a panel one cache line, zeros behind the last column.
+ */
+export function pack(from: usize, row: usize, depth: i32, columns: i32, to: usize): void {
+  for (let j = 0; j < columns; j += 16, from += 64) {
+    const width = min(16, columns - j);
+    if (width < 16) memory.fill(to, 0, depth << 6);
+    for (let k = 0, at = from; k < depth; k++, at += row, to += 64) {
+      if (width === 16) {
+        v128.store(to, v128.load(at));
+        v128.store(to, v128.load(at, 16), 16);
+        v128.store(to, v128.load(at, 32), 32);
+        v128.store(to, v128.load(at, 48), 48);
+      } else {
+        memory.copy(to, at, width << 2);
+      }
+    }
   }
+}
+
+/** The same for a matrix that is stored the other way round: `columns` rows of `depth` values. */
+export function pack_transposed(from: usize, row: usize, depth: i32, columns: i32, to: usize): void {
+  for (let j = 0; j < columns; j += 16, from += row << 4, to += depth << 6) {
+    const width = min(16, columns - j);
+    if (width < 16) memory.fill(to, 0, depth << 6);
+    transpose(from, row, width, depth, to, 64);
+  }
+}
+
+/** Copies the rows that there are, at most 4 of `columns`, one behind the other; the rest of the four is zeros. */
+export function four_rows(from: usize, row: usize, rows: i32, columns: i32, to: usize): void {
+  if (rows < 4) memory.fill(to, 0, columns << 4);
+  for (let r = 0; r < min(4, rows); r++) memory.copy(to + ((r * columns) << 2), from + r * row, columns << 2);
+}
+
+/** Copies `count` values times `factor`. */
+export function scaled_row(from: usize, factor: f32, count: i32, to: usize): void {
+  const scale = f32x4.splat(factor);
+  for (let i = 0; i < count; i += 4) {
+    store_lanes(to + (i << 2), f32x4.mul(v128.load(from + (i << 2)), scale), count - i);
+  }
+}
+
+/** `value` rounded up to a multiple of 16, the width of a panel. */
+// @ts-ignore: decorator
+@inline
+export function panels(value: i32): i32 {
+  return (value + 15) & ~15;
 }
 
 /**
