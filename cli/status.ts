@@ -2,7 +2,7 @@
  * `starling status`: what a peer, running or stopped, knows of itself and its run.
  * @module
  */
-import { defaultStatePath, isRunning, openRunFolder, readStatus } from "../runtime/folder.ts";
+import { defaultStatePath, isRunning, openRunFolder, readStatus } from "../runtime/run_folder.ts";
 import type { PeerStatus } from "../runtime/status.ts";
 import { counted, nats, percent, short, table } from "./format.ts";
 import { json, line } from "./print.ts";

@@ -1,210 +1,88 @@
 /**
- * Folders on disk: what a run's folder and a peer's own folder hold. The only file that knows their names.
+ * Files as the rest of the runtime sees them: bytes at a position, and a flat folder of named files.
  *
- * ```
- * club/                the run: shared by everybody who has it
- *   run.json           what all peers agree on
- *   network.key        the pre-shared key of a private run, hexadecimal; whoever has it can join
- *   data/              blobs of the run: token shards, the tokenizer
- *   peer/              one peer's own folder (--state names another)
- *     lock             held while the peer runs
- *     identity.key     who the peer is
- *     journal          records, offers and states, in the order it learnt them
- *     blobs/           contributions and weights
- *     optimizer        local moments and residual, to go on where it stopped
- *     status.json      what `starling status` shows
- *     events.jsonl     every event since the peer was first started
- *     port             the TCP port that its ticket names
- * ```
- * A stopped peer's folder may be copied; two running peers must not share one.
+ * In memory here, on disk in `folder_disk.ts`. Whoever reads formats (shards, safetensors, model folders) takes these
+ * and so runs in a browser unchanged.
  * @module
  */
-import { join } from "node:path";
-import type { Identity } from "../p2p/identity.ts";
-import { openDiskBlobStore } from "../p2p/store/disk.ts";
-import { openDiskJournal } from "../p2p/store/disk_journal.ts";
-import type { BlobStore } from "../p2p/store/blob_store.ts";
-import type { Journal } from "../p2p/store/journal.ts";
-import { openIdentity } from "../p2p/store/key_file.ts";
-import { lockState, StateInUseError } from "../p2p/store/lock.ts";
-import { onDisk } from "../p2p/store/storage_error.ts";
-import type { PeerStatus } from "./status.ts";
-import { ConfigError, parseRunConfig, type RunConfig } from "./config.ts";
 
-/** A run's folder, read. */
-export interface RunFolder {
-  readonly path: string;
-  readonly config: RunConfig;
-  /** 32 bytes, or null in an open run. */
-  readonly networkKey: Uint8Array<ArrayBuffer> | null;
-  /** Shards and tokenizer. */
-  readonly data: BlobStore;
+/** Random access to bytes. Reading is synchronous: the readers above sit in a worker and fill one batch at a time. */
+export interface ByteReader {
+  /** For messages: a path or what else the bytes came from. */
+  readonly source: string;
+  readonly sizeBytes: number;
+  /**
+   * Fills `into` from `position`.
+   * @throws {RangeError} if the bytes asked for are not all there.
+   */
+  readAt(position: number, into: Uint8Array): void;
+  close(): void;
 }
 
-/** A peer's own folder, locked until disposed. */
-export interface StateFolder extends AsyncDisposable {
-  readonly path: string;
-  readonly identity: Identity;
-  readonly journal: Journal;
-  readonly blobs: BlobStore;
-  loadOptimizer(): Promise<Uint8Array<ArrayBuffer> | null>;
-  saveOptimizer(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  writeStatus(status: PeerStatus): Promise<void>;
-  appendEvent(event: unknown): void;
-  /** The port used last, or null. */
-  port(): number | null;
-  keepPort(port: number): Promise<void>;
+/** A flat folder: no paths below it. */
+export interface Folder {
+  /** For messages. */
+  readonly source: string;
+  /** Opens a file, or null if there is none of that name. Who opens it closes it. */
+  open(name: string): Promise<ByteReader | null>;
+  /** Creates or replaces a file whole; a reader never sees half of it. */
+  write(name: string, pieces: Iterable<Uint8Array>): Promise<void>;
 }
 
-/** Where a peer keeps its own files if it is not told. */
-export function defaultStatePath(runPath: string): string {
-  return join(runPath, "peer");
+/** Bytes in memory. */
+export function memoryReader(bytes: Uint8Array, source = "memory"): ByteReader {
+  return {
+    source,
+    sizeBytes: bytes.length,
+    readAt(position, into) {
+      expectInside({ source, sizeBytes: bytes.length }, position, into.length);
+      into.set(bytes.subarray(position, position + into.length));
+    },
+    close() {},
+  };
 }
 
-/**
- * Makes a new run's folder.
- * @throws {ConfigError} if there is a run already.
- * @throws {StorageError} if the disk refuses.
- */
-export async function createRunFolder(
-  path: string,
-  { config, networkKey }: { readonly config: RunConfig; readonly networkKey: Uint8Array | null },
-): Promise<void> {
-  await onDisk(`create the run's folder ${path}`, async () => {
-    await Deno.mkdir(join(path, "data"), { recursive: true });
-    if (networkKey !== null) {
-      await Deno.writeTextFile(join(path, "network.key"), `${networkKey.toHex()}\n`, { mode: 0o600 });
-    }
-    await Deno.writeTextFile(join(path, "run.json"), `${JSON.stringify(config, null, 2)}\n`);
-  });
+/** A folder in memory, and its files to look at. */
+export function memoryFolder(source = "memory"): Folder & { readonly files: Map<string, Uint8Array<ArrayBuffer>> } {
+  const files = new Map<string, Uint8Array<ArrayBuffer>>();
+  return {
+    source,
+    files,
+    open(name) {
+      const bytes = files.get(name);
+      return Promise.resolve(bytes === undefined ? null : memoryReader(bytes, `${source}/${name}`));
+    },
+    write(name, pieces) {
+      files.set(name, joinBytes([...pieces].map((piece) => piece.slice())));
+      return Promise.resolve();
+    },
+  };
 }
 
-/** Whether a folder holds a run. */
-export async function hasRun(path: string): Promise<boolean> {
-  return await readIfThere(join(path, "run.json")) !== null;
+/** The whole of a file as text. @throws {TypeError} if it is not UTF-8. */
+export function readText(reader: ByteReader): string {
+  const bytes = new Uint8Array(reader.sizeBytes);
+  reader.readAt(0, bytes);
+  return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
 }
 
-/** The blobs of a run's folder. */
-export function openRunData(path: string): Promise<BlobStore> {
-  return openDiskBlobStore(join(path, "data"));
+/** @throws {RangeError} that names the source, unless `length` bytes from `position` are inside it. */
+export function expectInside(
+  { source, sizeBytes }: Pick<ByteReader, "source" | "sizeBytes">,
+  position: number,
+  length: number,
+): void {
+  if (Number.isSafeInteger(position) && position >= 0 && position + length <= sizeBytes) return;
+  throw new RangeError(`Cannot read ${length} bytes at ${position} of ${source}: it has ${sizeBytes} bytes`);
 }
 
-/**
- * Reads a run's folder.
- * @throws {ConfigError} if it holds no run, or one that cannot be used.
- */
-export async function openRunFolder(path: string): Promise<RunFolder> {
-  const text = await readIfThere(join(path, "run.json"));
-  if (text === null) {
-    throw new ConfigError(
-      `Cannot open the run '${path}': it has no run.json. Make a run with 'starling init ${path}', or join one with its ticket`,
-    );
+/** One array after another. */
+export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    joined.set(piece, at);
+    at += piece.length;
   }
-  const config = parseRunConfig(text, join(path, "run.json"));
-  return { path, config, networkKey: await readNetworkKey(path, config), data: await openRunData(path) };
-}
-
-/**
- * Locks and opens a peer's own folder, made if absent.
- * @throws {StateInUseError} if another peer runs on it.
- * @throws {StorageError} if the disk refuses.
- */
-export async function openStateFolder(path: string, { now }: { readonly now: Date }): Promise<StateFolder> {
-  const lock = await lockState(path, { now });
-  try {
-    const identity = await openIdentity(join(path, "identity.key"));
-    const journal = await openDiskJournal(join(path, "journal"));
-    const blobs = await openDiskBlobStore(join(path, "blobs"));
-    const events = await onDisk(
-      `open ${join(path, "events.jsonl")}`,
-      () => Deno.open(join(path, "events.jsonl"), { create: true, append: true }),
-    );
-    return {
-      path,
-      identity,
-      journal,
-      blobs,
-      loadOptimizer: () => readBytesIfThere(join(path, "optimizer")),
-      saveOptimizer: (bytes) => replaceFile(join(path, "optimizer"), bytes),
-      writeStatus: (status) => replaceFile(join(path, "status.json"), encode(`${JSON.stringify(status, null, 2)}\n`)),
-      appendEvent: (event) => void events.writeSync(encode(`${JSON.stringify(event)}\n`)),
-      port: () => parsePort(readTextIfThereSync(join(path, "port"))),
-      keepPort: (port) => replaceFile(join(path, "port"), encode(`${port}\n`)),
-      async [Symbol.asyncDispose]() {
-        await journal[Symbol.asyncDispose]();
-        events.close();
-        lock[Symbol.dispose]();
-      },
-    };
-  } catch (error) {
-    lock[Symbol.dispose]();
-    throw error;
-  }
-}
-
-/** What a peer, running or stopped, wrote last, or null if it never ran. */
-export async function readStatus(statePath: string): Promise<PeerStatus | null> {
-  const text = await readIfThere(join(statePath, "status.json"));
-  return text === null ? null : JSON.parse(text) as PeerStatus; // written whole, by `writeStatus` alone
-}
-
-/** Whether a peer runs on this folder now. */
-export async function isRunning(statePath: string): Promise<boolean> {
-  if (await readBytesIfThere(join(statePath, "identity.key")) === null) return false;
-  try {
-    (await lockState(statePath, { now: new Date(0) }))[Symbol.dispose]();
-    return false;
-  } catch (error) {
-    if (error instanceof StateInUseError) return true;
-    throw error;
-  }
-}
-
-async function readNetworkKey(path: string, { membership }: RunConfig): Promise<Uint8Array<ArrayBuffer> | null> {
-  if (membership === "open") return null;
-  const text = (await readIfThere(join(path, "network.key")))?.trim();
-  if (text !== undefined && /^[0-9a-f]{64}$/.test(text)) return Uint8Array.fromHex(text);
-  throw new ConfigError(
-    `Cannot open the run '${path}': it is private and ${join(path, "network.key")} is ` +
-      `${text === undefined ? "missing" : "damaged (64 hexadecimal digits wanted)"}. Join again with a ticket`,
-  );
-}
-
-function encode(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(text);
-}
-
-/** Writes beside the file and renames, so that a reader sees the old or the new one, never half of it. */
-async function replaceFile(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-  await onDisk(`write ${path}`, async () => {
-    await Deno.writeFile(`${path}.writing`, bytes);
-    await Deno.rename(`${path}.writing`, path);
-  });
-}
-
-async function readIfThere(path: string): Promise<string | null> {
-  const bytes = await readBytesIfThere(path);
-  return bytes === null ? null : new TextDecoder().decode(bytes);
-}
-
-async function readBytesIfThere(path: string): Promise<Uint8Array<ArrayBuffer> | null> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return null;
-    throw error;
-  }
-}
-
-function readTextIfThereSync(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return ""; // never started
-  }
-}
-
-function parsePort(text: string): number | null {
-  const port = Number(text);
-  return Number.isInteger(port) && port > 0 && port < 65_536 ? port : null;
+  return joined;
 }
