@@ -11,7 +11,7 @@ export function cross_entropy(
 ): void {
   const zero = f32x4.splat(0), lowest = f32x4.splat(-Infinity);
   for (let n = start; n < stop; n++) {
-    const row = logits + ((n * V) << 2), target = u32.load(targets + (n << 2));
+    const row = logits + ((n * V) << 2), target = load<u32>(targets + (n << 2));
     if (target >= <u32> V) {
       f32.store(losses + (n << 2), target === IGNORED ? 0 : NaN);
       if (GRADIENT && target === IGNORED) memory.fill(row, 0, V << 2);

@@ -29,7 +29,7 @@ export function lanes_max(v: v128): f32 {
 // @ts-ignore: decorator
 @inline
 export function keep_lanes(v: v128, count: i32, other: v128): v128 {
-  return v128.bitselect(v, other, i32x4.lt(i32x4(0, 1, 2, 3), i32x4.splat(count)));
+  return v128.bitselect(v, other, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count)));
 }
 
 /** Stores the first `count` ≤ 4 lanes. Reading a whole vector past an end is safe (buffers are padded), writing is not. */

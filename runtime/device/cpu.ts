@@ -23,10 +23,12 @@ export interface CpuDeviceOptions {
   readonly limitBytes?: number;
   /** Keeps compiled kernels between runs. */
   readonly cache?: WasmCache;
+  /** Operations that a dispatch must hold before threads share it; the default is `SHARED_WORK`. */
+  readonly sharedWork?: number;
 }
 
 /**
- * Work that a dispatch must hold before threads share it. A barrier costs 2 to 10 µs where every thread has a core and
+ * Operations that a dispatch must hold before threads share it. A barrier costs 2 to 10 µs where every thread has a core and
  * more where cores are short; one thread does 2¹⁹ operations in about 20 µs.
  */
 const SHARED_WORK = 2 ** 19;
@@ -41,6 +43,7 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
       `Cannot open the cpu device with ${threads} threads; give a whole number from 1 to ${MOST_THREADS}`,
     );
   }
+  const sharedWork = options.sharedWork ?? SHARED_WORK;
   const memory = new CpuMemory(options);
   const pool = await openCpuPool(memory, threads);
   /** Kernels whose WebAssembly form is linked, with their index in the pool. */
@@ -63,7 +66,7 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
     const items = wasm.items(shape);
     return {
       entry: entries.get(kernel)!,
-      shared: items > 1 && workOf({ kernel, shape, spans }) >= SHARED_WORK,
+      shared: items > 1 && workOf({ kernel, shape, spans }) >= sharedWork,
       items,
       args: [...pointers, ...wasm.args(shape)],
     };
