@@ -14,6 +14,7 @@
  * @module
  */
 import type { FoldPart } from "../../p2p/learner.ts";
+import type { Range } from "../../p2p/sync/types.ts";
 import type { Codec, EncodedVector } from "./codec/codec.ts";
 import { type OuterRates, outerStep } from "./outer.ts";
 import { clipsToMedian } from "./robust.ts";
@@ -26,8 +27,16 @@ export interface FoldInput {
   readonly parts: readonly FoldPart[];
 }
 
-export interface FoldOptions {
+/** How contributions of a run are read. */
+export interface ContributionForm {
   readonly codec: Codec;
+  /** Values in a contribution. */
+  readonly length: number;
+  /** Where the arena has padding, which must stay zero. */
+  readonly padding: readonly Range[];
+}
+
+export interface FoldOptions extends Omit<ContributionForm, "length"> {
   readonly outer: OuterRates;
 }
 
@@ -46,9 +55,9 @@ export type PartVerdict =
 const STRETCH = 4096;
 
 /** Folds in place: `input.weights` and `input.momentum` become the next ones, and are what is returned. */
-export function fold(input: FoldInput, { codec, outer }: FoldOptions): Folded {
+export function fold(input: FoldInput, { outer, ...form }: FoldOptions): Folded {
   const { weights, momentum, parts } = input;
-  const judged = parts.map(({ bytes, weight }) => ({ ...judge(bytes, { codec, length: weights.length }), weight }));
+  const judged = parts.map(({ bytes, weight }) => ({ ...judge(bytes, { ...form, length: weights.length }), weight }));
   const valid = judged.filter((part) => part.valid);
   const verdicts = judged.map((part) =>
     part.valid ? { valid: true, norm: part.norm } as const : { valid: false, reason: part.reason } as const
@@ -76,14 +85,21 @@ export type Judged =
   | { readonly valid: true; readonly norm: number; readonly vector: EncodedVector }
   | { readonly valid: false; readonly reason: string };
 
-/** Reads a contribution once: does it decode to `length` finite values, and what is its Euclidean norm? */
-export function judge(
-  bytes: Uint8Array,
-  { codec, length }: { readonly codec: Codec; readonly length: number },
-): Judged {
+/** Reads a contribution once: does it decode to finite values for this model, and what is its Euclidean norm? */
+export function judge(bytes: Uint8Array, { codec, length, padding }: ContributionForm): Judged {
   const opened = codec.open(bytes, length);
   if (!opened.ok) return { valid: false, reason: opened.reason };
-  const norm = Math.sqrt(opened.vector.normSquared());
+  const { vector } = opened, norm = Math.sqrt(vector.normSquared());
   if (!Number.isFinite(norm)) return { valid: false, reason: "has values that are not finite" };
-  return { valid: true, norm, vector: opened.vector };
+  const stray = padding.find((range) => !isZero(vector, range));
+  if (stray !== undefined) {
+    return { valid: false, reason: `has values from ${stray.start} on, where the model has padding` };
+  }
+  return { valid: true, norm, vector };
+}
+
+function isZero(vector: EncodedVector, { start, end }: Range): boolean {
+  const values = new Float64Array(end - start);
+  vector.addTo(values, { start, share: 1 });
+  return values.every((value) => value === 0);
 }

@@ -5,6 +5,7 @@ import { codecs } from "./codec/codecs.ts";
 import { fold } from "./fold.ts";
 import { allocateWeights } from "./weights.ts";
 
+const form = { codec: codecs.f32, padding: [] };
 const plain = { learningRate: 1, momentum: 0 };
 
 /** Folds f32 contributions into `from`, all of weight 1 unless told. */
@@ -17,7 +18,7 @@ function foldOf(deltas: readonly (readonly number[])[], options: {
     weight: options.weights?.[i] ?? 1,
   }));
   const weights = new Float32Array(options.from ?? new Array(deltas[0]!.length).fill(0));
-  return fold({ weights, momentum: null, parts }, { codec: codecs.f32, outer: plain });
+  return fold({ weights, momentum: null, parts }, { ...form, outer: plain });
 }
 
 const close = (found: ArrayLike<number>, wanted: readonly number[]) =>
@@ -40,7 +41,10 @@ Deno.test("a fold of one peer is exact where the difference is", () => {
 
 Deno.test("an empty fold leaves weights and momentum as they are", () => {
   const weights = new Float32Array([1, 2]), momentum = new Float32Array([3, 4]);
-  fold({ weights, momentum, parts: [] }, { codec: codecs.f32, outer: { learningRate: 0.7, momentum: 0.9 } });
+  fold({ weights, momentum, parts: [] }, {
+    ...form,
+    outer: { learningRate: 0.7, momentum: 0.9 },
+  });
   assert.deepEqual([...weights, ...momentum], [1, 2, 3, 4]);
 });
 
@@ -54,7 +58,10 @@ for (
     const weights = new Float32Array(1), momentum = new Float32Array(1);
     const found = means.map((mean) => {
       const parts = [{ bytes: codecs.f32.encode(new Float32Array([mean])).bytes, weight: 5 }];
-      fold({ weights, momentum, parts }, { codec: codecs.f32, outer: { learningRate: 0.7, momentum: 0.9 } });
+      fold({ weights, momentum, parts }, {
+        ...form,
+        outer: { learningRate: 0.7, momentum: 0.9 },
+      });
       return weights[0]!;
     });
     close(found, wanted);
@@ -91,9 +98,24 @@ Deno.test("a part of another model, codec or size is dropped with a reason", () 
   ];
   const weights = new Float32Array(2);
   const parts = [...wrong, good].map((bytes) => ({ bytes, weight: 1 }));
-  const { verdicts } = fold({ weights, momentum: null, parts }, { codec: codecs.f32, outer: plain });
+  const { verdicts } = fold({ weights, momentum: null, parts }, { ...form, outer: plain });
   assert.deepEqual(verdicts.map(({ valid }) => valid), [false, false, false, true]);
   assert.deepEqual([...weights], [-1, -1]);
+});
+
+Deno.test("a part with values in the model's padding is dropped, so that padding stays zero for ever", () => {
+  const parts = [[1, 1, 0], [9, 9, 1e-30]].map((delta) => ({
+    bytes: codecs.f32.encode(new Float32Array(delta)).bytes,
+    weight: 1,
+  }));
+  const weights = new Float32Array(3);
+  const { verdicts } = fold({ weights, momentum: null, parts }, {
+    codec: codecs.f32,
+    padding: [{ start: 2, end: 3 }],
+    outer: plain,
+  });
+  assert.deepEqual([...weights], [-1, -1, 0]);
+  assert.deepEqual(verdicts[1], { valid: false, reason: "has values from 2 on, where the model has padding" });
 });
 
 Deno.test("a fold in which nothing is valid leaves the weights as they are", () => {
@@ -118,6 +140,7 @@ async function seededFold(arrivalSeed: number): Promise<string> {
     const parts = arrived.sort((a, b) => (a.peer < b.peer ? -1 : 1));
     fold({ weights: folded.parameters, momentum: folded.momentum, parts }, {
       codec: codecs.int8,
+      padding: [],
       outer: { learningRate: 0.7, momentum: 0.9 },
     });
   }

@@ -14,6 +14,9 @@
  * views of the bytes, which is right on little-endian machines only, and JavaScript runs on no other today.
  * @module
  */
+import type { Range } from "../../p2p/sync/types.ts";
+import type { RunConfig } from "../config.ts";
+import { parameterLayout } from "../model/parameters.ts";
 
 const HEADER_BYTES = 16;
 const MAGIC = [0x53, 0x57, 0x54, 0x31] as const;
@@ -22,6 +25,20 @@ const MAGIC = [0x53, 0x57, 0x54, 0x31] as const;
 export interface WeightsLayout {
   readonly parameterWords: number;
   readonly hasMomentum: boolean;
+  /** Where the arena has padding. */
+  readonly padding: readonly Range[];
+}
+
+/** The layout of a run's weights. */
+export function weightsLayout({ model, outer }: Pick<RunConfig, "model" | "outer">): WeightsLayout {
+  const { parameters, words } = parameterLayout(model);
+  const padding = parameters
+    .map((parameter, i) => ({
+      start: parameter.start + parameter.words,
+      end: parameters[i + 1]?.start ?? words,
+    }))
+    .filter(({ start, end }) => start < end);
+  return { parameterWords: words, hasMomentum: outer.momentum > 0, padding };
 }
 
 /** One block of shared memory and the views of it. */
@@ -36,12 +53,12 @@ export class WeightsError extends Error {
   override readonly name = "WeightsError";
 }
 
-export function weightsSizeBytes({ parameterWords, hasMomentum }: WeightsLayout): number {
+export function weightsSizeBytes({ parameterWords, hasMomentum }: Omit<WeightsLayout, "padding">): number {
   return HEADER_BYTES + 4 * parameterWords * (hasMomentum ? 2 : 1);
 }
 
 /** Zeros, ready to be filled and then named. */
-export function allocateWeights(layout: WeightsLayout): Weights {
+export function allocateWeights(layout: Omit<WeightsLayout, "padding">): Weights {
   const bytes = new Uint8Array(new SharedArrayBuffer(weightsSizeBytes(layout)));
   const view = new DataView(bytes.buffer);
   MAGIC.forEach((byte, i) => view.setUint8(i, byte));
@@ -52,7 +69,7 @@ export function allocateWeights(layout: WeightsLayout): Weights {
 
 /**
  * Copies received bytes into shared memory and checks them.
- * @throws {WeightsError} if they do not fit the layout or hold a value that is not finite.
+ * @throws {WeightsError} if they do not fit the layout, or hold values that are not finite or in its padding.
  */
 export function readWeights(received: Uint8Array, layout: WeightsLayout): Weights {
   const wantedBytes = weightsSizeBytes(layout);
@@ -85,11 +102,19 @@ export function readWeights(received: Uint8Array, layout: WeightsLayout): Weight
   if (wrong >= 0) {
     throw new WeightsError(`Cannot use received weights: value ${wrong} is not finite; fetch them from another peer`);
   }
+  for (const values of [weights.parameters, ...(weights.momentum === null ? [] : [weights.momentum])]) {
+    const stray = layout.padding.find(({ start, end }) => values.subarray(start, end).some((value) => value !== 0));
+    if (stray === undefined) continue;
+    throw new WeightsError(
+      `Cannot use received weights: found values from ${stray.start} on, where this run's model has padding; ` +
+        "fetch them from another peer",
+    );
+  }
   return weights;
 }
 
 /** The arrays in bytes that are known to be good, e.g. those another thread allocated. */
-export function viewWeights(bytes: Uint8Array<SharedArrayBuffer>, layout: WeightsLayout): Weights {
+export function viewWeights(bytes: Uint8Array<SharedArrayBuffer>, layout: Omit<WeightsLayout, "padding">): Weights {
   const { parameterWords, hasMomentum } = layout;
   return {
     bytes,

@@ -1,7 +1,9 @@
 import { strict as assert } from "node:assert";
-import { allocateWeights, readWeights, viewWeights, WeightsError, weightsSizeBytes } from "./weights.ts";
+import { modelConfigSchema } from "../model/config.ts";
+import { parameterLayout } from "../model/parameters.ts";
+import { allocateWeights, readWeights, viewWeights, WeightsError, weightsLayout, weightsSizeBytes } from "./weights.ts";
 
-const layout = { parameterWords: 5, hasMomentum: true };
+const layout = { parameterWords: 5, hasMomentum: true, padding: [] };
 
 /** Bytes of weights 1 … 5 with momentum −1 … −5. */
 function example(): Uint8Array<ArrayBuffer> {
@@ -54,6 +56,36 @@ for (
     );
   });
 }
+
+Deno.test("readWeights() refuses values in the model's padding, of parameters and of momentum", () => {
+  const padded = { ...layout, padding: [{ start: 3, end: 5 }] };
+  assert.throws(() => readWeights(example(), padded), /values from 3 on/);
+  const bytes = example();
+  bytes.fill(0, 16 + 4 * 3, 16 + 4 * 5);
+  assert.throws(() => readWeights(bytes, padded), /values from 3 on/);
+  bytes.fill(0, 16 + 4 * 8, 16 + 4 * 10);
+  assert.deepEqual([...readWeights(bytes, padded).parameters], [1, 2, 3, 0, 0]);
+});
+
+Deno.test("weightsLayout() knows every word that belongs to no tensor", () => {
+  const model = modelConfigSchema.parse({
+    family: "gpt2",
+    vocabularySize: 11,
+    contextLength: 8,
+    layerCount: 1,
+    headCount: 2,
+    keyValueHeadCount: 2,
+    width: 6,
+    hiddenWidth: 24,
+    tied: true,
+  });
+  const outer = { codec: "int8", learningRate: 1, momentum: 0.9, ageDiscount: 0.3, lateRounds: 3 } as const;
+  const { parameterWords, hasMomentum, padding } = weightsLayout({ model, outer });
+  const { words, parameterCount } = parameterLayout(model);
+  assert.equal(hasMomentum, true);
+  assert.equal(parameterWords, words);
+  assert.equal(padding.reduce((sum, { start, end }) => sum + end - start, 0), words - parameterCount);
+});
 
 /** The example with some bytes replaced: place, value, place, value … */
 function changed(...edits: number[]): Uint8Array<ArrayBuffer> {

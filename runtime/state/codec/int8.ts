@@ -4,11 +4,9 @@
  * After the header come one biased exponent (a byte) for each block and one code (a signed byte) for each value, in
  * order. This is the form of what the kernel `quantise_int8` leaves on a device: `packInt8` only moves its bytes.
  * Powers of two make decoding exact: no rounding, so no room for two machines to differ.
- *
- * The encoder here is the meaning of that kernel: in a block whose largest magnitude is m, the exponent e is the least
- * with m ≤ 127 · 2^e, and a code is x / 2^e rounded to the nearest integer, ties to even.
- * @module
+ * * @module
  */
+import { quantiseInt8 } from "../../../kernels/quantise_int8.ts";
 import type { Codec, EncodedVector } from "./codec.ts";
 import { CODEC_IDS, HEADER_BYTES, readHeader, writeHeader } from "./header.ts";
 
@@ -18,7 +16,6 @@ const LEAST_BLOCK = 16, LARGEST_BLOCK = 4096;
 const BIAS = 127;
 /** With it, 127 · 2^(exponent − 127) is below 2^127: every code decodes to a finite f32. */
 const LARGEST_EXPONENT = 247;
-const LARGEST_CODE = 127;
 const SCALES = Float64Array.from({ length: LARGEST_EXPONENT + 1 }, (_, exponent) => 2 ** (exponent - BIAS));
 
 export const int8: Codec = {
@@ -69,38 +66,19 @@ export function packInt8({ codes, exponents, length, block }: QuantisedInt8): Ui
   return bytes;
 }
 
-/** The CPU's form of the kernel. `values` are finite; the last block may be short. */
+/** The CPU's form of the kernel is its reference. `values` are finite. */
 function quantise(values: Float32Array) {
-  const codes = new Uint32Array(Math.ceil(values.length / 4));
-  const exponents = new Uint32Array(Math.ceil(values.length / INT8_BLOCK));
-  const residual = new Float32Array(values.length);
-  for (let b = 0; b < exponents.length; b++) {
-    const start = b * INT8_BLOCK, end = Math.min(start + INT8_BLOCK, values.length);
-    let largest = 0;
-    for (let i = start; i < end; i++) largest = Math.max(largest, Math.abs(values[i]!));
-    exponents[b] = exponentFor(largest);
-    const scale = 2 ** (exponents[b]! - BIAS);
-    for (let i = start; i < end; i++) {
-      const code = roundHalfToEven(values[i]! / scale);
-      codes[i >>> 2]! |= (code & 0xff) << (8 * (i & 3));
-      residual[i] = values[i]! - code * scale;
-    }
-  }
-  return { codes, exponents, residual };
+  const COUNT = Math.ceil(values.length / INT8_BLOCK) * INT8_BLOCK;
+  const x = new Float32Array(COUNT);
+  x.set(values);
+  const codes = new Uint32Array(COUNT / 4), scales = new Uint32Array(COUNT / INT8_BLOCK);
+  const residual = new Float32Array(COUNT);
+  quantiseInt8.reference({ x, codes, scales, residual } as unknown as Arrays, { COUNT, BLOCK: INT8_BLOCK });
+  return { codes, exponents: scales, residual: residual.slice(0, values.length) };
 }
 
-/** Least biased exponent whose 127 steps reach `largest`. */
-function exponentFor(largest: number): number {
-  let exponent = 0;
-  while (LARGEST_CODE * 2 ** (exponent - BIAS) < largest) exponent++;
-  return exponent;
-}
-
-/** The sum falls where doubles are whole numbers, and rounding to them is to even. */
-function roundHalfToEven(value: number): number {
-  const shift = 1.5 * 2 ** 52;
-  return value + shift - shift;
-}
+/** The arrays of a reference, whose names and types lose their tie in `Kernel`. */
+type Arrays = Parameters<typeof quantiseInt8.reference>[0];
 
 function vectorOf(codes: Int8Array, exponents: Uint8Array, block: number): EncodedVector {
   return {
