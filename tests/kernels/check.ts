@@ -43,11 +43,12 @@ export function gpuTest(name: string, fn: () => Promise<void>): void {
   Deno.test({ name: adapter === undefined ? `${name} (no WebGPU adapter)` : name, ignore: adapter === undefined, fn });
 }
 
-/** The device of this test file. It lives as long as the process: opening one takes longer than most tests. */
+/** The device of this test file, opened once: it takes longer than most tests. */
 export function testDevice(): Promise<Device> {
   return sharedDevice ??= openWebGpuDevice();
 }
 let sharedDevice: Promise<Device> | undefined;
+Deno.test.afterAll(async () => await (await sharedDevice)?.[Symbol.asyncDispose]());
 
 /** Fails with kernel, shape, binding, place, found and wanted. Gives back what the GPU wrote, by binding. */
 export async function checkKernel<S extends Shape>(
@@ -92,9 +93,8 @@ function compare(
   let worst = 1, worstAt = -1;
   for (let i = 0; i < wanted.length; i++) {
     if (found[i] === wanted[i] || Object.is(found[i], wanted[i])) continue; // NaN in both: neither wrote it
-    const excess = Math.abs(found[i]! - wanted[i]!) / tolerance(wanted[i]!, i);
-    if (excess <= worst) continue;
-    [worst, worstAt] = [Number.isNaN(excess) ? Infinity : excess, i];
+    const ratio = Math.abs(found[i]! - wanted[i]!) / tolerance(wanted[i]!, i), excess = isNaN(ratio) ? Infinity : ratio;
+    if (excess > worst) [worst, worstAt] = [excess, i];
   }
   assert.ok(
     worstAt < 0,
