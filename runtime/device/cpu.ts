@@ -13,7 +13,15 @@ import type { Kernel, Numbers, Words } from "../../kernels/kernel.ts";
 import { CpuMemory } from "./cpu_memory.ts";
 import { openCpuPool } from "./cpu_pool.ts";
 import type { Step } from "./cpu_threads.ts";
-import { checkDispatch, type Device, type DeviceBuffer, type Dispatch, type Program, type Span } from "./device.ts";
+import {
+  checkDispatch,
+  checkWrite,
+  type Device,
+  type DeviceBuffer,
+  type Dispatch,
+  type Program,
+  type Span,
+} from "./device.ts";
 import { compileWasm, type WasmCache } from "./wasm_module.ts";
 
 export interface CpuDeviceOptions {
@@ -62,7 +70,7 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
   function step({ kernel, shape, spans }: Dispatch): Step {
     const { wasm } = kernel;
     if (wasm === undefined) return { entry: -1, shared: false, items: 0, args: [] };
-    const pointers = Object.keys(kernel.bindings).map((name) => addressOf(spans[name]!));
+    const pointers = Object.keys(kernel.bindings).map((name) => addressOf(spans[name]!, memory));
     const items = wasm.items(shape);
     return {
       entry: entries.get(kernel)!,
@@ -75,7 +83,7 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
   function reference({ kernel, shape, spans }: Dispatch): () => void {
     const arrays: Parameters<Kernel["reference"]>[0] = Object.fromEntries(
       Object.entries(kernel.bindings).map(([name, { type }]) => {
-        const span = spans[name]!, address = addressOf(span);
+        const span = spans[name]!, address = addressOf(span, memory);
         const array = type === "u32" ? memory.words(address, span.words) : memory.view(address, span.words);
         return [name, array as Numbers & Words];
       }),
@@ -87,31 +95,27 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
     kind: "cpu",
     description: `cpu (WebAssembly SIMD, ${threads} ${threads === 1 ? "thread" : "threads"})`,
     allocate(words, label) {
-      const buffer = new CpuBuffer(memory.give(words, label), words, label);
+      const buffer = new CpuBuffer(memory, memory.give(words, label), words, label);
       bytes += words * 4;
       peakBytes = Math.max(peakBytes, bytes);
       return buffer;
     },
     free(buffer) {
-      const cpuBuffer = own(buffer);
+      const cpuBuffer = own(buffer, memory);
       if (cpuBuffer.freed) return;
       memory.take(cpuBuffer.address);
       cpuBuffer.freed = true;
       bytes -= buffer.words * 4;
     },
     write(span, values) {
-      const address = addressOf(span);
-      if (values.length > span.words) {
-        throw new RangeError(
-          `Cannot write ${values.length} words to '${span.buffer.label}': the span has ${span.words}`,
-        );
-      }
+      const address = addressOf(span, memory);
+      checkWrite(span, values);
       if (values instanceof Uint32Array) memory.words(address, span.words).set(values);
       else memory.view(address, span.words).set(values);
     },
     // deno-lint-ignore require-await -- an error must reject, not throw
     async read(spans) {
-      return spans.map((span) => Float32Array.from(memory.view(addressOf(span), span.words)));
+      return spans.map((span) => Float32Array.from(memory.view(addressOf(span, memory), span.words)));
     },
     async prepare(dispatches, label) {
       dispatches.forEach(checkDispatch);
@@ -142,16 +146,21 @@ interface CpuProgram extends Program {
 
 class CpuBuffer implements DeviceBuffer {
   freed = false;
-  constructor(readonly address: number, readonly words: number, readonly label: string) {}
+  constructor(
+    readonly memory: CpuMemory,
+    readonly address: number,
+    readonly words: number,
+    readonly label: string,
+  ) {}
 }
 
-function own(buffer: DeviceBuffer): CpuBuffer {
-  if (buffer instanceof CpuBuffer) return buffer;
+function own(buffer: DeviceBuffer, memory: CpuMemory): CpuBuffer {
+  if (buffer instanceof CpuBuffer && buffer.memory === memory) return buffer;
   throw new TypeError(`Cannot use buffer '${buffer.label}': it belongs to another device`);
 }
 
-function addressOf({ buffer, start }: Span): number {
-  const { address, freed, label } = own(buffer);
+function addressOf({ buffer, start }: Span, memory: CpuMemory): number {
+  const { address, freed, label } = own(buffer, memory);
   if (freed) throw new TypeError(`Cannot use buffer '${label}': it was freed`);
   return address + start * 4;
 }
