@@ -59,15 +59,16 @@ export function widen_high(v: v128): v128 {
 
 /**
  * eˣ, relative error ≤ 2⁻²²: eˣ = 2ⁿ · eʳ with |r| ≤ ln 2 / 2, eʳ by the degree-6 polynomial of Cephes `expf`.
- * Below −87 it stays at e⁻⁸⁷ and above 88 at e⁸⁸; NaN stays NaN.
+ * Below −87 it stays at e⁻⁸⁷ and above 88 at e⁸⁸; NaN stays NaN. Adding 1.5 · 2²³ rounds to a whole number and leaves
+ * it in the lowest bits: the instructions that round and convert cost several times as much.
  */
 // @ts-ignore: decorator
 @inline
 export function exp4(value: v128): v128 {
-  const x = f32x4.min(f32x4.max(value, f32x4.splat(-87)), f32x4.splat(88));
-  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504)));
-  let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)));
-  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
+  const x = f32x4.pmin(f32x4.pmax(value, f32x4.splat(-87)), f32x4.splat(88)), magic = f32x4.splat(12582912);
+  const rounded = madd(x, f32x4.splat(1.44269504), magic), n = f32x4.sub(rounded, magic);
+  let r = madd(n, f32x4.splat(-0.693359375), x);
+  r = madd(n, f32x4.splat(2.12194440e-4), r);
   let p = f32x4.splat(1.9875691500e-4);
   p = madd(p, r, f32x4.splat(1.3981999507e-3));
   p = madd(p, r, f32x4.splat(8.3334519073e-3));
@@ -75,8 +76,7 @@ export function exp4(value: v128): v128 {
   p = madd(p, r, f32x4.splat(1.6666665459e-1));
   p = madd(p, r, f32x4.splat(5.0000001201e-1));
   p = madd(p, f32x4.mul(r, r), f32x4.add(r, f32x4.splat(1)));
-  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
-  return f32x4.mul(p, power);
+  return f32x4.mul(p, i32x4.shl(i32x4.add(rounded, i32x4.splat(127)), 23));
 }
 
 /** 1 / (1 + e⁻ˣ). */
