@@ -1,6 +1,6 @@
-// y = (x − mean) · inverse · w + b, one workgroup a row. x, y are (N, C); w, b are (C); mean, inverse are (N).
-// Twice the row is summed: first for a rough mean, which rounding leaves far off (in units of the deviation) when the
-// mean is large; then, measured from there, for what the mean lacks and for the variance. Both trees have a fixed order.
+// y = (x − mean) · inverse · w + b, one workgroup a row. x, y are (N, C); w, b are (C); mean, inverse are (N). Twice
+// the row is summed: first for a rough mean, which rounding leaves far off (in units of the deviation) when the mean
+// is large; then, measured from there, for what the mean lacks and for the variance. Both trees have a fixed order.
 
 override N: u32;
 override C: u32;

@@ -1,6 +1,6 @@
-// dw = Σ over rows of dy · x · inverse. dy, x are (N, C); inverse is (N); dw is (C). A workgroup takes 16 neighbouring
-// columns, so that its reads are whole cache lines; 16 invocations share a column, each adds every 16th row, and a tree adds
-// the shares in a fixed order.
+// dw = Σ over rows of dy · x · inverse. dy, x are (N, C); inverse is (N); dw is (C). A workgroup takes 16
+// neighbouring columns, so that its reads are whole cache lines; 16 invocations share a column, each adds every 16th
+// row, and a tree adds the shares in a fixed order.
 
 override N: u32;
 override C: u32;
