@@ -4,6 +4,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./add.wgsl" with { type: "text" };
+import wasmSource from "./add.as" with { type: "text" };
 
 export type AddShape = {
   readonly COUNT: number;
@@ -21,5 +22,11 @@ export const add = defineKernel<AddShape>()({
   flops: ({ COUNT }) => COUNT,
   reference({ a, b, y }, { COUNT }) {
     for (let i = 0; i < COUNT; i++) y[i] = a[i]! + b[i]!;
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "add",
+    args: ({ COUNT }) => [COUNT],
+    items: ({ COUNT }) => Math.ceil(COUNT / 64),
   },
 });

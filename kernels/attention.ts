@@ -10,8 +10,9 @@
  * @module
  */
 import { defineKernel, reads, writes } from "./kernel.ts";
-import { headDot, headOffsets, packedWidth } from "./packed_heads.ts";
+import { headDot, headOffsets, packedWidth, panels } from "./packed_heads.ts";
 import source from "./attention.wgsl" with { type: "text" };
+import wasmSource from "./attention.as" with { type: "text" };
 
 export type AttentionShape = {
   /** Sequences. */
@@ -65,5 +66,12 @@ export const attention = defineKernel<AttentionShape>()({
         }
       }
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "attention",
+    args: ({ B, T, H, G, D }) => [B, T, H, G, D],
+    items: ({ B, H }) => B * H,
+    scratchWords: ({ T, D }) => panels(T) * (D + 4) + panels(D) * (T + 4) + 4 * D + 4,
   },
 });

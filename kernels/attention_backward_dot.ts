@@ -8,6 +8,7 @@
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import { headDot } from "./packed_heads.ts";
 import source from "./attention_backward_dot.wgsl" with { type: "text" };
+import wasmSource from "./attention_backward_dot.as" with { type: "text" };
 
 export type AttentionBackwardDotShape = {
   /** Sequences. */
@@ -42,5 +43,11 @@ export const attentionBackwardDot = defineKernel<AttentionBackwardDotShape>()({
         }
       }
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "attention_backward_dot",
+    args: ({ T, H, D }) => [T, H, D],
+    items: ({ B, T }) => B * T,
   },
 });

@@ -8,8 +8,9 @@
  */
 import type { AttentionShape } from "./attention.ts";
 import { defineKernel, reads, writes } from "./kernel.ts";
-import { headDot, headOffsets, packedWidth } from "./packed_heads.ts";
+import { headDot, headOffsets, packedWidth, panels } from "./packed_heads.ts";
 import source from "./attention_backward_key_value.wgsl" with { type: "text" };
+import wasmSource from "./attention_backward_key_value.as" with { type: "text" };
 
 /** Keys of one workgroup. */
 const KEYS = 32;
@@ -53,5 +54,12 @@ export const attentionBackwardKeyValue = defineKernel<AttentionShape>()({
         }
       }
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "attention_backward_key_value",
+    args: ({ B, T, H, G, D }) => [B, T, H, G, D],
+    items: ({ B, G }) => B * G,
+    scratchWords: ({ T, D }) => panels(T) * (2 * D + 8) + panels(D) * (4 * T + 8) + 8 * D,
   },
 });

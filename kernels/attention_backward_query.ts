@@ -9,8 +9,9 @@
  */
 import type { AttentionShape } from "./attention.ts";
 import { defineKernel, reads, writes } from "./kernel.ts";
-import { headDot, headOffsets, packedWidth } from "./packed_heads.ts";
+import { headDot, headOffsets, packedWidth, panels } from "./packed_heads.ts";
 import source from "./attention_backward_query.wgsl" with { type: "text" };
+import wasmSource from "./attention_backward_query.as" with { type: "text" };
 
 /** Query rows of one workgroup. */
 const ROWS = 32;
@@ -46,5 +47,12 @@ export const attentionBackwardQuery = defineKernel<AttentionShape>()({
         }
       }
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "attention_backward_query",
+    args: ({ B, T, H, G, D }) => [B, T, H, G, D],
+    items: ({ B, H }) => B * H,
+    scratchWords: ({ T, D }) => panels(T) * (2 * D + 8) + panels(D) * (T + 4) + 8 * D,
   },
 });

@@ -10,6 +10,7 @@ import type { CacheShape } from "./cache_append.ts";
 import { defineKernel, reads, readsWords, spread, writes } from "./kernel.ts";
 import { headDot, keyValueHead, packedWidth } from "./packed_heads.ts";
 import source from "./attention_cached.wgsl" with { type: "text" };
+import wasmSource from "./attention_cached.as" with { type: "text" };
 
 export const attentionCached = defineKernel<CacheShape>()({
   name: "attention_cached",
@@ -45,5 +46,12 @@ export const attentionCached = defineKernel<CacheShape>()({
         }
       }
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "attention_cached",
+    args: ({ H, G, D, P }) => [H, G, D, P],
+    items: ({ N, H }) => N * H,
+    scratchWords: ({ P }) => P + 4,
   },
 });

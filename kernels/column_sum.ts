@@ -4,6 +4,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./column_sum.wgsl" with { type: "text" };
+import wasmSource from "./column_sum.as" with { type: "text" };
 
 export type ColumnSumShape = {
   /** Rows: tokens of a micro-batch. */
@@ -32,5 +33,11 @@ export const columnSum = defineKernel<ColumnSumShape>()({
       for (let n = 0; n < N; n++) total += dy[n * C + c]!;
       sum[c] = total;
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "column_sum",
+    args: ({ N, C, ACCUMULATE }) => [N, C, ACCUMULATE],
+    items: ({ C }) => Math.ceil(C / 16),
   },
 });

@@ -4,6 +4,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./copy.wgsl" with { type: "text" };
+import wasmSource from "./copy.as" with { type: "text" };
 
 export type CopyShape = {
   readonly COUNT: number;
@@ -21,5 +22,11 @@ export const copy = defineKernel<CopyShape>()({
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
   reference({ x, y }, { COUNT, ACCUMULATE }) {
     for (let i = 0; i < COUNT; i++) y[i] = ACCUMULATE === 1 ? y[i]! + x[i]! : x[i]!;
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "copy",
+    args: ({ COUNT, ACCUMULATE }) => [COUNT, ACCUMULATE],
+    items: ({ COUNT }) => Math.ceil(COUNT / 64),
   },
 });

@@ -10,6 +10,7 @@
  */
 import { defineKernel, reads, readsWords, spread, writes } from "./kernel.ts";
 import source from "./cross_entropy.wgsl" with { type: "text" };
+import wasmSource from "./cross_entropy.as" with { type: "text" };
 
 export type CrossEntropyShape = {
   /** Rows: tokens of a micro-batch. */
@@ -51,5 +52,11 @@ export const crossEntropy = defineKernel<CrossEntropyShape>()({
         row[v] = scale[0]! * (Math.exp(row[v]! - largest) / sum - (v === target ? 1 : 0));
       }
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "cross_entropy",
+    args: ({ V, GRADIENT }) => [V, GRADIENT],
+    items: ({ N }) => N,
   },
 });

@@ -6,6 +6,7 @@
  */
 import { defineKernel, reads, readsWords, spread, writes } from "./kernel.ts";
 import source from "./embedding.wgsl" with { type: "text" };
+import wasmSource from "./embedding.as" with { type: "text" };
 
 export type EmbeddingShape = {
   readonly N: number;
@@ -24,5 +25,11 @@ export const embedding = defineKernel<EmbeddingShape>()({
   grid: ({ N, C }) => spread(Math.ceil(N * C / 256)),
   reference({ ids, table, y }, { N, C }) {
     for (let n = 0; n < N; n++) y.set(table.subarray(ids[n]! * C, (ids[n]! + 1) * C), n * C);
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "embedding",
+    args: ({ P, C }) => [P, C],
+    items: ({ N }) => N,
   },
 });

@@ -6,6 +6,7 @@
  */
 import { defineKernel, reads, readsWords, spread, writes } from "./kernel.ts";
 import source from "./embedding_backward.wgsl" with { type: "text" };
+import wasmSource from "./embedding_backward.as" with { type: "text" };
 
 export type EmbeddingBackwardShape = {
   readonly N: number;
@@ -30,5 +31,11 @@ export const embeddingBackward = defineKernel<EmbeddingBackwardShape>()({
     for (let n = 0; n < N; n++) {
       for (let c = 0; c < C; c++) dtable[ids[n]! * C + c]! += dy[n * C + c]!;
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "embedding_backward",
+    args: ({ N, P, C, ACCUMULATE }) => [N, P, C, ACCUMULATE],
+    items: ({ C }) => Math.ceil(C / 16),
   },
 });

@@ -4,6 +4,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./fill.wgsl" with { type: "text" };
+import wasmSource from "./fill.as" with { type: "text" };
 
 export type FillShape = {
   readonly COUNT: number;
@@ -19,5 +20,11 @@ export const fill = defineKernel<FillShape>()({
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
   reference({ value, y }) {
     y.fill(value[0]!);
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "fill",
+    args: ({ COUNT }) => [COUNT],
+    items: ({ COUNT }) => Math.ceil(COUNT / 64),
   },
 });

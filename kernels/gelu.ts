@@ -6,6 +6,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./gelu.wgsl" with { type: "text" };
+import wasmSource from "./gelu.as" with { type: "text" };
 
 export type GeluShape = {
   readonly COUNT: number;
@@ -25,5 +26,11 @@ export const gelu = defineKernel<GeluShape>()({
       const inner = Math.sqrt(2 / Math.PI) * (x[i]! + 0.044715 * x[i]! ** 3);
       y[i] = x[i]! / 2 * (1 + Math.tanh(inner));
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "gelu",
+    args: ({ COUNT }) => [COUNT],
+    items: ({ COUNT }) => Math.ceil(COUNT / 64),
   },
 });

@@ -5,6 +5,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./gelu_backward.wgsl" with { type: "text" };
+import wasmSource from "./gelu_backward.as" with { type: "text" };
 
 export type GeluBackwardShape = {
   readonly COUNT: number;
@@ -30,5 +31,11 @@ export const geluBackward = defineKernel<GeluBackwardShape>()({
       const slope = (1 + tanh) / 2 + x[i]! / 2 * (1 - tanh * tanh) * innerSlope;
       dx[i] = (ACCUMULATE === 1 ? dx[i]! : 0) + dy[i]! * slope;
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "gelu_backward",
+    args: ({ COUNT, ACCUMULATE }) => [COUNT, ACCUMULATE],
+    items: ({ COUNT }) => Math.ceil(COUNT / 64),
   },
 });

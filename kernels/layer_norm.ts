@@ -8,6 +8,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./layer_norm.wgsl" with { type: "text" };
+import wasmSource from "./layer_norm.as" with { type: "text" };
 
 export type LayerNormShape = {
   /** Rows: tokens of a micro-batch. */
@@ -43,5 +44,11 @@ export const layerNorm = defineKernel<LayerNormShape>()({
       mean[n] = centre;
       inverse[n] = scale;
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "layer_norm",
+    args: ({ C, EPSILON }) => [C, EPSILON],
+    items: ({ N }) => N,
   },
 });

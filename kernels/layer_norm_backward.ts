@@ -8,6 +8,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./layer_norm_backward.wgsl" with { type: "text" };
+import wasmSource from "./layer_norm_backward.as" with { type: "text" };
 
 export type LayerNormBackwardShape = {
   /** Rows: tokens of a micro-batch. */
@@ -47,5 +48,11 @@ export const layerNormBackward = defineKernel<LayerNormBackwardShape>()({
         dx[row + c] = gradient + (ACCUMULATE === 1 ? dx[row + c]! : 0);
       }
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "layer_norm_backward",
+    args: ({ C, ACCUMULATE }) => [C, ACCUMULATE],
+    items: ({ N }) => N,
   },
 });

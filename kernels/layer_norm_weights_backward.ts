@@ -5,6 +5,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./layer_norm_weights_backward.wgsl" with { type: "text" };
+import wasmSource from "./layer_norm_weights_backward.as" with { type: "text" };
 
 export type LayerNormWeightsBackwardShape = {
   /** Rows: tokens of a micro-batch. */
@@ -42,5 +43,11 @@ export const layerNormWeightsBackward = defineKernel<LayerNormWeightsBackwardSha
       dw[c] = weight;
       db[c] = bias;
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "layer_norm_weights_backward",
+    args: ({ N, C, ACCUMULATE }) => [N, C, ACCUMULATE],
+    items: ({ C }) => Math.ceil(C / 16),
   },
 });

@@ -8,6 +8,7 @@
  */
 import { defineKernel, reads, writes } from "./kernel.ts";
 import source from "./matmul.wgsl" with { type: "text" };
+import wasmSource from "./matmul.as" with { type: "text" };
 
 export type MatmulShape = {
   /** Rows of y. */
@@ -52,5 +53,14 @@ export const matmul = defineKernel<MatmulShape>()({
         y[m * N + n] = sum + (ACCUMULATE === 1 ? y[m * N + n]! : 0);
       }
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "matmul",
+    args: (
+      { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, ACCUMULATE },
+    ) => [M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, ACCUMULATE],
+    items: ({ M, N }) => Math.ceil(M / 64) * Math.ceil(N / 128),
+    scratchWords: () => 256 * (64 + 128) + 5 * 16,
   },
 });

@@ -41,3 +41,8 @@ export function headDot(
   for (let d = 0; d < D; d++) sum += a[aStart + d]! * b[bStart + d]!;
   return sum;
 }
+
+/** `value` rounded up to whole panels of 16, in which the WebAssembly forms keep keys and values. */
+export function panels(value: number): number {
+  return Math.ceil(value / 16) * 16;
+}

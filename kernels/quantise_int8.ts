@@ -13,6 +13,7 @@
  */
 import { defineKernel, reads, spread, writes, writesWords } from "./kernel.ts";
 import source from "./quantise_int8.wgsl" with { type: "text" };
+import wasmSource from "./quantise_int8.as" with { type: "text" };
 
 export type QuantiseInt8Shape = {
   /** A multiple of BLOCK. */
@@ -49,6 +50,12 @@ export const quantiseInt8 = defineKernel<QuantiseInt8Shape>()({
         residual[i] = x[i]! - code * 2 ** exponent;
       }
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "quantise_int8",
+    args: ({ BLOCK }) => [BLOCK],
+    items: ({ COUNT, BLOCK }) => COUNT / BLOCK,
   },
 });
 

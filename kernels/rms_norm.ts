@@ -7,6 +7,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./rms_norm.wgsl" with { type: "text" };
+import wasmSource from "./rms_norm.as" with { type: "text" };
 
 export type RmsNormShape = {
   /** Rows: tokens of a micro-batch. */
@@ -37,5 +38,11 @@ export const rmsNorm = defineKernel<RmsNormShape>()({
       for (let c = 0; c < C; c++) y[row + c] = x[row + c]! * scale * w[c]!;
       inverse[n] = scale;
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "rms_norm",
+    args: ({ C, EPSILON }) => [C, EPSILON],
+    items: ({ N }) => N,
   },
 });

@@ -7,6 +7,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./rms_norm_backward.wgsl" with { type: "text" };
+import wasmSource from "./rms_norm_backward.as" with { type: "text" };
 
 export type RmsNormBackwardShape = {
   /** Rows: tokens of a micro-batch. */
@@ -39,5 +40,11 @@ export const rmsNormBackward = defineKernel<RmsNormBackwardShape>()({
         dx[row + c] = gradient + (ACCUMULATE === 1 ? dx[row + c]! : 0);
       }
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "rms_norm_backward",
+    args: ({ C, ACCUMULATE }) => [C, ACCUMULATE],
+    items: ({ N }) => N,
   },
 });

@@ -4,6 +4,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./rms_norm_weights_backward.wgsl" with { type: "text" };
+import wasmSource from "./rms_norm_weights_backward.as" with { type: "text" };
 
 export type RmsNormWeightsBackwardShape = {
   /** Rows: tokens of a micro-batch. */
@@ -34,5 +35,11 @@ export const rmsNormWeightsBackward = defineKernel<RmsNormWeightsBackwardShape>(
       for (let n = 0; n < N; n++) weight += dy[n * C + c]! * x[n * C + c]! * inverse[n]!;
       dw[c] = weight;
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "rms_norm_weights_backward",
+    args: ({ N, C, ACCUMULATE }) => [N, C, ACCUMULATE],
+    items: ({ C }) => Math.ceil(C / 16),
   },
 });

@@ -11,6 +11,7 @@
  */
 import { defineKernel, reads, readsWords, spread, writes } from "./kernel.ts";
 import source from "./rope.wgsl" with { type: "text" };
+import wasmSource from "./rope.as" with { type: "text" };
 
 export type RopeShape = {
   readonly N: number;
@@ -50,6 +51,12 @@ export const rope = defineKernel<RopeShape>()({
       }
       for (let i = n * ROW + ROTATED_HEADS * D; i < (n + 1) * ROW; i++) y[i]! += x[i]!;
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "rope",
+    args: ({ ROTATED_HEADS, ROW, D, INVERSE, ACCUMULATE }) => [ROTATED_HEADS, ROW, D, INVERSE, ACCUMULATE],
+    items: ({ N }) => N,
   },
 });
 

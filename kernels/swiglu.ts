@@ -8,6 +8,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./swiglu.wgsl" with { type: "text" };
+import wasmSource from "./swiglu.as" with { type: "text" };
 
 export type SwigluShape = {
   readonly N: number;
@@ -30,5 +31,11 @@ export const swiglu = defineKernel<SwigluShape>()({
         y[n * F + f] = gate / (1 + Math.exp(-gate)) * up;
       }
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "swiglu",
+    args: ({ F }) => [F],
+    items: ({ N }) => N,
   },
 });

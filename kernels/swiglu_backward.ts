@@ -6,6 +6,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./swiglu_backward.wgsl" with { type: "text" };
+import wasmSource from "./swiglu_backward.as" with { type: "text" };
 
 export type SwigluBackwardShape = {
   readonly N: number;
@@ -34,5 +35,11 @@ export const swigluBackward = defineKernel<SwigluBackwardShape>()({
         dx[at + F]! += slope * gate * sigma;
       }
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "swiglu_backward",
+    args: ({ F, ACCUMULATE }) => [F, ACCUMULATE],
+    items: ({ N }) => N,
   },
 });

@@ -1,0 +1,50 @@
+// dq of one head of one sequence, an item, four queries at a time: strips of scores and of dy · v (4 × keys) become
+// ds = p · (dy · v − dot) in place, and ds multiplies the keys.
+import { exp4, four_rows, keep_lanes, pack, pack_transposed, panels, scaled_row, tile } from "./simd";
+
+export function attention_backward_query(
+  qkv: usize, dy: usize, lse: usize, dot: usize, dqkv: usize,
+  B: i32, T: i32, H: i32, G: i32, D: i32,
+  scratch: usize, start: i32, stop: i32,
+): void {
+  const row: usize = ((H + 2 * G) * D) << 2, outRow: usize = (H * D) << 2, keys = panels(T), width = panels(D);
+  const turnedK = scratch, turnedV = turnedK + ((keys * D) << 2), packedK = turnedV + ((keys * D) << 2);
+  const query = packedK + ((T * width) << 2), slope = query + (D << 4);
+  const scores = slope + (D << 4), products = scores + (keys << 4), out = products + (keys << 4);
+  const scale = <f32> (1 / Math.sqrt(<f64> D)), zero = f32x4.splat(0);
+  for (let item = start; item < stop; item++) {
+    const b = item / H, h = item - b * H, g = h / (H / G);
+    const first = qkv + b * T * row, k = first + (((H + g) * D) << 2), v = first + (((H + G + g) * D) << 2);
+    pack_transposed(k, row, D, T, turnedK);
+    pack_transposed(v, row, D, T, turnedV);
+    pack(k, row, T, D, packedK);
+    for (let t = 0; t < T; t += 4) {
+      const seen = min(T, t + 4);
+      four_rows(first + t * row + ((h * D) << 2), row, T - t, D, query);
+      four_rows(dy + (b * T + t) * outRow + ((h * D) << 2), outRow, T - t, D, slope);
+      for (let s = 0; s < seen; s += 16) {
+        const panel = (s * D) << 2, to = s << 2;
+        tile(query, D << 2, turnedK + panel, 64, D, 0, scores + to, keys << 2, false);
+        tile(slope, D << 2, turnedV + panel, 64, D, 0, products + to, keys << 2, false);
+      }
+      for (let r = 0; r < seen - t; r++) {
+        const statistic = (item * T + t + r) << 2, factor = f32x4.splat(scale);
+        const shift = v128.load32_splat(lse + statistic), mean = v128.load32_splat(dot + statistic);
+        for (let s = 0; s < seen; s += 4) {
+          const at = (r * keys + s) << 2;
+          const p = exp4(f32x4.sub(f32x4.mul(v128.load(scores + at), factor), shift));
+          let ds = f32x4.mul(p, f32x4.sub(v128.load(products + at), mean));
+          if (s > t + r - 3) ds = keep_lanes(ds, t + r + 1 - s, zero);
+          v128.store(scores + at, ds);
+        }
+      }
+      for (let d = 0; d < D; d += 16) {
+        tile(scores, keys << 2, packedK + ((d * T) << 2), 64, seen, 0, out + (d << 2), width << 2, false);
+      }
+      for (let r = 0; r < seen - t; r++) {
+        const to = dqkv + (b * T + t + r) * row + ((h * D) << 2);
+        scaled_row(out + ((r * width) << 2), scale, D, to);
+      }
+    }
+  }
+}
