@@ -21,7 +21,6 @@ import { inspect } from "../../runtime/train/inspect.ts";
 const LOGIT_TOLERANCE = 1e-4;
 
 const TEXT = "It's a naïve test, isn't it?  Two spaces\n\n\tand 🙂 what follows .\n";
-const BPE_JSON = trainBpe([TEXT.repeat(3)], { vocabularySize: 290 });
 const WINDOWS = [0, 1, 2].map((b) => Uint32Array.from({ length: 10 }, (_, t) => (b * 97 + t * 31) % 256));
 
 const sizes = { contextLength: 16, layerCount: 2, headCount: 4, width: 24, vocabularySize: 256 };
@@ -31,18 +30,16 @@ const llama = { ...sizes, family: "llama", keyValueHeadCount: 2, hiddenWidth: 40
 interface Export {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
-  readonly tokenizerJson: string;
 }
 
-const bytes = { tokenizer: bytesTokenizer(), tokenizerJson: trainBpe([], { vocabularySize: 256 }) };
-const bpe = { tokenizer: bpeTokenizer(BPE_JSON), tokenizerJson: BPE_JSON };
+const bytes = bytesTokenizer(), bpe = bpeTokenizer(trainBpe([TEXT.repeat(3)], { vocabularySize: 290 }));
 const EXPORTS: Record<string, Export> = {
-  "gpt2 with bytes": { ...bytes, config: modelConfigSchema.parse(gpt2) },
+  "gpt2 with bytes": { tokenizer: bytes, config: modelConfigSchema.parse(gpt2) },
   "llama with bpe": {
-    ...bpe,
-    config: modelConfigSchema.parse({ ...llama, vocabularySize: bpe.tokenizer.vocabularySize }),
+    tokenizer: bpe,
+    config: modelConfigSchema.parse({ ...llama, vocabularySize: bpe.vocabularySize }),
   },
-  "tied llama with bytes": { ...bytes, config: modelConfigSchema.parse({ ...llama, tied: true }) },
+  "tied llama with bytes": { tokenizer: bytes, config: modelConfigSchema.parse({ ...llama, tied: true }) },
 };
 
 /** Configurations in the words of `transformers`. */
@@ -129,8 +126,9 @@ async function ask(): Promise<Answers> {
   const root = await Deno.makeTempDir();
   try {
     const load: Record<string, string> = {}, save: Record<string, unknown> = {};
-    for (const [name, { config, tokenizerJson }] of Object.entries(EXPORTS)) {
+    for (const [name, { config, tokenizer }] of Object.entries(EXPORTS)) {
       load[name] = `${root}/${name}`;
+      const tokenizerJson = tokenizer.toJson();
       await writeFolder(diskFolder(load[name]), { config, weights: weightsOf(config), tokenizerJson });
     }
     for (const [name, config] of Object.entries(SAVES)) save[name] = { folder: `${root}/${name}`, config };
