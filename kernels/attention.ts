@@ -10,7 +10,7 @@
  * @module
  */
 import { defineKernel, reads, writes } from "./kernel.ts";
-import { headDot, headOffsets, packedWidth, panels } from "./packed_heads.ts";
+import { headDot, headOffsets, type Heads, packedWidth, panels } from "./packed_heads.ts";
 import source from "./attention.wgsl" with { type: "text" };
 import wasmSource from "./attention.as" with { type: "text" };
 
