@@ -11,6 +11,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./adamw.wgsl" with { type: "text" };
+import wasmSource from "./adamw.as" with { type: "text" };
 
 export type AdamWShape = {
   readonly COUNT: number;
@@ -62,5 +63,11 @@ export const adamw = defineKernel<AdamWShape>()({
       const decayed = i < DECAYED ? p[i]! * (1 - rate * decay) : p[i]!;
       p[i] = decayed - rate * (m[i]! / correction1) / (Math.sqrt(v[i]! / correction2) + epsilon);
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "adamw",
+    args: ({ COUNT, DECAYED }) => [COUNT, DECAYED],
+    items: ({ COUNT }) => Math.ceil(COUNT / 64),
   },
 });

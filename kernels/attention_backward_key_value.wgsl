@@ -1,5 +1,4 @@
-// Attention's gradients to the keys and values. qkv and dqkv are (B·T, (H + 2G)·D), dy is (B·T, H·D), lse and dot are
-// (B, H, T).
+// Attention's gradients to keys and values. qkv, dqkv are (B·T, (H + 2G)·D), dy is (B·T, H·D), lse, dot are (B, H, T).
 //
 // As `attention.wgsl`, whose comment explains tiles, parts and slices, with keys for rows: a workgroup takes 32 keys
 // of one key-value head and lets the tiles of 32 query rows that see them go by, for one after another of the query

@@ -1,5 +1,4 @@
-// Attention's gradient to the queries. qkv and dqkv are (B·T, (H + 2G)·D), dy is (B·T, H·D), lse and dot are (B, H,
-// T).
+// Attention's gradient to the queries. qkv, dqkv are (B·T, (H + 2G)·D), dy is (B·T, H·D), lse and dot are (B, H, T).
 //
 // As `attention.wgsl`, whose comment explains tiles, parts and slices: a workgroup takes 32 query rows of one head
 // and lets the tiles of 32 keys that they see go by. The probabilities come again from the scores and lse, so there

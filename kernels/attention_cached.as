@@ -11,7 +11,7 @@ export function attention_cached(
   for (let item = start; item < stop; item++) {
     const n = item / H, h = item - n * H, head = ((h / (H / G)) * D) << 2;
     const query = qkv + ((n * (H + 2 * G) * D + h * D) << 2);
-    const position = u32.load(positions + (n << 2)), seen = position < <u32> P ? <i32> position + 1 : P;
+    const position = load<u32>(positions + (n << 2)), seen = position < <u32> P ? <i32> position + 1 : P;
     for (let s = 0, key = keys + head; s < seen; s++, key += row) {
       let sums = zero;
       for (let d = 0; d < whole; d += 4) sums = madd(v128.load(query + (d << 2)), v128.load(key + (d << 2)), sums);
@@ -22,7 +22,7 @@ export function attention_cached(
       f32.store(scratch + (s << 2), lanes_sum(sums) * scale);
     }
     let most = lowest;
-    for (let s = 0; s < seen; s += 4) most = f32x4.max(most, keep_lanes(v128.load(scratch + (s << 2)), seen - s, lowest));
+    for (let s = 0; s < seen; s += 4) most = f32x4.pmax(most, keep_lanes(v128.load(scratch + (s << 2)), seen - s, lowest));
     const shift = f32x4.splat(lanes_max(most));
     let sums = zero;
     for (let s = 0; s < seen; s += 4) {

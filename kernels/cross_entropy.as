@@ -11,7 +11,7 @@ export function cross_entropy(
 ): void {
   const zero = f32x4.splat(0), lowest = f32x4.splat(-Infinity);
   for (let n = start; n < stop; n++) {
-    const row = logits + ((n * V) << 2), target = u32.load(targets + (n << 2));
+    const row = logits + ((n * V) << 2), target = load<u32>(targets + (n << 2));
     if (target >= <u32> V) {
       f32.store(losses + (n << 2), target === IGNORED ? 0 : NaN);
       if (GRADIENT && target === IGNORED) memory.fill(row, 0, V << 2);
@@ -20,7 +20,7 @@ export function cross_entropy(
     let most = lowest;
     for (let v = 0; v < V; v += 4) {
       const x = v128.load(row + (v << 2));
-      most = f32x4.max(most, v + 4 > V ? keep_lanes(x, V - v, lowest) : x);
+      most = f32x4.pmax(most, v + 4 > V ? keep_lanes(x, V - v, lowest) : x);
     }
     const largest = lanes_max(most), shift = f32x4.splat(largest), wanted = f32.load(row + (target << 2));
     let sum: f64 = 0;

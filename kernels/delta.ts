@@ -7,6 +7,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./delta.wgsl" with { type: "text" };
+import wasmSource from "./delta.as" with { type: "text" };
 
 export type DeltaShape = {
   readonly COUNT: number;
@@ -25,5 +26,11 @@ export const delta = defineKernel<DeltaShape>()({
   flops: ({ COUNT }) => 2 * COUNT,
   reference({ anchor, p, residual, delta }, { COUNT }) {
     for (let i = 0; i < COUNT; i++) delta[i] = anchor[i]! - p[i]! + residual[i]!;
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "delta",
+    args: ({ COUNT }) => [COUNT],
+    items: ({ COUNT }) => Math.ceil(COUNT / 64),
   },
 });

@@ -3,7 +3,7 @@ export function embedding(
   ids: usize, table: usize, y: usize, P: i32, C: i32, scratch: usize, start: i32, stop: i32,
 ): void {
   for (let n = start; n < stop; n++) {
-    const id = u32.load(ids + (n << 2));
+    const id = load<u32>(ids + (n << 2));
     if (id < <u32> P) memory.copy(y + ((n * C) << 2), table + ((id * C) << 2), C << 2);
   }
 }

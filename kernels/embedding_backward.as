@@ -11,7 +11,7 @@ export function embedding_backward(
     for (let p = 0; p < P; p++) memory.fill(dtable + ((p * C + first) << 2), 0, (last - first) << 2);
   }
   for (let n = 0; n < N; n++) {
-    const id = u32.load(ids + (n << 2));
+    const id = load<u32>(ids + (n << 2));
     if (id >= <u32> P) continue;
     const from = dy + ((n * C) << 2), to = dtable + ((id * C) << 2);
     for (let c = first; c < last; c += 4) {

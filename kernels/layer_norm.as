@@ -20,7 +20,7 @@ export function layer_norm(
       if (c + 4 > C) v = keep_lanes(v, C - c, zero);
       squares = madd(v, v, squares);
     }
-    const scale = 1 / Mathf.sqrt(lanes_sum(squares) / <f32> C + EPSILON), factor = f32x4.splat(scale);
+    const scale = <f32> 1 / Mathf.sqrt(lanes_sum(squares) / <f32> C + EPSILON), factor = f32x4.splat(scale);
     for (let c = 0; c < C; c += 4) {
       const at = c << 2, v = f32x4.mul(f32x4.sub(v128.load(row + at), shift), factor);
       store_lanes(out + at, madd(v, v128.load(w + at), v128.load(b + at)), C - c);

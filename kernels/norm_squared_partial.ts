@@ -5,6 +5,7 @@
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
 import source from "./norm_squared_partial.wgsl" with { type: "text" };
+import wasmSource from "./norm_squared_partial.as" with { type: "text" };
 
 export type NormSquaredPartialShape = {
   readonly COUNT: number;
@@ -33,5 +34,11 @@ export const normSquaredPartial = defineKernel<NormSquaredPartialShape>()({
       partial[block] = sum;
       partial[BLOCKS + block] = nonFinite;
     }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "norm_squared_partial",
+    args: ({ COUNT, BLOCKS }) => [COUNT, BLOCKS],
+    items: ({ BLOCKS }) => BLOCKS,
   },
 });

@@ -15,7 +15,7 @@ export function rms_norm(
       if (c + 4 > C) v = keep_lanes(v, C - c, zero);
       squares = madd(v, v, squares);
     }
-    const scale = 1 / Mathf.sqrt(lanes_sum(squares) / <f32> C + EPSILON), factor = f32x4.splat(scale);
+    const scale = <f32> 1 / Mathf.sqrt(lanes_sum(squares) / <f32> C + EPSILON), factor = f32x4.splat(scale);
     for (let c = 0; c < C; c += 4) {
       const at = c << 2;
       store_lanes(out + at, f32x4.mul(f32x4.mul(v128.load(row + at), factor), v128.load(w + at)), C - c);

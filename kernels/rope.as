@@ -8,7 +8,7 @@ export function rope(
 ): void {
   const half = D >> 1, far: usize = half << 2, sign = f32x4.splat(INVERSE ? -1 : 1);
   for (let n = start; n < stop; n++) {
-    const offset = (n * ROW) << 2, angles = table + ((u32.load(positions + (n << 2)) * D) << 2);
+    const offset = (n * ROW) << 2, angles = table + ((load<u32>(positions + (n << 2)) * D) << 2);
     for (let head = 0; head < ROTATED_HEADS; head++) {
       for (let j = 0; j < half; j += 4) {
         const at = offset + ((head * D + j) << 2);

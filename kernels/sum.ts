@@ -5,6 +5,7 @@
  */
 import { defineKernel, reads, writes } from "./kernel.ts";
 import source from "./sum.wgsl" with { type: "text" };
+import wasmSource from "./sum.as" with { type: "text" };
 
 export type SumShape = {
   readonly COUNT: number;
@@ -25,5 +26,11 @@ export const sum = defineKernel<SumShape>()({
     let result = ACCUMULATE === 1 ? total[0]! : 0;
     for (let i = 0; i < COUNT; i++) result += x[i]!;
     total[0] = result;
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "sum",
+    args: ({ COUNT, ACCUMULATE }) => [COUNT, ACCUMULATE],
+    items: () => 1,
   },
 });

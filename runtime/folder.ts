@@ -53,7 +53,7 @@ export function memoryFolder(source = "memory"): Folder & { readonly files: Map<
       return Promise.resolve(bytes === undefined ? null : memoryReader(bytes, `${source}/${name}`));
     },
     write(name, pieces) {
-      files.set(name, joinBytes([...pieces].map((piece) => piece.slice())));
+      files.set(name, joinBytes(Array.from(pieces, (piece) => piece.slice())));
       return Promise.resolve();
     },
   };

@@ -1,41 +1,47 @@
 /**
- * A run small enough for tests: a few thousand parameters on a Markov source whose entropy is known.
+ * A run small enough for tests: a model of a few thousand parameters on a Markov source whose entropy is known.
  * @module
  */
 import { parseRunConfig, type RunConfig } from "../runtime/config.ts";
 
-type Overrides = { readonly [Part in "training" | "outer" | "data" | "model" | "rounds"]?: Record<string, unknown> };
-
-/** A valid configuration; `overrides` replace single fields of its parts. */
-export function tinyRun(overrides: Overrides = {}): RunConfig {
-  return parseRunConfig(JSON.stringify({
+/** A valid run; `changes` replaces whole sections. */
+export function tinyRun(changes: Partial<RunConfig> = {}): RunConfig {
+  const run: RunConfig = {
     version: 1,
     name: "tiny",
     seed: 7,
     model: {
       family: "gpt2",
-      vocabularySize: 8,
-      contextLength: 16,
-      layerCount: 1,
+      vocabularySize: 256,
+      contextLength: 32,
+      layerCount: 2,
       headCount: 2,
       keyValueHeadCount: 2,
-      width: 16,
-      hiddenWidth: 64,
+      width: 32,
+      hiddenWidth: 128,
       tied: true,
-      ...overrides.model,
+      normEpsilon: 1e-5,
+      ropeTheta: 10_000,
     },
     tokenizer: { kind: "bytes" },
-    data: { kind: "markov", seed: 5, symbolCount: 8, tokenCount: 40_000, ...overrides.data },
+    data: { kind: "markov", seed: 3, symbolCount: 16, tokenCount: 200_000 },
     training: {
-      learningRate: 0.01,
+      learningRate: 3e-3,
       schedule: "constant",
-      warmupTokens: 0,
+      warmupTokens: 2_000,
+      finalShare: 0.1,
+      decayShare: 0.2,
       targetTokens: null,
-      batch: 8,
-      ...overrides.training,
+      batch: 12,
+      weightDecay: 0.1,
+      beta1: 0.9,
+      beta2: 0.99,
+      epsilon: 1e-8,
+      clip: 1,
     },
-    outer: { codec: "int8", ...overrides.outer },
-    rounds: { firstMs: 1000, leastMs: 500, longestMs: 10_000, ...overrides.rounds },
+    outer: { codec: "int8", learningRate: 1, momentum: 0, ageDiscount: 0.3, lateRounds: 3 },
+    rounds: { firstMs: 1_500, leastMs: 1_000, longestMs: 10_000 },
     membership: "private",
-  }));
+  };
+  return parseRunConfig(JSON.stringify({ ...run, ...changes }));
 }

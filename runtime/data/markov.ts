@@ -5,7 +5,7 @@
  * operations, so every machine draws the same; only the entropy uses logarithms.
  * @module
  */
-import { hashOf } from "./random.ts";
+import { hashOf } from "./hash.ts";
 import { memoryTokens, type TokenReader } from "./tokens.ts";
 
 export interface MarkovOptions {

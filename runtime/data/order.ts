@@ -10,7 +10,7 @@
  * domains", method 2). The walk ends because a permutation's cycle comes back to its start, which is inside.
  * @module
  */
-import { hashOf, mix32 } from "./random.ts";
+import { hashOf, mix32 } from "./hash.ts";
 
 export interface OrderOptions {
   /** The run's seed. */

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { type ByteReader, memoryReader } from "../folder.ts";
-import { hashOf } from "./random.ts";
+import { hashOf } from "./hash.ts";
 import { encodeShard, encodeShards, openShard, type Shard, ShardError } from "./shards.ts";
 import { bytesTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { joinTokens } from "./tokens.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 import type { CpuMemory } from "./cpu_memory.ts";
-import { programWords, type Step, Thread } from "./cpu_threads.ts";
+import { encodeProgram, type Step, Thread } from "./cpu_threads.ts";
 
 export type ToWorker =
   | {
@@ -85,10 +85,11 @@ export async function openCpuPool(cpuMemory: CpuMemory, threadCount: number): Pr
       caller.setScratch(scratchAddress, wordsEach * 4);
     },
     load(steps, references) {
-      const words = programWords(steps);
-      const address = cpuMemory.give(words, "program");
-      caller.load(address, steps);
-      return () => caller.start(address, words, references);
+      const program = encodeProgram(steps);
+      const address = cpuMemory.give(program.length * 2, "program");
+      new Float64Array(memory.buffer, address, program.length).set(program);
+      caller.know(address, steps);
+      return () => caller.start(address, program.length, references);
     },
     [Symbol.asyncDispose]() {
       end();

@@ -26,7 +26,7 @@ export interface Step {
 }
 
 /** Words of the control block, at address 0 of the memory. */
-const RUN = 0, ADDRESS = 1, WORDS = 2, ARRIVED = 3, PASSED = 4, FAILED = 5, SCRATCH = 6, SCRATCH_BYTES = 7;
+const RUN = 0, ADDRESS = 1, LENGTH = 2, ARRIVED = 3, PASSED = 4, FAILED = 5, SCRATCH = 6, SCRATCH_BYTES = 7;
 const CONTROL_WORDS = 16;
 
 /** An `ADDRESS` that means: leave the loop, a message waits. */
@@ -41,22 +41,20 @@ export interface ThreadOptions {
   readonly threadCount: number;
 }
 
-/** Words that a program takes in the memory. */
-export function programWords(steps: readonly Step[]): number {
-  return steps.reduce((words, { args }) => words + 4 + args.length, 1);
+/** A program as f64 values: pointers fit, and so do the fractions among the plain numbers. */
+export function encodeProgram(steps: readonly Step[]): Float64Array {
+  const values = steps.flatMap((
+    { entry, shared, items, args },
+  ) => [entry, shared ? 1 : 0, items, args.length, ...args]);
+  return Float64Array.of(steps.length, ...values);
 }
 
-function encodeProgram(steps: readonly Step[]): Int32Array {
-  const words = steps.flatMap(({ entry, shared, items, args }) => [entry, shared ? 1 : 0, items, args.length, ...args]);
-  return Int32Array.of(steps.length, ...words);
-}
-
-function decodeProgram(words: Int32Array): readonly Step[] {
+function decodeProgram(values: Float64Array): readonly Step[] {
   let at = 1;
-  return Array.from({ length: words[0]! }, () => {
-    const entry = words[at]!, shared = words[at + 1] === 1, items = words[at + 2]!, count = words[at + 3]!;
+  return Array.from({ length: values[0]! }, () => {
+    const entry = values[at]!, shared = values[at + 1] === 1, items = values[at + 2]!, count = values[at + 3]!;
     at += 4 + count;
-    return { entry, shared, items, args: Array.from(words.subarray(at - count, at)) };
+    return { entry, shared, items, args: Array.from(values.subarray(at - count, at)) };
   });
 }
 
@@ -96,17 +94,15 @@ export class Thread {
     this.#control[SCRATCH_BYTES] = bytesEach;
   }
 
-  /** Thread 0: puts a program where all threads can read it. */
-  load(address: number, steps: readonly Step[]): void {
-    const words = encodeProgram(steps);
-    new Int32Array(this.#memory.buffer, address, words.length).set(words);
+  /** Thread 0: takes note of a program that lies encoded at an address. */
+  know(address: number, steps: readonly Step[]): void {
     this.#programs.set(address, steps);
   }
 
   /** Thread 0: runs a program with all threads and returns when it is done. References are called by step number. */
-  start(address: number, words: number, references: ReadonlyMap<number, () => void>): void {
+  start(address: number, length: number, references: ReadonlyMap<number, () => void>): void {
     const steps = this.#programs.get(address)!;
-    if (this.#threadCount > 1 && steps.some(({ shared }) => shared)) this.#announce(address, words);
+    if (this.#threadCount > 1 && steps.some(({ shared }) => shared)) this.#announce(address, length);
     this.#steps(steps, references);
     if (Atomics.exchange(this.#control, FAILED, 0) === 0) return;
     throw new Error("Cannot finish a program on the cpu device: a kernel failed", { cause: this.#error });
@@ -127,19 +123,19 @@ export class Thread {
       if (address === LEAVE) return;
       let steps = this.#programs.get(address);
       if (steps === undefined) {
-        const end = address + control[WORDS]! * 4;
+        const length = control[LENGTH]!, end = address + length * Float64Array.BYTES_PER_ELEMENT;
         // Another thread may have grown the memory an instant ago: this one learns of it between two instructions.
         while (this.#memory.buffer.byteLength < end);
-        steps = decodeProgram(new Int32Array(this.#memory.buffer, address, control[WORDS]));
+        steps = decodeProgram(new Float64Array(this.#memory.buffer, address, length));
         this.#programs.set(address, steps);
       }
       this.#steps(steps, NO_REFERENCES);
     }
   }
 
-  #announce(address: number, words: number): void {
+  #announce(address: number, length: number): void {
     const control = this.#control;
-    control[WORDS] = words;
+    control[LENGTH] = length;
     Atomics.store(control, ADDRESS, address);
     this.#run = Atomics.add(control, RUN, 1) + 1;
     Atomics.notify(control, RUN);

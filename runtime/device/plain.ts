@@ -7,8 +7,10 @@
 import type { Kernel, Numbers, Words } from "../../kernels/kernel.ts";
 import {
   checkDispatch,
+  checkWrite,
   type Device,
   type DeviceBuffer,
+  DeviceMemoryError,
   type Dispatch,
   type MemoryUse,
   type Program,
@@ -31,7 +33,7 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
     kind: "plain",
     description: `plain (references in ${precision})`,
     allocate(words, label) {
-      const buffer = new PlainBuffer(words, label, precision);
+      const buffer = allocate(words, label, precision);
       alive.add(buffer);
       bytes += words * 4;
       peakBytes = Math.max(peakBytes, bytes);
@@ -42,22 +44,25 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
     },
     write(span, values) {
       const buffer = own(span.buffer);
+      checkWrite(span, values);
       if (values instanceof Uint32Array) buffer.words32.set(values, span.start);
       else buffer.numbers.set(values, span.start);
       buffer.holdsWords = values instanceof Uint32Array;
     },
-    read(spans) {
-      return Promise.resolve(spans.map((span) => {
+    // deno-lint-ignore require-await -- an error must reject, not throw
+    async read(spans) {
+      return spans.map((span) => {
         const buffer = own(span.buffer);
         if (!buffer.holdsWords) return Float32Array.from(view(buffer.numbers, span));
         return new Float32Array(view(buffer.words32, span).slice().buffer);
-      }));
+      });
     },
     readExactly: (span) => Float64Array.from(view(own(span.buffer).numbers, span)),
-    prepare(dispatches, label) {
+    // deno-lint-ignore require-await -- an error must reject, not throw
+    async prepare(dispatches, label) {
       dispatches.forEach(checkDispatch);
       const program: PlainProgram = { label, dispatchCount: dispatches.length, calls: dispatches.map(bind) };
-      return Promise.resolve(program);
+      return program;
     },
     run(program) {
       for (const call of (program as PlainProgram).calls) call();
@@ -79,6 +84,14 @@ class PlainBuffer implements DeviceBuffer {
   constructor(readonly words: number, readonly label: string, precision: "f32" | "f64") {
     this.numbers = precision === "f64" ? new Float64Array(words) : new Float32Array(words);
     this.words32 = new Uint32Array(words);
+  }
+}
+
+function allocate(words: number, label: string, precision: "f32" | "f64"): PlainBuffer {
+  try {
+    return new PlainBuffer(words, label, precision);
+  } catch (cause) {
+    throw new DeviceMemoryError(`Cannot allocate '${label}': there is no room for ${words * 4} bytes`, { cause });
   }
 }
 

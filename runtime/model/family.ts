@@ -18,8 +18,8 @@ export interface Forward {
   readonly positions: Tensor;
   /** A parameter by its name in the layout; the same tensor for the same name. */
   parameter(name: string): Tensor;
-  /** Cosines and sines, (T, D); see `rotaryTable`. */
-  rotary(): Tensor;
+  /** Cosines and sines, (contextLength, D); see `ropeTable` of the `rope` kernel. */
+  readonly rotary: Tensor;
   /** Attention over packed rows (N, (H+2G)·D) of one layer: (N, H·D). */
   attend(qkv: Tensor, layer: number): Tensor;
 }
@@ -40,23 +40,4 @@ export function parameterTensors(graph: Graph, layout: ParameterLayout): (name: 
     }
     return tensor;
   };
-}
-
-/**
- * Rotary angles of all positions: for each, the cosines of D/2 angles, then their sines. Computed in f64, because a
- * GPU's own sine is good for eleven bits.
- *
- * Su et al. 2021, arXiv 2104.09864, eq. 15, with the pairs (d, d + D/2) of transformers' Llama.
- */
-export function rotaryTable(model: ModelConfig): Float32Array<ArrayBuffer> {
-  const D = headSize(model), half = D / 2;
-  const table = new Float32Array(model.contextLength * D);
-  for (let position = 0; position < model.contextLength; position++) {
-    for (let d = 0; d < half; d++) {
-      const angle = position * model.ropeTheta ** (-2 * d / D);
-      table[position * D + d] = Math.cos(angle);
-      table[position * D + half + d] = Math.sin(angle);
-    }
-  }
-  return table;
 }

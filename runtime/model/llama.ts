@@ -21,7 +21,7 @@ function llamaLayer(forward: Forward, stream: Tensor, layer: number): Tensor {
   const matrix = (part: string) => ({ weight: parameter(`${name}.${part}.weight`) });
 
   const qkv = linear(graph, norm(forward, stream, `${name}.attention_norm`), matrix("attention.qkv"));
-  const rotated = rope(graph, qkv, { ...headsOf(model), positions, table: rotary() });
+  const rotated = rope(graph, qkv, { ...headsOf(model), positions, table: rotary });
   const attended = attend(rotated, layer);
   const middle = linear(graph, attended, { ...matrix("attention.out"), residual: stream });
 

@@ -8,20 +8,16 @@
  * The way of one batch: `step()`.
  * @module
  */
-import { adamw } from "../../kernels/adamw.ts";
-import { copy } from "../../kernels/copy.ts";
-import { fill } from "../../kernels/fill.ts";
-import { normFinal } from "../../kernels/norm_final.ts";
-import { normSquaredPartial } from "../../kernels/norm_squared_partial.ts";
-import { type Device, type DeviceBuffer, type Dispatch, type Program, type Span, whole } from "../device/device.ts";
+import { ropeTable } from "../../kernels/rope.ts";
+import { type Device, type DeviceBuffer, type Program, whole } from "../device/device.ts";
 import { bindSteps, prepareParts } from "../graph/plan.ts";
-import type { ModelConfig } from "../model/config.ts";
-import { rotaryTable } from "../model/family.ts";
+import { headSize, type ModelConfig } from "../model/config.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
 import { allocateAll, bytesOf, expectArena } from "./arena.ts";
+import { type InnerBuffers, innerDispatches, innerWords, settingValues, type StepSettings } from "./inner_step.ts";
 import { type Cut, PseudoGradient, type PseudoGradientBuffers, pseudoGradientWords } from "./pseudo_gradient.ts";
-import { RING_LENGTH, RING_WORDS, ringPlace, StepLog, type StepMetrics } from "./step_metrics.ts";
-import { type TrainingGraph, trainingGraph } from "./training_graph.ts";
+import { RING_LENGTH, StepLog, type StepMetrics } from "./step_metrics.ts";
+import { type TrainingBuffer, type TrainingGraph, trainingGraph } from "./training_graph.ts";
 import { microBatches, packWindows, predictedTokens } from "./windows.ts";
 
 export interface TrainerOptions {
@@ -33,18 +29,6 @@ export interface TrainerOptions {
   readonly windowLength?: number;
   /** Whether pseudo-gradients will be cut, which takes three more arenas. Default true. */
   readonly outer?: boolean;
-}
-
-/** Numbers of one AdamW step. */
-export interface StepSettings {
-  readonly rate: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  /** Weight decay, on matrices and embeddings only. */
-  readonly decay: number;
-  /** Largest norm of the gradient; 0: no limit. */
-  readonly clip: number;
 }
 
 export interface Evaluation {
@@ -77,10 +61,7 @@ export function planTrainer(options: Omit<TrainerOptions, "device">): TrainerPla
   const training = trainingGraph(model, { B: microBatch, T: windowLength }), arena = training.layout.words;
   const bufferWords = {
     ...training.bufferWords,
-    first_moment: arena,
-    second_moment: arena,
-    norm_partials: 2 * NORM_BLOCKS,
-    ring: RING_WORDS,
+    ...innerWords(arena),
     ...(outer ? pseudoGradientWords(arena) : {}),
     ...Object.fromEntries(training.memory.slotWords.map((words, slot) => [slotName(slot), words])),
   };
@@ -119,7 +100,10 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     };
     const T = windowLength, positions = Uint32Array.from({ length: microBatch * T }, (_, n) => n % T);
     device.write(whole(buffers.positions), positions);
-    if (model.family === "llama") device.write(whole(buffers.rotary), rotaryTable(model));
+    if (model.family === "llama") {
+      const table = { positionCount: model.contextLength, headSize: headSize(model), base: model.ropeTheta };
+      device.write(whole(buffers.rotary), ropeTable(table));
+    }
     const pseudoGradient = outer ? await PseudoGradient.open(device, buffers) : undefined;
     return new Trainer(options, { plan, buffers, programs, pseudoGradient });
   } catch (error) {
@@ -188,7 +172,7 @@ export class Trainer implements AsyncDisposable {
     if (tokens <= 0) throw new RangeError("Cannot step: the batch predicts no token");
     const inputs = this.#pack(windows);
     this.#stepCount++;
-    this.#writeSettings(1 / tokens, settings);
+    this.#device.write(whole(this.#buffers.settings), settingValues(settings, { tokens, t: this.#stepCount }));
 
     this.#device.run(this.#programs.begin);
     for (const input of inputs) {
@@ -286,19 +270,18 @@ export class Trainer implements AsyncDisposable {
     return microBatches(windows, this.microBatch).map((batch) => packWindows(batch, shape));
   }
 
-  /** Order as the `adamw` kernel reads it. The zero at `SETTING_STARTS.zero` is what arenas are cleared with. */
-  #writeSettings(scale: number, { rate, beta1, beta2, epsilon, decay, clip }: StepSettings): void {
-    const values = new Float32Array(this.#buffers.settings.words);
-    values[SETTING_STARTS.scale] = scale;
-    const corrections = [1 - beta1 ** this.#stepCount, 1 - beta2 ** this.#stepCount];
-    values.set([rate, beta1, beta2, epsilon, decay, ...corrections, clip], SETTING_STARTS.step);
-    this.#device.write(whole(this.#buffers.settings), values);
-  }
-
   #run(programs: readonly Program[]): void {
     for (const program of programs) this.#device.run(program);
   }
 }
+
+type Buffers =
+  & Readonly<Record<string, DeviceBuffer>>
+  & Readonly<Record<TrainingBuffer, DeviceBuffer>>
+  & InnerBuffers
+  & PseudoGradientBuffers;
+
+const slotName = (slot: number): string => `slot ${slot}`;
 
 interface TrainerParts {
   readonly plan: TrainerPlan;
@@ -317,57 +300,4 @@ interface Programs {
   readonly keepWeights: Program;
   readonly restoreWeights: Program;
   readonly shift: Program;
-}
-
-type Buffers =
-  & Readonly<Record<string, DeviceBuffer>>
-  & PseudoGradientBuffers
-  & {
-    readonly [Name in "inputs" | "positions" | "rotary" | "settings" | "total" | "ring"]: DeviceBuffer;
-  }
-  & { readonly [Name in "first_moment" | "second_moment" | "norm_partials"]: DeviceBuffer };
-
-/** Workgroups of the gradient's norm. */
-const NORM_BLOCKS = 256;
-
-/** Words of the `settings` buffer at which each part starts. */
-const SETTING_STARTS = { scale: 0, zero: 64, step: 128 } as const;
-
-const slotName = (slot: number): string => `slot ${slot}`;
-
-/** Everything of a step that is not the model. */
-function innerDispatches(buffers: Buffers, layout: ParameterLayout) {
-  const { parameters, gradients, first_moment, second_moment, norm_partials, settings, total, ring } = buffers;
-  const COUNT = layout.words, BLOCKS = NORM_BLOCKS, partial = whole(norm_partials);
-  const setting = (name: keyof typeof SETTING_STARTS, words: number): Span => {
-    return { buffer: settings, start: SETTING_STARTS[name], words };
-  };
-  const clear = (buffer: DeviceBuffer): Dispatch => {
-    return { kernel: fill, shape: { COUNT: buffer.words }, spans: { value: setting("zero", 1), y: whole(buffer) } };
-  };
-  const transfer = (x: Span, y: Span, ACCUMULATE = 0): Dispatch => {
-    return { kernel: copy, shape: { COUNT: x.words, ACCUMULATE }, spans: { x, y } };
-  };
-  const update = (place: number): Dispatch[] => {
-    const { norm, lossSum } = ringPlace(ring, place);
-    const moments = { m: whole(first_moment), v: whole(second_moment) };
-    return [
-      { kernel: normSquaredPartial, shape: { COUNT, BLOCKS }, spans: { x: whole(gradients), partial } },
-      { kernel: normFinal, shape: { BLOCKS }, spans: { partial, result: norm } },
-      transfer(whole(total), lossSum),
-      {
-        kernel: adamw,
-        shape: { COUNT, DECAYED: layout.decayedWords },
-        spans: { p: whole(parameters), g: whole(gradients), ...moments, norm, step: setting("step", 8) },
-      },
-    ];
-  };
-  return {
-    clearGradients: clear(gradients),
-    clearTotal: clear(total),
-    update,
-    keepWeights: transfer(whole(parameters), whole(gradients)),
-    restoreWeights: transfer(whole(gradients), whole(parameters)),
-    shift: transfer(whole(gradients), whole(parameters), 1),
-  };
 }

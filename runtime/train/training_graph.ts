@@ -7,40 +7,65 @@
 import { appendBackward } from "../graph/gradient.ts";
 import { type MemoryPlan, planMemory } from "../graph/memory.ts";
 import { addSum, attention, crossEntropy } from "../graph/ops.ts";
-import { Graph } from "../graph/tensor.ts";
+import { Graph, type Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { headsOf, parameterTensors } from "../model/family.ts";
 import { hiddenStates, logitsOf } from "../model/forward.ts";
 import { type ParameterLayout, parameterLayout } from "../model/parameters.ts";
 import { alignedWords } from "./windows.ts";
 
-export interface TrainingGraph {
+/** `inputs`: ids, then targets. `positions`: 0 … T−1 for each sequence. `rotary`: one word where it is not used. */
+export type TrainingBuffer = "parameters" | "gradients" | "inputs" | "positions" | "rotary";
+
+export interface ForwardGraph {
   readonly layout: ParameterLayout;
   readonly graph: Graph;
-  readonly memory: MemoryPlan;
-  /** So many of the graph's steps are the forward part, the sum of the losses included. */
-  readonly forwardStepCount: number;
-  /** Words of the named buffers that the graph is bound to. */
+  /** (N). */
+  readonly losses: Tensor;
+  /** The logits and their gradient: where the backward pass begins. */
+  readonly seed: ReadonlyMap<Tensor, Tensor>;
+  /**
+   * Words of the named buffers that the graph is bound to; besides them `settings`, whose first word scales the
+   * gradient, and `total`, to which the losses are added.
+   */
   readonly bufferWords: Readonly<Record<TrainingBuffer, number>>;
 }
 
+export interface TrainingGraph extends ForwardGraph {
+  readonly memory: MemoryPlan;
+  /** So many of the graph's steps are the forward part, the sum of the losses included. */
+  readonly forwardStepCount: number;
+}
+
+export interface BatchShape {
+  readonly B: number;
+  readonly T: number;
+}
+
+/** A micro-batch, forward and backward, with its memory plan. */
+export function trainingGraph(model: ModelConfig, shape: BatchShape): TrainingGraph {
+  const forward = forwardGraph(model, shape);
+  const forwardStepCount = forward.graph.steps.length;
+  appendBackward(forward.graph, forward.seed);
+  return { ...forward, forwardStepCount, memory: planMemory(forward.graph) };
+}
+
 /**
- * `inputs`: ids, then targets. `positions`: 0 … T−1 for each sequence. `scale`: factor of the gradient, at word 0.
- * `total`: sum of the losses, added to by every micro-batch.
+ * Tokens to losses, ready for a backward pass.
+ * @param look Sees the logits before their gradient takes their place.
  */
-export type TrainingBuffer = "parameters" | "gradients" | "inputs" | "positions" | "rotary" | "settings" | "total";
-
-/** Words of the buffer of what the host sets at each step; see `trainer.ts`. */
-export const SETTINGS_WORDS = 3 * 64;
-
-/** Builds the graph of a micro-batch of B sequences of T tokens. */
-export function trainingGraph(model: ModelConfig, { B, T }: { readonly B: number; readonly T: number }): TrainingGraph {
-  const layout = parameterLayout(model), N = B * T, { D } = headsOf(model);
+export function forwardGraph(
+  model: ModelConfig,
+  { B, T }: BatchShape,
+  look?: (graph: Graph, logits: Tensor) => void,
+): ForwardGraph {
+  const layout = parameterLayout(model), heads = headsOf(model), N = B * T;
+  const rotaryShape = model.family === "llama" ? [model.contextLength, heads.D] : [1];
   const graph = new Graph({ differentiable: true });
-  const words = (label: TrainingBuffer, start = 0) => graph.bound(label, [N], { buffer: label, start, type: "u32" });
-  const numbers = (label: TrainingBuffer, shape: number[]) =>
-    graph.bound(label, shape, { buffer: label, start: 0, type: "f32" });
-  const rotary = numbers("rotary", [model.contextLength, D]);
+  const words = (buffer: TrainingBuffer, start = 0) => graph.bound(buffer, [N], { buffer, start, type: "u32" });
+  const numbers = (buffer: string, shape: readonly number[]) =>
+    graph.bound(buffer, shape, { buffer, start: 0, type: "f32" });
+  const rotary = numbers("rotary", rotaryShape);
 
   const forward = {
     graph,
@@ -48,29 +73,26 @@ export function trainingGraph(model: ModelConfig, { B, T }: { readonly B: number
     ids: words("inputs"),
     positions: words("positions"),
     parameter: parameterTensors(graph, layout),
-    rotary: () => rotary,
-    attend: (qkv: Parameters<typeof attention>[1]) => attention(graph, qkv, { ...headsOf(model), B, T }),
+    rotary,
+    attend: (qkv: Tensor) => attention(graph, qkv, { ...heads, B, T }),
   };
   const logits = logitsOf(forward, hiddenStates(forward));
+  look?.(graph, logits);
   const targets = words("inputs", alignedWords(N)), scale = numbers("settings", [1]);
   const { losses, dlogits } = crossEntropy(graph, logits, { targets, scale });
   addSum(graph, losses, numbers("total", [1]));
-  const forwardStepCount = graph.steps.length;
-  appendBackward(graph, new Map([[logits, dlogits]]));
 
   return {
     layout,
     graph,
-    memory: planMemory(graph),
-    forwardStepCount,
+    losses,
+    seed: new Map([[logits, dlogits]]),
     bufferWords: {
       parameters: layout.words,
       gradients: layout.words,
       inputs: 2 * alignedWords(N),
       positions: N,
-      rotary: model.family === "llama" ? model.contextLength * D : 1,
-      settings: SETTINGS_WORDS,
-      total: 1,
+      rotary: rotary.words,
     },
   };
 }
