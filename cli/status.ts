@@ -1,0 +1,63 @@
+/**
+ * `starling status`: what a peer, running or stopped, knows of itself and its run.
+ * @module
+ */
+import { defaultStatePath, isRunning, openRunFolder, readStatus } from "../runtime/run_folder.ts";
+import type { PeerStatus } from "../runtime/status.ts";
+import { counted, nats, percent, short, table } from "./format.ts";
+import { json, line } from "./print.ts";
+
+export interface StatusOptions {
+  readonly folder: string;
+  readonly state?: string;
+  readonly json?: boolean;
+  readonly why?: boolean;
+}
+
+/** Prints the status. */
+export async function status({ folder, state, json: asJson, why }: StatusOptions): Promise<void> {
+  const { config } = await openRunFolder(folder);
+  const path = state ?? defaultStatePath(folder);
+  const last = await readStatus(path);
+  const running = await isRunning(path);
+  if (asJson) return json({ kind: "status", running, ...last });
+  if (last === null) {
+    return line(`Run "${config.name}": no peer has run in ${path} yet. Begin with: starling start ${folder}`);
+  }
+  for (const text of describe(last, running)) line(text);
+  if (why) { for (const text of fates(last)) line(text); }
+}
+
+function describe(last: PeerStatus, running: boolean): string[] {
+  const { counts } = last, made = counts.counted + counts.late + counts.lost + counts.rejected;
+  const target = last.targetTokens === null ? "" : ` of ${counted(last.targetTokens)}`;
+  return [
+    `Run "${last.name}" ${short(last.run)}   peer ${last.peerName} (${last.peer})   ${running ? "running" : "stopped"}`,
+    `round ${last.round}   head ${short(last.head)}   state ${short(last.digest)}   ${
+      counted(last.tokens)
+    }${target} tokens`,
+    `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}`,
+    `offers: counted ${counts.counted} of ${made} · late ${counts.late} · lost ${counts.lost} · rejected ${counts.rejected}`,
+    ...(running ? [`connected to ${last.connected.length} peers   listening on ${last.addresses.join(", ")}`] : []),
+    ...table(
+      ["peer", "device", " tok/s", " tokens", " compute", " wait", " net", "last offer"],
+      last.members.map((member) => [
+        member.name,
+        member.device,
+        member.speed.toFixed(0),
+        counted(member.tokens),
+        percent(member.computeShare),
+        percent(member.waitShare),
+        percent(member.transferShare),
+        member.fate,
+      ]),
+    ),
+    ...(running ? [`ticket: ${last.ticket}`] : []),
+  ];
+}
+
+function fates({ fates, round }: PeerStatus): string[] {
+  const telling = fates.filter(({ fate }) => fate !== "counted");
+  if (telling.length === 0) return [`round ${round}: every offer was counted in its own round`];
+  return table([" round", "fate", "why"], telling.map(({ round, fate, reason }) => [String(round), fate, reason]));
+}

@@ -1,0 +1,49 @@
+/**
+ * Files and folders on disk: the provider of `folder.ts` whose job is disk.
+ * @module
+ */
+import { type ByteReader, expectInside, type Folder } from "./folder.ts";
+
+/** Opens a file for reading at any position. The file must not change while it is open. */
+export function openFile(path: string): ByteReader {
+  const file = Deno.openSync(path, { read: true });
+  const sizeBytes = file.statSync().size;
+  return {
+    source: path,
+    sizeBytes,
+    readAt(position, into) {
+      expectInside({ source: path, sizeBytes }, position, into.length);
+      file.seekSync(position, Deno.SeekMode.Start);
+      for (let filled = 0; filled < into.length;) {
+        const count = file.readSync(into.subarray(filled));
+        if (count === null) throw new RangeError(`Cannot read ${path}: it ended at byte ${position + filled}`);
+        filled += count;
+      }
+    },
+    close: () => file.close(),
+  };
+}
+
+/** A folder on disk; `write` makes it when it is missing. */
+export function diskFolder(path: string): Folder {
+  return {
+    source: path,
+    open(name) {
+      try {
+        return Promise.resolve(openFile(`${path}/${name}`));
+      } catch (error) {
+        return error instanceof Deno.errors.NotFound ? Promise.resolve(null) : Promise.reject(error);
+      }
+    },
+    async write(name, pieces) {
+      await Deno.mkdir(path, { recursive: true });
+      const unfinished = `${path}/.${name}.partial`;
+      using file = await Deno.open(unfinished, { write: true, create: true, truncate: true });
+      for (const piece of pieces) {
+        for (let written = 0; written < piece.length;) written += await file.write(piece.subarray(written));
+      }
+      await file.sync();
+      await Deno.rename(unfinished, `${path}/${name}`);
+    },
+  };
+}
