@@ -5,18 +5,18 @@
  * @module
  */
 
-/** Weight of the newest reading: as hivemind's performance average. */
-const NEWEST = 0.1;
+/** What is this old counts for 1/e. */
+const MEMORY_MS = 10_000;
 
-/** Tokens a second while computing, as an exponential mean of rates weighted by time. */
+/** Tokens a second of work, as an exponential mean over the last seconds of it. */
 export class Throughput {
   #tokens = 0;
   #ms = 0;
 
   add(tokens: number, ms: number): void {
-    const keep = this.#ms === 0 ? 0 : 1 - NEWEST;
-    this.#tokens = keep * this.#tokens + (1 - keep) * tokens;
-    this.#ms = keep * this.#ms + (1 - keep) * ms;
+    const keep = Math.exp(-ms / MEMORY_MS);
+    this.#tokens = keep * this.#tokens + tokens;
+    this.#ms = keep * this.#ms + ms;
   }
 
   /** 0 before the first reading. */

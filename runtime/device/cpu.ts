@@ -59,6 +59,22 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
   let linking: Promise<void> = Promise.resolve();
   let bytes = 0, peakBytes = 0;
 
+  function own(buffer: DeviceBuffer): CpuBuffer {
+    if (buffer instanceof CpuBuffer && buffer.owner === memory) return buffer;
+    throw new TypeError(`Cannot use buffer '${buffer.label}': it belongs to another device`);
+  }
+
+  function addressOf({ buffer, start, words }: Span): number {
+    const { address, freed, label } = own(buffer);
+    if (freed) throw new TypeError(`Cannot use buffer '${label}': it was freed`);
+    if (start < 0 || start + words > buffer.words) {
+      throw new RangeError(
+        `Cannot use words ${start} to ${start + words} of buffer '${label}': it has ${buffer.words}`,
+      );
+    }
+    return address + start * 4;
+  }
+
   async function link(kernels: readonly Kernel[]): Promise<void> {
     const fresh = kernels.filter((kernel) => !entries.has(kernel));
     if (fresh.length === 0) return;
@@ -70,7 +86,7 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
   function step({ kernel, shape, spans }: Dispatch): Step {
     const { wasm } = kernel;
     if (wasm === undefined) return { entry: -1, shared: false, items: 0, args: [] };
-    const pointers = Object.keys(kernel.bindings).map((name) => addressOf(spans[name]!, memory));
+    const pointers = Object.keys(kernel.bindings).map((name) => addressOf(spans[name]!));
     const items = wasm.items(shape);
     return {
       entry: entries.get(kernel)!,
@@ -83,7 +99,7 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
   function reference({ kernel, shape, spans }: Dispatch): () => void {
     const arrays: Parameters<Kernel["reference"]>[0] = Object.fromEntries(
       Object.entries(kernel.bindings).map(([name, { type }]) => {
-        const span = spans[name]!, address = addressOf(span, memory);
+        const span = spans[name]!, address = addressOf(span);
         const array = type === "u32" ? memory.words(address, span.words) : memory.view(address, span.words);
         return [name, array as Numbers & Words];
       }),
@@ -95,27 +111,27 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
     kind: "cpu",
     description: `cpu (WebAssembly SIMD, ${threads} ${threads === 1 ? "thread" : "threads"})`,
     allocate(words, label) {
-      const buffer = new CpuBuffer(memory, memory.give(words, label), words, label);
+      const buffer = new CpuBuffer(memory.give(words, label), words, label, memory);
       bytes += words * 4;
       peakBytes = Math.max(peakBytes, bytes);
       return buffer;
     },
     free(buffer) {
-      const cpuBuffer = own(buffer, memory);
+      const cpuBuffer = own(buffer);
       if (cpuBuffer.freed) return;
       memory.take(cpuBuffer.address);
       cpuBuffer.freed = true;
       bytes -= buffer.words * 4;
     },
     write(span, values) {
-      const address = addressOf(span, memory);
+      const address = addressOf(span);
       checkWrite(span, values);
       if (values instanceof Uint32Array) memory.words(address, span.words).set(values);
       else memory.view(address, span.words).set(values);
     },
     // deno-lint-ignore require-await -- an error must reject, not throw
     async read(spans) {
-      return spans.map((span) => Float32Array.from(memory.view(addressOf(span, memory), span.words)));
+      return spans.map((span) => Float32Array.from(memory.view(addressOf(span), span.words)));
     },
     async prepare(dispatches, label) {
       dispatches.forEach(checkDispatch);
@@ -147,22 +163,11 @@ interface CpuProgram extends Program {
 class CpuBuffer implements DeviceBuffer {
   freed = false;
   constructor(
-    readonly memory: CpuMemory,
     readonly address: number,
     readonly words: number,
     readonly label: string,
+    readonly owner: CpuMemory,
   ) {}
-}
-
-function own(buffer: DeviceBuffer, memory: CpuMemory): CpuBuffer {
-  if (buffer instanceof CpuBuffer && buffer.memory === memory) return buffer;
-  throw new TypeError(`Cannot use buffer '${buffer.label}': it belongs to another device`);
-}
-
-function addressOf({ buffer, start }: Span, memory: CpuMemory): number {
-  const { address, freed, label } = own(buffer, memory);
-  if (freed) throw new TypeError(`Cannot use buffer '${label}': it was freed`);
-  return address + start * 4;
 }
 
 function workOf({ kernel, shape, spans }: Dispatch): number {
