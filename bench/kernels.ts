@@ -26,15 +26,7 @@ import { normSquaredPartial } from "../kernels/norm_squared_partial.ts";
 import { sum } from "../kernels/sum.ts";
 import { openCpuDevice } from "../runtime/device/cpu.ts";
 import { type Device, type DeviceBuffer, type Dispatch, whole } from "../runtime/device/device.ts";
-
-export interface StepLine {
-  readonly what: string;
-  readonly threads: number;
-  readonly dispatches: number;
-  readonly ms: number;
-  /** Billions of floating-point operations a second; absent where the kernel counts none. */
-  readonly gflops?: number;
-}
+import type { Bench } from "./line.ts";
 
 type Use = readonly [kernel: Kernel, shape: Shape, times: number];
 
@@ -42,17 +34,18 @@ const L = 4, C = 128, H = 4, D = C / H, B = 8, T = 128, V = 256, N = B * T, F = 
 const PARAMETERS = V * C + T * C + L * (12 * C * C + 13 * C) + 2 * C;
 const BLOCKS = 64;
 
-/** One line a kernel, best of several rounds, and one line for a whole step of them in one program. */
-export async function benchCpuStep(threadCounts: readonly number[] = [1, 2]): Promise<StepLine[]> {
-  const lines: StepLine[] = [];
-  for (const threads of threadCounts) {
-    await using device = await openCpuDevice({ threads });
-    const groups = Map.groupBy(uses(), ([kernel]) => kernel.name);
-    for (const [what, group] of groups) lines.push({ what, threads, ...await measure(device, group) });
-    lines.push({ what: "whole step", threads, ...await measure(device, uses()) });
-  }
-  return lines;
-}
+export const kernelsBench: Bench = {
+  name: "kernels",
+  question: "What does each kernel of the demo model's training step cost on the cpu device?",
+  async *run() {
+    for (const threads of [1, 2]) {
+      await using device = await openCpuDevice({ threads });
+      const groups = Map.groupBy(uses(), ([kernel]) => kernel.name);
+      for (const [name, group] of groups) yield { name, threads, ...await measure(device, group) };
+      yield { name: "whole step", threads, ...await measure(device, uses()) };
+    }
+  },
+};
 
 function uses(): Use[] {
   const linear = (inner: number, outer: number, times: number, BIAS = 1): Use[] => [
@@ -88,7 +81,8 @@ function uses(): Use[] {
   ];
 }
 
-async function measure(device: Device, group: readonly Use[]): Promise<Omit<StepLine, "what" | "threads">> {
+/** All uses as one program, best of several rounds; GFLOP/s of those that count operations. */
+async function measure(device: Device, group: readonly Use[]) {
   const buffers: DeviceBuffer[] = [];
   const dispatches: Dispatch[] = [];
   for (const [kernel, shape, times] of group) {
@@ -113,11 +107,5 @@ async function measure(device: Device, group: readonly Use[]): Promise<Omit<Step
   }
   buffers.forEach((buffer) => device.free(buffer));
   const flops = dispatches.reduce((sum, { kernel, shape }) => sum + (kernel.flops?.(shape) ?? 0), 0);
-  return { dispatches: dispatches.length, ms: round3(ms), ...(flops > 0 ? { gflops: round3(flops / ms / 1e6) } : {}) };
+  return { dispatches: dispatches.length, ms, gflops: flops === 0 ? null : flops / ms / 1e6 };
 }
-
-function round3(value: number): number {
-  return Number(value.toPrecision(3));
-}
-
-if (import.meta.main) console.table(await benchCpuStep());

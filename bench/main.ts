@@ -10,6 +10,7 @@ import type { Bench, BenchLine } from "./line.ts";
 /** Loaded one by one, so that `--only` starts nothing else. */
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   matmul: async () => (await import("./matmul.ts")).matmulBench,
+  kernels: async () => (await import("./kernels.ts")).kernelsBench,
   step: async () => (await import("./step.ts")).stepBench,
   fold: async () => (await import("./fold.ts")).foldBench,
   lag: async () => (await import("./lag.ts")).lagBench,
