@@ -18,9 +18,13 @@ export function attention(
     pack(first + (((H + G + g) * D) << 2), row, T, D, packedV);
     for (let t = 0; t < T; t += 4) {
       const seen = min(T, t + 4);
-      four_rows(first + t * row + ((h * D) << 2), row, T - t, D, query);
+      let from = first + t * row + ((h * D) << 2), fromRow = row;
+      if (T - t < 4) {
+        four_rows(from, row, T - t, D, query);
+        from = query, fromRow = D << 2;
+      }
       for (let s = 0; s < seen; s += 16) {
-        tile(query, D << 2, packedK + ((s * D) << 2), 64, D, 0, scores + (s << 2), keys << 2, false);
+        tile(from, fromRow, packedK + ((s * D) << 2), 64, D, 0, scores + (s << 2), keys << 2, false);
       }
       for (let r = 0; r < seen - t; r++) {
         const sum = soften(scores + ((r * keys) << 2), t + r + 1, seen, scale, lse + ((item * T + t + r) << 2));
@@ -45,8 +49,8 @@ function soften(row: usize, count: i32, end: i32, scale: f32, lse: usize): f32 {
   const lowest = f32x4.splat(-Infinity);
   let most = lowest;
   const whole = count & ~3;
-  for (let s = 0; s < whole; s += 4) most = f32x4.max(most, v128.load(row + (s << 2)));
-  if (whole < count) most = f32x4.max(most, keep_lanes(v128.load(row + (whole << 2)), count - whole, lowest));
+  for (let s = 0; s < whole; s += 4) most = f32x4.pmax(most, v128.load(row + (s << 2)));
+  if (whole < count) most = f32x4.pmax(most, keep_lanes(v128.load(row + (whole << 2)), count - whole, lowest));
   const largest = lanes_max(most) * scale, factor = f32x4.splat(scale), shift = f32x4.splat(largest);
   const zero = f32x4.splat(0);
   let sums = zero;

@@ -12,8 +12,8 @@ export function attention_backward_key_value(
   const sharing = H / G, panel = (queries * D) << 2, matrix = (T * width) << 2;
   const turnedQ = scratch, turnedDy = turnedQ + panel, packedQ = turnedDy + panel, packedDy = packedQ + matrix;
   const dk = packedDy + matrix, dv = dk + matrix + (width << 4);
-  const key = dv + matrix + (width << 4), value = key + (D << 4);
-  const weights = value + (D << 4), slopes = weights + (queries << 4);
+  const lastKey = dv + matrix + (width << 4), lastValue = lastKey + (D << 4);
+  const weights = lastValue + (D << 4), slopes = weights + (queries << 4);
   const scale = <f32> (1 / Math.sqrt(<f64> D)), factor = f32x4.splat(scale), zero = f32x4.splat(0);
   for (let item = start; item < stop; item++) {
     const b = item / G, g = item - b * G, first = qkv + b * T * row;
@@ -26,11 +26,15 @@ export function attention_backward_key_value(
       pack(q, row, T, D, packedQ);
       pack(slope, outRow, T, D, packedDy);
       for (let s = 0; s < T; s += 4) {
-        four_rows(first + s * row + keyOffset, row, T - s, D, key);
-        four_rows(first + s * row + valueOffset, row, T - s, D, value);
+        let key = first + s * row + keyOffset, value = first + s * row + valueOffset, keyRow = row;
+        if (T - s < 4) {
+          four_rows(key, row, T - s, D, lastKey);
+          four_rows(value, row, T - s, D, lastValue);
+          key = lastKey, value = lastValue, keyRow = D << 2;
+        }
         for (let t = s & ~15; t < T; t += 16) {
-          tile(key, D << 2, turnedQ + ((t * D) << 2), 64, D, 0, weights + (t << 2), queries << 2, false);
-          tile(value, D << 2, turnedDy + ((t * D) << 2), 64, D, 0, slopes + (t << 2), queries << 2, false);
+          tile(key, keyRow, turnedQ + ((t * D) << 2), 64, D, 0, weights + (t << 2), queries << 2, false);
+          tile(value, keyRow, turnedDy + ((t * D) << 2), 64, D, 0, slopes + (t << 2), queries << 2, false);
         }
         for (let r = 0; r < 4; r++) {
           for (let t = s; t < T; t += 4) {

@@ -1,5 +1,4 @@
-// Attention's gradients to the keys and values. qkv and dqkv are (B·T, (H + 2G)·D), dy is (B·T, H·D), lse and dot are
-// (B, H, T).
+// Attention's gradients to keys and values. qkv, dqkv are (B·T, (H + 2G)·D), dy is (B·T, H·D), lse, dot are (B, H, T).
 //
 // As `attention.wgsl`, whose comment explains tiles, parts and slices, with keys for rows: a workgroup takes 32 keys
 // of one key-value head and lets the tiles of 32 query rows that see them go by, for one after another of the query
@@ -170,7 +169,7 @@ fn add_dots(lane: u32, before: mat4x4f) -> mat4x4f {
   let row = lane / SIDE * PART * STRIDE;
   let column = lane % SIDE * PART * STRIDE;
   var part = before;
-  for (var d = 0u; d < TILE; d += 4u) {
+  for (var d = 0u; d < min(TILE, D); d += 4u) {
     part = add_dot(row + d, column + d, part);
     part = add_dot(row + d + 1u, column + d + 1u, part);
     part = add_dot(row + d + 2u, column + d + 2u, part);

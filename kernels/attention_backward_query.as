@@ -9,8 +9,8 @@ export function attention_backward_query(
 ): void {
   const row: usize = ((H + 2 * G) * D) << 2, outRow: usize = (H * D) << 2, keys = panels(T), width = panels(D);
   const turnedK = scratch, turnedV = turnedK + ((keys * D) << 2), packedK = turnedV + ((keys * D) << 2);
-  const query = packedK + ((T * width) << 2), slope = query + (D << 4);
-  const scores = slope + (D << 4), products = scores + (keys << 4), out = products + (keys << 4);
+  const lastQ = packedK + ((T * width) << 2), lastSlope = lastQ + (D << 4);
+  const scores = lastSlope + (D << 4), products = scores + (keys << 4), out = products + (keys << 4);
   const scale = <f32> (1 / Math.sqrt(<f64> D)), zero = f32x4.splat(0);
   for (let item = start; item < stop; item++) {
     const b = item / H, h = item - b * H, g = h / (H / G);
@@ -20,12 +20,17 @@ export function attention_backward_query(
     pack(k, row, T, D, packedK);
     for (let t = 0; t < T; t += 4) {
       const seen = min(T, t + 4);
-      four_rows(first + t * row + ((h * D) << 2), row, T - t, D, query);
-      four_rows(dy + (b * T + t) * outRow + ((h * D) << 2), outRow, T - t, D, slope);
+      let q = first + t * row + ((h * D) << 2), qRow = row;
+      let slope = dy + (b * T + t) * outRow + ((h * D) << 2), slopeRow = outRow;
+      if (T - t < 4) {
+        four_rows(q, row, T - t, D, lastQ);
+        four_rows(slope, outRow, T - t, D, lastSlope);
+        q = lastQ, slope = lastSlope, qRow = slopeRow = D << 2;
+      }
       for (let s = 0; s < seen; s += 16) {
         const panel = (s * D) << 2, to = s << 2;
-        tile(query, D << 2, turnedK + panel, 64, D, 0, scores + to, keys << 2, false);
-        tile(slope, D << 2, turnedV + panel, 64, D, 0, products + to, keys << 2, false);
+        tile(q, qRow, turnedK + panel, 64, D, 0, scores + to, keys << 2, false);
+        tile(slope, slopeRow, turnedV + panel, 64, D, 0, products + to, keys << 2, false);
       }
       for (let r = 0; r < seen - t; r++) {
         const statistic = (item * T + t + r) << 2, factor = f32x4.splat(scale);

@@ -1,5 +1,4 @@
-// Attention's gradient to the queries. qkv and dqkv are (B·T, (H + 2G)·D), dy is (B·T, H·D), lse and dot are (B, H,
-// T).
+// Attention's gradient to the queries. qkv, dqkv are (B·T, (H + 2G)·D), dy is (B·T, H·D), lse and dot are (B, H, T).
 //
 // As `attention.wgsl`, whose comment explains tiles, parts and slices: a workgroup takes 32 query rows of one head
 // and lets the tiles of 32 keys that they see go by. The probabilities come again from the scores and lse, so there
@@ -139,7 +138,7 @@ fn add_dots(lane: u32, before: mat4x4f) -> mat4x4f {
   let row = lane / SIDE * PART * STRIDE;
   let column = lane % SIDE * PART * STRIDE;
   var part = before;
-  for (var d = 0u; d < TILE; d += 4u) {
+  for (var d = 0u; d < min(TILE, D); d += 4u) {
     part = add_dot(row + d, column + d, part);
     part = add_dot(row + d + 1u, column + d + 1u, part);
     part = add_dot(row + d + 2u, column + d + 2u, part);

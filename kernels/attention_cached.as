@@ -22,7 +22,7 @@ export function attention_cached(
       f32.store(scratch + (s << 2), lanes_sum(sums) * scale);
     }
     let most = lowest;
-    for (let s = 0; s < seen; s += 4) most = f32x4.max(most, keep_lanes(v128.load(scratch + (s << 2)), seen - s, lowest));
+    for (let s = 0; s < seen; s += 4) most = f32x4.pmax(most, keep_lanes(v128.load(scratch + (s << 2)), seen - s, lowest));
     const shift = f32x4.splat(lanes_max(most));
     let sums = zero;
     for (let s = 0; s < seen; s += 4) {

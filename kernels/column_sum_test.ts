@@ -18,7 +18,7 @@ for (
     { N: 331, C: 37, ACCUMULATE: 1 },
   ]
 ) {
-  gpuTest(`columnSum on a GPU equals its reference within rounding for ${JSON.stringify(shape)}`, async () => {
+  gpuTest(`columnSum on a GPU equals its reference within rounding for ${shape.N} × ${shape.C}`, async () => {
     const { N, C, ACCUMULATE } = shape;
     const inputs = { dy: noise(N * C, 1), ...(ACCUMULATE === 1 ? { sum: noise(C, 2) } : {}) };
     const sizes = Object.fromEntries(Object.entries(inputs).map(([name, values]) => [name, values.map(Math.abs)]));

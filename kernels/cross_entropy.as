@@ -20,7 +20,7 @@ export function cross_entropy(
     let most = lowest;
     for (let v = 0; v < V; v += 4) {
       const x = v128.load(row + (v << 2));
-      most = f32x4.max(most, v + 4 > V ? keep_lanes(x, V - v, lowest) : x);
+      most = f32x4.pmax(most, v + 4 > V ? keep_lanes(x, V - v, lowest) : x);
     }
     const largest = lanes_max(most), shift = f32x4.splat(largest), wanted = f32.load(row + (target << 2));
     let sum: f64 = 0;

@@ -56,7 +56,7 @@ const shapes: readonly MatmulShape[] = [
   { ...plain, M: 128, N: 64, K: 48, TRANSPOSE_A: 1, TRANSPOSE_B: 1, BIAS: 1 },
 ];
 for (const shape of shapes) {
-  gpuTest(`matmul on a GPU equals its reference within rounding for ${JSON.stringify(shape)}`, async () => {
+  gpuTest(`matmul on a GPU equals its reference within rounding for ${describe(shape)}`, async () => {
     const { M, N, K, BIAS, ACCUMULATE } = shape;
     const inputs = {
       a: noise(M * K, 1),
@@ -70,6 +70,12 @@ for (const shape of shapes) {
     const [size] = evaluate(matmul, { shape, inputs: sizes, outputs: ["y"] });
     await checkKernel(matmul, { shape, inputs, tolerances: { y: (_, i) => (8 + 2 * Math.sqrt(K)) * U * size[i]! } });
   });
+}
+
+function describe({ M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, ACCUMULATE }: MatmulShape): string {
+  const a = TRANSPOSE_A === 1 ? `(${K} × ${M})ᵀ` : `${M} × ${K}`,
+    b = TRANSPOSE_B === 1 ? `(${N} × ${K})ᵀ` : `${K} × ${N}`;
+  return `${a} · ${b}${BIAS === 1 ? " + bias" : ""}${ACCUMULATE === 1 ? " + y" : ""}`;
 }
 
 function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {

@@ -4,7 +4,7 @@
  * A block of BLOCK values has the smallest exponent e with max |x| ≤ 127 · 2^e; a code is x / 2^e rounded to the
  * nearest, halves to even; the residual is x − code · 2^e. All of this is exact in f32 and the exponent comes from the
  * bits, so every device gives the same codes: a peer can check another's. The values must be finite (`norm_final` has
- * counted those that are not).
+ * counted those that are not) and at most 127 · 2^121, almost the largest f32.
  *
  * A word of `codes` has four codes in two's complement, the first in the lowest byte. A word of `scales` has e + 127,
  * or 0 for a block whose values are all below 2^−100: its codes are 0, which keeps subnormal numbers, that some devices

@@ -1,5 +1,5 @@
-// dx = inverse · (g − x̂ · mean(g · x̂)) with g = dy · w and x̂ = x · inverse, one workgroup a row. x, dy, dx are (N,
-// C); w is (C); inverse is (N). A tree adds the shares of the 64 invocations in a fixed order.
+// dx = inverse · (g − x̂ · mean(g · x̂)) with g = dy · w and x̂ = x · inverse, one workgroup a row.
+// x, dy, dx are (N, C); w is (C); inverse is (N). A tree adds the shares of the 64 invocations in a fixed order.
 
 override N: u32;
 override C: u32;

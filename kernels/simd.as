@@ -57,34 +57,49 @@ export function widen_high(v: v128): v128 {
   return f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 2, 3));
 }
 
+// Constants of the loops that are bound by arithmetic: a load is one instruction, a constant in the code three. This is
+// the only static data of all sources, so that every module has it at the same address with the same contents.
+const CONSTANTS = memory.data<f32>([
+  -87, 88, 12583039, 1.44269504, -0.693359375, 2.12194440e-4, // exp4: bounds, rounding, log₂ e, −ln 2 in two parts
+  1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
+  1, 1.5957691216057308, 0.044715, 0.134145, // 12; gelu: 2 · √(2/π), the cubic's factor and that of its slope
+]);
+export const ONE = 12, GELU_ROOT = 13, GELU_CUBIC = 14, GELU_CUBIC_SLOPE = 15;
+
+/** Four times one of `CONSTANTS`. */
+// @ts-ignore: decorator
+@inline
+export function constant(index: i32): v128 {
+  return v128.load32_splat(CONSTANTS + (index << 2));
+}
+
 /**
  * eˣ, relative error ≤ 2⁻²²: eˣ = 2ⁿ · eʳ with |r| ≤ ln 2 / 2, eʳ by the degree-6 polynomial of Cephes `expf`.
- * Below −87 it stays at e⁻⁸⁷ and above 88 at e⁸⁸; NaN stays NaN.
+ * Below −87 it stays at e⁻⁸⁷ and above 88 at e⁸⁸; NaN stays NaN. Adding 1.5 · 2²³ + 127 rounds to a whole number and
+ * leaves the exponent's bits lowest: the instructions that round and convert cost several times as much.
  */
 // @ts-ignore: decorator
 @inline
 export function exp4(value: v128): v128 {
-  const x = f32x4.min(f32x4.max(value, f32x4.splat(-87)), f32x4.splat(88));
-  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504)));
-  let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)));
-  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
-  let p = f32x4.splat(1.9875691500e-4);
-  p = madd(p, r, f32x4.splat(1.3981999507e-3));
-  p = madd(p, r, f32x4.splat(8.3334519073e-3));
-  p = madd(p, r, f32x4.splat(4.1665795894e-2));
-  p = madd(p, r, f32x4.splat(1.6666665459e-1));
-  p = madd(p, r, f32x4.splat(5.0000001201e-1));
-  p = madd(p, f32x4.mul(r, r), f32x4.add(r, f32x4.splat(1)));
-  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
-  return f32x4.mul(p, power);
+  const x = f32x4.pmin(f32x4.pmax(value, constant(0)), constant(1));
+  const rounded = madd(x, constant(3), constant(2)), n = f32x4.sub(rounded, constant(2));
+  let r = madd(n, constant(4), x);
+  r = madd(n, constant(5), r);
+  let p = constant(6);
+  p = madd(p, r, constant(7));
+  p = madd(p, r, constant(8));
+  p = madd(p, r, constant(9));
+  p = madd(p, r, constant(10));
+  p = madd(p, r, constant(11));
+  p = madd(p, f32x4.mul(r, r), f32x4.add(r, constant(ONE)));
+  return f32x4.mul(p, i32x4.shl(rounded, 23));
 }
 
 /** 1 / (1 + e⁻ˣ). */
 // @ts-ignore: decorator
 @inline
 export function sigmoid4(x: v128): v128 {
-  const one = f32x4.splat(1);
-  return f32x4.div(one, f32x4.add(one, exp4(f32x4.neg(x))));
+  return f32x4.div(constant(ONE), f32x4.add(constant(ONE), exp4(f32x4.neg(x))));
 }
 
 /** ln x for positive, normal x: 2 artanh((m − 1)/(m + 1)) + n ln 2 with √½ ≤ m < √2, in f64. */

@@ -65,7 +65,7 @@ export interface Offer {
 export interface Counted {
   readonly offer: Digest;
   readonly peer: PeerId;
-  /** Rounds late: 0 if it was made for this round. */
+  /** 0 if it was trained on this record's parent, else the rounds between them, at least 1 (`record.ts`). */
   readonly age: number;
 }
 
@@ -78,10 +78,10 @@ export interface RoundRecord {
   readonly parents: readonly Digest[];
   /** Digest of the parent's state. */
   readonly base: Digest;
-  /** Sorted by peer id, then by age. */
+  /** Sorted by peer id, then age, then digest; at least one. */
   readonly counted: readonly Counted[];
   readonly scribe: PeerId;
-  /** Rank of the scribe among those that could have written it; 0 is the first. */
+  /** Rank of the scribe among those that could have written it; 0 is the first (`scribe.ts`). */
   readonly attempt: number;
 }
 
@@ -95,7 +95,7 @@ export interface Beat {
   readonly weight: number;
 }
 
-/** "I know these records; send what I lack." Answered by History. */
+/** "I know these records; send what I lack." Answered by History, or by StateAt if the asker is too far behind. */
 export interface Pull {
   readonly kind: "pull";
   readonly run: Digest;
@@ -153,15 +153,24 @@ export interface Lease {
   readonly ranges: readonly Range[];
 }
 
-/** Who trains what: every window below `cursor` is trained, leased, returned or lost, and this says which. */
+/** Who trains what: every window below `cursor` is either leased, returned or trained (`ledger.ts`). */
 export interface Ledger {
   /** First window that was never leased. */
   readonly cursor: number;
   readonly leases: readonly Lease[];
   /** Given back untrained; leased again before the cursor moves on. */
   readonly returned: readonly Range[];
-  /** Trained by an offer that was never counted. */
-  readonly lost: readonly Range[];
+  /** Windows counted more than once, so far: after a fork both sides may have trained the same ones. */
+  readonly duplicated: number;
+}
+
+/** A record that late offers are checked against. */
+export interface Recent {
+  readonly record: Digest;
+  /** State digest of this record's parent. */
+  readonly base: Digest;
+  /** Offers it counted, in its order. */
+  readonly counted: readonly Digest[];
 }
 
 /** The part of a state that is not weights: a pure function of the chain (`chain.ts`). */
@@ -181,8 +190,8 @@ export interface ChainState {
   readonly batch: number;
   /** Whose turn it is to evaluate. */
   readonly evaluator: PeerId | null;
-  /** Digests counted in the last S rounds, so that none is counted twice. */
-  readonly recent: readonly Digest[];
+  /** The last 2 S + 1 records, newest first: enough that no offer is counted twice (law 2). */
+  readonly recent: readonly Recent[];
 }
 
 /** Numbers of a run that the core needs; part of the run's genesis, equal on all peers. */
@@ -192,7 +201,7 @@ export interface SyncRules {
   readonly lateRounds: number;
   /** Weight factor for each round of lateness, 0…1. */
   readonly ageDiscount: number;
-  /** Rounds after which a silent peer leaves the roster (R). */
+  /** Rounds after which a silent peer leaves the roster (R), more than S. */
   readonly rosterRounds: number;
   readonly firstRoundMs: number;
   readonly leastRoundMs: number;
@@ -200,6 +209,6 @@ export interface SyncRules {
   /** Global batch in sequences of `contextLength` tokens. */
   readonly batch: number;
   readonly contextLength: number;
-  /** Rounds planned, or null if open-ended. */
+  /** The record that reaches it is the last one; null if open-ended. */
   readonly targetTokens: number | null;
 }

@@ -13,7 +13,15 @@ import type { Kernel, Numbers, Words } from "../../kernels/kernel.ts";
 import { CpuMemory } from "./cpu_memory.ts";
 import { openCpuPool } from "./cpu_pool.ts";
 import type { Step } from "./cpu_threads.ts";
-import { checkDispatch, type Device, type DeviceBuffer, type Dispatch, type Program, type Span } from "./device.ts";
+import {
+  checkDispatch,
+  checkWrite,
+  type Device,
+  type DeviceBuffer,
+  type Dispatch,
+  type Program,
+  type Span,
+} from "./device.ts";
 import { compileWasm, type WasmCache } from "./wasm_module.ts";
 
 export interface CpuDeviceOptions {
@@ -51,6 +59,22 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
   let linking: Promise<void> = Promise.resolve();
   let bytes = 0, peakBytes = 0;
 
+  function own(buffer: DeviceBuffer): CpuBuffer {
+    if (buffer instanceof CpuBuffer && buffer.owner === memory) return buffer;
+    throw new TypeError(`Cannot use buffer '${buffer.label}': it belongs to another device`);
+  }
+
+  function addressOf({ buffer, start, words }: Span): number {
+    const { address, freed, label } = own(buffer);
+    if (freed) throw new TypeError(`Cannot use buffer '${label}': it was freed`);
+    if (start < 0 || start + words > buffer.words) {
+      throw new RangeError(
+        `Cannot use words ${start} to ${start + words} of buffer '${label}': it has ${buffer.words}`,
+      );
+    }
+    return address + start * 4;
+  }
+
   async function link(kernels: readonly Kernel[]): Promise<void> {
     const fresh = kernels.filter((kernel) => !entries.has(kernel));
     if (fresh.length === 0) return;
@@ -87,7 +111,7 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
     kind: "cpu",
     description: `cpu (WebAssembly SIMD, ${threads} ${threads === 1 ? "thread" : "threads"})`,
     allocate(words, label) {
-      const buffer = new CpuBuffer(memory.give(words, label), words, label);
+      const buffer = new CpuBuffer(memory.give(words, label), words, label, memory);
       bytes += words * 4;
       peakBytes = Math.max(peakBytes, bytes);
       return buffer;
@@ -101,11 +125,7 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
     },
     write(span, values) {
       const address = addressOf(span);
-      if (values.length > span.words) {
-        throw new RangeError(
-          `Cannot write ${values.length} words to '${span.buffer.label}': the span has ${span.words}`,
-        );
-      }
+      checkWrite(span, values);
       if (values instanceof Uint32Array) memory.words(address, span.words).set(values);
       else memory.view(address, span.words).set(values);
     },
@@ -142,18 +162,12 @@ interface CpuProgram extends Program {
 
 class CpuBuffer implements DeviceBuffer {
   freed = false;
-  constructor(readonly address: number, readonly words: number, readonly label: string) {}
-}
-
-function own(buffer: DeviceBuffer): CpuBuffer {
-  if (buffer instanceof CpuBuffer) return buffer;
-  throw new TypeError(`Cannot use buffer '${buffer.label}': it belongs to another device`);
-}
-
-function addressOf({ buffer, start }: Span): number {
-  const { address, freed, label } = own(buffer);
-  if (freed) throw new TypeError(`Cannot use buffer '${label}': it was freed`);
-  return address + start * 4;
+  constructor(
+    readonly address: number,
+    readonly words: number,
+    readonly label: string,
+    readonly owner: CpuMemory,
+  ) {}
 }
 
 function workOf({ kernel, shape, spans }: Dispatch): number {

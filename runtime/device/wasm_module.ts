@@ -30,6 +30,9 @@ export interface CompileOptions {
 /** Pages of 64 KiB that a 32-bit memory can have: 4 GiB. */
 export const LARGEST_PAGE_COUNT = 65_536;
 
+/** Where the modules keep the constants of `simd.as`; each writes the same bytes. */
+export const STATIC_ADDRESS = 1024;
+
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
 /**
@@ -64,6 +67,7 @@ const fused = WebAssembly.validate(
 const FLAGS = [
   ...["-O3", "--runtime", "stub", "--noAssert", "--disableWarning", "201"],
   ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", `${LARGEST_PAGE_COUNT}`],
+  ...["--memoryBase", `${STATIC_ADDRESS}`],
   ...["--enable", fused ? "simd,threads,relaxed-simd" : "simd,threads"],
 ];
 

@@ -11,6 +11,7 @@
  */
 import {
   checkDispatch,
+  checkWrite,
   type Device,
   type DeviceBuffer,
   DeviceLostError,
@@ -165,6 +166,7 @@ class WebGpuDevice implements Device {
   write(span: Span, values: Float32Array | Uint32Array): void {
     this.#expectHere(`write '${span.buffer.label}'`);
     const { handle } = this.#usable(span.buffer);
+    checkWrite(span, values);
     const { buffer, byteOffset, byteLength } = values;
     if (buffer instanceof ArrayBuffer) {
       this.#gpu.queue.writeBuffer(handle, span.start * 4, buffer, byteOffset, byteLength);

@@ -21,3 +21,21 @@ export function relativeDistance(found: ArrayLike<number>, wanted: ArrayLike<num
   }
   return Math.sqrt(difference / size);
 }
+
+/** `count` columns from `first` on, of a matrix of `columns` columns. */
+export function columnsOf(
+  matrix: ArrayLike<number>,
+  { columns, first, count }: { columns: number; first: number; count: number },
+): Float64Array {
+  return Float64Array.from(
+    { length: matrix.length / columns * count },
+    (_, i) => matrix[Math.floor(i / count) * columns + first + i % count]!,
+  );
+}
+
+/** The largest absolute value. */
+export function largest(values: ArrayLike<number>): number {
+  let found = 0;
+  for (let i = 0; i < values.length; i++) found = Math.max(found, Math.abs(values[i]!));
+  return found;
+}

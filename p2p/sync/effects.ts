@@ -1,0 +1,186 @@
+/**
+ * The two alphabets of the core: what it is told (`Input`) and what it asks for (`Effect`).
+ *
+ * The host (`p2p/host.ts`, or the simulator) performs effects **in order**, each begun only when every `journal` and
+ * `keep` before it is durable; slow ones (`fetch`, `fold`, `load`, `contribute`, `evaluate`) are begun in order and
+ * answered whenever they are done by the input named beside them. Every slow effect is answered exactly once unless
+ * the peer stops. The core bounds how many are open at once.
+ * @module
+ */
+import type { Contribution, Fate, TrainOrder, Verdict } from "../learner.ts";
+import type { BlobName, ChainState, Digest, Message, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
+
+/** What a peer writes to its journal; read back in the same order, it is all that a restart needs (law 6). */
+export type JournalEntry =
+  | { readonly kind: "record"; readonly record: Signed<RoundRecord> }
+  | { readonly kind: "offer"; readonly offer: Signed<Offer> }
+  /** A state that this peer has folded or loaded, and whose weights it has kept as a blob. */
+  | {
+    readonly kind: "state";
+    readonly record: Signed<RoundRecord>;
+    readonly chain: ChainState;
+    readonly weights: BlobName;
+  };
+
+export type Input =
+  /** First of all inputs, once. */
+  | {
+    readonly kind: "start";
+    /** The initial weights of the run, stored as a blob by a founder. */
+    readonly initial: BlobName;
+    /** Whether this peer may begin the run from genesis; else it waits until somebody gives it a state. */
+    readonly found: boolean;
+    /** The whole journal, oldest first; damaged entries left out. */
+    readonly journal: readonly JournalEntry[];
+  }
+  | { readonly kind: "connected"; readonly peer: PeerId }
+  | { readonly kind: "disconnected"; readonly peer: PeerId }
+  /** Decoded and size-checked (`codec.ts`); the core verifies signatures. `from` is who passed it on. */
+  | { readonly kind: "message"; readonly from: PeerId; readonly message: Message }
+  /** Answers `fetch`: the blob is stored and judged. */
+  | { readonly kind: "fetched"; readonly offer: Digest; readonly verdict: Verdict }
+  /** Answers `fetch`: nobody asked had it. The core asks again while it matters. */
+  | { readonly kind: "missing"; readonly offer: Digest; readonly reason: string }
+  /** Answers `contribute`, the bytes stored durably as `blob`. */
+  | {
+    readonly kind: "contributed";
+    readonly contribution: Omit<Contribution, "bytes">;
+    readonly blob: BlobName | null;
+  }
+  /** Answers `fold`; the weights need not be kept yet. */
+  | { readonly kind: "folded"; readonly record: Digest; readonly weights: BlobName }
+  | { readonly kind: "fold-failed"; readonly record: Digest; readonly reason: string }
+  /** Answers `load`. */
+  | { readonly kind: "loaded"; readonly weights: Digest }
+  | { readonly kind: "load-failed"; readonly weights: Digest; readonly reason: string }
+  /** Answers `evaluate`; `loss` is null if it could not be done. */
+  | { readonly kind: "evaluated"; readonly record: Digest; readonly loss: number | null }
+  /** The deadline has come. Too early does no harm. */
+  | { readonly kind: "tick" }
+  /** The user wants to stop: one last offer, then `stop`. */
+  | { readonly kind: "leave" };
+
+export type Effect =
+  /** To every peer of the run. */
+  | { readonly kind: "announce"; readonly message: Message }
+  /** To one peer; lost silently if it is gone. */
+  | { readonly kind: "send"; readonly to: PeerId; readonly message: Message }
+  /** Must be durable before the effects after it. */
+  | { readonly kind: "journal"; readonly entry: JournalEntry }
+  /** Must be durable before the effects after it: these weights, held by the learner, become a blob. */
+  | { readonly kind: "keep"; readonly weights: BlobName }
+  /**
+   * Get the blob of this offer from one of `from` (best first) unless it is stored, and have it judged.
+   * Answered by `fetched` or `missing`.
+   */
+  | {
+    readonly kind: "fetch";
+    readonly digest: Digest;
+    readonly offer: Offer;
+    readonly blob: BlobName;
+    readonly from: readonly PeerId[];
+  }
+  /** Have the learner hold these weights, from the blob store or from one of `from`. Answered by `loaded`, `load-failed`. */
+  | { readonly kind: "load"; readonly weights: BlobName; readonly from: readonly PeerId[] }
+  /**
+   * Fold stored blobs into the weights of the parent state (kept: load them if the learner dropped them).
+   * Answered by `folded`, `fold-failed`.
+   */
+  | {
+    readonly kind: "fold";
+    readonly record: Digest;
+    readonly parent: Digest;
+    /** In the order to fold. */
+    readonly parts: readonly { readonly blob: BlobName; readonly weight: number }[];
+  }
+  /** A new head was adopted: tell whoever shows it. */
+  | { readonly kind: "adopted"; readonly chain: ChainState; readonly weights: Digest }
+  | { readonly kind: "train"; readonly order: TrainOrder }
+  /** Stop computing: the run is finished or this peer leaves. */
+  | { readonly kind: "rest" }
+  /** Answered by `contributed`. */
+  | { readonly kind: "contribute" }
+  /** Answered by `evaluated`. */
+  | { readonly kind: "evaluate"; readonly record: Digest; readonly weights: Digest }
+  /**
+   * The fate of this peer's own contribution. A reorganisation may change it: then the last word holds. `blob` tells
+   * two contributions of one round apart, which a fork can bring about.
+   */
+  | { readonly kind: "settle"; readonly round: number; readonly blob: Digest; readonly fate: Fate }
+  /** Blobs (contributions, weights) that the protocol needs no more. */
+  | { readonly kind: "forget"; readonly blobs: readonly Digest[] }
+  | { readonly kind: "report"; readonly event: SyncEvent }
+  /** The last effect ever: the peer has left. */
+  | { readonly kind: "stop"; readonly reason: string };
+
+/** What users and checkers may want to know; law 5 lives on these. */
+export type SyncEvent =
+  /** A head was adopted. `record` is null for genesis and for a state taken from another peer. */
+  | {
+    readonly kind: "round";
+    readonly round: number;
+    readonly head: Digest;
+    /** State digest. */
+    readonly base: Digest;
+    readonly tokens: number;
+    /** Tokens that this record counted. */
+    readonly gained: number;
+    /** Mean training loss over the counted tokens, or null if it counted none. */
+    readonly loss: number | null;
+    /** Held-out loss of the parent state, if an offer brought it. */
+    readonly heldOut: number | null;
+    readonly counted: readonly { readonly peer: PeerId; readonly tokens: number; readonly age: number }[];
+    readonly roster: readonly PeerId[];
+    readonly scribe: PeerId;
+  }
+  /** This peer wrote a record, and why just then. */
+  | { readonly kind: "closed"; readonly round: number; readonly reason: string }
+  | { readonly kind: "offered"; readonly round: number; readonly offer: Digest; readonly tokens: number }
+  /** The fate of this peer's own offer (law 5). */
+  | {
+    readonly kind: "fate";
+    readonly round: number;
+    readonly offer: Digest;
+    readonly tokens: number;
+    readonly fate: "counted" | "counted late" | "lost" | "uncounted by a fork";
+    readonly reason: string;
+  }
+  /** Something of another peer was dropped: an offer, a record, a message. */
+  | { readonly kind: "rejected"; readonly what: string; readonly peer: PeerId; readonly reason: string }
+  /** Another peer folded the same record to another state: one of the two computes wrongly (law 3). */
+  | {
+    readonly kind: "mismatch";
+    readonly record: Digest;
+    readonly peer: PeerId;
+    readonly mine: Digest;
+    readonly theirs: Digest;
+  }
+  | { readonly kind: "joined"; readonly peer: PeerId; readonly name: string; readonly round: number }
+  | { readonly kind: "left"; readonly peer: PeerId; readonly reason: string; readonly round: number }
+  /** A heavier history replaced `depth` records of this peer's. */
+  | { readonly kind: "reorganised"; readonly from: Digest; readonly to: Digest; readonly depth: number }
+  /** Waiting for a state, for blobs, for company: shown to users, changes nothing. */
+  | { readonly kind: "waiting"; readonly reason: string }
+  /** No other peer is connected; training goes on. */
+  | { readonly kind: "alone" }
+  | { readonly kind: "in company"; readonly peers: number }
+  | { readonly kind: "finished"; readonly tokens: number };
+
+/** One peer's protocol machine (`core.ts`). Law 9: same inputs at the same times, same effects in the same order. */
+export interface Core {
+  /** @param now Milliseconds of any monotonic local clock; never compared with another peer's. */
+  handle(now: number, input: Input): readonly Effect[];
+  /** When the core wants a `tick`, at the latest; null: not before another input. */
+  readonly deadline: number | null;
+}
+
+export interface CoreOptions {
+  readonly self: PeerId;
+  readonly rules: SyncRules;
+  /** For people: what this peer and its device are called, at most 80 characters each. */
+  readonly name: string;
+  readonly device: string;
+  /** Ed25519 over a digest's 32 bytes; deterministic. */
+  readonly sign: (digest: Digest) => Uint8Array;
+  readonly verify: (digest: Digest, signature: Uint8Array, author: PeerId) => boolean;
+}

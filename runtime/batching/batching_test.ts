@@ -1,0 +1,90 @@
+import { strict as assert } from "node:assert";
+import { testBatchPolicy } from "../../tests/conformance/batch_policy.ts";
+import { seededRandom } from "../../tests/seeded_random.ts";
+import { shareBatch, splitBatch } from "./balancer.ts";
+import { constantBatch } from "./constant.ts";
+import { probeMicroBatch, Throughput } from "./throughput.ts";
+import { warmupBatch } from "./warmup.ts";
+
+testBatchPolicy(() => constantBatch(24));
+testBatchPolicy(() => warmupBatch({ first: 4, last: 32, rampTokens: 1_000_000 }));
+
+Deno.test("warmupBatch() ramps in a straight line and then stays", () => {
+  const policy = warmupBatch({ first: 4, last: 32, rampTokens: 1000 });
+  assert.deepEqual([0, 250, 500, 999, 1000, 5000].map((tokens) => policy.request({ tokens })), [4, 11, 18, 31, 32, 32]);
+});
+
+for (
+  const { batch, microBatch, accumulation } of [
+    { batch: 1, microBatch: 1, accumulation: 1 },
+    { batch: 16, microBatch: 16, accumulation: 1 },
+    { batch: 17, microBatch: 9, accumulation: 2 },
+    { batch: 31, microBatch: 16, accumulation: 2 },
+    { batch: 33, microBatch: 11, accumulation: 3 },
+    { batch: 100, microBatch: 15, accumulation: 7 },
+  ]
+) {
+  Deno.test(`splitBatch() runs ${batch} as ${accumulation} × ${microBatch} where 16 fit`, () => {
+    assert.deepEqual(splitBatch(batch, 16), { microBatch, accumulation });
+  });
+}
+
+Deno.test("splitBatch() never runs less than asked for, nor more than by accumulation − 1", () => {
+  for (let batch = 1; batch < 300; batch++) {
+    for (let most = 1; most < 40; most++) {
+      const { microBatch, accumulation } = splitBatch(batch, most);
+      const over = microBatch * accumulation - batch;
+      assert.ok(microBatch <= most && over >= 0 && over <= accumulation - 1, `${batch} by ${most}`);
+    }
+  }
+});
+
+Deno.test("shareBatch() gives speeds of 1 : 2 : 4 : 8 their shares of 30", () => {
+  assert.deepEqual(shareBatch(30, [1, 2, 4, 8]), [2, 4, 8, 16]);
+});
+
+Deno.test("shareBatch() gives a very slow peer one sequence and takes it from the others", () => {
+  assert.deepEqual(shareBatch(8, [0.001, 1, 1]), [1, 4, 3]);
+  assert.deepEqual(shareBatch(8, [0, 0]), [4, 4]);
+  assert.deepEqual(shareBatch(2, [1, 5, 9]), [1, 1, 1]);
+});
+
+Deno.test("shareBatch() adds up to the batch, for any speeds (seed 7)", () => {
+  const random = seededRandom(7);
+  for (let i = 0; i < 500; i++) {
+    const speeds = Array.from({ length: 1 + Math.floor(random() * 9) }, () => random() ** 4 * 1e5);
+    const batch = speeds.length + Math.floor(random() * 100), shares = shareBatch(batch, speeds);
+    assert.equal(shares.reduce((sum, share) => sum + share, 0), batch, `${batch} over ${speeds}`);
+    assert.ok(shares.every((share) => Number.isInteger(share) && share >= 1));
+  }
+});
+
+Deno.test("Throughput is its first reading at first, and forgets it within seconds of work", () => {
+  const throughput = new Throughput();
+  assert.equal(throughput.tokensPerSecond, 0);
+  throughput.add(50, 100);
+  assert.equal(throughput.tokensPerSecond, 500);
+  for (let i = 0; i < 1000; i++) throughput.add(150, 100);
+  assert.ok(Math.abs(throughput.tokensPerSecond - 1500) < 0.1);
+});
+
+Deno.test("Throughput weighs readings by the time they took", () => {
+  const throughput = new Throughput();
+  throughput.add(100, 10);
+  throughput.add(100, 1000);
+  assert.ok(Math.abs(throughput.tokensPerSecond - 200 / 1.01) < 2);
+});
+
+Deno.test("probeMicroBatch() doubles until it is no faster, and keeps the smaller", async () => {
+  const speeds: Record<number, number> = { 1: 100, 2: 180, 4: 300, 8: 305, 16: 900 };
+  const probe = await probeMicroBatch(64, (microBatch) => Promise.resolve(speeds[microBatch]!));
+  assert.equal(probe.microBatch, 4);
+  assert.deepEqual(probe.readings.map(({ microBatch }) => microBatch), [1, 2, 4, 8]);
+});
+
+Deno.test("probeMicroBatch() stops where memory ends and never exceeds what it may try", async () => {
+  const fits = (least: number) => (microBatch: number) => Promise.resolve(microBatch < least ? microBatch * 100 : null);
+  assert.equal((await probeMicroBatch(64, fits(8))).microBatch, 4);
+  assert.equal((await probeMicroBatch(2, fits(8))).microBatch, 2);
+  await assert.rejects(probeMicroBatch(64, fits(1)), /no memory for one sequence/);
+});
