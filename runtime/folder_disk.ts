@@ -38,12 +38,21 @@ export function diskFolder(path: string): Folder {
     async write(name, pieces) {
       await Deno.mkdir(path, { recursive: true });
       const unfinished = `${path}/.${name}.partial`;
-      using file = await Deno.open(unfinished, { write: true, create: true, truncate: true });
-      for (const piece of pieces) {
-        for (let written = 0; written < piece.length;) written += await file.write(piece.subarray(written));
+      try {
+        await writePieces(unfinished, pieces);
+        await Deno.rename(unfinished, `${path}/${name}`);
+      } catch (error) {
+        await Deno.remove(unfinished).catch(() => {}); // the first error is the one to tell
+        throw error;
       }
-      await file.sync();
-      await Deno.rename(unfinished, `${path}/${name}`);
     },
   };
+}
+
+async function writePieces(path: string, pieces: Iterable<Uint8Array>): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  for (const piece of pieces) {
+    for (let written = 0; written < piece.length;) written += await file.write(piece.subarray(written));
+  }
+  await file.sync();
 }

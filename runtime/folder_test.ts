@@ -35,6 +35,25 @@ for (const [name, make] of Object.entries(providers)) {
     }
   });
 
+  Deno.test(`A file of a folder (${name}) stays as it was when writing it again fails`, async () => {
+    const { folder, remove } = await make();
+    try {
+      await folder.write("a", [Uint8Array.of(1)]);
+      const failing = function* () {
+        yield Uint8Array.of(2);
+        throw new Error("no more");
+      };
+      await assert.rejects(async () => await folder.write("a", failing()), /no more/);
+      const reader = (await folder.open("a"))!, into = new Uint8Array(1);
+      reader.readAt(0, into);
+      assert.deepEqual([reader.sizeBytes, into[0]], [1, 1]);
+      reader.close();
+      assert.equal(await folder.open(".a.partial"), null, "nothing is left over");
+    } finally {
+      await remove();
+    }
+  });
+
   Deno.test(`A folder (${name}) does not keep what its writer does to a piece afterwards`, async () => {
     const { folder, remove } = await make();
     try {

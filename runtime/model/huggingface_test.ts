@@ -118,7 +118,7 @@ Deno.test("A repeated output layer of a tied model must be the embedding", () =>
 
 Deno.test("Folders of transformers are read and written back tensor for tensor", async () => {
   for (const name of ["gpt2", "llama"]) {
-    const folder = diskFolder(new URL(`../../tests/golden/${name}`, import.meta.url).pathname);
+    const folder = diskFolder(`${import.meta.dirname}/../../tests/golden/${name}`);
     const { config, weights } = await readFolder(folder);
     const reader = (await folder.open("model.safetensors"))!;
     const theirs = openSafetensors(reader);

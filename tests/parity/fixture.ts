@@ -37,7 +37,7 @@ export const FAMILIES = ["gpt2", "llama"] as const;
 
 /** Folder of a fixture: it is a folder of `transformers` with more files in it. */
 export function fixturePath(family: typeof FAMILIES[number]): string {
-  return new URL(`../golden/${family}`, import.meta.url).pathname;
+  return `${import.meta.dirname}/../golden/${family}`;
 }
 
 export async function loadFixture(family: typeof FAMILIES[number]): Promise<Fixture> {
