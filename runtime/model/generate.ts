@@ -13,7 +13,7 @@
  * @module
  */
 import { ropeTable } from "../../kernels/rope.ts";
-import { type Device, type DeviceBuffer, type Program, type Span, SPAN_ALIGNMENT, whole } from "../device/device.ts";
+import { type Device, type DeviceBuffer, type Program, type Span, whole } from "../device/device.ts";
 import { planMemory, uniteSlots } from "../graph/memory.ts";
 import { cachedAttention, embedding } from "../graph/ops.ts";
 import { alignedWords, allocateAll, bindSteps, spanOf } from "../graph/plan.ts";
