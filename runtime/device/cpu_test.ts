@@ -91,7 +91,6 @@ Deno.test("a cache is asked before the compiler and keeps what it made", async (
   const text = "export function answer(): i32 { return 42; }";
   await compileWasm([{ name: "answer", text }], { cache });
   assert.deepEqual([...kept.keys()], asked);
-  // The same key with other contents: were the compiler asked again, the export would be `answer`.
   const other = new Map<string, Uint8Array>();
   await compileWasm([{ name: "other", text: text.replace("answer", "other") }], {
     cache: {
@@ -99,6 +98,7 @@ Deno.test("a cache is asked before the compiler and keeps what it made", async (
       write: (key, bytes) => Promise.resolve(void other.set(key, bytes)),
     },
   });
+  // A cache that answers with another module's bytes: had the compiler been asked, the export would be `third`.
   const third = [{ name: "third", text: text.replace("answer", "third") }];
   const module = await compileWasm(third, { cache: { ...cache, read: () => Promise.resolve([...other.values()][0]) } });
   assert.ok(WebAssembly.Module.exports(module).some(({ name }) => name === "other"));
@@ -118,7 +118,10 @@ Deno.test("openCpuDevice() refuses a count of threads that is not one", async ()
   }
 });
 
-/** total += 2ⁿ by n additions, each in three parts: too small to share, by reference, and shared. */
+/**
+ * total += 2ⁿ by n additions, each in three parts: shared, too small to share, and by reference. The shared part reads
+ * from the beginning, what the two others have just written.
+ */
 async function doubling(device: Device, additions: number) {
   const one = device.allocate(1, "one"), x = [device.allocate(COUNT, "x0"), device.allocate(COUNT, "x1")];
   const total = device.allocate(COUNT, "total");
@@ -126,11 +129,15 @@ async function doubling(device: Device, additions: number) {
   const dispatches: Dispatch[] = [{ kernel: fill, shape: { COUNT }, spans: { value: whole(one), y: whole(x[0]!) } }];
   for (let i = 0; i < additions; i++) {
     const from = x[i % 2]!, to = x[(i + 1) % 2]!;
-    const part = (kernel: Kernel, start: number, words: number): Dispatch => {
-      const span = { buffer: from, start, words };
-      return { kernel, shape: { COUNT: words }, spans: { a: span, b: span, y: { ...span, buffer: to } } };
+    const part = (kernel: Kernel, { reads, writes, words }: Record<"reads" | "writes" | "words", number>): Dispatch => {
+      const source = { buffer: from, start: reads, words }, target = { buffer: to, start: writes, words };
+      return { kernel, shape: { COUNT: words }, spans: { a: source, b: source, y: target } };
     };
-    dispatches.push(part(add, 0, 64), part(addByReference, 64, 64), part(add, 128, COUNT - 128));
+    dispatches.push(
+      part(add, { reads: 0, writes: 128, words: COUNT - 128 }),
+      part(add, { reads: 64, writes: 64, words: 64 }),
+      part(addByReference, { reads: 0, writes: 0, words: 64 }),
+    );
   }
   const last = x[additions % 2]!;
   dispatches.push({ kernel: copy, shape: { COUNT, ACCUMULATE: 1 }, spans: { x: whole(last), y: whole(total) } });
