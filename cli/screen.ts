@@ -55,6 +55,13 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
         return line(event.reason);
       case "admitted":
         return line(`round ${event.round}: admitted`);
+      case "joined":
+      case "left":
+        return line(`${event.peerName} ${event.reason}`);
+      case "rejected":
+        return line(`dropped ${event.what} of ${event.peer}: ${event.reason}`);
+      case "waiting":
+        return line(event.reason);
       case "offer":
         return event.fate === "counted"
           ? undefined

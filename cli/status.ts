@@ -15,7 +15,7 @@ export interface StatusOptions {
 }
 
 /** Prints the status. */
-export async function status({ folder, state, json: asJson, why }: StatusOptions): Promise<void> {
+export async function status({ folder, state, json: asJson, why: wantsWhy }: StatusOptions): Promise<void> {
   const { config } = await openRunFolder(folder);
   const path = state ?? defaultStatePath(folder);
   const last = await readStatus(path);
@@ -24,12 +24,12 @@ export async function status({ folder, state, json: asJson, why }: StatusOptions
   if (last === null) {
     return line(`Run "${config.name}": no peer has run in ${path} yet. Begin with: starling start ${folder}`);
   }
-  for (const text of describe(last, running)) line(text);
-  if (why) { for (const text of fates(last)) line(text); }
+  describe(last, running).forEach((text) => line(text));
+  if (wantsWhy) why(last).forEach((text) => line(text));
 }
 
 function describe(last: PeerStatus, running: boolean): string[] {
-  const { counts } = last, made = counts.counted + counts.late + counts.lost + counts.rejected;
+  const { counts } = last, made = counts.counted + counts.late + counts.lost;
   const target = last.targetTokens === null ? "" : ` of ${counted(last.targetTokens)}`;
   return [
     `Run "${last.name}" ${short(last.run)}   peer ${last.peerName} (${last.peer})   ${running ? "running" : "stopped"}`,
@@ -37,7 +37,7 @@ function describe(last: PeerStatus, running: boolean): string[] {
       counted(last.tokens)
     }${target} tokens`,
     `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}`,
-    `offers: counted ${counts.counted} of ${made} · late ${counts.late} · lost ${counts.lost} · rejected ${counts.rejected}`,
+    `offers: counted ${counts.counted} of ${made} · late ${counts.late} · lost ${counts.lost}`,
     ...(running ? [`connected to ${last.connected.length} peers   listening on ${last.addresses.join(", ")}`] : []),
     ...table(
       ["peer", "device", " tok/s", " tokens", " compute", " wait", " net", "last offer"],
@@ -56,8 +56,15 @@ function describe(last: PeerStatus, running: boolean): string[] {
   ];
 }
 
-function fates({ fates, round }: PeerStatus): string[] {
+function why({ fates, rejections }: PeerStatus): string[] {
   const telling = fates.filter(({ fate }) => fate !== "counted");
-  if (telling.length === 0) return [`round ${round}: every offer was counted in its own round`];
-  return table([" round", "fate", "why"], telling.map(({ round, fate, reason }) => [String(round), fate, reason]));
+  const own = telling.length === 0
+    ? ["every offer of late was counted in its own round"]
+    : table([" round", "fate", "why"], telling.map(({ round, fate, reason }) => [String(round), fate, reason]));
+  if (rejections.length === 0) return own;
+  return [
+    ...own,
+    "dropped of others:",
+    ...rejections.map(({ peer, what, reason }) => `  ${what} of ${peer}: ${reason}`),
+  ];
 }

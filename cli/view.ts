@@ -65,7 +65,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
         tokens: event.tokens,
         targetTokens: event.targetTokens,
         digest: event.digest,
-        losses: event.loss > 0 ? [...view.losses, event.loss] : view.losses,
+        losses: event.loss === null ? view.losses : [...view.losses, event.loss],
         heldOuts: event.heldOut === null ? view.heldOuts : [...view.heldOuts, event.heldOut],
         members: event.members,
         marks: [...view.marks, { atMs: nowMs, tokens: event.tokens }].slice(-SPEED_ROUNDS),
@@ -86,10 +86,16 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
       return { ...view, notice: `fetching ${event.what}: ${percent(event.bytes / Math.max(1, event.totalBytes))}` };
     case "admitted":
       return { ...view, notice: `round ${event.round}: admitted` };
+    case "waiting":
+      return { ...view, notice: event.reason };
+    case "joined":
+    case "left":
+      return { ...view, notice: `${event.peerName} ${event.reason}` };
     case "device":
     case "plan":
     case "connected":
     case "disconnected":
+    case "rejected":
     case "stopped":
       return view;
     default:

@@ -41,9 +41,17 @@ Deno.test("adamw decays only the first DECAYED parameters", () => {
   assert.equal(p[1], 1);
 });
 
-for (const [COUNT, DECAYED, clip] of [[1, 1, 0], [256, 100, 1], [1031, 1031, 0.01], [1031, 0, 0]] as const) {
+const cases = [
+  { COUNT: 1, DECAYED: 1, clip: 0, gradient: 0.3 },
+  { COUNT: 3, DECAYED: 2, clip: 1e-5, gradient: 1e-5 }, // so small that the 1e-6 beside the norm counts
+  { COUNT: 256, DECAYED: 100, clip: 1, gradient: 0.3 },
+  { COUNT: 1031, DECAYED: 1031, clip: 0.01, gradient: 0.3 },
+  { COUNT: 1031, DECAYED: 0, clip: 0, gradient: 0.3 },
+];
+
+for (const { COUNT, DECAYED, clip, gradient } of cases) {
   gpuTest(`adamw on a GPU equals its reference for ${COUNT} values, ${DECAYED} decayed, clip ${clip}`, async () => {
-    const p = noise(COUNT, 1), g = noise(COUNT, 2, 0.3), m = noise(COUNT, 3, 0.1);
+    const p = noise(COUNT, 1), g = noise(COUNT, 2, gradient), m = noise(COUNT, 3, 0.1);
     const v = noise(COUNT, 4, 0.1).map(Math.abs);
     if (COUNT > 3) {
       v.set([0, 0, 1e-20]);

@@ -10,21 +10,15 @@
  * @module
  */
 import { defineKernel, reads, writes } from "./kernel.ts";
-import { headDot, headOffsets, packedWidth, panels } from "./packed_heads.ts";
+import { headDot, headOffsets, type Heads, packedWidth, panels } from "./packed_heads.ts";
 import source from "./attention.wgsl" with { type: "text" };
 import wasmSource from "./attention.as" with { type: "text" };
 
-export type AttentionShape = {
+export type AttentionShape = Heads & {
   /** Sequences. */
   readonly B: number;
   /** Positions of a sequence. */
   readonly T: number;
-  /** Query heads. */
-  readonly H: number;
-  /** Key-value heads; divides H. */
-  readonly G: number;
-  /** Head size, at most 128. */
-  readonly D: number;
 };
 
 /** Query rows of one workgroup. */

@@ -138,7 +138,7 @@ fn add_dots(lane: u32, before: mat4x4f) -> mat4x4f {
   let row = lane / SIDE * PART * STRIDE;
   let column = lane % SIDE * PART * STRIDE;
   var part = before;
-  for (var d = 0u; d < TILE; d += 4u) {
+  for (var d = 0u; d < min(TILE, D); d += 4u) {
     part = add_dot(row + d, column + d, part);
     part = add_dot(row + d + 1u, column + d + 1u, part);
     part = add_dot(row + d + 2u, column + d + 2u, part);

@@ -44,14 +44,20 @@ for (
     { B: 1, T: 67, H: 1, G: 1, D: 128 },
   ]
 ) {
-  const { B, T, H, G, D } = shape;
-  gpuTest(
-    `attention's backward on a GPU equals its references for ${B} × ${T}, ${H} heads on ${G} of ${D}`,
-    async () => {
-      await check(shape);
-    },
-  );
+  const { B, T, H, G, D } = shape, size = `${B} × ${T}, ${H} heads on ${G} of ${D}`;
+  gpuTest(`attention's backward on a GPU equals its references for ${size}`, async () => {
+    await check(shape);
+  });
 }
+
+gpuTest("attention's backward on a GPU survives scores so low that exp(−lse) overflows", async () => {
+  // Rows that fill up a tile have score 0; their weight would be exp(100), and infinite, if it were not masked.
+  const shape = { B: 1, T: 33, H: 1, G: 1, D: 4 }, row = [10, 10, 10, 10, -5, -5, -5, -5, 0, 0, 0, 0];
+  const { y: _, ...inputs } = saved(shape, noise(33 * 12, 1, 0.1).map((value, i) => value + row[i % 12]!));
+  // The queries' common part cancels in dk: an error is relative to the terms of its sum.
+  const size = largest(inputs.qkv) * largest(inputs.dy);
+  await checkKernel(attentionBackwardKeyValue, { shape, inputs, tolerances: { dqkv: () => 2e-5 * size } });
+});
 
 Deno.test("attention's three shaders share their helper functions to the letter", () => {
   const helpers = ["packed", "store_left", "store_left_row", "add_dots", "add_dot", "add_product", "add_outer"];
@@ -63,26 +69,21 @@ Deno.test("attention's three shaders share their helper functions to the letter"
 });
 
 async function check(shape: AttentionShape): Promise<void> {
-  const { B, T, H, D } = shape, columns = packedWidth(shape);
-  const qkv = noise(B * T * columns, 1, 2), dy = noise(B * T * H * D, 2);
-  // Rounded as a GPU would find them, so that only the backward kernels' own error is measured.
-  const [y, lse] = evaluate(attention, { shape, inputs: { qkv }, outputs: ["y", "lse"] }).map((values) =>
-    Float32Array.from(values)
-  ) as [Float32Array, Float32Array];
+  const { B, T, H, D } = shape, columns = packedWidth(shape), { q, k, v } = parts(shape);
+  const { y, ...inputs } = saved(shape, noise(B * T * columns, 1, 2)), { dy } = inputs;
 
   const dotShape = { B, T, H, D };
-  const [dotSize] = evaluate(attentionBackwardDot, {
+  const [size] = evaluate(attentionBackwardDot, {
     shape: dotShape,
     inputs: { dy: dy.map(Math.abs), y: y.map(Math.abs) },
     outputs: ["dot"],
   });
-  const { dot } = await checkKernel(attentionBackwardDot, {
+  await checkKernel(attentionBackwardDot, {
     shape: dotShape,
     inputs: { dy, y },
-    tolerances: { dot: (_, i) => (8 + 2 * Math.sqrt(D)) * U * dotSize[i]! }, // a sum of D products, as in matmul
+    tolerances: { dot: (_, i) => (8 + 2 * Math.sqrt(D)) * U * size[i]! }, // a sum of D products, as in matmul
   });
 
-  const inputs = { qkv, dy, lse, dot: dot! }, { q, k, v } = parts(shape);
   for (const [kernel, written] of [[attentionBackwardQuery, [q]], [attentionBackwardKeyValue, [k, v]]] as const) {
     // Unwritten parts are NaN in both, and equal.
     const [wanted] = evaluate(kernel, { shape, inputs, outputs: ["dqkv"] });
@@ -101,6 +102,14 @@ async function check(shape: AttentionShape): Promise<void> {
       }
     }
   }
+}
+
+/** What a forward pass leaves for the backward one, rounded as on a GPU: only the backward kernels' error is measured. */
+function saved(shape: AttentionShape, qkv: Float32Array) {
+  const { B, T, H, D } = shape, dy = noise(B * T * H * D, 2);
+  const [y, lse] = evaluate(attention, { shape, inputs: { qkv }, outputs: ["y", "lse"] });
+  const [dot] = evaluate(attentionBackwardDot, { shape: { B, T, H, D }, inputs: { dy, y }, outputs: ["dot"] });
+  return { qkv, dy, y: Float32Array.from(y), lse: Float32Array.from(lse), dot: Float32Array.from(dot) };
 }
 
 /** The columns of q, k and v in a packed row. */

@@ -6,22 +6,17 @@
  * @module
  */
 import { defineKernel, reads, readsWords, spread, writes } from "./kernel.ts";
-import { packedWidth } from "./packed_heads.ts";
+import { type Heads, packedWidth } from "./packed_heads.ts";
 import source from "./cache_append.wgsl" with { type: "text" };
 
-export type CacheShape = {
+export type CacheShape = Heads & {
   /** Rows: tokens that were just computed. */
   readonly N: number;
-  /** Query heads. */
-  readonly H: number;
-  /** Key-value heads; divides H. */
-  readonly G: number;
-  /** Head size, at most 128. */
-  readonly D: number;
   /** Positions of the cache. */
   readonly P: number;
 };
 
+/** Values of keys, and as many of values, that one workgroup copies. */
 const LANES = 64;
 
 export const cacheAppend = defineKernel<CacheShape>()({

@@ -57,9 +57,12 @@ gpuTest("layerNorm on a GPU keeps its digits when a row's mean is 1000 times its
   await checkForward({ N, C, x: noise(N * C, 1).map((value) => 1000 + value) });
 });
 
-gpuTest("layerNorm on a GPU gives the bias for a row of equal values", async () => {
-  await checkForward({ N: 1, C: 100, x: new Float32Array(100).fill(5.3) });
-});
+gpuTest(
+  "layerNorm on a GPU gives the bias for a row of equal values whose sum, rounded, is not 99 times the value",
+  async () => {
+    await checkForward({ N: 1, C: 99, x: new Float32Array(99).fill(98765.4) });
+  },
+);
 
 for (const [k, shape] of shapes.entries()) {
   const { N, C } = shape, ACCUMULATE = k % 2;

@@ -73,7 +73,7 @@ fn load_b(first_column: u32, first_k: u32, lane: u32) {
   }
 }
 
-/// One slice: 16 outer products. Four in a turn of the loop, because its counter costs about as much as one of them.
+/// One slice: 16 outer products, four in a turn of the loop, so that its counter and bound cost a quarter.
 fn add_products(ty: u32, tx: u32, before: mat4x4f) -> mat4x4f {
   var sums = before;
   for (var k = 0u; k < DEPTH; k += 4u) {

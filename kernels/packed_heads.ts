@@ -11,12 +11,28 @@ export type Heads = {
   readonly H: number;
   /** Key-value heads; divides H. */
   readonly G: number;
-  /** Head size, at most 128. */
+  /** Head size, at most `LARGEST_HEAD_SIZE`. */
   readonly D: number;
 };
 
-/** Words of a packed row. */
+/** The largest head that the shaders have registers for. */
+export const LARGEST_HEAD_SIZE = 128;
+
+/**
+ * Words of a packed row. Every kernel that sees packed rows asks for it when it is prepared.
+ * @throws {RangeError} if no kernel can do such heads.
+ */
 export function packedWidth({ H, G, D }: Heads): number {
+  if (H % G !== 0) {
+    throw new RangeError(
+      `Cannot share ${G} key-value heads among ${H} query heads: choose a count of key-value heads that divides ${H}`,
+    );
+  }
+  if (D > LARGEST_HEAD_SIZE) {
+    throw new RangeError(
+      `Cannot attend with heads of ${D} values: the kernels hold at most ${LARGEST_HEAD_SIZE}; choose more heads`,
+    );
+  }
   return (H + 2 * G) * D;
 }
 

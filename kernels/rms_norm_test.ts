@@ -35,9 +35,10 @@ Deno.test("rmsNorm's backward references agree with finite differences", () => {
 // A row is summed by 64 invocations.
 const shapes = [{ N: 1, C: 1 }, { N: 3, C: 63 }, { N: 2, C: 64 }, { N: 33, C: 131 }];
 
-for (const { N, C } of shapes) {
-  gpuTest(`rmsNorm on a GPU equals its reference within 2e-6 of a row's size for ${N} × ${C}`, async () => {
-    const shape = { N, C, EPSILON }, inputs = { x: noise(N * C, 1, 3), w: noise(C, 2) };
+// Values of some 1e-3 are small enough for ε to count.
+for (const { N, C, scale } of [...shapes.map((shape) => ({ ...shape, scale: 3 })), { N: 3, C: 50, scale: 1e-3 }]) {
+  gpuTest(`rmsNorm on a GPU is within 2e-6 of its reference's rows for ${N} × ${C} values up to ${scale}`, async () => {
+    const shape = { N, C, EPSILON }, inputs = { x: noise(N * C, 1, scale), w: noise(C, 2) };
     const [y, inverse] = evaluate(rmsNorm, { shape, inputs, outputs: ["y", "inverse"] });
     // 1 / √(mean + ε) carries most of the error, some ten roundings (6e-7); a factor of three for other drivers.
     const sizes = rowRms(y, C);
@@ -51,6 +52,15 @@ for (const { N, C } of shapes) {
     });
   });
 }
+
+gpuTest(
+  "rmsNorm on a GPU reaches the rows beyond 65,535 workgroups, the most that a grid dimension holds",
+  async () => {
+    const N = 65_537, shape = { N, C: 1, EPSILON }, inputs = { x: noise(N, 1, 3), w: [1] };
+    const near = (wanted: number) => 2e-6 * Math.abs(wanted);
+    await checkKernel(rmsNorm, { shape, inputs, tolerances: { y: near, inverse: near } });
+  },
+);
 
 for (const [k, { N, C }] of shapes.entries()) {
   const ACCUMULATE = k % 2, shape = { N, C, ACCUMULATE };

@@ -74,7 +74,9 @@ export type PeerEvent =
     /** Tokens counted in the run so far. */
     readonly tokens: number;
     readonly targetTokens: number | null;
-    readonly loss: number;
+    /** Mean training loss of what it counted; null if it counted no tokens. */
+    readonly loss: number | null;
+    /** Of the state that the round began with, if a member measured it. */
     readonly heldOut: number | null;
     /** How many peers' work this round counted. */
     readonly peers: number;
@@ -84,10 +86,14 @@ export type PeerEvent =
   | {
     readonly kind: "offer";
     readonly round: number;
-    readonly fate: "counted" | "late" | "lost" | "rejected";
+    readonly fate: "counted" | "late" | "lost";
     readonly reason: string;
   }
+  /** Something of another peer was dropped. */
+  | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
+  | { readonly kind: "joined" | "left"; readonly peer: string; readonly peerName: string; readonly reason: string }
   | { readonly kind: "alone"; readonly reason: string }
+  | { readonly kind: "waiting"; readonly reason: string }
   | { readonly kind: "mismatch"; readonly round: number; readonly reason: string }
   | { readonly kind: "warning"; readonly message: string }
   | { readonly kind: "finished"; readonly reason: string }

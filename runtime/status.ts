@@ -7,7 +7,7 @@ import type { MemberRound, PeerEvent } from "./event.ts";
 /** What became of one of this peer's offers. */
 export interface OfferFate {
   readonly round: number;
-  readonly fate: "counted" | "late" | "lost" | "rejected";
+  readonly fate: "counted" | "late" | "lost";
   readonly reason: string;
 }
 
@@ -37,6 +37,8 @@ export interface PeerStatus {
   readonly counts: Readonly<Record<OfferFate["fate"], number>>;
   /** The last fates, oldest first. */
   readonly fates: readonly OfferFate[];
+  /** What this peer dropped of others, oldest first. */
+  readonly rejections: readonly { readonly peer: string; readonly what: string; readonly reason: string }[];
   readonly plannedBytes: number;
 }
 
@@ -61,8 +63,9 @@ export const emptyStatus: PeerStatus = {
   loss: null,
   heldOut: null,
   members: [],
-  counts: { counted: 0, late: 0, lost: 0, rejected: 0 },
+  counts: { counted: 0, late: 0, lost: 0 },
   fates: [],
+  rejections: [],
   plannedBytes: 0,
 };
 
@@ -96,7 +99,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         weights: event.weights,
         tokens: event.tokens,
         targetTokens: event.targetTokens,
-        loss: event.loss > 0 ? event.loss : status.loss,
+        loss: event.loss ?? status.loss,
         heldOut: event.heldOut ?? status.heldOut,
         members: event.members,
       };
@@ -106,7 +109,14 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         counts: { ...status.counts, [event.fate]: status.counts[event.fate] + 1 },
         fates: [...status.fates, { round: event.round, fate: event.fate, reason: event.reason }].slice(-FATES_KEPT),
       };
+    case "rejected": {
+      const { peer, what, reason } = event;
+      return { ...status, rejections: [...status.rejections, { peer, what, reason }].slice(-FATES_KEPT) };
+    }
     case "fetching":
+    case "joined":
+    case "left":
+    case "waiting":
     case "admitted":
     case "progress":
     case "alone":

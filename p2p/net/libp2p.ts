@@ -198,11 +198,24 @@ class Libp2pTransport implements Transport {
         onProgress: () => stall.restart(),
       });
       stall.stop();
-      const answer = await handler(from, request).catch(() => null); // throwing refuses
+      const answer = await this.#unlessClosed(handler(from, request).catch(() => null)); // throwing refuses
       sendFrame(stream, answer === null ? new Uint8Array([REFUSED]) : prefixed(ANSWERED, answer));
       await stream.close({ signal: this.#closing.signal });
     } catch (error) {
       stream.abort(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** @throws {TransportError} as soon as this transport closes, even if the work never ends. */
+  async #unlessClosed<T>(work: Promise<T>): Promise<T> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const signal = this.#closing.signal;
+    const onAbort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    try {
+      return await Promise.race([work, promise]);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
     }
   }
 

@@ -20,6 +20,7 @@ import { createLibp2p } from "libp2p";
 import { toString } from "uint8arrays";
 import type { Identity } from "../identity.ts";
 import type { Digest } from "../sync/types.ts";
+import { dialerSpeaksFirst } from "./dialer_speaks_first.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES } from "./transport.ts";
 import { TransportError } from "./transport_error.ts";
 
@@ -59,7 +60,7 @@ export async function startNode(
       // A pre-shared key wraps every connection, before noise: strangers do not get as far as a handshake.
       ...(networkKey === null
         ? {}
-        : { connectionProtector: preSharedKey({ psk: swarmKey(networkKey), timeout: 5000 }) }),
+        : { connectionProtector: dialerSpeaksFirst(preSharedKey({ psk: swarmKey(networkKey) })) }),
       // With yamux's own 16 MiB, a ping waits behind so much bulk on a slow link that the connection is given up.
       streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 1 << 20 } })],
       connectionManager: {

@@ -8,23 +8,12 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { z } from "zod";
 import { expectKnown, type Tokenizer } from "./tokenizer.ts";
+import { BYTE_CHARACTERS } from "./tokenizer_json.ts";
 
 /** A `tokenizer.json` that cannot be used. */
 export class TokenizerError extends Error {
   override readonly name = "TokenizerError";
 }
-
-/**
- * The printable character that stands for each byte in a byte-level vocabulary (the table of GPT-2): printable Latin-1
- * stands for itself, the other 68 bytes are moved to U+0100 and up, in order.
- */
-export const BYTE_CHARACTERS: readonly string[] = (() => {
-  let moved = 0;
-  return Array.from({ length: 256 }, (_, byte) => {
-    const printable = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
-    return String.fromCharCode(printable ? byte : 0x100 + moved++);
-  });
-})();
 
 const preTokenizer = z.looseObject({
   type: z.string(),
@@ -63,6 +52,7 @@ export function bpeTokenizer(tokenizerJson: string, source = "tokenizer.json"): 
       if (ids.length === 0) return "";
       return inner.decode(Array.from(ids), { skip_special_tokens: false, clean_up_tokenization_spaces: false });
     },
+    toJson: () => tokenizerJson,
   };
 }
 

@@ -6,7 +6,7 @@
  * text alone: of equally frequent pairs the one with the lower ids wins.
  * @module
  */
-import { BYTE_CHARACTERS } from "./bpe.ts";
+import { BYTE_CHARACTERS, byteLevelJson } from "./tokenizer_json.ts";
 
 export interface BpeTrainingOptions {
   /** Tokens wanted, the 256 bytes included. Text with too few repeated pairs gives fewer. */
@@ -49,7 +49,7 @@ export function trainBpe(texts: Iterable<string>, { vocabularySize }: BpeTrainin
     if (!idOf.has(token)) idOf.set(token, tokens.push(token) - 1);
     merge(words, pairs, { left, right, merged: idOf.get(token)! });
   }
-  return toJson(idOf, merges);
+  return byteLevelJson({ tokens, merges });
 }
 
 function countWords(texts: Iterable<string>): Word[] {
@@ -114,29 +114,4 @@ function merge(words: readonly Word[], pairs: Pairs, { left, right, merged }: Me
     word.ids = ids;
     addPairs(pairs, word, index, 1);
   }
-}
-
-function toJson(idOf: ReadonlyMap<string, number>, merges: readonly (readonly [string, string])[]): string {
-  const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
-  return JSON.stringify({
-    version: "1.0",
-    truncation: null,
-    padding: null,
-    added_tokens: [],
-    normalizer: null,
-    pre_tokenizer: byteLevel,
-    post_processor: null,
-    decoder: byteLevel,
-    model: {
-      type: "BPE",
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      vocab: Object.fromEntries(idOf),
-      merges,
-    },
-  });
 }

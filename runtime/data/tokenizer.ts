@@ -3,6 +3,7 @@
  * `tests/conformance/tokenizer.ts`, runs on both.
  * @module
  */
+import { byteLevelJson, BYTES_ONLY } from "./tokenizer_json.ts";
 
 export interface Tokenizer {
   readonly kind: "bytes" | "bpe";
@@ -15,6 +16,8 @@ export interface Tokenizer {
    * @throws {RangeError} if an id is not in the vocabulary.
    */
   decode(ids: ArrayLike<number>): string;
+  /** Text of a `tokenizer.json` that gives the same ids, here (`bpeTokenizer`) and in `transformers`. */
+  toJson(): string;
 }
 
 /** Every byte of UTF-8 is a token: no training, no unknown text, vocabulary 256. */
@@ -29,6 +32,7 @@ export function bytesTokenizer(): Tokenizer {
       expectKnown(ids, 256);
       return decoder.decode(Uint8Array.from(ids));
     },
+    toJson: () => byteLevelJson(BYTES_ONLY),
   };
 }
 

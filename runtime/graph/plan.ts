@@ -5,7 +5,14 @@
  * It makes no decisions about order (the graph's) or sharing (the memory plan's).
  * @module
  */
-import type { Device, DeviceBuffer, Dispatch, Program, Span } from "../device/device.ts";
+import {
+  type Device,
+  type DeviceBuffer,
+  type Dispatch,
+  type Program,
+  type Span,
+  SPAN_ALIGNMENT,
+} from "../device/device.ts";
 import type { MemoryPlan } from "./memory.ts";
 import type { Graph, Tensor } from "./tensor.ts";
 
@@ -37,6 +44,29 @@ export function spanOf({ label, words, storage }: Tensor, { memory, slots, buffe
   const buffer = buffers[home.buffer];
   if (buffer === undefined) throw new Error(`Cannot place '${label}': no buffer '${home.buffer}' was given`);
   return { buffer, start: home.start, words };
+}
+
+/** Rounds a count of words up to where the next span of a buffer may start. */
+export function alignedWords(words: number): number {
+  return Math.ceil(words / SPAN_ALIGNMENT) * SPAN_ALIGNMENT;
+}
+
+/**
+ * Allocates all buffers or none.
+ * @throws {DeviceMemoryError} if they do not fit; what was allocated is freed again.
+ */
+export function allocateAll<Name extends string>(
+  device: Device,
+  words: Readonly<Record<Name, number>>,
+): Readonly<Record<Name, DeviceBuffer>> {
+  const allocated: [string, DeviceBuffer][] = [];
+  try {
+    for (const [name, count] of Object.entries<number>(words)) allocated.push([name, device.allocate(count, name)]);
+  } catch (error) {
+    for (const [, buffer] of allocated) device.free(buffer);
+    throw error;
+  }
+  return Object.fromEntries(allocated) as Record<Name, DeviceBuffer>; // one entry for every key of `words`
 }
 
 /** Work of one program: a tenth of a second on a GPU of 2 TFLOP/s, so that a desktop stays usable meanwhile. */

@@ -1,30 +1,10 @@
 /**
- * Buffers of a trainer: allocated together, freed together, and counted before either.
+ * Arenas as they come from outside (weights, an anchor, moments), checked: right length, padding zero.
  *
- * Arenas that come from outside (weights, an anchor, moments) are checked here: right length, padding zero. Padding
- * must be zero because norms, pseudo-gradients and digests run over whole arenas.
+ * Padding must be zero because norms, pseudo-gradients and digests run over whole arenas.
  * @module
  */
-import type { Device, DeviceBuffer } from "../device/device.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
-
-/**
- * Allocates all buffers or none.
- * @throws {DeviceMemoryError} if they do not fit; what was allocated is freed again.
- */
-export function allocateAll<Name extends string>(
-  device: Device,
-  words: Readonly<Record<Name, number>>,
-): Readonly<Record<Name, DeviceBuffer>> {
-  const allocated: [string, DeviceBuffer][] = [];
-  try {
-    for (const [name, count] of Object.entries<number>(words)) allocated.push([name, device.allocate(count, name)]);
-  } catch (error) {
-    for (const [, buffer] of allocated) device.free(buffer);
-    throw error;
-  }
-  return Object.fromEntries(allocated) as Record<Name, DeviceBuffer>; // one entry for every key of `words`
-}
 
 /** Bytes of buffers of so many words each. */
 export function bytesOf(words: Readonly<Record<string, number>>): number {

@@ -1,30 +1,9 @@
 import { strict as assert } from "node:assert";
 import { openPlainDevice } from "../device/plain.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { initialWeights, parameterLayout, valuesOf } from "../model/parameters.ts";
-import { randomWords } from "../model/random.ts";
+import { parameterLayout, valuesOf } from "../model/parameters.ts";
+import { nameOf, roughWeights, smallNumbers, tinyGpt2, tinyModels } from "../model/tiny_models.ts";
 import { inspect, type Inspection } from "./inspect.ts";
-
-const sizes = { vocabularySize: 13, contextLength: 9, layerCount: 2, headCount: 4, normEpsilon: 1e-5, ropeTheta: 100 };
-const models: Readonly<Record<string, ModelConfig>> = {
-  "GPT-2": { ...sizes, family: "gpt2", keyValueHeadCount: 4, width: 12, hiddenWidth: 20, tied: true },
-  "Llama with grouped queries": {
-    ...sizes,
-    family: "llama",
-    keyValueHeadCount: 2,
-    width: 24,
-    hiddenWidth: 10,
-    tied: false,
-  },
-  "Llama with one key head and a tied output": {
-    ...sizes,
-    family: "llama",
-    keyValueHeadCount: 1,
-    width: 8,
-    hiddenWidth: 7,
-    tied: true,
-  },
-};
 
 /** Three sequences of odd and different lengths, tokens repeated. */
 const windows = [
@@ -40,12 +19,12 @@ const windows = [
 const STEP = 2 ** -20;
 const TOLERANCE = 1e-7;
 
-for (const [name, model] of Object.entries(models)) {
-  Deno.test(`the gradient of every tensor of a ${name} equals finite differences of the loss`, async () => {
+for (const model of tinyModels) {
+  Deno.test(`the gradient of every tensor of a ${nameOf(model)} equals finite differences of the loss`, async () => {
     const layout = parameterLayout(model), weights = roughWeights(model);
     const { gradients } = await look(model, weights);
     for (const [stream, parameter] of layout.parameters.entries()) {
-      const direction = directionOf(parameter.words, stream);
+      const direction = smallNumbers(parameter.words, stream);
       const ahead = weights.slice(), behind = weights.slice();
       valuesOf(ahead, parameter).forEach((value, i, values) => values[i] = value + STEP * direction[i]!);
       valuesOf(behind, parameter).forEach((value, i, values) => values[i] = value - STEP * direction[i]!);
@@ -66,7 +45,7 @@ for (const [name, model] of Object.entries(models)) {
 }
 
 Deno.test("a window that is not full changes neither loss nor gradient of the others", async () => {
-  const model = models["GPT-2"]!, weights = roughWeights(model);
+  const model = tinyGpt2, weights = roughWeights(model);
   const short = await look(model, weights, [windows[1]!]);
   const padded = await look(model, weights, [windows[0]!, windows[1]!]);
   const long = await look(model, weights, [windows[0]!]);
@@ -83,20 +62,4 @@ function look(model: ModelConfig, weights: Float32Array, batch = windows): Promi
     windows: batch,
     read: (span) => Promise.resolve(device.readExactly(span)),
   });
-}
-
-/** Larger than initial weights, so that attention and activations leave their straight parts; biases are not zero. */
-function roughWeights(model: ModelConfig): Float32Array {
-  const weights = initialWeights(model, 5);
-  for (const [stream, parameter] of parameterLayout(model).parameters.entries()) {
-    const noise = directionOf(parameter.words, 100 + stream);
-    valuesOf(weights, parameter).forEach((value, i, values) => values[i] = value + 0.3 * noise[i]!);
-  }
-  return weights;
-}
-
-/** Numbers in −1 … 1. */
-function directionOf(length: number, stream: number): Float64Array {
-  const next = randomWords(1, stream);
-  return Float64Array.from({ length }, () => next() / 2 ** 31 - 1);
 }

@@ -9,10 +9,9 @@ import { ropeTable } from "../../kernels/rope.ts";
 import { type Device, type Span, whole } from "../device/device.ts";
 import { appendBackward } from "../graph/gradient.ts";
 import { planMemory } from "../graph/memory.ts";
-import { bindSteps, spanOf } from "../graph/plan.ts";
+import { allocateAll, bindSteps, spanOf } from "../graph/plan.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { headSize, type ModelConfig } from "../model/config.ts";
-import { allocateAll } from "./arena.ts";
 import { forwardGraph } from "./training_graph.ts";
 import { packWindows, predictedTokens } from "./windows.ts";
 

@@ -10,10 +10,10 @@
  */
 import { ropeTable } from "../../kernels/rope.ts";
 import { type Device, type DeviceBuffer, type Program, whole } from "../device/device.ts";
-import { bindSteps, prepareParts } from "../graph/plan.ts";
+import { allocateAll, bindSteps, prepareParts } from "../graph/plan.ts";
 import { headSize, type ModelConfig } from "../model/config.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
-import { allocateAll, bytesOf, expectArena } from "./arena.ts";
+import { bytesOf, expectArena } from "./arena.ts";
 import { type InnerBuffers, innerDispatches, innerWords, settingValues, type StepSettings } from "./inner_step.ts";
 import { type Cut, PseudoGradient, type PseudoGradientBuffers, pseudoGradientWords } from "./pseudo_gradient.ts";
 import { RING_LENGTH, StepLog, type StepMetrics } from "./step_metrics.ts";

@@ -7,12 +7,12 @@
 import { appendBackward } from "../graph/gradient.ts";
 import { type MemoryPlan, planMemory } from "../graph/memory.ts";
 import { addSum, attention, crossEntropy } from "../graph/ops.ts";
+import { alignedWords } from "../graph/plan.ts";
 import { Graph, type Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { headsOf, parameterTensors } from "../model/family.ts";
 import { hiddenStates, logitsOf } from "../model/forward.ts";
 import { type ParameterLayout, parameterLayout } from "../model/parameters.ts";
-import { alignedWords } from "./windows.ts";
 
 /** `inputs`: ids, then targets. `positions`: 0 … T−1 for each sequence. `rotary`: one word where it is not used. */
 export type TrainingBuffer = "parameters" | "gradients" | "inputs" | "positions" | "rotary";

@@ -6,7 +6,7 @@
  * @module
  */
 import { IGNORED_TARGET } from "../../kernels/cross_entropy.ts";
-import { SPAN_ALIGNMENT } from "../device/device.ts";
+import { alignedWords } from "../graph/plan.ts";
 
 export interface WindowShape {
   /** Sequences of a micro-batch. */
@@ -15,11 +15,6 @@ export interface WindowShape {
   readonly T: number;
   /** Token ids are below this. */
   readonly V: number;
-}
-
-/** Rounds a count of words up to where the next span may start. */
-export function alignedWords(words: number): number {
-  return Math.ceil(words / SPAN_ALIGNMENT) * SPAN_ALIGNMENT;
 }
 
 /** Tokens that a window predicts. */

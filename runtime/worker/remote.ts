@@ -11,7 +11,13 @@
 export type Port<P> = { readonly [K in keyof P]: (argument: never) => unknown };
 
 type Argument<P extends Port<P>, K extends keyof P> = Parameters<P[K]>[0];
-type Answer<P extends Port<P>, K extends keyof P> = Awaited<ReturnType<P[K]>>;
+type Answer<P extends Port<P>, K extends keyof P> = Unmoved<Awaited<ReturnType<P[K]>>>;
+type Unmoved<V> = V extends Moved<infer T> ? T : V;
+
+/** An answer whose buffers are moved to the caller instead of copied; the serving side loses them. */
+export class Moved<T> {
+  constructor(readonly value: T, readonly buffers: readonly ArrayBuffer[]) {}
+}
 
 type Call<P extends Port<P>> = {
   [K in keyof P]: { readonly id: number; readonly name: K; readonly argument: Argument<P, K> };
@@ -77,13 +83,14 @@ export interface WorkerScope {
  * @returns The function that sends an event.
  */
 export function serve<P extends Port<P>, E>(scope: WorkerScope, port: P): (event: E) => void {
-  const send = (reply: Reply<P, E>) => scope.postMessage(reply);
-  scope.onmessage = async ({ data }: MessageEvent<Call<P>>) => {
+  const send = (reply: Reply<P, E>, moved: readonly ArrayBuffer[] = []) => scope.postMessage(reply, [...moved]);
+  scope.onmessage = async ({ data: { id, name, argument } }: MessageEvent<Call<P>>) => {
     try {
-      const value = await port[data.name](data.argument as never) as Answer<P, keyof P>;
-      send({ kind: "answer", id: data.id, value });
+      const answer: unknown = await port[name](argument as never);
+      const { value, buffers } = answer instanceof Moved ? answer : { value: answer, buffers: [] };
+      send({ kind: "answer", id, value: value as Answer<P, keyof P> }, buffers); // what the port gave for this name
     } catch (error) {
-      send({ kind: "error", id: data.id, error: error instanceof Error ? error.message : String(error) });
+      send({ kind: "error", id, error: error instanceof Error ? error.message : String(error) });
     }
   };
   return (event) => send({ kind: "event", event });

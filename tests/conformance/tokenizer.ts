@@ -3,6 +3,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { bpeTokenizer } from "../../runtime/data/bpe.ts";
 import type { Tokenizer } from "../../runtime/data/tokenizer.ts";
 
 const TEXTS: Readonly<Record<string, string>> = {
@@ -30,6 +31,12 @@ export function testTokenizer(name: string, open: () => Tokenizer): void {
     const tokenizer = open();
     const ids = tokenizer.encode(Object.values(TEXTS).join("\n"));
     assert.ok(ids.length > 0 && ids.every((id) => id < tokenizer.vocabularySize));
+  });
+
+  Deno.test(`The ${name} tokenizer saves a file that gives the same ids`, () => {
+    const tokenizer = open(), reopened = bpeTokenizer(tokenizer.toJson());
+    assert.equal(reopened.vocabularySize, tokenizer.vocabularySize);
+    for (const text of Object.values(TEXTS)) assert.deepEqual(reopened.encode(text), tokenizer.encode(text), text);
   });
 
   Deno.test(`The ${name} tokenizer decodes characters that are cut at either end`, () => {

@@ -33,7 +33,7 @@ Deno.test("three peers train, one is killed and returns, one joins late: one dig
     const meet = ["--peer", addresses[0]!];
     const finch = sit("finch", ["start", run, ...meet]);
     const robin = sit("robin", ["start", run, ...meet, "--throttle", "50"]);
-    const firstLoss = (await wren.round(({ loss }) => loss > 0)).loss;
+    const firstLoss = (await wren.round(({ loss }) => loss !== null)).loss!;
     const together = await wren.round(({ peers }) => peers === 3);
     assert.equal((await finch.round(({ round }) => round === together.round)).digest, together.digest);
     assert.equal((await robin.round(({ round }) => round === together.round)).digest, together.digest);
@@ -51,7 +51,7 @@ Deno.test("three peers train, one is killed and returns, one joins late: one dig
     for (const seat of [again, robin, heron]) {
       assert.equal((await seat.round(({ round }) => round === all.round)).digest, all.digest);
     }
-    assert.ok(all.loss < firstLoss * 0.95, `loss fell from ${firstLoss} to ${all.loss}`);
+    assert.ok(all.loss! < firstLoss * 0.95, `loss fell from ${firstLoss} to ${all.loss}`);
   } catch (error) {
     for (const [name, seat] of seats) console.error(`--- ${name}\n${seat.account()}`);
     throw error;
