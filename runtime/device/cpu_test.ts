@@ -4,6 +4,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { fileURLToPath } from "node:url";
 import { add } from "../../kernels/add.ts";
 import { copy } from "../../kernels/copy.ts";
 import { fill } from "../../kernels/fill.ts";
@@ -102,6 +103,24 @@ Deno.test("a cache is asked before the compiler and keeps what it made", async (
   const third = [{ name: "third", text: text.replace("answer", "third") }];
   const module = await compileWasm(third, { cache: { ...cache, read: () => Promise.resolve([...other.values()][0]) } });
   assert.ok(WebAssembly.Module.exports(module).some(({ name }) => name === "other"));
+});
+
+Deno.test("a closed device leaves no thread behind: a process that did nothing else ends by itself", async () => {
+  const config = new URL("../../deno.json", import.meta.url), module = new URL("./cpu.ts", import.meta.url);
+  const script = `
+    import { openCpuDevice } from "${module}";
+    const device = await openCpuDevice({ threads: 3 });
+    await device.prepare([], "nothing");
+    await device[Symbol.asyncDispose]();
+    console.log("closed");`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--config", fileURLToPath(config), "--ext=ts", script],
+    stdout: "piped",
+    signal: AbortSignal.timeout(30_000), // only a process that hangs gets to see it
+  });
+  const { success, stdout } = await child.output();
+  assert.equal(new TextDecoder().decode(stdout), "closed\n");
+  assert.ok(success);
 });
 
 Deno.test("memory beyond a limit is refused by name with a remedy", async () => {
