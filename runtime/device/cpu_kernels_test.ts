@@ -52,7 +52,9 @@ interface Case {
 const cases: readonly Case[] = [
   ...[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].flatMap((bits) => {
     const switches = { TRANSPOSE_A: bits & 1, TRANSPOSE_B: bits >> 1 & 1, BIAS: bits >> 2 & 1, ACCUMULATE: bits >> 3 };
-    return [[1, 1, 1], [5, 17, 3], [64, 128, 256], [67, 131, 259], [131, 250, 7]].map(([M, N, K]) => ({
+    return [[1, 1, 1], [3, 150, 45], [1, 129, 64], [5, 17, 3], [64, 128, 256], [67, 131, 259], [131, 250, 7]].map((
+      [M, N, K],
+    ) => ({
       kernel: matmul,
       shape: { M: M!, N: N!, K: K!, ...switches },
       units: 4 + K!, // errors of K products walk at random: √K · √K/3 would be typical
