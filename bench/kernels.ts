@@ -49,9 +49,9 @@ export const kernelsBench: Bench = {
 
 function uses(): Use[] {
   const linear = (inner: number, outer: number, times: number, BIAS = 1): Use[] => [
-    [matmul, { M: N, N: outer, K: inner, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS, ACCUMULATE: 0 }, times],
-    [matmul, { M: N, N: inner, K: outer, TRANSPOSE_A: 0, TRANSPOSE_B: 0, BIAS: 0, ACCUMULATE: 0 }, times],
-    [matmul, { M: outer, N: inner, K: N, TRANSPOSE_A: 1, TRANSPOSE_B: 0, BIAS: 0, ACCUMULATE: 1 }, times],
+    [matmul, { M: N, N: outer, K: inner, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS, RESIDUAL: 0, ACCUMULATE: 0 }, times],
+    [matmul, { M: N, N: inner, K: outer, TRANSPOSE_A: 0, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 0 }, times],
+    [matmul, { M: outer, N: inner, K: N, TRANSPOSE_A: 1, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 1 }, times],
     ...(BIAS === 1 ? [[columnSum, { N, C: outer, ACCUMULATE: 1 }, times] satisfies Use] : []),
   ];
   return [

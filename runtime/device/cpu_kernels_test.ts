@@ -50,8 +50,9 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  ...[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].flatMap((bits) => {
-    const switches = { TRANSPOSE_A: bits & 1, TRANSPOSE_B: bits >> 1 & 1, BIAS: bits >> 2 & 1, ACCUMULATE: bits >> 3 };
+  ...shapes({ TRANSPOSE_A: [0, 1], TRANSPOSE_B: [0, 1], BIAS: [0, 1], ADDED: [0, 1, 2] }).flatMap((shape) => {
+    const { ADDED, ...given } = shape;
+    const switches = { ...given, RESIDUAL: ADDED === 1 ? 1 : 0, ACCUMULATE: ADDED === 2 ? 1 : 0 };
     return [[1, 1, 1], [5, 17, 3], [64, 128, 256], [67, 131, 259], [131, 250, 7]].map(([M, N, K]) => ({
       kernel: matmul,
       shape: { M: M!, N: N!, K: K!, ...switches },
