@@ -7,7 +7,6 @@
  */
 import { adamw } from "../kernels/adamw.ts";
 import { attention } from "../kernels/attention.ts";
-import { attentionBackwardDot } from "../kernels/attention_backward_dot.ts";
 import { attentionBackwardKeyValue } from "../kernels/attention_backward_key_value.ts";
 import { attentionBackwardQuery } from "../kernels/attention_backward_query.ts";
 import { columnSum } from "../kernels/column_sum.ts";
@@ -66,7 +65,6 @@ function uses(): Use[] {
     [layerNormBackward, { N, C, ACCUMULATE: 1 }, 2 * L + 1],
     [layerNormWeightsBackward, { N, C, ACCUMULATE: 1 }, 2 * L + 1],
     [attention, { B, T, H, G: H, D }, L],
-    [attentionBackwardDot, { B, T, H, D }, L],
     [attentionBackwardQuery, { B, T, H, G: H, D }, L],
     [attentionBackwardKeyValue, { B, T, H, G: H, D }, L],
     [gelu, { COUNT: N * F }, L],

@@ -8,7 +8,6 @@
  */
 import { add as addKernel } from "../../kernels/add.ts";
 import { attention as attentionKernel } from "../../kernels/attention.ts";
-import { attentionBackwardDot } from "../../kernels/attention_backward_dot.ts";
 import { attentionBackwardKeyValue } from "../../kernels/attention_backward_key_value.ts";
 import { attentionBackwardQuery } from "../../kernels/attention_backward_query.ts";
 import { attentionCached } from "../../kernels/attention_cached.ts";
@@ -192,9 +191,8 @@ export function attention(graph: Graph, qkv: Tensor, { B, T, ...heads }: Heads &
   graph.run(attentionKernel, shape, { qkv, y, lse });
   graph.derive(y, (dy, gradients) => {
     const dot = graph.tensor("dy · y", [B, H, T]);
-    graph.run(attentionBackwardDot, { B, T, H, D }, { dy, y, dot });
     gradients.addWhole(qkv, (dqkv) => {
-      graph.run(attentionBackwardQuery, shape, { qkv, dy, lse, dot, dqkv });
+      graph.run(attentionBackwardQuery, shape, { qkv, dy, y, lse, dot, dqkv });
       graph.run(attentionBackwardKeyValue, shape, { qkv, dy, lse, dot, dqkv });
     });
   });

@@ -9,7 +9,6 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   adamw: [{ COUNT: 1, DECAYED: 0 }, { COUNT: 1000, DECAYED: 700 }],
   add: [{ COUNT: 1 }, { COUNT: 1000 }],
   attention: [{ B: 1, T: 1, H: 1, G: 1, D: 2 }, { B: 2, T: 65, H: 4, G: 2, D: 64 }],
-  attention_backward_dot: [{ B: 1, T: 1, H: 1, D: 2 }, { B: 2, T: 65, H: 4, D: 64 }],
   attention_backward_key_value: [{ B: 1, T: 1, H: 1, G: 1, D: 2 }, { B: 2, T: 65, H: 4, G: 2, D: 64 }],
   attention_backward_query: [{ B: 1, T: 1, H: 1, G: 1, D: 2 }, { B: 2, T: 65, H: 4, G: 2, D: 64 }],
   attention_cached: [{ N: 1, H: 1, G: 1, D: 2, P: 1 }, { N: 3, H: 4, G: 2, D: 64, P: 100 }],
