@@ -39,27 +39,43 @@ export interface Probe {
 /** A larger micro-batch must be faster by this factor, or the smaller one, which needs less memory, is kept. */
 const WORTHWHILE = 1.05;
 
+export interface ProbeOptions {
+  /** Micro-batch to begin with: where speed is expected to level off. */
+  readonly first: number;
+  /** Largest micro-batch of interest. */
+  readonly most: number;
+  /** Tokens a second at a micro-batch, or null if it does not fit. */
+  measure(microBatch: number): Promise<number | null>;
+  /** Whether there is time for one more. */
+  mayGoOn(): boolean;
+}
+
 /**
- * Finds the fastest micro-batch by doubling, from 1 up to `most`, until a reading is no better or memory ends.
- * @param measure Tokens a second at a micro-batch, or null if it does not fit.
+ * Finds the fastest micro-batch: doubles from `first` while that is worthwhile; if it never was, halves while nothing
+ * is lost by it.
  * @throws {Error} if not even one sequence fits.
  */
-export async function probeMicroBatch(
-  most: number,
-  measure: (microBatch: number) => Promise<number | null>,
-): Promise<Probe> {
+export async function probeMicroBatch({ first, most, measure, mayGoOn }: ProbeOptions): Promise<Probe> {
   const readings: ProbeReading[] = [];
-  let best = 0, bestSpeed = 0;
-  for (let microBatch = 1; microBatch <= most; microBatch *= 2) {
+  const read = async (microBatch: number): Promise<number> => {
     const tokensPerSecond = await measure(microBatch);
     readings.push({ microBatch, tokensPerSecond });
-    if (tokensPerSecond === null || tokensPerSecond < bestSpeed * WORTHWHILE) break;
-    [best, bestSpeed] = [microBatch, tokensPerSecond];
+    return tokensPerSecond ?? 0;
+  };
+
+  let best = Math.min(first, most), speed = await read(best);
+  for (let larger = 2 * best; speed > 0 && larger <= most && mayGoOn(); larger *= 2) {
+    const faster = await read(larger);
+    if (faster < speed * WORTHWHILE) break;
+    [best, speed] = [larger, faster];
   }
-  if (best === 0) {
-    throw new Error(
-      "Cannot train this model on this device: there is no memory for one sequence; choose a smaller model or context",
-    );
+  for (let smaller = best >> 1; best <= first && smaller >= 1 && (speed === 0 || mayGoOn()); smaller >>= 1) {
+    const enough = await read(smaller);
+    if (speed > 0 && enough * WORTHWHILE <= speed) break;
+    [best, speed] = [smaller, enough];
   }
-  return { microBatch: best, readings };
+  if (speed > 0) return { microBatch: best, readings };
+  throw new Error(
+    "Cannot train this model on this device: there is no memory for one sequence; choose a smaller model or context",
+  );
 }

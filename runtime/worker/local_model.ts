@@ -82,13 +82,8 @@ export class LocalModel implements AsyncDisposable {
    * @throws {DeviceMemoryError} if not even one sequence fits.
    */
   async fit(batch: number): Promise<StepShape> {
-    if (this.#trainer !== null) {
-      const { microBatch } = this.#trainer, accumulation = Math.max(1, Math.round(batch / microBatch));
-      const executed = microBatch * accumulation;
-      if (microBatch <= this.#largest && Math.abs(executed - batch) <= TOLERATED * batch) {
-        return { batch: executed, microBatch, accumulation };
-      }
-    }
+    const current = this.#shapeNow(batch);
+    if (current !== null) return current;
     for (;;) {
       const { microBatch, accumulation } = splitBatch(batch, this.#largest);
       try {
@@ -137,6 +132,15 @@ export class LocalModel implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#trainer?.[Symbol.asyncDispose]();
+  }
+
+  /** How the open trainer would execute a batch, or null if a new one would do it clearly better. */
+  #shapeNow(batch: number): StepShape | null {
+    if (this.#trainer === null || this.#trainer.microBatch > this.#largest) return null;
+    const { microBatch } = this.#trainer, accumulation = Math.max(1, Math.round(batch / microBatch));
+    const executed = microBatch * accumulation, wanted = splitBatch(batch, this.#largest);
+    const fits = Math.abs(executed - batch) <= TOLERATED * batch && accumulation < 2 * wanted.accumulation;
+    return fits ? { batch: executed, microBatch, accumulation } : null;
   }
 
   #setBase(weights: Float32Array): void {

@@ -18,25 +18,35 @@ export interface SpeedProbeOptions {
 
 /** Steps are timed until one measurement has lasted this long. */
 const LEAST_MS = 50;
+/** No further micro-batch is tried after this time: compiling for one may be slow. */
+const BUDGET_MS = 3000;
+/** Tokens at once from which on most devices are busy. */
+const BUSY_TOKENS = 512;
 const SETTINGS = { rate: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0, clip: 0 } as const;
 
 /**
- * Times a few steps at every micro-batch of interest, the first of each untimed.
+ * Times a few steps at some micro-batches, the first step of each untimed.
  * @throws {Error} if not even one sequence fits.
  */
 export function probeSpeed({ device, model, most, clock }: SpeedProbeOptions): Promise<Probe> {
-  return probeMicroBatch(most, async (microBatch) => {
-    try {
-      await using trainer = await openTrainer({ device, model, microBatch });
-      return await measure(trainer, clock);
-    } catch (error) {
-      if (error instanceof DeviceMemoryError) return null;
-      throw error;
-    }
+  const startMs = clock.now();
+  return probeMicroBatch({
+    first: 2 ** Math.max(0, Math.ceil(Math.log2(BUSY_TOKENS / model.contextLength))),
+    most,
+    mayGoOn: () => clock.now() - startMs < BUDGET_MS,
+    async measure(microBatch) {
+      try {
+        await using trainer = await openTrainer({ device, model, microBatch });
+        return await measureSteps(trainer, clock);
+      } catch (error) {
+        if (error instanceof DeviceMemoryError) return null;
+        throw error;
+      }
+    },
   });
 }
 
-async function measure(trainer: Trainer, clock: Clock): Promise<number> {
+async function measureSteps(trainer: Trainer, clock: Clock): Promise<number> {
   const { microBatch, windowLength } = trainer;
   const windows = Array.from({ length: microBatch }, () => new Uint32Array(windowLength + 1));
   const step = async () => {

@@ -127,8 +127,8 @@ export class Training {
   /** Held-out loss of any weights, nats per token; what is being trained stays as it is. */
   evaluate(weights: Float32Array): Promise<number> {
     return this.#ask(async () => {
-      const { local, heldOut, clock } = this.#options, startMs = clock.now();
-      if (this.#order === null) await local.fit(1);
+      const { local, heldOut, config, clock } = this.#options, startMs = clock.now();
+      if (this.#order === null) await local.fit(config.batch);
       const { lossSum, tokens } = await local.trainer.evaluate(heldOut, weights);
       this.#box.spend("evaluating", clock.now() - startMs);
       return lossSum / tokens;
