@@ -1,7 +1,7 @@
 // y = [y or residual +] a · b [+ bias] by 4 × 16 tiles. An item is a block of 64 × 128 of y; blocks of one column of blocks follow
 // each other, so that a thread packs a panel of b once for all of its rows. K is cut into slices of 256 that fit the
 // caches; the slices are added in order, whatever thread runs the item.
-import { pack, pack_transposed, store_lanes, tile, transpose } from "./simd";
+import { keep_lanes, lanes_sum, madd, pack, pack_transposed, store_lanes, tile, transpose } from "./simd";
 
 const ROWS = 64, COLUMNS = 128, DEPTH = 256;
 
@@ -12,6 +12,10 @@ export function matmul(
 ): void {
   const packedB = scratch, packedA = packedB + DEPTH * COLUMNS * 4, edge = packedA + DEPTH * ROWS * 4;
   const blocks = (M + ROWS - 1) / ROWS;
+  if (M < 4 && TRANSPOSE_B && !TRANSPOSE_A) {
+    few_rows(a, b, bias, y, M, N, K, BIAS, ACCUMULATE, start * COLUMNS, min(N, stop * COLUMNS));
+    return;
+  }
   for (let item = start; item < stop;) {
     const column = item / blocks, first = item - column * blocks;
     const last = min(blocks, first + stop - item);
@@ -48,6 +52,33 @@ export function matmul(
       }
     }
     item += last - first;
+  }
+}
+
+/** One to three rows, as in generation: packing b would cost more than the product, so each value is a dot product. */
+function few_rows(
+  a: usize, b: usize, bias: usize, y: usize,
+  M: i32, N: i32, K: i32, BIAS: i32, ACCUMULATE: i32,
+  first: i32, last: i32,
+): void {
+  const zero = f32x4.splat(0), whole = K & ~7;
+  for (let n = first; n < last; n++) {
+    const column = b + ((n * K) << 2);
+    for (let m = 0; m < M; m++) {
+      const row = a + ((m * K) << 2), to = y + ((m * N + n) << 2);
+      let even = zero, odd = zero;
+      for (let k = 0; k < whole; k += 8) {
+        even = madd(v128.load(row + (k << 2)), v128.load(column + (k << 2)), even);
+        odd = madd(v128.load(row + (k << 2), 16), v128.load(column + (k << 2), 16), odd);
+      }
+      for (let k = whole; k < K; k += 4) {
+        const products = f32x4.mul(v128.load(row + (k << 2)), v128.load(column + (k << 2)));
+        even = f32x4.add(even, keep_lanes(products, K - k, zero));
+      }
+      let sum = lanes_sum(f32x4.add(even, odd));
+      if (BIAS) sum += f32.load(bias + (n << 2));
+      f32.store(to, ACCUMULATE ? f32.load(to) + sum : sum);
+    }
   }
 }
 
