@@ -35,6 +35,9 @@ async function train(device: Device, model: ModelConfig): Promise<Trajectory> {
 }
 
 for (const model of tinyModels) {
+  Deno.test(`thirty steps on the plain device in f32 follow it in f64, for ${nameOf(model)}`, async () => {
+    await expectTrajectory(openPlainDevice(), model);
+  });
   Deno.test(`thirty steps on the cpu device follow the plain device in f64, for ${nameOf(model)}`, async () => {
     await using device = await openCpuDevice({ threads: 2, sharedWork: 1 });
     await expectTrajectory(device, model);

@@ -142,7 +142,7 @@ export class Trainer implements AsyncDisposable {
     return this.layout.parameterCount;
   }
 
-  /** Steps since the weights were new: what bias correction goes by. */
+  /** Steps since the weights were new, skipped ones included: what bias correction goes by. */
   get stepCount(): number {
     return this.#stepCount;
   }
