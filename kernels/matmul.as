@@ -13,7 +13,7 @@ export function matmul(
   const packedB = scratch, packedA = packedB + DEPTH * COLUMNS * 4, edge = packedA + DEPTH * ROWS * 4;
   const blocks = (M + ROWS - 1) / ROWS;
   if (M < 4 && TRANSPOSE_B && !TRANSPOSE_A) {
-    few_rows(a, b, bias, y, M, N, K, BIAS, ACCUMULATE, start * COLUMNS, min(N, stop * COLUMNS));
+    few_rows(a, b, bias, RESIDUAL ? residual : ACCUMULATE ? y : 0, y, M, N, K, BIAS, start * COLUMNS, min(N, stop * COLUMNS));
     return;
   }
   for (let item = start; item < stop;) {
@@ -55,17 +55,20 @@ export function matmul(
   }
 }
 
-/** One to three rows, as in generation: packing b would cost more than the product, so each value is a dot product. */
+/**
+ * One to three rows, as in generation: packing b would cost more than the product, so each value is a dot product.
+ * `added`, if not 0, is what y is added to: a residual, or y itself.
+ */
 function few_rows(
-  a: usize, b: usize, bias: usize, y: usize,
-  M: i32, N: i32, K: i32, BIAS: i32, ACCUMULATE: i32,
+  a: usize, b: usize, bias: usize, added: usize, y: usize,
+  M: i32, N: i32, K: i32, BIAS: i32,
   first: i32, last: i32,
 ): void {
   const zero = f32x4.splat(0), whole = K & ~7;
   for (let n = first; n < last; n++) {
     const column = b + ((n * K) << 2);
     for (let m = 0; m < M; m++) {
-      const row = a + ((m * K) << 2), to = y + ((m * N + n) << 2);
+      const row = a + ((m * K) << 2), at: usize = (m * N + n) << 2;
       let even = zero, odd = zero;
       for (let k = 0; k < whole; k += 8) {
         even = madd(v128.load(row + (k << 2)), v128.load(column + (k << 2)), even);
@@ -77,7 +80,7 @@ function few_rows(
       }
       let sum = lanes_sum(f32x4.add(even, odd));
       if (BIAS) sum += f32.load(bias + (n << 2));
-      f32.store(to, ACCUMULATE ? f32.load(to) + sum : sum);
+      f32.store(y + at, added ? f32.load(added + at) + sum : sum);
     }
   }
 }
