@@ -1,4 +1,4 @@
-// y = [y +] a · b [+ bias] by 4 × 16 tiles. An item is a block of 64 × 128 of y; blocks of one column of blocks follow
+// y = [y or residual +] a · b [+ bias] by 4 × 16 tiles. An item is a block of 64 × 128 of y; blocks of one column of blocks follow
 // each other, so that a thread packs a panel of b once for all of its rows. K is cut into slices of 256 that fit the
 // caches; the slices are added in order, whatever thread runs the item.
 import { keep_lanes, lanes_sum, madd, pack, pack_transposed, store_lanes, tile, transpose } from "./simd";
@@ -6,8 +6,8 @@ import { keep_lanes, lanes_sum, madd, pack, pack_transposed, store_lanes, tile, 
 const ROWS = 64, COLUMNS = 128, DEPTH = 256;
 
 export function matmul(
-  a: usize, b: usize, bias: usize, y: usize,
-  M: i32, N: i32, K: i32, TRANSPOSE_A: i32, TRANSPOSE_B: i32, BIAS: i32, ACCUMULATE: i32,
+  a: usize, b: usize, bias: usize, residual: usize, y: usize,
+  M: i32, N: i32, K: i32, TRANSPOSE_A: i32, TRANSPOSE_B: i32, BIAS: i32, RESIDUAL: i32, ACCUMULATE: i32,
   scratch: usize, start: i32, stop: i32,
 ): void {
   const packedB = scratch, packedA = packedB + DEPTH * COLUMNS * 4, edge = packedA + DEPTH * ROWS * 4;
@@ -24,9 +24,15 @@ export function matmul(
       const depth = min(DEPTH, K - k);
       if (TRANSPOSE_B) pack_transposed(b + ((n * K + k) << 2), K << 2, depth, columns, packedB);
       else pack(b + ((k * N + n) << 2), N << 2, depth, columns, packedB);
-      const keep: bool = k > 0 || ACCUMULATE !== 0;
+      const keep: bool = k > 0 || RESIDUAL !== 0 || ACCUMULATE !== 0;
       for (let block = first; block < last; block++) {
         const m = block * ROWS, rows = min(ROWS, M - m);
+        if (RESIDUAL && k === 0) {
+          for (let i = 0; i < rows; i++) {
+            const at: usize = ((m + i) * N + n) << 2;
+            memory.copy(y + at, residual + at, columns << 2);
+          }
+        }
         let from = a + ((m * K + k) << 2), fromRow: usize = K << 2;
         if (TRANSPOSE_A) {
           transpose(a + ((k * M + m) << 2), M << 2, depth, rows, packedA, DEPTH << 2);

@@ -25,7 +25,7 @@ export interface MemberRound {
 }
 
 export type PeerEvent =
-  | { readonly kind: "device"; readonly device: string; readonly description: string; readonly reason: string }
+  | { readonly kind: "device"; readonly description: string; readonly reason: string }
   | {
     readonly kind: "plan";
     readonly parameters: number;
@@ -86,7 +86,7 @@ export type PeerEvent =
   | {
     readonly kind: "offer";
     readonly round: number;
-    readonly fate: "counted" | "late" | "lost";
+    readonly fate: "counted" | "late" | "lost" | "unknown";
     readonly reason: string;
   }
   /** Something of another peer was dropped. */

@@ -8,9 +8,9 @@
 import type { Contribution, Fate, FoldOrder, Learner, TrainOrder, Verdict } from "../p2p/learner.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import type { RunConfig } from "./config.ts";
+import type { DeviceChoice } from "./device/open.ts";
 import type {
   BlobPlace,
-  DeviceChoice,
   FoldPort,
   LearnerEvent,
   NamedWeights,
@@ -23,6 +23,8 @@ import { openRemote, type Remote } from "./worker/remote.ts";
 export interface LearnerOptions {
   readonly config: RunConfig;
   readonly device?: DeviceChoice;
+  /** Threads of the cpu device; one a core if absent. */
+  readonly threads?: number;
   /** Where the blobs are that the run's tokenizer and data name, by digest. */
   readonly blobs?: Readonly<Record<string, BlobPlace>>;
   /** Share of the time to compute in, over 0 and at most 100. */
@@ -52,14 +54,15 @@ const HELD_STATES = 5;
  * @throws {Error} if one of them cannot be opened; nothing is left running.
  */
 export async function openLearner(options: LearnerOptions): Promise<LocalLearner> {
-  const { config, device = "auto", blobs = {}, percent = 100, microBatch = null, checkpoint = null } = options;
+  const { config, device = "auto", threads = null, blobs = {}, percent = 100 } = options;
+  const { microBatch = null, checkpoint = null } = options;
   const onEvent = options.onEvent ?? (() => {});
   expectPercent(percent);
   const training = openRemote<TrainingPort, LearnerEvent>(trainingThread(), onEvent);
   const folding = openRemote<FoldPort, never>(foldThread(), () => {});
   try {
     const [opened] = await Promise.all([
-      training.call("open", { config, device, blobs, microBatch, percent, checkpoint }),
+      training.call("open", { config, device, threads, blobs, microBatch, percent, checkpoint }),
       folding.call("open", config),
     ]);
     return localLearner({ training, folding, opened, percent, onEvent });

@@ -115,7 +115,7 @@ export type Effect =
 
 /** What users and checkers may want to know; law 5 lives on these. */
 export type SyncEvent =
-  /** A head was adopted. `record` is null for genesis and for a state taken from another peer. */
+  /** A head was adopted. `counted` is empty, and nothing gained, if its offers are unknown (a state from elsewhere). */
   | {
     readonly kind: "round";
     readonly round: number;
@@ -129,9 +129,13 @@ export type SyncEvent =
     readonly loss: number | null;
     /** Held-out loss of the parent state, if an offer brought it. */
     readonly heldOut: number | null;
-    readonly counted: readonly { readonly peer: PeerId; readonly tokens: number; readonly age: number }[];
+    readonly counted: readonly { readonly offer: Offer; readonly age: number }[];
     readonly roster: readonly PeerId[];
     readonly scribe: PeerId;
+    /** Blob of the weights of the state. */
+    readonly weights: Digest;
+    /** How long the next box is. */
+    readonly roundMs: number;
   }
   /** This peer wrote a record, and why just then. */
   | { readonly kind: "closed"; readonly round: number; readonly reason: string }
@@ -142,7 +146,7 @@ export type SyncEvent =
     readonly round: number;
     readonly offer: Digest;
     readonly tokens: number;
-    readonly fate: "counted" | "counted late" | "lost" | "uncounted by a fork";
+    readonly fate: "counted" | "counted late" | "lost" | "unknown" | "uncounted by a fork";
     readonly reason: string;
   }
   /** Something of another peer was dropped: an offer, a record, a message. */
@@ -157,8 +161,8 @@ export type SyncEvent =
   }
   | { readonly kind: "joined"; readonly peer: PeerId; readonly name: string; readonly round: number }
   | { readonly kind: "left"; readonly peer: PeerId; readonly reason: string; readonly round: number }
-  /** A heavier history replaced `depth` records of this peer's. */
-  | { readonly kind: "reorganised"; readonly from: Digest; readonly to: Digest; readonly depth: number }
+  /** A heavier history replaced `depth` records of this peer's; null if they parted before what it remembers. */
+  | { readonly kind: "reorganised"; readonly from: Digest; readonly to: Digest; readonly depth: number | null }
   /** Waiting for a state, for blobs, for company: shown to users, changes nothing. */
   | { readonly kind: "waiting"; readonly reason: string }
   /** No other peer is connected; training goes on. */

@@ -8,9 +8,8 @@
 import type { RunConfig } from "../config.ts";
 import { openCorpus } from "../data/corpus.ts";
 import { openRunText, openRunTokenizer } from "../data/run_text.ts";
-import { openCpuDevice } from "../device/cpu.ts";
-import { openWebGpuDevice } from "../device/webgpu.ts";
 import type { Device } from "../device/device.ts";
+import { openDevice } from "../device/open.ts";
 import { type ByteReader, memoryReader, readText } from "../folder.ts";
 import { openFile } from "../folder_disk.ts";
 import { parameterLayout } from "../model/parameters.ts";
@@ -39,7 +38,7 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
   async open(setup) {
     const { config } = setup, { contextLength, vocabularySize } = config.model;
     const corpus = openCorpus(await openText(setup), { contextLength, vocabularySize });
-    const { device, reason } = await openDevice(setup.device);
+    const { device, reason } = await openDevice(setup.device, setup.threads === null ? {} : { threads: setup.threads });
     tell({ kind: "device", device: device.description, reason });
     const local = await openLocalModel(device, setup);
     const training = new Training({
@@ -91,11 +90,6 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
     await device[Symbol.asyncDispose]();
   },
 });
-
-async function openDevice(choice: TrainingSetup["device"]): Promise<{ device: Device; reason: string }> {
-  if (choice === "webgpu") return { device: await openWebGpuDevice(), reason: "asked for" };
-  return { device: await openCpuDevice(), reason: choice === "cpu" ? "asked for" : "always there" };
-}
 
 function opened(): Session {
   if (session === null) throw new Error("This learner is not open");

@@ -8,6 +8,7 @@ import type { Contribution, Fate, FoldPart, TrainOrder, Verdict } from "../../p2
 import type { Digest } from "../../p2p/sync/types.ts";
 import type { ProbeReading } from "../batching/throughput.ts";
 import type { RunConfig } from "../config.ts";
+import type { DeviceChoice } from "../device/open.ts";
 import type { PartVerdict } from "../state/fold.ts";
 import type { TimeShares } from "./box.ts";
 import type { Moved } from "./remote.ts";
@@ -38,11 +39,11 @@ export type BlobPlace =
   | { readonly kind: "memory"; readonly bytes: Uint8Array<SharedArrayBuffer> }
   | { readonly kind: "file"; readonly path: string };
 
-export type DeviceChoice = "auto" | "cpu" | "webgpu";
-
 export interface TrainingSetup {
   readonly config: RunConfig;
   readonly device: DeviceChoice;
+  /** Of the cpu device; null: one a core. */
+  readonly threads: number | null;
   /** Blobs that the run's tokenizer and data name, by digest. */
   readonly blobs: Readonly<Record<string, BlobPlace>>;
   /** Sequences at once, or null to find the fastest. */

@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { tinyRun } from "../../tests/tiny_run.ts";
 import type { Contribution, TrainOrder } from "../../p2p/learner.ts";
 import type { Digest } from "../../p2p/sync/types.ts";
+import type { RunConfig } from "../config.ts";
 import { openCorpus } from "../data/corpus.ts";
 import { markovTokens } from "../data/markov.ts";
 import { openPlainDevice } from "../device/plain.ts";
@@ -44,9 +45,20 @@ interface Setup {
   readonly microBatch?: number;
 }
 
+/** So small that the plain device trains it in milliseconds. */
+function smallRun(codec: "int8" | "f32"): RunConfig {
+  const { model, training, outer } = tinyRun();
+  return tinyRun({
+    model: { ...model, vocabularySize: 8, contextLength: 16, layerCount: 1, width: 16, hiddenWidth: 64 },
+    data: { kind: "markov", seed: 5, symbolCount: 8, tokenCount: 40_000 },
+    training: { ...training, learningRate: 0.01, warmupTokens: 0, batch: 8 },
+    outer: { ...outer, codec },
+  });
+}
+
 /** A training loop on the plain device, its events, and what folds its contributions. */
 function open({ codec = "int8", microBatch = 4 }: Setup = {}) {
-  const run = tinyRun({ outer: { codec } }), { contextLength, vocabularySize } = run.model;
+  const run = smallRun(codec), { contextLength, vocabularySize } = run.model;
   if (run.data.kind !== "markov") throw new Error("tinyRun has a Markov source");
   const corpus = openCorpus(markovTokens(run.data), { contextLength, vocabularySize });
   const events: LearnerEvent[] = [], clock = new VirtualClock();
