@@ -15,7 +15,10 @@ interface Trajectory {
 
 /** Thirty steps of two micro-batches, the second not full. */
 async function train(device: Device, model: ModelConfig): Promise<Trajectory> {
+  const before = device.memory().bytes;
   await using trainer = await openTrainer({ device, model, microBatch: 3 });
+  const bytes = device.memory().bytes - before, planned = trainer.plannedBytes;
+  assert.ok(Math.abs(bytes - planned) <= planned / 10, `planned ${planned} bytes, the device gave ${bytes}`);
   trainer.writeWeights(initialWeights(model, 1));
   for (let step = 0; step < 30; step++) {
     trainer.step(countingWindows(5, model, step), {

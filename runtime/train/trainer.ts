@@ -69,7 +69,23 @@ export function planTrainer(options: Omit<TrainerOptions, "device">): TrainerPla
 }
 
 /**
- * Opens a trainer with weights, moments and residual of zero: call `writeWeights` (or `loadMoments`) next.
+ * Opens a trainer with weights, moments and residual of zero: call `writeWeights` (and `loadMoments`) next.
+ *
+ * @example One step, by hand
+ * ```ts
+ * import { strict as assert } from "node:assert";
+ * import { openPlainDevice } from "../device/plain.ts";
+ * import { initialWeights } from "../model/parameters.ts";
+ * import { tinyGpt2 as model } from "../model/tiny_models.ts";
+ *
+ * await using trainer = await openTrainer({ device: openPlainDevice(), model, microBatch: 2 });
+ * trainer.writeWeights(initialWeights(model, 1));
+ * const windows = [Uint32Array.of(1, 2, 3), Uint32Array.of(4, 5)]; // 2 + 1 predicted tokens
+ * trainer.step(windows, { rate: 1e-3, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, clip: 1 });
+ * const [metrics] = await trainer.readMetrics(); // step, tokens, loss, gradientNorm, skipped
+ * assert.equal(metrics?.tokens, 3);
+ * ```
+ *
  * @throws {DeviceMemoryError} if the plan does not fit; nothing stays allocated. Try half the micro-batch.
  */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
