@@ -1,4 +1,4 @@
-// y = [y or residual +] a · b [+ bias] by 4 × 16 tiles. An item is a block of 64 × 128 of y; blocks of one column of
+// y = [y +] a · b [+ bias] [+ residual] by 4 × 16 tiles. An item is a block of 64 × 128 of y; blocks of one column of
 // blocks follow each other, so that a thread packs a panel of b once for all of its rows. K is cut into slices of 256
 // that fit the caches; the slices are added in order, whatever thread runs the item.
 import { keep_lanes, lanes_sum, madd, pack, pack_transposed, store_lanes, tile, transpose } from "./simd";
