@@ -42,6 +42,18 @@ export interface HeldOffer {
   journaled: boolean;
 }
 
+/** The record of a history that counts an offer. */
+export interface Counting {
+  readonly round: number;
+  readonly parent: Digest;
+}
+
+export interface CountedBy {
+  readonly by: ReadonlyMap<Digest, Counting>;
+  /** First round whose record is known: what an older one counted is not. */
+  readonly sinceRound: number;
+}
+
 export interface AddOfferOptions {
   readonly nowMs: number;
   /** Made by this peer: its blob is stored, and nobody need judge it. */
@@ -114,14 +126,15 @@ export class Book {
     return offers.every((held) => held !== undefined) ? offers : null;
   }
 
-  /** The heaviest complete history that beats `head` and that can be folded from something folded, with its path. */
-  target(head: Link): { readonly link: Link; readonly path: readonly Link[] } | null {
-    let best: Link | null = null;
-    for (const link of this.links.values()) {
-      if (link.chain === null || !this.#rulebook.isHeavier(link.chain, (best ?? head).chain!)) continue;
-      if (this.#pathTo(link) !== null) best = link;
-    }
-    return best === null ? null : { link: best, path: this.#pathTo(best)! };
+  /** Complete histories that beat `head`, heaviest first, each with the links to fold, oldest first. */
+  targets(head: Link): readonly (readonly Link[])[] {
+    return [...this.links.values()]
+      .filter(({ chain }) => chain !== null && this.#rulebook.isHeavier(chain, head.chain!))
+      .sort((a, b) => this.#rulebook.isHeavier(a.chain!, b.chain!) ? -1 : 1)
+      .flatMap((link) => {
+        const path = this.#pathTo(link);
+        return path === null || path.length === 0 ? [] : [path];
+      });
   }
 
   /** What is needed to complete the links that could matter. */
@@ -133,6 +146,23 @@ export class Book {
       for (const { offer } of record.body.counted) if (!this.offers.has(offer)) offers.add(offer);
     }
     return { offers: [...offers].sort(), parents: [...parents].sort() };
+  }
+
+  /** Which record of this history counts which offer, as far back as is known. */
+  countedBy(head: Link): CountedBy {
+    const by = new Map<Digest, Counting>();
+    let oldest = head;
+    for (const link of this.ancestry(head)) {
+      const { round, parents, counted } = link.record.body;
+      for (const { offer } of counted) by.set(offer, { round, parent: parents[0]! });
+      oldest = link;
+    }
+    const recent = oldest.chain?.recent ?? [];
+    const { round } = oldest.record.body;
+    recent.forEach(({ parent, counted }, back) => {
+      for (const offer of counted) by.set(offer, { round: round - back, parent });
+    });
+    return { by, sinceRound: round + 1 - Math.max(1, recent.length) };
   }
 
   /** From `link` back to the oldest known ancestor, itself first. */

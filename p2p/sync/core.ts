@@ -10,6 +10,7 @@
  * Rules that all peers must compute alike are pure functions beside them (`chain.ts`, `record.ts`, `fork.ts`).
  * @module
  */
+import { strict as assert } from "node:assert";
 import { Book, type Link } from "./book.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
@@ -29,7 +30,7 @@ import { Scribing, type ToWrite } from "./scribing.ts";
 import type { Beat, ChainState, Digest, Message, Offer, RoundRecord, Signed, StateAt } from "./types.ts";
 import type { PeerId } from "./types.ts";
 
-/** Rounds of records and contributions that are kept to bring others up to date; late offers need 2 S + 2 of them. */
+/** Rounds of records and contributions that are kept to bring others up to date; late offers need S + 2 of them. */
 const HISTORY_ROUNDS = 16;
 
 export function createCore(options: CoreOptions, rulebook: Rulebook = RULEBOOK): Core {
@@ -258,7 +259,7 @@ class PeerCore implements Core {
     if (head === null || !this.#context.rulebook.isHeavier(beat, head.chain!)) return;
     const link = this.#book.links.get(beat.head);
     // A heavier head that records cannot lead to: its ancestors' weights are gone here, or its fold failed.
-    const unreachable = link?.chain && this.#book.target(head) === null;
+    const unreachable = link?.chain && this.#book.targets(head).length === 0;
     if (unreachable) this.#exchange.askState(this.#context, [from]);
     else this.#exchange.onBeat(this.#context, beat, from, { book: this.#book, head });
   }
@@ -324,6 +325,7 @@ class PeerCore implements Core {
     for (const { signed: { body } } of book.offers.values()) if (body.parent === link.digest) this.#compareStates(body);
     if (isFinished(chain, this.#options.rules)) context.report({ kind: "finished", tokens: chain.tokens });
 
+    this.#work.offers.review(context, chain, book.countedBy(link));
     const first = this.#work.onHead(context, { chain, base: link.base! }, link.weights!.digest);
     if (first !== null) this.#publish(first);
     this.#scribing.open(context, chain);
@@ -345,23 +347,26 @@ class PeerCore implements Core {
       book: this.#book,
       head: this.#head!,
       exchange: this.#exchange,
-      rivalSinceMs: this.#folding.rivalSinceMs,
+      hopeUntilMs: this.#folding.hopeUntilMs,
       boxEndsAtMs: this.#work.boxEndsAtMs,
     });
-    if (toWrite !== null) this.#write(ground, toWrite);
-    return toWrite !== null;
+    return toWrite !== null && this.#write(ground, toWrite);
   }
 
-  #write(ground: Ground, { counted, attempt, reason }: ToWrite): void {
+  #write(ground: Ground, { counted, attempt, reason }: ToWrite): boolean {
     const { rules, self, sign } = this.#options;
     const body = buildRecord(ground, { rules, counted, scribe: self, attempt });
     const digest = bodyDigest(body);
+    if (this.#book.links.has(digest)) return false; // written before, in vain: something new must come first
     const record: Signed<RoundRecord> = { kind: "signed", body, signature: sign(digest) };
     this.#context.emit({ kind: "journal", entry: { kind: "record", record } });
     this.#book.addRecord(digest, record, { nowMs: this.#now, journaled: true });
     this.#context.emit({ kind: "announce", message: record });
     this.#context.report({ kind: "closed", round: body.round, reason });
     this.#resolve();
+    const { chain: next, fault } = this.#book.links.get(digest)!;
+    assert(next !== null, `Cannot write record ${body.round}: ${fault ?? "its offers are not known"}`);
+    return true;
   }
 
   #publish(offer: Signed<Offer>): void {
@@ -416,7 +421,7 @@ class PeerCore implements Core {
   }
 
   #historyRounds(): number {
-    return Math.max(HISTORY_ROUNDS, 2 * this.#options.rules.lateRounds + 2);
+    return Math.max(HISTORY_ROUNDS, this.#options.rules.lateRounds + 2);
   }
 }
 

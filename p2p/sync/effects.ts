@@ -3,8 +3,9 @@
  *
  * The host (`p2p/host.ts`, or the simulator) performs effects **in order**, each begun only when every `journal` and
  * `keep` before it is durable; slow ones (`fetch`, `fold`, `load`, `contribute`, `evaluate`) are begun in order and
- * answered whenever they are done by the input named beside them. Every slow effect is answered exactly once unless
- * the peer stops. The core bounds how many are open at once.
+ * answered whenever they are done by the input named beside them. Every slow effect is answered exactly once and in
+ * bounded time (law 4), unless the peer stops: a `fetch` that gets nowhere is `missing`, and is asked for again. The
+ * core bounds how many are open at once.
  * @module
  */
 import type { Contribution, Fate, TrainOrder, Verdict } from "../learner.ts";

@@ -11,6 +11,9 @@ import type { Joining } from "./joining.ts";
 import type { OwnOffers } from "./own_offers.ts";
 import type { PeerId, SyncRules } from "./types.ts";
 
+/** Saved states tried, heaviest first, should blobs be damaged. */
+const MOST_STATES = 8;
+
 export interface RestoreOptions {
   readonly book: Book;
   readonly own: OwnOffers;
@@ -31,14 +34,13 @@ export function restore(journal: readonly JournalEntry[], options: RestoreOption
     if (entry.kind !== "offer" || !isRecent(entry.offer.body.round)) continue;
     const { offer } = entry, digest = bodyDigest(offer.body), isOwn = offer.body.peer === self;
     book.addOffer(digest, offer, { nowMs, own: isOwn, journaled: true });
-    // The fate of older ones was told in an earlier life, and can no longer be told from the chain state.
-    if (isOwn && offer.body.round >= lastRound - 2 * rules.lateRounds) own.add(digest, offer);
+    if (isOwn) own.add(digest, offer);
   }
   for (const entry of journal) {
     if (entry.kind !== "record" || !isRecent(entry.record.body.round)) continue;
     book.addRecord(bodyDigest(entry.record.body), entry.record, { nowMs, journaled: true });
   }
-  for (const { record, chain, weights } of states.slice(0, 2 * rules.lateRounds + 2)) {
+  for (const { record, chain, weights } of states.slice(0, MOST_STATES)) {
     if (chain.round > lastRound - rules.lateRounds - 1) {
       book.addState(record, { chain, weights, base: stateDigest(chain, weights.digest) }).journaled = true;
     }
