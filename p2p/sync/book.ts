@@ -7,6 +7,8 @@
  * @module
  */
 import type { Verdict } from "../learner.ts";
+import { stateDigest } from "./digest.ts";
+import { abandonedCount } from "./fork.ts";
 import type { Rulebook } from "./rulebook.ts";
 import type { BlobName, ChainState, Digest, Offer, RoundRecord, Signed, SyncRules } from "./types.ts";
 
@@ -14,6 +16,11 @@ import type { BlobName, ChainState, Digest, Offer, RoundRecord, Signed, SyncRule
 const MOST_INCOMPLETE = 64;
 /** Offers kept of one author beyond those that records count. */
 const MOST_OFFERS_EACH = 16;
+
+/** Rounds of records and contributions that are kept to bring others up to date; late offers need S + 2 of them. */
+export function historyRounds({ lateRounds }: SyncRules): number {
+  return Math.max(16, lateRounds + 2);
+}
 
 export interface Link {
   readonly digest: Digest;
@@ -52,6 +59,8 @@ export interface CountedBy {
   readonly by: ReadonlyMap<Digest, Counting>;
   /** First round whose record is known: what an older one counted is not. */
   readonly sinceRound: number;
+  /** Whether this history is known to share its older records with the one before. */
+  readonly continues: boolean;
 }
 
 export interface AddOfferOptions {
@@ -92,12 +101,12 @@ export class Book {
   }
 
   /** Adds or completes a link whose state is known: genesis, our own disk, or what another peer gave. */
-  addState(record: Signed<RoundRecord>, state: { chain: ChainState; weights: BlobName; base: Digest }): Link {
+  addState(record: Signed<RoundRecord>, state: { chain: ChainState; weights: BlobName }): Link {
     const digest = state.chain.head;
     const link = this.links.get(digest) ?? newLink(digest, record);
     link.chain = state.chain;
     link.weights = state.weights;
-    link.base = state.base;
+    link.base = stateDigest(state.chain, state.weights.digest);
     link.fault = null;
     this.links.set(digest, link);
     return link;
@@ -137,6 +146,15 @@ export class Book {
       });
   }
 
+  /** The heaviest history whose state is folded; `head` if none beats it. */
+  heaviestFolded(head: Link): Link {
+    let best = head;
+    for (const link of this.links.values()) {
+      if (link.weights !== null && this.#rulebook.isHeavier(link.chain!, best.chain!)) best = link;
+    }
+    return best;
+  }
+
   /** What is needed to complete the links that could matter. */
   missing(): { readonly offers: readonly Digest[]; readonly parents: readonly Digest[] } {
     const offers = new Set<Digest>(), parents = new Set<Digest>();
@@ -149,7 +167,7 @@ export class Book {
   }
 
   /** Which record of this history counts which offer, as far back as is known. */
-  countedBy(head: Link): CountedBy {
+  countedBy(head: Link, before: Link | null): CountedBy {
     const by = new Map<Digest, Counting>();
     let oldest = head;
     for (const link of this.ancestry(head)) {
@@ -162,7 +180,13 @@ export class Book {
     recent.forEach(({ parent, counted }, back) => {
       for (const offer of counted) by.set(offer, { round: round - back, parent });
     });
-    return { by, sinceRound: round + 1 - Math.max(1, recent.length) };
+    const continues = before === null || this.abandonedCount(before, head) !== null;
+    return { by, sinceRound: round + 1 - Math.max(1, recent.length), continues };
+  }
+
+  /** Records of `from` that adopting `to` abandons; null if their common ancestor is not known. */
+  abandonedCount(from: Link, to: Link): number | null {
+    return abandonedCount(from.digest, to.digest, (record) => this.links.get(record)?.parent ?? null);
   }
 
   /** From `link` back to the oldest known ancestor, itself first. */

@@ -36,7 +36,7 @@ export type Input =
   }
   | { readonly kind: "connected"; readonly peer: PeerId }
   | { readonly kind: "disconnected"; readonly peer: PeerId }
-  /** Decoded and size-checked (`codec.ts`); the core verifies signatures. `from` is who passed it on. */
+  /** Decoded and size-checked (`p2p/wire.ts`); the core verifies signatures. `from` is who passed it on. */
   | { readonly kind: "message"; readonly from: PeerId; readonly message: Message }
   /** Answers `fetch`: the blob is stored and judged. */
   | { readonly kind: "fetched"; readonly offer: Digest; readonly verdict: Verdict }

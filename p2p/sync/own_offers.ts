@@ -39,7 +39,7 @@ export class OwnOffers {
   }
 
   /** Compares every offer with a newly adopted history. */
-  review(context: Context, chain: ChainState, { by, sinceRound }: CountedBy): void {
+  review(context: Context, chain: ChainState, { by, sinceRound, continues }: CountedBy): void {
     const { lateRounds } = context.options.rules;
     for (const own of this.#own.values()) {
       const { round } = own.signed.body;
@@ -51,10 +51,11 @@ export class OwnOffers {
         own.fate = "pending";
         tell(context, own, "uncounted by a fork", `its record ${own.countedIn} lost against a heavier history`);
       }
-      if (own.fate === "pending" && round < sinceRound) {
-        own.fate = "unknown"; // if it was counted, then no second time: its error feedback goes with it
-        tell(context, own, "unknown", "this peer was away too long to see whether a record counted it");
-        settle(context, own, "counted");
+      if (round < sinceRound && (own.fate === "pending" || own.fate === "counted" && !continues)) {
+        tell(context, own, "unknown", "the history adopted begins after the records that could have counted it");
+        // If it was counted, then no second time: its error feedback goes with it.
+        if (own.fate === "pending") settle(context, own, "counted");
+        own.fate = "unknown";
       } else if (own.fate === "pending" && chain.round >= round + lateRounds) {
         own.fate = "lost";
         tell(context, own, "lost", `no record counted it within ${lateRounds} rounds`);

@@ -3,8 +3,8 @@
  * cannot be completed without the offers it counts.
  * @module
  */
-import type { Book } from "./book.ts";
-import { bodyDigest, stateDigest } from "./digest.ts";
+import { type Book, historyRounds } from "./book.ts";
+import { bodyDigest } from "./digest.ts";
 import type { JournalEntry } from "./effects.ts";
 import { isHeavier } from "./fork.ts";
 import type { Joining } from "./joining.ts";
@@ -21,15 +21,14 @@ export interface RestoreOptions {
   readonly self: PeerId;
   readonly rules: SyncRules;
   readonly nowMs: number;
-  readonly historyRounds: number;
 }
 
 /** Fills the parts of a new core; returns how many states the journal had. */
 export function restore(journal: readonly JournalEntry[], options: RestoreOptions): number {
-  const { book, own, joining, self, rules, nowMs, historyRounds } = options;
+  const { book, own, joining, self, rules, nowMs } = options;
   const states = journal.filter((entry) => entry.kind === "state").sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1);
   const lastRound = states[0]?.chain.round ?? 0;
-  const isRecent = (round: number) => round > lastRound - historyRounds;
+  const isRecent = (round: number) => round > lastRound - historyRounds(rules);
   for (const entry of journal) {
     if (entry.kind !== "offer" || !isRecent(entry.offer.body.round)) continue;
     const { offer } = entry, digest = bodyDigest(offer.body), isOwn = offer.body.peer === self;
@@ -42,7 +41,7 @@ export function restore(journal: readonly JournalEntry[], options: RestoreOption
   }
   for (const { record, chain, weights } of states.slice(0, MOST_STATES)) {
     if (chain.round > lastRound - rules.lateRounds - 1) {
-      book.addState(record, { chain, weights, base: stateDigest(chain, weights.digest) }).journaled = true;
+      book.addState(record, { chain, weights }).journaled = true;
     }
     joining.add({ record, chain, weights, from: [] }, nowMs);
   }
