@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { connectBoth, identity } from "../tests/conformance/transport.ts";
 import { ManualClock } from "../tests/manual_clock.ts";
-import { StubLearner } from "../tests/stub_learner.ts";
+import { ByteLearner } from "../tests/byte_learner.ts";
 import { runIdOf } from "./genesis.ts";
 import { type Host, type HostOptions, startHost } from "./host.ts";
 import type { HostEvent } from "./host_event.ts";
@@ -34,7 +34,7 @@ interface Peer {
   readonly events: HostEvent[];
   readonly store: MemoryBlobStore;
   readonly journal: MemoryJournal;
-  readonly learner: StubLearner;
+  readonly learner: ByteLearner;
 }
 
 async function start(
@@ -43,7 +43,7 @@ async function start(
   options: Partial<HostOptions> & Pick<HostOptions, "clock">,
 ): Promise<Peer> {
   const events: HostEvent[] = [], store = new MemoryBlobStore(), journal = new MemoryJournal();
-  const learner = new StubLearner({ seed: n, contextLength });
+  const learner = new ByteLearner({ seed: n, contextLength });
   const all: HostOptions = {
     identity: identity(n),
     rules,
@@ -103,7 +103,7 @@ Deno.test("three hosts train together, one dies and comes back from its disk, on
   const all = [wren, robin, again, late];
   await clock.runUntil("all four agree on a round that counted them all", () => {
     const last = wren.events.findLast((event) => event.kind === "round");
-    return last?.kind === "round" && last.counted.filter(({ tokens }) => tokens > 0).length === 4 &&
+    return last?.kind === "round" && last.counted.filter(({ offer }) => offer.tokens > 0).length === 4 &&
       agree(all, last.round);
   });
   for (const peer of all) assert.deepEqual(peer.events.filter(({ kind }) => kind === "mismatch"), []);
@@ -238,7 +238,7 @@ Deno.test("two hosts train together through libp2p on this machine", async () =>
   const finch = await start(1, transports[1]!, { clock });
   await clock.runUntil("both agree on a round that counted both", () => {
     const last = wren.events.findLast((event) => event.kind === "round");
-    return last?.kind === "round" && last.counted.filter(({ tokens }) => tokens > 0).length === 2 &&
+    return last?.kind === "round" && last.counted.filter(({ offer }) => offer.tokens > 0).length === 2 &&
       agree([wren, finch], last.round);
   });
   await Promise.all([wren.host.close(), finch.host.close()]);

@@ -1,113 +1,82 @@
 /**
- * A learner without a model: its weights are a few bytes, its fold is integer arithmetic on them.
+ * A learner with eight weights and no device: each step pulls them a little towards 1. For tests of what uses a learner.
  *
- * It keeps only the last weights it made or loaded, so that hosts have to keep and load them as with a real one.
+ * Bytes, digests and folds are the real ones; only training is pretended, and takes no time: a contribution is two
+ * steps of what the lease still has.
  * @module
  */
-import type { Contribution, FoldOrder, Learner, TrainOrder, Verdict } from "../p2p/learner.ts";
+import type { Learner, TrainOrder } from "../p2p/learner.ts";
 import { blobDigest } from "../p2p/store/chunks.ts";
-import type { Digest, Range } from "../p2p/sync/types.ts";
+import type { Digest } from "../p2p/sync/types.ts";
+import { codecs } from "../runtime/state/codec/codecs.ts";
+import { fold, judge } from "../runtime/state/fold.ts";
+import { allocateWeights, readWeights, viewWeights } from "../runtime/state/weights.ts";
+import { Lease } from "../runtime/worker/lease.ts";
 
-const WEIGHTS_BYTES = 1000;
-const MOST_WEIGHTS = 3;
-const WINDOWS_A_ROUND = 4;
+const layout = { parameterWords: 8, hasMomentum: false, padding: [] };
+const form = { codec: codecs.f32, length: layout.parameterWords, padding: layout.padding };
+const STEPS = 2, PULL = 0.1;
 
-export class StubLearner implements Learner {
-  readonly #seed: number;
-  readonly #contextLength: number;
-  readonly #weights = new Map<Digest, Uint8Array<ArrayBuffer>>();
-  #order: TrainOrder | null = null;
-  #untrained: Range[] = [];
-  /** Rounds settled, with their fates: what tests look at. */
-  readonly settled: string[] = [];
+export interface StubLearnerOptions {
+  readonly contextLength?: number;
+  /** Tokens a second that it claims. */
+  readonly speed?: number;
+}
 
-  constructor({ seed, contextLength }: { readonly seed: number; readonly contextLength: number }) {
-    this.#seed = seed;
-    this.#contextLength = contextLength;
-  }
+export function openStubLearner({ contextLength = 16, speed = 1000 }: StubLearnerOptions = {}): Learner {
+  const held = new Map<Digest, Uint8Array<SharedArrayBuffer>>(), lease = new Lease();
+  let order: TrainOrder | null = null;
 
-  initial(): Promise<Digest> {
-    return this.load(new Uint8Array(WEIGHTS_BYTES));
-  }
-
-  async load(bytes: Uint8Array<ArrayBuffer>): Promise<Digest> {
-    if (bytes.length !== WEIGHTS_BYTES) throw new Error(`found ${bytes.length} bytes, wanted ${WEIGHTS_BYTES}`);
-    const digest = await blobDigest(bytes);
-    this.#weights.delete(digest);
-    this.#weights.set(digest, bytes);
-    for (const oldest of this.#weights.keys()) {
-      if (this.#weights.size <= MOST_WEIGHTS) break;
-      this.#weights.delete(oldest);
-    }
+  const hold = async (bytes: Uint8Array<SharedArrayBuffer>): Promise<Digest> => {
+    const digest = await blobDigest(bytes.slice());
+    held.set(digest, bytes);
     return digest;
-  }
+  };
+  const find = (digest: Digest): Float32Array => {
+    const bytes = held.get(digest);
+    if (bytes === undefined) throw new Error(`Cannot use weights ${digest}: they are not held`);
+    return viewWeights(bytes, layout).parameters;
+  };
 
-  save(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
-    return Promise.resolve(this.#weights.get(digest) ?? null);
-  }
-
-  train(order: TrainOrder): void {
-    this.#order = order;
-    this.#untrained = [...order.ranges];
-  }
-
-  contribute(): Promise<Contribution> {
-    const round = this.#order?.round ?? 0;
-    const ranges = this.#take(WINDOWS_A_ROUND);
-    const windows = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
-    const bytes = new Uint8Array(300).map((_, i) => this.#seed * 13 + round * 7 + i);
-    return Promise.resolve({
-      round,
-      bytes: windows === 0 ? null : bytes,
-      tokens: windows * this.#contextLength,
-      steps: windows,
-      batch: windows === 0 ? 0 : 1,
-      microBatch: windows === 0 ? 0 : 1,
-      ranges,
-      loss: windows === 0 ? 0 : 3,
-      speed: 100,
-      computeMs: 900,
-    });
-  }
-
-  judge(bytes: Uint8Array<ArrayBuffer>): Promise<Verdict> {
-    return Promise.resolve(
-      bytes.length === 300 ? { valid: true, norm: 1 } : { valid: false, reason: `it has ${bytes.length} bytes` },
-    );
-  }
-
-  async fold({ parent, parts }: FoldOrder): Promise<Digest> {
-    const weights = this.#weights.get(parent);
-    if (weights === undefined) throw new Error(`weights ${parent} are not held`);
-    const next = weights.slice();
-    for (const { bytes, weight } of parts) {
-      for (let i = 0; i < next.length; i++) next[i]! += bytes[i % bytes.length]! * Math.round(weight);
-    }
-    return await this.load(next);
-  }
-
-  evaluate(): Promise<number> {
-    return Promise.resolve(2.5);
-  }
-
-  settle(round: number, fate: string): void {
-    this.settled.push(`${round} ${fate}`);
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  /** The next windows of the lease, at most so many. */
-  #take(most: number): Range[] {
-    const taken: Range[] = [];
-    for (let left = most; left > 0 && this.#untrained.length > 0;) {
-      const { start, end } = this.#untrained.shift()!;
-      const cut = Math.min(end, start + left);
-      taken.push({ start, end: cut });
-      left -= cut - start;
-      if (cut < end) this.#untrained.unshift({ start: cut, end });
-    }
-    return taken;
-  }
+  return {
+    initial: () => hold(allocateWeights(layout).bytes),
+    load: async (bytes) => await hold(readWeights(bytes, layout).bytes),
+    save: (digest) => Promise.resolve(held.get(digest)?.slice() ?? null),
+    train(next) {
+      find(next.weights);
+      order = next;
+      lease.replace(next.ranges);
+    },
+    contribute() {
+      const { round, batch, weights } = order ?? { round: 0, batch: 0, weights: null };
+      const windows = lease.take(STEPS * batch).length, ranges = lease.cut(round);
+      const about = {
+        round,
+        batch,
+        microBatch: batch,
+        ranges,
+        speed,
+        computeMs: 1000 * windows * contextLength / speed,
+      };
+      const bytes = weights === null || windows === 0
+        ? null
+        : codecs.f32.encode(find(weights).map((value) => (value - 1) * PULL)).bytes;
+      const steps = Math.ceil(windows / Math.max(1, batch));
+      return Promise.resolve({ ...about, bytes, tokens: windows * contextLength, steps, loss: bytes === null ? 0 : 1 });
+    },
+    judge(bytes) {
+      const judged = judge(bytes, form);
+      return Promise.resolve(judged.valid ? { valid: true, norm: judged.norm } : judged);
+    },
+    async fold({ parent, parts }) {
+      const next = allocateWeights(layout);
+      next.parameters.set(find(parent));
+      const input = { weights: next.parameters, momentum: null, parts };
+      fold(input, { ...form, outer: { learningRate: 1, momentum: 0 } });
+      return await hold(next.bytes);
+    },
+    evaluate: async (weights) => await find(weights).reduce((sum, value) => sum + (value - 1) ** 2, 0),
+    settle: (round) => lease.settle(round),
+    close: () => Promise.resolve(),
+  };
 }
