@@ -9,9 +9,10 @@
  */
 import type { Clock } from "./clock.ts";
 import { runIdOf, serveGenesis } from "./genesis.ts";
+import { inParts } from "./history_parts.ts";
 import type { HostEnd, HostEvent } from "./host_event.ts";
 import { type Identity, verifySignature } from "./identity.ts";
-import { readJournal } from "./journal_entries.ts";
+import { PeerJournal } from "./journal_entries.ts";
 import type { Learner } from "./learner.ts";
 import { Mailbox } from "./mailbox.ts";
 import { serveBlobs } from "./net/blobs.ts";
@@ -51,6 +52,8 @@ export interface HostOptions {
   readonly onEvent: (event: HostEvent) => void;
 }
 
+type OpenedOptions = Omit<HostOptions, "journal"> & { readonly journal: PeerJournal };
+
 type EventOf<K extends HostEvent["kind"]> = Extract<HostEvent, { kind: K }>;
 
 export interface HostStatus {
@@ -88,18 +91,19 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const { learner, store, journal, found, genesis, rules } = options;
   const run = await runIdOf(genesis);
   if (run !== rules.run) throw new Error(`Cannot start: the rules are for run ${rules.run}, the genesis gives ${run}`);
-  const { entries, damage } = await readJournal(journal);
+  const entriesOnDisk = new PeerJournal(journal);
+  const { entries, damage } = await entriesOnDisk.read();
   if (damage !== null) options.onEvent({ kind: "journal damaged", reason: damage });
   const initial = await initialWeights(learner, store, found);
   // After damage it is not known what else was named, so nothing is dropped.
   if (damage === null) await dropUnnamed(store, entries, initial);
-  return new PeerHost(options, { kind: "start", initial, found, journal: entries });
+  return new PeerHost({ ...options, journal: entriesOnDisk }, { kind: "start", initial, found, journal: entries });
 }
 
 class PeerHost implements Host {
   readonly peer: PeerId;
   readonly ended: Promise<HostEnd>;
-  readonly #options: HostOptions;
+  readonly #options: OpenedOptions;
   readonly #core: Core;
   readonly #mailbox = new Mailbox();
   readonly #performer: Performer;
@@ -115,7 +119,7 @@ class PeerHost implements Host {
   #weights: Digest | null = null;
   #alarm: Disposable | null = null;
 
-  constructor(options: HostOptions, start: Extract<Input, { kind: "start" }>) {
+  constructor(options: OpenedOptions, start: Extract<Input, { kind: "start" }>) {
     const { identity, rules, name, device, transport, store, clock, addresses } = options;
     this.#options = options;
     this.peer = identity.peer;
@@ -198,7 +202,8 @@ class PeerHost implements Host {
     const message = decoded.value;
     // A beat has no signature of its own: it counts only from its peer, whom the transport has authenticated.
     if (message.kind === "beat" && message.peer !== from) return this.#refuse(from, "it is the beat of another peer");
-    if (!this.#mailbox.put({ kind: "message", from, message })) this.#refuse(from, "too many messages wait");
+    const isTaken = inParts(message).every((part) => this.#mailbox.put({ kind: "message", from, message: part }));
+    if (!isTaken) this.#refuse(from, "too many messages wait");
   }
 
   #refuse(peer: PeerId, reason: string): void {

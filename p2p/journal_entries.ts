@@ -8,7 +8,7 @@ import { decodeJournalEntry, encodeJournalEntry } from "./wire.ts";
 
 /** Rounds that a rewritten journal keeps: more than the core ever looks back. */
 const KEPT_ROUNDS = 64;
-/** A journal smaller than this is never rewritten: it is also the run's history for people. */
+/** A journal smaller than this is not rewritten: it is also the run's history for people. */
 const LARGE_BYTES = 32 * 1024 * 1024;
 
 export interface ReadJournal {
@@ -17,28 +17,36 @@ export interface ReadJournal {
   readonly damage: string | null;
 }
 
-/** Reads everything, and rewrites the journal if it has grown large. */
-export async function readJournal(journal: Journal): Promise<ReadJournal> {
-  const { entries: read, dropped } = await journal.read();
-  const entries: JournalEntry[] = [];
-  let unreadable = 0;
-  for (const bytes of read) {
-    const decoded = decodeJournalEntry(bytes);
-    if (decoded.ok) entries.push(decoded.value);
-    else unreadable++;
-  }
-  if (journal.sizeBytes() >= LARGE_BYTES) await journal.rewrite(recent(entries).map(encodeJournalEntry));
-  const damage = [
-    ...(dropped === null
-      ? []
-      : [`${dropped.reason}: ${dropped.sizeBytes} bytes were dropped, kept at ${dropped.keptAt}`]),
-    ...(unreadable === 0 ? [] : [`${unreadable} entries are not of this version and were left out`]),
-  ];
-  return { entries, damage: damage.length === 0 ? null : damage.join("; ") };
-}
+export class PeerJournal {
+  readonly #journal: Journal;
+  #rewriteAtBytes = LARGE_BYTES;
 
-export function appendEntries(journal: Journal, entries: readonly JournalEntry[]): Promise<void> {
-  return journal.append(entries.map(encodeJournalEntry), { durable: true });
+  constructor(journal: Journal) {
+    this.#journal = journal;
+  }
+
+  /** Everything that was appended and can be read. Called once, before `append`. */
+  async read(): Promise<ReadJournal> {
+    const { entries: found, dropped } = await this.#journal.read();
+    const decoded = found.map(decodeJournalEntry);
+    const entries = decoded.flatMap((entry) => entry.ok ? [entry.value] : []);
+    const unreadable = decoded.length - entries.length;
+    const damage: string[] = [];
+    if (dropped !== null) {
+      damage.push(`${dropped.reason}: ${dropped.sizeBytes} bytes were dropped, kept at ${dropped.keptAt}`);
+    }
+    if (unreadable > 0) damage.push(`${unreadable} entries are not of this version and were left out`);
+    return { entries, damage: damage.length === 0 ? null : damage.join("; ") };
+  }
+
+  /** Durable when it resolves. Lets old rounds go when the journal has grown large. */
+  async append(entries: readonly JournalEntry[]): Promise<void> {
+    await this.#journal.append(entries.map(encodeJournalEntry), { durable: true });
+    if (this.#journal.sizeBytes() < this.#rewriteAtBytes) return;
+    const { entries: all } = await this.read();
+    await this.#journal.rewrite(recent(all).map(encodeJournalEntry));
+    this.#rewriteAtBytes = Math.max(LARGE_BYTES, 2 * this.#journal.sizeBytes());
+  }
 }
 
 /** The entries of the last rounds, in their order. */

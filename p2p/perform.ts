@@ -6,12 +6,11 @@
  * @module
  */
 import type { HostEvent } from "./host_event.ts";
-import { appendEntries } from "./journal_entries.ts";
+import type { PeerJournal } from "./journal_entries.ts";
 import type { FoldPart, Learner, TrainOrder } from "./learner.ts";
 import { fetchBlob } from "./net/blobs.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES, type Transport } from "./net/transport.ts";
 import type { BlobStore } from "./store/blob_store.ts";
-import type { Journal } from "./store/journal.ts";
 import type { Effect, Input, JournalEntry } from "./sync/effects.ts";
 import type { BlobName, Digest, Message, PeerId } from "./sync/types.ts";
 import { encodeMessage } from "./wire.ts";
@@ -24,7 +23,7 @@ export const MESSAGES_PROTOCOL = "sync/1";
 export interface PerformerOptions {
   readonly transport: Transport;
   readonly store: BlobStore;
-  readonly journal: Journal;
+  readonly journal: PeerJournal;
   readonly learner: Learner;
   /** Every weights blob of a run has the size of the first. */
   readonly weightsBytes: number;
@@ -59,7 +58,7 @@ export class Performer {
     for (let i = 0; i < effects.length; i++) {
       const entries: JournalEntry[] = [];
       for (let next = effects[i]; next?.kind === "journal"; next = effects[++i]) entries.push(next.entry);
-      if (entries.length > 0) await appendEntries(this.#options.journal, entries);
+      if (entries.length > 0) await this.#options.journal.append(entries);
       const effect = effects[i];
       if (effect !== undefined) await this.#perform(effect);
     }
