@@ -19,7 +19,7 @@ export type Heads = {
 export const LARGEST_HEAD_SIZE = 128;
 
 /**
- * Words of a packed row. All attention kernels ask for it when they are prepared, on every device.
+ * Words of a packed row. Every kernel that sees packed rows asks for it when it is prepared.
  * @throws {RangeError} if no kernel can do such heads.
  */
 export function packedWidth({ H, G, D }: Heads): number {

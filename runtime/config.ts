@@ -13,7 +13,11 @@ const share = z.number().min(0).max(1);
 
 const tokenizerSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("bytes") }),
-  z.strictObject({ kind: z.literal("bpe"), blob: digest.describe("Blob of the tokenizer.json") }),
+  z.strictObject({
+    kind: z.literal("bpe"),
+    blob: digest.describe("Blob of the tokenizer.json"),
+    sizeBytes: z.int().min(1),
+  }),
 ]);
 
 const dataSchema = z.discriminatedUnion("kind", [
@@ -29,7 +33,9 @@ const dataSchema = z.discriminatedUnion("kind", [
   }),
   z.strictObject({
     kind: z.literal("shards"),
-    shards: z.array(z.strictObject({ blob: digest, tokenCount: z.int().min(1) })).min(1).max(65_536),
+    shards: z.array(z.strictObject({ blob: digest, sizeBytes: z.int().min(1), tokenCount: z.int().min(1) })).min(1).max(
+      65_536,
+    ),
   }),
 ]);
 
@@ -111,6 +117,14 @@ export function parseRunConfig(text: string, source = "run.json"): RunConfig {
     return `  ${path}: ${issue.message}${found}`;
   });
   throw new ConfigError(`Cannot use ${source}:\n${lines.join("\n")}`);
+}
+
+/** The blobs that a run's tokenizer and data name: what a peer must hold before it can train. */
+export function blobsOf({ tokenizer, data }: RunConfig): { readonly blob: string; readonly sizeBytes: number }[] {
+  return [
+    ...(tokenizer.kind === "bpe" ? [tokenizer] : []),
+    ...(data.kind === "shards" ? data.shards : []),
+  ];
 }
 
 /**

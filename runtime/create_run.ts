@@ -85,8 +85,9 @@ async function makeBpe(
     if (characters >= TOKENIZER_SAMPLE_CHARACTERS) break;
   }
   const json = trainBpe(sample, { vocabularySize });
-  const blob = await blobs.put(new TextEncoder().encode(json));
-  return { config: { kind: "bpe", blob }, tokenizer: bpeTokenizer(json) };
+  const bytes = new TextEncoder().encode(json);
+  const blob = await blobs.put(bytes);
+  return { config: { kind: "bpe", blob, sizeBytes: bytes.length }, tokenizer: bpeTokenizer(json) };
 }
 
 async function makeData(
@@ -98,9 +99,9 @@ async function makeData(
     const tokenCount = tokenizer.encode(await loadEmbeddedText()).length;
     return { data: { kind: "embedded", digest: EMBEDDED_DIGEST }, tokenCount };
   }
-  const shards: { blob: string; tokenCount: number }[] = [];
+  const shards: { blob: string; sizeBytes: number; tokenCount: number }[] = [];
   for await (const { bytes, tokenCount } of encodeShards(texts(), { tokenizer })) {
-    shards.push({ blob: await blobs.put(bytes), tokenCount });
+    shards.push({ blob: await blobs.put(bytes), sizeBytes: bytes.length, tokenCount });
   }
   return { data: { kind: "shards", shards }, tokenCount: shards.reduce((sum, shard) => sum + shard.tokenCount, 0) };
 }

@@ -25,7 +25,7 @@ export interface MemberRound {
 }
 
 export type PeerEvent =
-  | { readonly kind: "device"; readonly device: string; readonly description: string; readonly reason: string }
+  | { readonly kind: "device"; readonly description: string; readonly reason: string }
   | {
     readonly kind: "plan";
     readonly parameters: number;
