@@ -61,7 +61,7 @@ Deno.test("a learner whose device, data or throttle is wrong does not open, and 
   );
   await assert.rejects(
     openLearner({
-      config: tinyRun({ data: { kind: "shards", shards: [{ blob: "1".repeat(64), tokenCount: 9 }] } }),
+      config: tinyRun({ data: { kind: "shards", shards: [{ blob: "1".repeat(64), sizeBytes: 42, tokenCount: 9 }] } }),
       device: "cpu",
     }),
     /blob 1{64} is not here/,
