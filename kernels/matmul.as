@@ -1,6 +1,6 @@
-// y = [y or residual +] a · b [+ bias] by 4 × 16 tiles. An item is a block of 64 × 128 of y; blocks of one column of blocks follow
-// each other, so that a thread packs a panel of b once for all of its rows. K is cut into slices of 256 that fit the
-// caches; the slices are added in order, whatever thread runs the item.
+// y = [y +] a · b [+ bias] [+ residual] by 4 × 16 tiles. An item is a block of 64 × 128 of y; blocks of one column of
+// blocks follow each other, so that a thread packs a panel of b once for all of its rows. K is cut into slices of 256
+// that fit the caches; the slices are added in order, whatever thread runs the item.
 import { keep_lanes, lanes_sum, madd, pack, pack_transposed, store_lanes, tile, transpose } from "./simd";
 
 const ROWS = 64, COLUMNS = 128, DEPTH = 256;
@@ -13,7 +13,8 @@ export function matmul(
   const packedB = scratch, packedA = packedB + DEPTH * COLUMNS * 4, edge = packedA + DEPTH * ROWS * 4;
   const blocks = (M + ROWS - 1) / ROWS;
   if (M < 4 && TRANSPOSE_B && !TRANSPOSE_A) {
-    few_rows(a, b, bias, RESIDUAL ? residual : ACCUMULATE ? y : 0, y, M, N, K, BIAS, start * COLUMNS, min(N, stop * COLUMNS));
+    const last = min(N, stop * COLUMNS);
+    few_rows(a, b, BIAS ? bias : 0, RESIDUAL ? residual : 0, y, M, N, K, ACCUMULATE !== 0, start * COLUMNS, last);
     return;
   }
   for (let item = start; item < stop;) {
@@ -30,7 +31,8 @@ export function matmul(
         if (RESIDUAL && k === 0) {
           for (let i = 0; i < rows; i++) {
             const at: usize = ((m + i) * N + n) << 2;
-            memory.copy(y + at, residual + at, columns << 2);
+            if (ACCUMULATE) add_row(residual + at, columns, y + at);
+            else memory.copy(y + at, residual + at, columns << 2);
           }
         }
         let from = a + ((m * K + k) << 2), fromRow: usize = K << 2;
@@ -57,11 +59,11 @@ export function matmul(
 
 /**
  * One to three rows, as in generation: packing b would cost more than the product, so each value is a dot product.
- * `added`, if not 0, is what y is added to: a residual, or y itself.
+ * `bias` and `residual` are added where they are not 0.
  */
 function few_rows(
-  a: usize, b: usize, bias: usize, added: usize, y: usize,
-  M: i32, N: i32, K: i32, BIAS: i32,
+  a: usize, b: usize, bias: usize, residual: usize, y: usize,
+  M: i32, N: i32, K: i32, keep: bool,
   first: i32, last: i32,
 ): void {
   const zero = f32x4.splat(0), whole = K & ~7;
@@ -79,9 +81,17 @@ function few_rows(
         even = f32x4.add(even, keep_lanes(products, K - k, zero));
       }
       let sum = lanes_sum(f32x4.add(even, odd));
-      if (BIAS) sum += f32.load(bias + (n << 2));
-      f32.store(y + at, added ? f32.load(added + at) + sum : sum);
+      if (bias) sum += f32.load(bias + (n << 2));
+      if (residual) sum += f32.load(residual + at);
+      f32.store(y + at, keep ? f32.load(y + at) + sum : sum);
     }
+  }
+}
+
+/** y += `row`. */
+function add_row(row: usize, columns: i32, y: usize): void {
+  for (let j = 0; j < columns; j += 4, row += 16, y += 16) {
+    store_lanes(y, f32x4.add(v128.load(y), v128.load(row)), columns - j);
   }
 }
 

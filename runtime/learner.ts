@@ -82,13 +82,15 @@ function localLearner({ training, folding, opened, onEvent, ...start }: {
 }): LocalLearner {
   /** The last used comes last. */
   const held = new Map<Digest, WeightsBytes>();
+  /** Of the last order: it may be ordered again. */
+  let anchor: Digest | null = null;
   let pace = { percent: start.percent, paused: false };
   let closing: Promise<void> | null = null;
 
   const hold = ({ digest, bytes }: NamedWeights): Digest => {
     held.delete(digest);
     held.set(digest, bytes);
-    for (const oldest of held.keys()) if (held.size > HELD_STATES) held.delete(oldest);
+    for (const oldest of held.keys()) if (held.size > HELD_STATES && oldest !== anchor) held.delete(oldest);
     return digest;
   };
   const find = (digest: Digest): WeightsBytes => {
@@ -116,7 +118,11 @@ function localLearner({ training, folding, opened, onEvent, ...start }: {
       const bytes = held.get(digest);
       return bytes === undefined ? null : await folding.call("save", bytes);
     },
-    train: (order: TrainOrder) => void training.call("train", { order, weights: find(order.weights) }).catch(report),
+    train(order: TrainOrder) {
+      const weights = find(order.weights);
+      anchor = order.weights;
+      training.call("train", { order, weights }).catch(report);
+    },
     contribute: (): Promise<Contribution> => training.call("contribute", null),
     judge: (bytes): Promise<Verdict> => folding.call("judge", bytes),
     async fold({ parent, parts }: FoldOrder) {

@@ -7,6 +7,8 @@
  * @module
  */
 import type { Verdict } from "../learner.ts";
+import { stateDigest } from "./digest.ts";
+import { abandonedCount } from "./fork.ts";
 import type { Rulebook } from "./rulebook.ts";
 import type { BlobName, ChainState, Digest, Offer, RoundRecord, Signed, SyncRules } from "./types.ts";
 
@@ -14,6 +16,11 @@ import type { BlobName, ChainState, Digest, Offer, RoundRecord, Signed, SyncRule
 const MOST_INCOMPLETE = 64;
 /** Offers kept of one author beyond those that records count. */
 const MOST_OFFERS_EACH = 16;
+
+/** Rounds of records and contributions that are kept to bring others up to date; late offers need S + 2 of them. */
+export function historyRounds({ lateRounds }: SyncRules): number {
+  return Math.max(16, lateRounds + 2);
+}
 
 export interface Link {
   readonly digest: Digest;
@@ -40,6 +47,20 @@ export interface HeldOffer {
   /** Null until its blob is stored and judged. */
   verdict: Verdict | null;
   journaled: boolean;
+}
+
+/** The record of a history that counts an offer. */
+export interface Counting {
+  readonly round: number;
+  readonly parent: Digest;
+}
+
+export interface CountedBy {
+  readonly by: ReadonlyMap<Digest, Counting>;
+  /** First round whose record is known: what an older one counted is not. */
+  readonly sinceRound: number;
+  /** Whether this history is known to share its older records with the one before. */
+  readonly continues: boolean;
 }
 
 export interface AddOfferOptions {
@@ -80,12 +101,12 @@ export class Book {
   }
 
   /** Adds or completes a link whose state is known: genesis, our own disk, or what another peer gave. */
-  addState(record: Signed<RoundRecord>, state: { chain: ChainState; weights: BlobName; base: Digest }): Link {
+  addState(record: Signed<RoundRecord>, state: { chain: ChainState; weights: BlobName }): Link {
     const digest = state.chain.head;
     const link = this.links.get(digest) ?? newLink(digest, record);
     link.chain = state.chain;
     link.weights = state.weights;
-    link.base = state.base;
+    link.base = stateDigest(state.chain, state.weights.digest);
     link.fault = null;
     this.links.set(digest, link);
     return link;
@@ -114,14 +135,24 @@ export class Book {
     return offers.every((held) => held !== undefined) ? offers : null;
   }
 
-  /** The heaviest complete history that beats `head` and that can be folded from something folded, with its path. */
-  target(head: Link): { readonly link: Link; readonly path: readonly Link[] } | null {
-    let best: Link | null = null;
+  /** Complete histories that beat `head`, heaviest first, each with the links to fold, oldest first. */
+  targets(head: Link): readonly (readonly Link[])[] {
+    return [...this.links.values()]
+      .filter(({ chain }) => chain !== null && this.#rulebook.isHeavier(chain, head.chain!))
+      .sort((a, b) => this.#rulebook.isHeavier(a.chain!, b.chain!) ? -1 : 1)
+      .flatMap((link) => {
+        const path = this.#pathTo(link);
+        return path === null || path.length === 0 ? [] : [path];
+      });
+  }
+
+  /** The heaviest history whose state is folded; `head` if none beats it. */
+  heaviestFolded(head: Link): Link {
+    let best = head;
     for (const link of this.links.values()) {
-      if (link.chain === null || !this.#rulebook.isHeavier(link.chain, (best ?? head).chain!)) continue;
-      if (this.#pathTo(link) !== null) best = link;
+      if (link.weights !== null && this.#rulebook.isHeavier(link.chain!, best.chain!)) best = link;
     }
-    return best === null ? null : { link: best, path: this.#pathTo(best)! };
+    return best;
   }
 
   /** What is needed to complete the links that could matter. */
@@ -133,6 +164,29 @@ export class Book {
       for (const { offer } of record.body.counted) if (!this.offers.has(offer)) offers.add(offer);
     }
     return { offers: [...offers].sort(), parents: [...parents].sort() };
+  }
+
+  /** Which record of this history counts which offer, as far back as is known. */
+  countedBy(head: Link, before: Link | null): CountedBy {
+    const by = new Map<Digest, Counting>();
+    let oldest = head;
+    for (const link of this.ancestry(head)) {
+      const { round, parents, counted } = link.record.body;
+      for (const { offer } of counted) by.set(offer, { round, parent: parents[0]! });
+      oldest = link;
+    }
+    const recent = oldest.chain?.recent ?? [];
+    const { round } = oldest.record.body;
+    recent.forEach(({ parent, counted }, back) => {
+      for (const offer of counted) by.set(offer, { round: round - back, parent });
+    });
+    const continues = before === null || this.abandonedCount(before, head) !== null;
+    return { by, sinceRound: round + 1 - Math.max(1, recent.length), continues };
+  }
+
+  /** Records of `from` that adopting `to` abandons; null if their common ancestor is not known. */
+  abandonedCount(from: Link, to: Link): number | null {
+    return abandonedCount(from.digest, to.digest, (record) => this.links.get(record)?.parent ?? null);
   }
 
   /** From `link` back to the oldest known ancestor, itself first. */

@@ -70,7 +70,7 @@ export function advance(parent: ChainState, { record, digest, offers, rules }: A
     recent: [
       { record: digest, parent: parent.head, base: record.base, counted: record.counted.map(({ offer }) => offer) },
       ...parent.recent,
-    ].slice(0, 2 * rules.lateRounds + 1),
+    ].slice(0, rules.lateRounds + 1),
   };
 }
 

@@ -10,12 +10,13 @@
  * Rules that all peers must compute alike are pure functions beside them (`chain.ts`, `record.ts`, `fork.ts`).
  * @module
  */
-import { Book, type Link } from "./book.ts";
+import { strict as assert } from "node:assert";
+import { Book, historyRounds, type Link } from "./book.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
-import { bodyDigest, stateDigest } from "./digest.ts";
+import { bodyDigest } from "./digest.ts";
 import type { Core, CoreOptions, Effect, Input } from "./effects.ts";
-import { answerPull, Exchange, isFull, stateOf } from "./exchange.ts";
+import { Exchange, isFull } from "./exchange.ts";
 import { Fetching } from "./fetching.ts";
 import { Folding, journalLink } from "./folding.ts";
 import { Joining, whyNoState } from "./joining.ts";
@@ -26,11 +27,7 @@ import { reportAdoption } from "./report.ts";
 import { restore } from "./restore.ts";
 import { RULEBOOK, type Rulebook } from "./rulebook.ts";
 import { Scribing, type ToWrite } from "./scribing.ts";
-import type { Beat, ChainState, Digest, Message, Offer, RoundRecord, Signed, StateAt } from "./types.ts";
-import type { PeerId } from "./types.ts";
-
-/** Rounds of records and contributions that are kept to bring others up to date; late offers need 2 S + 2 of them. */
-const HISTORY_ROUNDS = 16;
+import type { Beat, ChainState, Digest, Message, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
 
 export function createCore(options: CoreOptions, rulebook: Rulebook = RULEBOOK): Core {
   return new PeerCore(options, rulebook);
@@ -49,7 +46,6 @@ class PeerCore implements Core {
   #head: Link | null = null;
   #now = 0;
   #beatAtMs: number | null = null;
-  #isAlone: boolean | null = null;
   #effects: Effect[] = [];
   #hasNews = false;
   #stopped = false;
@@ -152,7 +148,6 @@ class PeerCore implements Core {
       self,
       rules,
       nowMs: this.#now,
-      historyRounds: this.#historyRounds(),
     });
     if (found) {
       const genesis = { record: genesisRecord(rules), chain: genesisState(rules), weights: initial, from: [] };
@@ -166,7 +161,7 @@ class PeerCore implements Core {
     const candidate = this.#joining.answered();
     if (candidate === null) return;
     const { record, chain, weights, from } = candidate;
-    const link = this.#book.addState(record, { chain, weights, base: stateDigest(chain, weights.digest) });
+    const link = this.#book.addState(record, { chain, weights });
     if (from.length > 0) {
       this.#context.emit({ kind: "keep", weights });
       journalLink(this.#context, this.#book, link);
@@ -186,37 +181,26 @@ class PeerCore implements Core {
     this.#exchange.heard(from, this.#now);
     switch (message.kind) {
       case "signed":
-        return this.#onSigned(message, from);
+        return isRecord(message) ? this.#onRecord(message, from) : this.#onOffer(message);
       case "history":
-        for (const offer of message.offers) this.#onSigned(offer, from);
-        for (const record of message.records) this.#onSigned(record, from);
+        for (const offer of message.offers) this.#onOffer(offer);
+        for (const record of message.records) this.#onRecord(record, from);
         if (message.records.length > 0 && isFull(message.records.length)) this.#pull(from);
         return;
       case "beat":
         if (message.run === run) this.#onBeat(message, from);
         return;
-      case "pull": {
-        if (message.run !== run || this.#head === null) return;
-        const answer = answerPull(this.#context, message, { book: this.#book, head: this.#head });
-        if (answer !== null) this.#context.emit({ kind: "send", to: from, message: answer });
+      case "pull":
+      case "ask-state":
+        if (message.run === run && this.#head !== null) {
+          this.#exchange.answer(this.#context, message, from, { book: this.#book, head: this.#head });
+        }
         return;
-      }
-      case "ask-state": {
-        if (message.run !== run || this.#head === null) return;
-        const answer = stateOf(run, this.#head);
-        if (answer !== null) this.#context.emit({ kind: "send", to: from, message: answer });
-        return;
-      }
       case "state-at":
         return this.#onState(message, from);
       default:
         message satisfies never;
     }
-  }
-
-  #onSigned(signed: Signed<Offer> | Signed<RoundRecord>, from: PeerId): void {
-    if (isRecord(signed)) this.#onRecord(signed, from);
-    else this.#onOffer(signed);
   }
 
   #onOffer(signed: Signed<Offer>): void {
@@ -237,15 +221,14 @@ class PeerCore implements Core {
   #onRecord(signed: Signed<RoundRecord>, from: PeerId): void {
     const { body, signature } = signed;
     const digest = bodyDigest(body);
-    const known = this.#book.links.get(digest);
-    if (known !== undefined) return;
+    if (this.#book.links.has(digest)) return;
     const reason = body.run !== this.#options.rules.run
       ? `it belongs to run ${body.run}`
       : body.parents.length !== 1
       ? `it has ${body.parents.length} parents`
       : this.#whyForged(digest, signature, body.scribe);
     if (reason !== null) return this.#reject(`record ${body.round}`, body.scribe, reason);
-    if (this.#head !== null && body.round <= this.#head.chain!.round - this.#historyRounds()) return;
+    if (this.#head !== null && body.round <= this.#head.chain!.round - historyRounds(this.#options.rules)) return;
     this.#hasNews = true;
     this.#book.addRecord(digest, signed, { nowMs: this.#now, journaled: false });
     this.#resolve();
@@ -258,7 +241,7 @@ class PeerCore implements Core {
     if (head === null || !this.#context.rulebook.isHeavier(beat, head.chain!)) return;
     const link = this.#book.links.get(beat.head);
     // A heavier head that records cannot lead to: its ancestors' weights are gone here, or its fold failed.
-    const unreachable = link?.chain && this.#book.target(head) === null;
+    const unreachable = link?.chain && this.#book.targets(head).length === 0;
     if (unreachable) this.#exchange.askState(this.#context, [from]);
     else this.#exchange.onBeat(this.#context, beat, from, { book: this.#book, head });
   }
@@ -307,10 +290,7 @@ class PeerCore implements Core {
   /** Adopts the heaviest folded state; each adoption is strictly heavier than the one before, so this ends (law 1). */
   #adoptHeaviest(): boolean {
     if (this.#head === null) return false;
-    let best = this.#head;
-    for (const link of this.#book.links.values()) {
-      if (link.weights !== null && this.#context.rulebook.isHeavier(link.chain!, best.chain!)) best = link;
-    }
+    const best = this.#book.heaviestFolded(this.#head);
     if (best === this.#head) return false;
     this.#adopt(best);
     return true;
@@ -324,12 +304,13 @@ class PeerCore implements Core {
     for (const { signed: { body } } of book.offers.values()) if (body.parent === link.digest) this.#compareStates(body);
     if (isFinished(chain, this.#options.rules)) context.report({ kind: "finished", tokens: chain.tokens });
 
+    this.#work.offers.review(context, chain, book.countedBy(link, from));
     const first = this.#work.onHead(context, { chain, base: link.base! }, link.weights!.digest);
     if (first !== null) this.#publish(first);
     this.#scribing.open(context, chain);
     this.#exchange.prune(new Set(chain.roster.map(({ peer }) => peer)));
     const blobs = book.prune(link, {
-      historyRound: chain.round - this.#historyRounds(),
+      historyRound: chain.round - historyRounds(this.#options.rules),
       weightsRound: chain.round - this.#options.rules.lateRounds - 1,
     });
     this.#fetching.prune(book);
@@ -345,23 +326,26 @@ class PeerCore implements Core {
       book: this.#book,
       head: this.#head!,
       exchange: this.#exchange,
-      rivalSinceMs: this.#folding.rivalSinceMs,
+      hopeUntilMs: this.#folding.hopeUntilMs,
       boxEndsAtMs: this.#work.boxEndsAtMs,
     });
-    if (toWrite !== null) this.#write(ground, toWrite);
-    return toWrite !== null;
+    return toWrite !== null && this.#write(ground, toWrite);
   }
 
-  #write(ground: Ground, { counted, attempt, reason }: ToWrite): void {
+  #write(ground: Ground, { counted, attempt, reason }: ToWrite): boolean {
     const { rules, self, sign } = this.#options;
     const body = buildRecord(ground, { rules, counted, scribe: self, attempt });
     const digest = bodyDigest(body);
+    if (this.#book.links.has(digest)) return false; // written before, in vain: something new must come first
     const record: Signed<RoundRecord> = { kind: "signed", body, signature: sign(digest) };
     this.#context.emit({ kind: "journal", entry: { kind: "record", record } });
     this.#book.addRecord(digest, record, { nowMs: this.#now, journaled: true });
     this.#context.emit({ kind: "announce", message: record });
     this.#context.report({ kind: "closed", round: body.round, reason });
     this.#resolve();
+    const { chain: next, fault } = this.#book.links.get(digest)!;
+    assert(next !== null, `Cannot write record ${body.round}: ${fault ?? "its offers are not known"}`);
+    return true;
   }
 
   #publish(offer: Signed<Offer>): void {
@@ -375,18 +359,11 @@ class PeerCore implements Core {
     if (this.#now < this.#beatAtMs!) return;
     const context = this.#context, head = this.#head;
     this.#beatAtMs = this.#now + this.#beatMs();
-    this.#watchCompany();
+    this.#exchange.reportCompany(context);
     if (head === null) return this.#exchange.askState(context);
     context.emit({ kind: "announce", message: this.#exchange.beat(context, head) });
     for (const offer of this.#work.offers.pending()) context.emit({ kind: "announce", message: offer });
     this.#exchange.repair(context, { book: this.#book, head });
-  }
-
-  #watchCompany(): void {
-    const peers = this.#exchange.connected.length;
-    if (this.#isAlone === (peers === 0)) return;
-    this.#isAlone = peers === 0;
-    this.#context.report(peers === 0 ? { kind: "alone" } : { kind: "in company", peers });
   }
 
   // —— small helpers ——
@@ -413,10 +390,6 @@ class PeerCore implements Core {
 
   #beatMs(): number {
     return beatMs(this.#head?.chain?.roundMs ?? this.#options.rules.firstRoundMs);
-  }
-
-  #historyRounds(): number {
-    return Math.max(HISTORY_ROUNDS, 2 * this.#options.rules.lateRounds + 2);
   }
 }
 

@@ -3,8 +3,9 @@
  *
  * The host (`p2p/host.ts`, or the simulator) performs effects **in order**, each begun only when every `journal` and
  * `keep` before it is durable; slow ones (`fetch`, `fold`, `load`, `contribute`, `evaluate`) are begun in order and
- * answered whenever they are done by the input named beside them. Every slow effect is answered exactly once unless
- * the peer stops. The core bounds how many are open at once.
+ * answered whenever they are done by the input named beside them. Every slow effect is answered exactly once and in
+ * bounded time (law 4), unless the peer stops: a `fetch` that gets nowhere is `missing`, and is asked for again. The
+ * core bounds how many are open at once.
  * @module
  */
 import type { Contribution, Fate, TrainOrder, Verdict } from "../learner.ts";
@@ -35,7 +36,7 @@ export type Input =
   }
   | { readonly kind: "connected"; readonly peer: PeerId }
   | { readonly kind: "disconnected"; readonly peer: PeerId }
-  /** Decoded and size-checked (`codec.ts`); the core verifies signatures. `from` is who passed it on. */
+  /** Decoded and size-checked (`p2p/wire.ts`); the core verifies signatures. `from` is who passed it on. */
   | { readonly kind: "message"; readonly from: PeerId; readonly message: Message }
   /** Answers `fetch`: the blob is stored and judged. */
   | { readonly kind: "fetched"; readonly offer: Digest; readonly verdict: Verdict }

@@ -8,7 +8,7 @@
 import type { Book, Link } from "./book.ts";
 import { beatMs, type Context } from "./context.ts";
 import { isHeavier } from "./fork.ts";
-import type { Beat, Digest, Message, Offer, PeerId, Pull, RoundRecord, Signed } from "./types.ts";
+import type { AskState, Beat, Digest, Message, Offer, PeerId, Pull, RoundRecord, Signed } from "./types.ts";
 
 /** Most of each in one History: it must fit a message. */
 const MOST_RECORDS = 16;
@@ -27,6 +27,7 @@ export class Exchange {
   readonly #heardAtMs = new Map<PeerId, number>();
   readonly #pulledAtMs = new Map<PeerId, number>();
   #turn = 0;
+  #isAlone: boolean | null = null;
 
   get connected(): readonly PeerId[] {
     return [...this.#connected].sort();
@@ -95,6 +96,22 @@ export class Exchange {
     this.pull(context, connected[this.#turn++ % connected.length]!, known);
   }
 
+  /** Answers a question, if there is anything to say. */
+  answer(context: Context, question: Pull | AskState, to: PeerId, known: { book: Book; head: Link }): void {
+    const message = question.kind === "pull"
+      ? answerPull(context, question, known)
+      : stateOf(context.options.rules.run, known.head);
+    if (message !== null) context.emit({ kind: "send", to, message });
+  }
+
+  /** Says when this peer comes to be alone, or is so no more. */
+  reportCompany({ report }: Context): void {
+    const peers = this.#connected.size;
+    if (this.#isAlone === (peers === 0)) return;
+    this.#isAlone = peers === 0;
+    report(peers === 0 ? { kind: "alone" } : { kind: "in company", peers });
+  }
+
   askState({ options, emit }: Context, peers: readonly PeerId[] = this.connected): void {
     for (const to of peers.slice(0, MOST_ASKED)) {
       emit({ kind: "send", to, message: { kind: "ask-state", run: options.rules.run } });
@@ -102,8 +119,13 @@ export class Exchange {
   }
 }
 
+/** Whether a History was cut, so that there is more to pull. */
+export function isFull(recordCount: number): boolean {
+  return recordCount === MOST_RECORDS;
+}
+
 /** The answer to a pull, or null if there is nothing to say. */
-export function answerPull(
+function answerPull(
   { options }: Context,
   pull: Pull,
   { book, head }: { book: Book; head: Link },
@@ -135,11 +157,6 @@ export function answerPull(
 }
 
 /** A state to start from: the head's, if its weights are kept. */
-export function stateOf(run: Digest, { record, chain, weights }: Link): Message | null {
+function stateOf(run: Digest, { record, chain, weights }: Link): Message | null {
   return chain === null || weights === null ? null : { kind: "state-at", run, record, chain, weights };
-}
-
-/** Whether a History was cut, so that there is more to pull. */
-export function isFull(recordCount: number): boolean {
-  return recordCount === MOST_RECORDS;
 }

@@ -8,6 +8,7 @@
 import type { Book, HeldOffer, Link } from "./book.ts";
 import type { Context } from "./context.ts";
 import { stateDigest } from "./digest.ts";
+import { longestMs } from "./scribe.ts";
 import type { BlobName, Digest } from "./types.ts";
 
 /** A fold may fail because a blob was damaged on disk: it is fetched again, but not for ever. */
@@ -15,19 +16,22 @@ const MOST_FOLD_FAILURES = 3;
 
 export class Folding {
   #folding: Digest | null = null;
-  /** Offers whose blobs the next fold needs. */
+  #progressAtMs = 0;
+  /** Offers whose blobs are needed to fold towards heavier histories. */
   urgent: ReadonlySet<Digest> = new Set();
-  /** Since when a heavier history than ours is on its way, or null. */
-  rivalSinceMs: number | null = null;
+  /** A heavier history than ours is on its way: until when we believe in it. Null if there is none. */
+  hopeUntilMs: number | null = null;
 
-  /** Begins the next fold, if there is one and all its blobs are here. */
+  /** Begins the next fold towards the heaviest history whose blobs can be had, if they all are here. */
   run(context: Context, book: Book, head: Link): void {
-    const target = book.target(head);
-    this.urgent = new Set(target?.path.flatMap(({ record }) => record.body.counted.map(({ offer }) => offer)));
-    this.rivalSinceMs = target?.link.sinceMs ?? null;
-    const next = target?.path[0];
-    if (next === undefined || this.#folding !== null) return;
+    const targets = book.targets(head);
+    this.urgent = new Set(targets.flat().flatMap(({ record }) => record.body.counted.map(({ offer }) => offer)));
+    const hopes = targets.map(([next]) => ({ next: next!, untilMs: this.#hopeUntilMs(book, next!, head) }));
+    const hope = hopes.find(({ untilMs }) => context.now < untilMs);
+    this.hopeUntilMs = hope?.untilMs ?? null;
+    if (hope === undefined || this.#folding !== null) return;
 
+    const { next } = hope;
     const parent = book.links.get(next.parent!)!;
     const offers = book.countedOffers(next);
     next.fault = offers === null ? "its offers are no longer known" : whyNotFoldable(next, parent, offers);
@@ -37,6 +41,7 @@ export class Folding {
     const counted = offers!.map(({ signed }, i) => ({ counted: next.record.body.counted[i]!, offer: signed.body }));
     const parts = context.rulebook.foldParts(counted, context.options.rules);
     this.#folding = next.digest;
+    this.hopeUntilMs = Infinity;
     context.emit({ kind: "fold", record: next.digest, parent: parent.weights!.digest, parts });
   }
 
@@ -45,6 +50,7 @@ export class Folding {
     if (this.#folding === record) this.#folding = null;
     const link = book.links.get(record);
     if (link?.chain === undefined || link.chain === null) return;
+    this.#progressAtMs = context.now;
     link.weights = weights;
     link.base = stateDigest(link.chain, weights.digest);
     context.emit({ kind: "keep", weights });
@@ -59,6 +65,12 @@ export class Folding {
     for (const held of book.countedOffers(link) ?? []) if (held.signed.body.blob !== null) held.verdict = null;
     if (link.foldFailures >= MOST_FOLD_FAILURES) link.fault = `it could not be folded: ${reason}`;
     report({ kind: "waiting", reason: `record ${link.record.body.round} could not be folded: ${reason}` });
+  }
+
+  /** Adopt only what can be fetched: a record whose blobs stay missing for a round's longest wait is set aside. */
+  #hopeUntilMs(book: Book, link: Link, head: Link): number {
+    const isMissing = book.countedOffers(link)?.some(({ verdict }) => verdict === null) ?? true;
+    return isMissing ? Math.max(link.sinceMs, this.#progressAtMs) + longestMs(head.chain!.roundMs) : Infinity;
   }
 
   #reject({ report }: Context, link: Link, parent: Link): void {

@@ -3,6 +3,7 @@
  * counted; a fork may take a counted one back. The owner is told every change, with the reason.
  * @module
  */
+import type { CountedBy, Counting } from "./book.ts";
 import type { Context } from "./context.ts";
 import type { SyncEvent } from "./effects.ts";
 import { type Ranges, union } from "./ranges.ts";
@@ -12,14 +13,15 @@ interface Own {
   readonly digest: Digest;
   readonly signed: Signed<Offer>;
   fate: "pending" | "counted" | "lost" | "unknown";
-  countedBy: { readonly record: Digest; readonly round: number } | null;
+  /** Round of the record that counted it. */
+  countedIn: number | null;
 }
 
 export class OwnOffers {
   readonly #own = new Map<Digest, Own>();
 
   add(digest: Digest, signed: Signed<Offer>): void {
-    this.#own.set(digest, { digest, signed, fate: "pending", countedBy: null });
+    this.#own.set(digest, { digest, signed, fate: "pending", countedIn: null });
   }
 
   /** Offers that still may be counted, oldest first: they are announced again with every beat. */
@@ -37,45 +39,39 @@ export class OwnOffers {
   }
 
   /** Compares every offer with a newly adopted history. */
-  review(context: Context, chain: ChainState): void {
+  review(context: Context, chain: ChainState, { by, sinceRound, continues }: CountedBy): void {
     const { lateRounds } = context.options.rules;
     for (const own of this.#own.values()) {
       const { round } = own.signed.body;
-      const back = chain.recent.findIndex(({ counted }) => counted.includes(own.digest));
-      const by = chain.recent[back];
-      if (by !== undefined) {
-        own.countedBy = { record: by.record, round: chain.round - back };
-        if (own.fate !== "counted") count(context, own, { onTime: by.parent === own.signed.body.parent });
-      } else if (own.fate === "counted" && !isBuried(own, chain)) {
+      const counting = by.get(own.digest);
+      if (counting !== undefined) {
+        own.countedIn = counting.round;
+        if (own.fate !== "counted") count(context, own, counting);
+      } else if (own.fate === "counted" && own.countedIn! >= sinceRound) {
         own.fate = "pending";
-        tell(context, own, "uncounted by a fork", `record ${own.countedBy!.record} lost against a heavier history`);
+        tell(context, own, "uncounted by a fork", `its record ${own.countedIn} lost against a heavier history`);
       }
-      if (own.fate === "pending" && round <= chain.round - chain.recent.length) {
-        own.fate = "unknown"; // if it was counted, then no second time: its error feedback goes with it
-        tell(context, own, "unknown", "this peer was away too long to see whether a record counted it");
-        settle(context, own, "counted");
+      if (round < sinceRound && (own.fate === "pending" || own.fate === "counted" && !continues)) {
+        tell(context, own, "unknown", "the history adopted begins after the records that could have counted it");
+        // If it was counted, then no second time: its error feedback goes with it.
+        if (own.fate === "pending") settle(context, own, "counted");
+        own.fate = "unknown";
       } else if (own.fate === "pending" && chain.round >= round + lateRounds) {
         own.fate = "lost";
         tell(context, own, "lost", `no record counted it within ${lateRounds} rounds`);
         settle(context, own, "lost");
       }
-      if (chain.round > round + 3 * lateRounds + 1) this.#own.delete(own.digest);
+      if (round < sinceRound) this.#own.delete(own.digest);
     }
   }
 }
 
-function count(context: Context, own: Own, { onTime }: { readonly onTime: boolean }): void {
-  const { round } = own.countedBy!;
-  const late = Math.max(1, round - own.signed.body.round);
+function count(context: Context, own: Own, { round, parent }: Counting): void {
+  const { body } = own.signed;
   own.fate = "counted";
-  if (onTime) tell(context, own, "counted", `by record ${round}`);
-  else tell(context, own, "counted late", `by record ${round}, ${late} late`);
+  if (parent === body.parent) tell(context, own, "counted", `by record ${round}`);
+  else tell(context, own, "counted late", `by record ${round}, ${Math.max(1, round - body.round)} late`);
   settle(context, own, "counted");
-}
-
-/** Whether the record that counted it is so far back that the chain state names it no more. */
-function isBuried({ countedBy }: Own, { recent, round }: ChainState): boolean {
-  return countedBy!.round <= round - recent.length;
 }
 
 type Fate = Extract<SyncEvent, { kind: "fate" }>["fate"];

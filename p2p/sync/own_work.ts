@@ -43,7 +43,6 @@ export class OwnWork {
   /** A head was adopted. Returns a first offer to publish, if this peer is no member yet. */
   onHead(context: Context, { chain, base }: Ground, weights: Digest): Signed<Offer> | null {
     const { emit, now, options: { rules, self } } = context;
-    this.offers.review(context, chain);
     if (isFinished(chain, rules)) {
       this.#box.close();
       emit({ kind: "rest" });

@@ -25,10 +25,10 @@ export function whyNotCountable(
   offer: Offer,
   { parent, base, rules }: { readonly parent: ChainState; readonly base: Digest; readonly rules: SyncRules },
 ): string | null {
-  const ahead = offer.round - (parent.round + 1);
-  if (Math.abs(ahead) > rules.lateRounds) {
-    return ahead < 0 ? `it came more than ${rules.lateRounds} rounds late` : `it is ${ahead} rounds ahead`;
-  }
+  const late = parent.round + 1 - offer.round;
+  if (late > rules.lateRounds) return `it came ${late} rounds late, ${rules.lateRounds} is the most`;
+  // Else a laggard could count everybody's later work in one record and outweigh their history with it.
+  if (late < 0) return `it is ${-late} rounds ahead`;
   if (parent.recent.some(({ counted }) => counted.includes(digest))) return "it was counted before"; // law 2
   const wanted = offer.parent === parent.head ? base : baseOf(offer.parent, parent);
   if (wanted !== null && offer.base !== wanted) return `it was trained on state ${offer.base}, not ${wanted}`; // law 3

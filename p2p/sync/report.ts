@@ -5,7 +5,6 @@
  */
 import type { Book, Link } from "./book.ts";
 import type { Context } from "./context.ts";
-import { abandonedCount } from "./fork.ts";
 import { isMember } from "./roster.ts";
 import type { ChainState, Member, Offer } from "./types.ts";
 
@@ -15,9 +14,7 @@ export function reportAdoption(
   { from, to }: { readonly from: Link | null; readonly to: Link },
 ): void {
   const chain = to.chain!;
-  const abandoned = from === null
-    ? 0
-    : abandonedCount(from.digest, to.digest, (record) => book.links.get(record)?.parent ?? null);
+  const abandoned = from === null ? 0 : book.abandonedCount(from, to);
   if (from !== null && abandoned !== 0) {
     report({ kind: "reorganised", from: from.digest, to: to.digest, depth: abandoned });
   }

@@ -12,6 +12,9 @@ import type { ChainState, Digest, PeerId } from "./types.ts";
 const TAKEOVER_SHARE = 0.25;
 const LEAST_TAKEOVER_MS = 500;
 const LONGEST_TAKEOVER_MS = 30_000;
+/** Longest round in boxes, and some time for very short ones. */
+const LONGEST_ROUND_BOXES = 2;
+const LONGEST_ROUND_EXTRA_MS = 2_000;
 
 /** The members in the order in which they may write the record after this state. */
 export function ranking({ head, roster }: ChainState): readonly PeerId[] {
@@ -28,6 +31,11 @@ export function attemptOf(chain: ChainState, peer: PeerId): number {
 /** How long each present peer earlier in rank is given, once the round could have been closed. */
 export function takeoverMs(roundMs: number): number {
   return Math.min(LONGEST_TAKEOVER_MS, Math.max(LEAST_TAKEOVER_MS, TAKEOVER_SHARE * roundMs));
+}
+
+/** Longest that a round may take from its opening, and that anything in it is waited for (law 4). */
+export function longestMs(roundMs: number): number {
+  return LONGEST_ROUND_BOXES * roundMs + LONGEST_ROUND_EXTRA_MS;
 }
 
 function rankHash(parent: Digest, peer: PeerId): Digest {

@@ -8,19 +8,15 @@ import { closing, type Expected } from "./closing.ts";
 import type { Context } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
 import { isMember } from "./roster.ts";
-import { attemptOf, ranking, takeoverMs } from "./scribe.ts";
+import { attemptOf, longestMs, ranking, takeoverMs } from "./scribe.ts";
 import type { ChainState, Counted, Member, PeerId } from "./types.ts";
-
-/** Longest round in boxes, and some time for very short ones. */
-const LONGEST_ROUND_BOXES = 2;
-const LONGEST_ROUND_EXTRA_MS = 2_000;
 
 export interface SceneOfRound {
   readonly book: Book;
   readonly head: Link;
   readonly exchange: Exchange;
-  /** A heavier history is being fetched and folded since then, or null. */
-  readonly rivalSinceMs: number | null;
+  /** A heavier history is on its way: do not write a rival until then. Null if there is none. */
+  readonly hopeUntilMs: number | null;
   /** When our own box ends. */
   readonly boxEndsAtMs: number;
 }
@@ -60,11 +56,10 @@ export class Scribing {
   decide(context: Context, scene: SceneOfRound): ToWrite | null {
     this.deadline = Infinity;
     const { now, options: { rules } } = context;
-    const { book, head, exchange, rivalSinceMs } = scene;
+    const { book, head, exchange, hopeUntilMs } = scene;
     const chain = head.chain!;
-    const longestMs = LONGEST_ROUND_BOXES * chain.roundMs + LONGEST_ROUND_EXTRA_MS;
-    if (rivalSinceMs !== null && now < rivalSinceMs + longestMs) {
-      this.deadline = rivalSinceMs + longestMs;
+    if (hopeUntilMs !== null) {
+      this.deadline = hopeUntilMs;
       return null;
     }
     const held = [...book.offers.values()].filter(({ verdict }) => verdict?.valid === true);
@@ -81,7 +76,7 @@ export class Scribing {
     const decision = closing(present.map((member) => this.#expect(member, scene, context.options.self)), {
       nowMs: now,
       openedAtMs: this.#openedAtMs,
-      longestMs,
+      longestMs: longestMs(chain.roundMs),
     });
     if (!decision.close) {
       this.#closableSinceMs = null;

@@ -191,7 +191,7 @@ export interface ChainState {
   readonly batch: number;
   /** Whose turn it is to evaluate. */
   readonly evaluator: PeerId | null;
-  /** The last 2 S + 1 records, newest first: enough that no offer is counted twice (law 2). */
+  /** The last S + 1 records, newest first: enough that no offer is counted twice (law 2). */
   readonly recent: readonly Recent[];
 }
 

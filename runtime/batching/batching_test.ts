@@ -1,7 +1,6 @@
 import { strict as assert } from "node:assert";
 import { testBatchPolicy } from "../../tests/conformance/batch_policy.ts";
-import { seededRandom } from "../../tests/seeded_random.ts";
-import { shareBatch, splitBatch } from "./balancer.ts";
+import { splitBatch } from "./balancer.ts";
 import { constantBatch } from "./constant.ts";
 import { probeMicroBatch, Throughput } from "./throughput.ts";
 import { warmupBatch } from "./warmup.ts";
@@ -36,26 +35,6 @@ Deno.test("splitBatch() never runs less than asked for, nor more than by accumul
       const over = microBatch * accumulation - batch;
       assert.ok(microBatch <= most && over >= 0 && over <= accumulation - 1, `${batch} by ${most}`);
     }
-  }
-});
-
-Deno.test("shareBatch() gives speeds of 1 : 2 : 4 : 8 their shares of 30", () => {
-  assert.deepEqual(shareBatch(30, [1, 2, 4, 8]), [2, 4, 8, 16]);
-});
-
-Deno.test("shareBatch() gives a very slow peer one sequence and takes it from the others", () => {
-  assert.deepEqual(shareBatch(8, [0.001, 1, 1]), [1, 4, 3]);
-  assert.deepEqual(shareBatch(8, [0, 0]), [4, 4]);
-  assert.deepEqual(shareBatch(2, [1, 5, 9]), [1, 1, 1]);
-});
-
-Deno.test("shareBatch() adds up to the batch, for any speeds (seed 7)", () => {
-  const random = seededRandom(7);
-  for (let i = 0; i < 500; i++) {
-    const speeds = Array.from({ length: 1 + Math.floor(random() * 9) }, () => random() ** 4 * 1e5);
-    const batch = speeds.length + Math.floor(random() * 100), shares = shareBatch(batch, speeds);
-    assert.equal(shares.reduce((sum, share) => sum + share, 0), batch, `${batch} over ${speeds}`);
-    assert.ok(shares.every((share) => Number.isInteger(share) && share >= 1));
   }
 });
 

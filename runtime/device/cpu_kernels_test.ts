@@ -49,17 +49,17 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  ...shapes({ TRANSPOSE_A: [0, 1], TRANSPOSE_B: [0, 1], BIAS: [0, 1], ADDED: [0, 1, 2] }).flatMap((shape) => {
-    const { ADDED, ...given } = shape;
-    const switches = { ...given, RESIDUAL: ADDED === 1 ? 1 : 0, ACCUMULATE: ADDED === 2 ? 1 : 0 };
-    return [[1, 1, 1], [3, 150, 45], [1, 129, 64], [5, 17, 3], [64, 128, 256], [67, 131, 259], [131, 250, 7]].map((
-      [M, N, K],
-    ) => ({
-      kernel: matmul,
-      shape: { M: M!, N: N!, K: K!, ...switches },
-      units: 4 + K!, // errors of K products walk at random: √K · √K/3 would be typical
-    }));
-  }),
+  ...shapes({ TRANSPOSE_A: [0, 1], TRANSPOSE_B: [0, 1], BIAS: [0, 1], RESIDUAL: [0, 1], ACCUMULATE: [0, 1] }).flatMap(
+    (switches) => {
+      return [[1, 1, 1], [3, 150, 45], [1, 129, 64], [5, 17, 3], [64, 128, 256], [67, 131, 259], [131, 250, 7]].map((
+        [M, N, K],
+      ) => ({
+        kernel: matmul,
+        shape: { M: M!, N: N!, K: K!, ...switches },
+        units: 4 + K!, // errors of K products walk at random: √K · √K/3 would be typical
+      }));
+    },
+  ),
   ...shapes({ N: [1, 7, 33], C: [1, 5, 64, 131], ACCUMULATE: [0, 1] }).flatMap((shape) => {
     const { N, C, ACCUMULATE } = shape,
       ids = Array.from({ length: N! }, (_, n) => n * 5 % 3);

@@ -123,6 +123,19 @@ Deno.test("a closed device leaves no thread behind: a process that did nothing e
   assert.ok(success);
 });
 
+Deno.test("what was freed or closed is refused instead of waited for", async () => {
+  const device = await openCpuDevice({ threads: 2, sharedWork: 0 });
+  const { program, total } = await doubling(device, 1), { program: other } = await doubling(device, 1);
+  device.free(total);
+  assert.throws(() => device.run(program), /Cannot use buffer 'total': it was freed/);
+  await device[Symbol.asyncDispose]();
+  const refusal = { name: "DeviceLostError", message: /on cpu \(WebAssembly SIMD, 2 threads\): it was closed/ };
+  assert.throws(() => device.run(other), refusal);
+  assert.throws(() => device.allocate(1, "late"), refusal);
+  await assert.rejects(device.prepare([], "late"), refusal);
+  await assert.rejects(device.read([]), refusal);
+});
+
 Deno.test("memory beyond a limit is refused by name with a remedy", async () => {
   await using device = await openCpuDevice({ threads: 1, limitBytes: 2 ** 20 });
   assert.throws(

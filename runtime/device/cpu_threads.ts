@@ -174,9 +174,9 @@ export class Thread {
       }
     } catch (error) {
       // A thread that left now would hang the others at the barrier.
-      Atomics.store(control, FAILED, 1);
+      const isFirst = Atomics.exchange(control, FAILED, 1) === 0;
       this.#error = error;
-      if (this.#index > 0) console.error("A kernel failed in a thread of the cpu device:", error);
+      if (isFirst && this.#index > 0) console.error("A kernel failed in a thread of the cpu device:", error);
     }
   }
 

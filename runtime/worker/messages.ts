@@ -34,6 +34,8 @@ export interface FoldPort {
   ): Promise<NamedWeights & { readonly verdicts: readonly PartVerdict[] }>;
 }
 
+export type { DeviceChoice };
+
 /** Where a blob of the run is, for a thread that reads it itself. */
 export type BlobPlace =
   | { readonly kind: "memory"; readonly bytes: Uint8Array<SharedArrayBuffer> }

@@ -108,19 +108,20 @@ export class Training {
 
   contribute(): Promise<Contribution> {
     return this.#ask(async () => {
-      const box = this.#box, round = this.#order?.round ?? 0;
-      this.#box = new Box();
-      this.#tell({ kind: "shares", round, ...box.shares });
-      const ranges = this.#lease.cut(round), { batch, microBatch } = this.#shape;
+      const box = this.#box, round = this.#order?.round ?? 0, { batch, microBatch } = this.#shape;
       const speed = this.#throughput.tokensPerSecond, computeMs = box.shares.computingMs;
       const about = { round, batch, microBatch, speed, computeMs };
-      if (box.steps === 0 || this.#isFailed) {
+      this.#tell({ kind: "shares", round, ...box.shares });
+      this.#box = new Box();
+      const ranges = this.#lease.cut(round), windows = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+      const tokens = Math.min(box.tokens, windows * this.#options.contextLength); // what the lease allows to claim
+      if (tokens === 0 || this.#isFailed) {
         this.#lease.settle(round); // nothing is offered, so nothing is used up
         return { ...about, bytes: null, tokens: 0, steps: 0, ranges: [], loss: 0 };
       }
       const bytes = await this.#options.local.cut(round);
       this.#isCut = true;
-      return { ...about, bytes, tokens: box.tokens, steps: box.steps, ranges, loss: box.loss };
+      return { ...about, bytes, tokens, steps: box.steps, ranges, loss: box.loss };
     });
   }
 
@@ -250,8 +251,7 @@ export class Training {
 
   #fail(error: unknown): void {
     this.#isFailed = true;
-    const cause = error instanceof Error ? error.message : String(error);
-    this.#tell({ kind: "failed", message: `This peer has stopped training: ${cause}` });
+    this.#tell({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   }
 
   #tellWaiting(reason: string): void {

@@ -5,10 +5,12 @@ import type { Digest } from "../../p2p/sync/types.ts";
 import type { RunConfig } from "../config.ts";
 import { openCorpus } from "../data/corpus.ts";
 import { markovTokens } from "../data/markov.ts";
+import { type Device, DeviceMemoryError } from "../device/device.ts";
 import { openPlainDevice } from "../device/plain.ts";
 import { initialWeights } from "../model/parameters.ts";
 import { codecs } from "../state/codec/codecs.ts";
 import { fold } from "../state/fold.ts";
+import { planTrainer } from "../train/trainer.ts";
 import { weightsLayout } from "../state/weights.ts";
 import type { Clock } from "./clock.ts";
 import { heldOutWindows } from "./held_out.ts";
@@ -43,6 +45,20 @@ const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
 interface Setup {
   readonly codec?: "int8" | "f32";
   readonly microBatch?: number;
+  /** Memory of the device. */
+  readonly limitBytes?: number;
+}
+
+/** A plain device with little memory. */
+function limitedDevice(limitBytes: number): Device {
+  const device = openPlainDevice();
+  return {
+    ...device,
+    allocate(words, label) {
+      if (device.memory().bytes + 4 * words > limitBytes) throw new DeviceMemoryError(`No memory for ${label}`);
+      return device.allocate(words, label);
+    },
+  };
 }
 
 /** So small that the plain device trains it in milliseconds. */
@@ -57,20 +73,20 @@ function smallRun(codec: "int8" | "f32"): RunConfig {
 }
 
 /** A training loop on the plain device, its events, and what folds its contributions. */
-function open({ codec = "int8", microBatch = 4 }: Setup = {}) {
+function open({ codec = "int8", microBatch = 4, limitBytes = Infinity }: Setup = {}) {
   const run = smallRun(codec), { contextLength, vocabularySize } = run.model;
   if (run.data.kind !== "markov") throw new Error("tinyRun has a Markov source");
   const corpus = openCorpus(markovTokens(run.data), { contextLength, vocabularySize });
   const events: LearnerEvent[] = [], clock = new VirtualClock();
   const onEvent = (event: LearnerEvent) => void events.push(event);
   const local = new LocalModel({
-    device: openPlainDevice(),
+    device: limitedDevice(limitBytes),
     model: run.model,
     codec,
     largestMicroBatch: microBatch,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       onEvent({ kind: "memory", microBatch, plannedBytes, parameterCount }),
-    onMemoryShort: () => {},
+    onMemoryShort: (microBatch) => onEvent({ kind: "warning", message: `${microBatch} do not fit` }),
   });
   const training = new Training({
     local,
@@ -112,7 +128,10 @@ function open({ codec = "int8", microBatch = 4 }: Setup = {}) {
     /** Resolves when so many steps have been reported since `from` events. */
     async stepped(count: number): Promise<void> {
       const from = events.length;
-      while (stepsIn(events.slice(from)) < count) await turn();
+      while (stepsIn(events.slice(from)) < count) {
+        await turn();
+        for (const event of events) if (event.kind === "failed") throw new Error(event.message);
+      }
     },
     async [Symbol.asyncDispose]() {
       training.close();
@@ -150,10 +169,10 @@ Deno.test("training goes on after a contribution, and the new anchor keeps that 
   await peer.stepped(3);
   const anchor = peer.foldInto(weights, [first]);
   training.pace({ percent: 100, paused: true });
-  await training.train(peer.order(2), anchor);
+  await training.train(peer.order(2, { ranges: peer.order(1).ranges }), anchor);
   const second = await training.contribute();
   assert.ok(second.steps >= 3, "steps made before the anchor came are contributed");
-  assert.deepEqual(second.ranges, [], "but windows outside the new lease are not claimed");
+  assert.equal(second.ranges[0]!.start, first.ranges[0]!.end);
 
   // What one loop without an anchor in between would have made of the same steps: their sum.
   const both = peer.foldInto(anchor, [second]);
@@ -194,6 +213,46 @@ Deno.test("a box without a step contributes nothing and uses nothing up", async 
   training.pace({ percent: 100, paused: false });
   await peer.stepped(1);
   assert.equal((await training.contribute()).ranges[0]!.start, 100);
+});
+
+Deno.test("steps on windows that a new lease does not have are not claimed, but go into the next contribution", async () => {
+  await using peer = open({ codec: "f32" });
+  const { training, weights } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 100, end: 116 }] }), weights);
+  await peer.stepped(2);
+  training.pace({ percent: 100, paused: true });
+  await training.train(peer.order(2, { ranges: [{ start: 116, end: 124 }] }), weights);
+  assert.deepEqual((await training.contribute()).bytes, null);
+  training.pace({ percent: 100, paused: false });
+  await peer.stepped(1);
+  const contribution = await training.contribute();
+  assert.equal(contribution.tokens, 8 * 16);
+  const folded = peer.foldInto(weights, [contribution]), straight = await stepsAlone(3);
+  folded.forEach((value, i) => assert.ok(Math.abs(value - straight[i]!) < 1e-5, `value ${i}`));
+});
+
+Deno.test("training stops for good, offers nothing and says why when gradients are never finite", async () => {
+  await using peer = open();
+  const { training, weights, events } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 1000 }] }), weights.map((value) => value * 1e30));
+  while (!events.some(({ kind }) => kind === "failed")) await turn();
+  const failed = events.find((event) => event.kind === "failed");
+  assert.match(failed!.message, /steps in a row had gradients that are not finite/);
+  assert.ok(events.some((event) => event.kind === "warning" && /was skipped/.test(event.message)));
+  assert.equal((await training.contribute()).bytes, null);
+});
+
+Deno.test("a device without the memory for a micro-batch trains on half of it, and says so", async () => {
+  await using peer = open({
+    microBatch: 8,
+    limitBytes: planTrainer({ model: smallRun("int8").model, microBatch: 4 }).plannedBytes,
+  });
+  const { training, weights, events } = peer;
+  await training.train(peer.order(1), weights);
+  await peer.stepped(1);
+  const { batch, microBatch } = await training.contribute();
+  assert.deepEqual([batch, microBatch], [8, 4]);
+  assert.ok(events.some((event) => event.kind === "warning" && event.message === "8 do not fit"));
 });
 
 Deno.test("training waits when its lease is used up, says so, and takes a last batch that is smaller", async () => {

@@ -20,7 +20,7 @@ export class Observer {
   readonly fates = new Map<Digest, Fate>();
   /** Adoptions of each peer, in order. */
   readonly adoptions = new Map<PeerId, { readonly atMs: number; readonly chain: ChainState }[]>();
-  /** The heaviest states on a peer's disk when it went down, and the head it started from again. */
+  /** Broken laws that could be seen while it happened. */
   readonly faults: string[] = [];
   readonly lives: { readonly peer: PeerId; readonly life: Life }[] = [];
   readonly trace: string[] = [];
@@ -74,7 +74,7 @@ export class Observer {
         return;
       case "reorganised":
         this.tally.reorganised++;
-        this.tally.deepest = Math.max(this.tally.deepest, event.depth ?? Infinity);
+        this.tally.deepest = Math.max(this.tally.deepest, event.depth ?? 0);
         return this.#note(peer, `gave up ${event.depth ?? "all"} of its records for a heavier history`);
       case "mismatch":
         this.faults.push(`law 3: ${peer} has state ${event.mine} after ${event.record}, ${event.peer} ${event.theirs}`);

@@ -133,7 +133,8 @@ class World {
   #fetch(to: SimPeer, blob: Digest, from: readonly PeerId[]): { afterMs: number; found: boolean } {
     const donor = this.peers.find((peer) => peer !== to && peer.isUp && from.includes(peer.id) && peer.blobs.has(blob));
     const found = donor !== undefined && !this.#draw.happens(this.#links.loss);
-    return { afterMs: 2 * this.#delayMs() + this.#weather.blobBytes / this.#links.bytesPerMs, found };
+    const afterMs = 2 * this.#delayMs() + this.#weather.blobBytes / this.#links.bytesPerMs;
+    return { afterMs: Math.min(afterMs, LONGEST_FETCH_MS), found: found && afterMs < LONGEST_FETCH_MS };
   }
 
   #delayMs(): number {
@@ -142,6 +143,8 @@ class World {
   }
 }
 
+/** A host gives up on donors that do not deliver. */
+const LONGEST_FETCH_MS = 20_000;
 const SIGNATURE = new Uint8Array(64);
 /** Milliseconds of local work. */
 const WORK_MS = {
