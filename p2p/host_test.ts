@@ -9,6 +9,7 @@ import { startLibp2p } from "./net/libp2p.ts";
 import { MemoryNetwork } from "./net/memory.ts";
 import type { Transport } from "./net/transport.ts";
 import type { BlobStore } from "./store/blob_store.ts";
+import { blobDigest } from "./store/chunks.ts";
 import { openDiskBlobStore } from "./store/disk.ts";
 import { openDiskJournal } from "./store/disk_journal.ts";
 import { type Journal, MemoryJournal } from "./store/journal.ts";
@@ -16,7 +17,7 @@ import { MemoryBlobStore } from "./store/memory.ts";
 import type { Digest, SyncRules } from "./sync/types.ts";
 import { encodeMessage } from "./wire.ts";
 
-const genesis = new TextEncoder().encode('{"name":"club"}');
+const genesis = new TextEncoder().encode(`{"name":"club","shards":["${await blobDigest(new Uint8Array(20))}"]}`);
 const contextLength = 16;
 const rules: SyncRules = {
   run: await runIdOf(genesis),
@@ -238,9 +239,10 @@ Deno.test("a host whose disk fails ends, says why and announces nothing that is 
 Deno.test("a host forgets what a crash left in its store, and nothing else", async () => {
   const clock = new ManualClock();
   const store = new MemoryBlobStore();
-  const orphan = await store.put(new Uint8Array(10));
+  const orphan = await store.put(new Uint8Array(10)), shard = await store.put(new Uint8Array(20));
   const wren = await start(0, new MemoryNetwork().join(identity(0).peer), { clock, store });
   assert.equal(await store.has(orphan), false);
+  assert.equal(await store.has(shard), true, "the genesis names it");
   await clock.runUntil("round 3", () => round(wren) >= 3);
   await wren.host.close();
   const before = await store.list();
