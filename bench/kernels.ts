@@ -7,7 +7,6 @@
  */
 import { adamw } from "../kernels/adamw.ts";
 import { attention } from "../kernels/attention.ts";
-import { attentionBackwardDot } from "../kernels/attention_backward_dot.ts";
 import { attentionBackwardKeyValue } from "../kernels/attention_backward_key_value.ts";
 import { attentionBackwardQuery } from "../kernels/attention_backward_query.ts";
 import { columnSum } from "../kernels/column_sum.ts";
@@ -49,9 +48,9 @@ export const kernelsBench: Bench = {
 
 function uses(): Use[] {
   const linear = (inner: number, outer: number, times: number, BIAS = 1): Use[] => [
-    [matmul, { M: N, N: outer, K: inner, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS, ACCUMULATE: 0 }, times],
-    [matmul, { M: N, N: inner, K: outer, TRANSPOSE_A: 0, TRANSPOSE_B: 0, BIAS: 0, ACCUMULATE: 0 }, times],
-    [matmul, { M: outer, N: inner, K: N, TRANSPOSE_A: 1, TRANSPOSE_B: 0, BIAS: 0, ACCUMULATE: 1 }, times],
+    [matmul, { M: N, N: outer, K: inner, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS, RESIDUAL: 0, ACCUMULATE: 0 }, times],
+    [matmul, { M: N, N: inner, K: outer, TRANSPOSE_A: 0, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 0 }, times],
+    [matmul, { M: outer, N: inner, K: N, TRANSPOSE_A: 1, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 1 }, times],
     ...(BIAS === 1 ? [[columnSum, { N, C: outer, ACCUMULATE: 1 }, times] satisfies Use] : []),
   ];
   return [
@@ -66,7 +65,6 @@ function uses(): Use[] {
     [layerNormBackward, { N, C, ACCUMULATE: 1 }, 2 * L + 1],
     [layerNormWeightsBackward, { N, C, ACCUMULATE: 1 }, 2 * L + 1],
     [attention, { B, T, H, G: H, D }, L],
-    [attentionBackwardDot, { B, T, H, D }, L],
     [attentionBackwardQuery, { B, T, H, G: H, D }, L],
     [attentionBackwardKeyValue, { B, T, H, G: H, D }, L],
     [gelu, { COUNT: N * F }, L],

@@ -39,8 +39,8 @@ async function* ours(threads: number): AsyncGenerator<BenchLine> {
   for (const [M, N, K, TRANSPOSE_A, TRANSPOSE_B] of [...SQUARES, ...LAYERS]) {
     const [a, b, bias, y] = [M * K, K * N, 1, M * N].map((words) => device.allocate(words, "matrix")) as Four;
     for (const buffer of [a, b]) device.write(whole(buffer), ramp(buffer.words));
-    const shape = { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS: 0, ACCUMULATE: 0 };
-    const spans = { a: whole(a), b: whole(b), bias: whole(bias), y: whole(y) };
+    const shape = { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 0 };
+    const spans = { a: whole(a), b: whole(b), bias: whole(bias), residual: whole(bias), y: whole(y) };
     const program = await device.prepare([{ kernel: matmul, shape, spans }], "matmul");
     const gflops = await best(2 * M * N * K, async (count) => {
       for (let i = 0; i < count; i++) device.run(program);

@@ -29,7 +29,7 @@ export async function status({ folder, state, json: asJson, why: wantsWhy }: Sta
 }
 
 function describe(last: PeerStatus, running: boolean): string[] {
-  const { counts } = last, made = counts.counted + counts.late + counts.lost;
+  const { counts } = last, made = counts.counted + counts.late + counts.lost + counts.unknown;
   const target = last.targetTokens === null ? "" : ` of ${counted(last.targetTokens)}`;
   return [
     `Run "${last.name}" ${short(last.run)}   peer ${last.peerName} (${last.peer})   ${running ? "running" : "stopped"}`,

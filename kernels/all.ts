@@ -5,7 +5,6 @@
 import { adamw } from "./adamw.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
-import { attentionBackwardDot } from "./attention_backward_dot.ts";
 import { attentionBackwardKeyValue } from "./attention_backward_key_value.ts";
 import { attentionBackwardQuery } from "./attention_backward_query.ts";
 import { attentionCached } from "./attention_cached.ts";
@@ -39,7 +38,6 @@ export const kernels: readonly Kernel[] = [
   adamw,
   add,
   attention,
-  attentionBackwardDot,
   attentionBackwardKeyValue,
   attentionBackwardQuery,
   attentionCached,

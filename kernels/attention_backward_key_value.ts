@@ -3,7 +3,7 @@
  * dv = Σ p·dy and dk = Σ ds·q / √D, over the positions that see a key and over the query heads that share it.
  *
  * It overwrites the k and v parts of every row of `dqkv` and leaves the q part alone. Shapes as in `attention.ts`,
- * `dot` from `attention_backward_dot.ts`.
+ * `dot` from `attention_backward_query.ts`.
  * @module
  */
 import type { AttentionShape } from "./attention.ts";

@@ -1,9 +1,9 @@
 // dq of one head of one sequence, an item, four queries at a time: strips of scores and of dy · v (4 × keys) become
 // ds = p · (dy · v − dot) in place, and ds multiplies the keys.
-import { exp4, four_rows, keep_lanes, pack, pack_transposed, panels, scaled_row, tile } from "./simd";
+import { exp4, four_rows, keep_lanes, lanes_sum, madd, pack, pack_transposed, panels, scaled_row, tile } from "./simd";
 
 export function attention_backward_query(
-  qkv: usize, dy: usize, lse: usize, dot: usize, dqkv: usize,
+  qkv: usize, dy: usize, y: usize, lse: usize, dot: usize, dqkv: usize,
   B: i32, T: i32, H: i32, G: i32, D: i32,
   scratch: usize, start: i32, stop: i32,
 ): void {
@@ -34,7 +34,9 @@ export function attention_backward_query(
       }
       for (let r = 0; r < seen - t; r++) {
         const statistic = (item * T + t + r) << 2, factor = f32x4.splat(scale);
-        const shift = v128.load32_splat(lse + statistic), mean = v128.load32_splat(dot + statistic);
+        const output = (b * T + t + r) * outRow + ((h * D) << 2), dyY = dy_dot_y(dy + output, y + output, D);
+        f32.store(dot + statistic, dyY);
+        const shift = v128.load32_splat(lse + statistic), mean = f32x4.splat(dyY);
         for (let s = 0; s < seen; s += 4) {
           const at = (r * keys + s) << 2;
           const p = exp4(f32x4.sub(f32x4.mul(v128.load(scores + at), factor), shift));
@@ -52,4 +54,16 @@ export function attention_backward_query(
       }
     }
   }
+}
+
+/** Σ dy · y over the D values of a head. */
+function dy_dot_y(dy: usize, y: usize, D: i32): f32 {
+  const zero = f32x4.splat(0), whole = D & ~3;
+  let sum = zero;
+  for (let d = 0; d < whole; d += 4) sum = madd(v128.load(dy + (d << 2)), v128.load(y + (d << 2)), sum);
+  if (whole < D) {
+    const at: usize = whole << 2;
+    sum = f32x4.add(sum, keep_lanes(f32x4.mul(v128.load(dy + at), v128.load(y + at)), D - whole, zero));
+  }
+  return lanes_sum(sum);
 }

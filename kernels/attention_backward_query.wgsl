@@ -1,4 +1,4 @@
-// Attention's gradient to the queries. qkv, dqkv are (B·T, (H + 2G)·D), dy is (B·T, H·D), lse and dot are (B, H, T).
+// Attention's gradient to the queries. qkv, dqkv are (B·T, (H + 2G)·D), dy, y are (B·T, H·D), lse and dot are (B, H, T).
 //
 // As `attention.wgsl`, whose comment explains tiles, parts and slices: a workgroup takes 32 query rows of one head
 // and lets the tiles of 32 keys that they see go by. The probabilities come again from the scores and lse, so there
@@ -12,9 +12,10 @@ override D: u32;
 
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read> lse: array<f32>;
-@group(0) @binding(3) var<storage, read> dot: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dqkv: array<f32>;
+@group(0) @binding(2) var<storage, read> y: array<f32>;
+@group(0) @binding(3) var<storage, read> lse: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dot: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dqkv: array<f32>;
 
 const TILE = 32u; // rows, keys, and values of a head in one slice
 const PART = 4u;
@@ -24,6 +25,7 @@ const STRIDE = TILE + 1u; // the padding keeps a column of a tile out of one mem
 
 var<workgroup> left: array<f32, TILE * STRIDE>; // a slice of the queries or of dy, then the tile's ds
 var<workgroup> right: array<f32, TILE * STRIDE>; // a slice of the keys or of the values
+var<workgroup> means: array<f32, TILE>; // dot of each row
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -36,6 +38,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let scale = inverseSqrt(f32(D));
   let statistics = (group.z * H + head) * T;
   let row = first_row + lane / SIDE * PART;
+
+  store_means(sequence, first_row, head, statistics, lane);
 
   var dq0 = mat4x4f(); // values 0 … 31 of the head,
   var dq1 = mat4x4f(); // 32 … 63,
@@ -76,10 +80,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (D > 3u * TILE) { store_slice(sequence, first_row, q_offset, 3u * TILE, lane, dq3 * scale); }
 }
 
+/// dot = Σ dy · y for the workgroup's rows, half of its invocations one each. The barriers of `add_dots` come before the
+/// first use.
+fn store_means(sequence: u32, first_row: u32, head: u32, statistics: u32, lane: u32) {
+  let row = first_row + lane;
+  if (lane >= TILE || row >= T) { return; }
+  let start = ((sequence + row) * H + head) * D;
+  var sum = 0.0;
+  for (var d = 0u; d < D; d++) { sum = fma(dy[start + d], y[start + d], sum); }
+  means[lane] = sum;
+  dot[statistics + row] = sum;
+}
+
 /// ds = p · (dp − dot) for 4 keys of one row; 0 for the keys that the row does not see.
 fn score_gradient(scores: vec4f, dp: vec4f, keys: vec4u, row: u32, statistics: u32) -> vec4f {
   if (row >= T) { return vec4f(); }
-  let ds = exp(scores - lse[statistics + row]) * (dp - dot[statistics + row]);
+  let ds = exp(scores - lse[statistics + row]) * (dp - means[row % TILE]);
   return select(ds, vec4f(), keys > vec4u(row));
 }
 

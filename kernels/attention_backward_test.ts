@@ -3,19 +3,21 @@ import { checkKernel, gpuTest, noise, U } from "../tests/kernels/check.ts";
 import { evaluate, expectGradient, innerProduct } from "../tests/kernels/finite_differences.ts";
 import { columnsOf, largest, relativeDistance } from "../tests/kernels/rows.ts";
 import { attention, type AttentionShape } from "./attention.ts";
-import { attentionBackwardDot } from "./attention_backward_dot.ts";
 import { attentionBackwardKeyValue } from "./attention_backward_key_value.ts";
 import { attentionBackwardQuery } from "./attention_backward_query.ts";
 import { packedWidth } from "./packed_heads.ts";
 
-Deno.test("attention's three backward references together agree with finite differences", () => {
+Deno.test("attention's two backward references together agree with finite differences", () => {
   const shape = { B: 2, T: 5, H: 4, G: 2, D: 3 }, { B, T, H, D } = shape;
   const qkv = noise(B * T * packedWidth(shape), 1, 2), dy = noise(B * T * H * D, 2);
   const [y, lse] = evaluate(attention, { shape, inputs: { qkv }, outputs: ["y", "lse"] });
-  const [dot] = evaluate(attentionBackwardDot, { shape: { B, T, H, D }, inputs: { dy, y }, outputs: ["dot"] });
-  const inputs = { qkv, dy, lse, dot };
-  const [dq] = evaluate(attentionBackwardQuery, { shape, inputs, outputs: ["dqkv"] });
-  const [gradient] = evaluate(attentionBackwardKeyValue, { shape, inputs: { ...inputs, dqkv: dq }, outputs: ["dqkv"] });
+  const inputs = { qkv, dy, lse };
+  const [dot, dq] = evaluate(attentionBackwardQuery, { shape, inputs: { ...inputs, y }, outputs: ["dot", "dqkv"] });
+  const [gradient] = evaluate(attentionBackwardKeyValue, {
+    shape,
+    inputs: { ...inputs, dot, dqkv: dq },
+    outputs: ["dqkv"],
+  });
   const scalar = (qkv: Float64Array) =>
     innerProduct(dy, evaluate(attention, { shape, inputs: { qkv }, outputs: ["y"] })[0]);
   expectGradient({ name: "qkv", at: qkv, scalar, gradient });
@@ -69,29 +71,23 @@ Deno.test("attention's three shaders share their helper functions to the letter"
 });
 
 async function check(shape: AttentionShape): Promise<void> {
-  const { B, T, H, D } = shape, columns = packedWidth(shape), { q, k, v } = parts(shape);
-  const { y, ...inputs } = saved(shape, noise(B * T * columns, 1, 2)), { dy } = inputs;
+  const { B, T, D } = shape, columns = packedWidth(shape), { q, k, v } = parts(shape);
+  const { dot, y, ...inputs } = saved(shape, noise(B * T * columns, 1, 2)), { dy } = inputs;
+  const sizes = dotSizes(shape, { dy, y });
 
-  const dotShape = { B, T, H, D };
-  const [size] = evaluate(attentionBackwardDot, {
-    shape: dotShape,
-    inputs: { dy: dy.map(Math.abs), y: y.map(Math.abs) },
-    outputs: ["dot"],
-  });
-  await checkKernel(attentionBackwardDot, {
-    shape: dotShape,
-    inputs: { dy, y },
-    tolerances: { dot: (_, i) => (8 + 2 * Math.sqrt(D)) * U * size[i]! }, // a sum of D products, as in matmul
-  });
-
-  for (const [kernel, written] of [[attentionBackwardQuery, [q]], [attentionBackwardKeyValue, [k, v]]] as const) {
+  const cases = [[attentionBackwardQuery, { y }, [q]], [attentionBackwardKeyValue, { dot }, [k, v]]] as const;
+  for (const [kernel, own, written] of cases) {
     // Unwritten parts are NaN in both, and equal.
-    const [wanted] = evaluate(kernel, { shape, inputs, outputs: ["dqkv"] });
-    // p carries the roundings of its score, some 1e-6; dp − dot cancels by up to ten times.
+    const [wanted] = evaluate(kernel, { shape, inputs: { ...inputs, ...own }, outputs: ["dqkv"] });
     const { dqkv } = await checkKernel(kernel, {
       shape,
-      inputs,
-      tolerances: { dqkv: () => 2e-5 * Math.max(largest(dy), largest(wanted)) },
+      inputs: { ...inputs, ...own },
+      tolerances: {
+        // p carries the roundings of its score, some 1e-6; dp − dot cancels by up to ten times.
+        dqkv: () => 2e-5 * Math.max(largest(dy), largest(wanted)),
+        // A sum of D products, as in matmul.
+        ...(kernel === attentionBackwardQuery && { dot: (_, i) => (8 + 2 * Math.sqrt(D)) * U * sizes[i]! }),
+      },
     });
     if (T === 1) continue; // one key: softmax has no gradient, and what is left of dq and dk is rounding
     for (const { first, count } of written) {
@@ -108,8 +104,18 @@ async function check(shape: AttentionShape): Promise<void> {
 function saved(shape: AttentionShape, qkv: Float32Array) {
   const { B, T, H, D } = shape, dy = noise(B * T * H * D, 2);
   const [y, lse] = evaluate(attention, { shape, inputs: { qkv }, outputs: ["y", "lse"] });
-  const [dot] = evaluate(attentionBackwardDot, { shape: { B, T, H, D }, inputs: { dy, y }, outputs: ["dot"] });
+  const [dot] = evaluate(attentionBackwardQuery, { shape, inputs: { qkv, dy, y, lse }, outputs: ["dot"] });
   return { qkv, dy, y: Float32Array.from(y), lse: Float32Array.from(lse), dot: Float32Array.from(dot) };
+}
+
+/** Σ |dy·y| for each of the sums in `dot` (B, H, T): what their rounding is relative to. */
+function dotSizes({ B, T, H, D }: AttentionShape, { dy, y }: { dy: Float32Array; y: Float32Array }): Float64Array {
+  const sizes = new Float64Array(B * H * T);
+  for (let i = 0; i < dy.length; i++) {
+    const h = Math.floor(i / D) % H, row = Math.floor(i / D / H), b = Math.floor(row / T), t = row % T;
+    sizes[(b * H + h) * T + t]! += Math.abs(dy[i]! * y[i]!);
+  }
+  return sizes;
 }
 
 /** The columns of q, k and v in a packed row. */

@@ -1,5 +1,5 @@
 /**
- * Matrix product with all that a linear layer and its gradients need: y = op(a)·op(b) (+ bias) (+ y).
+ * Matrix product with all that a linear layer and its gradients need: y = op(a)·op(b) (+ bias) (+ residual or y).
  *
  * op(a) is (M, K) and op(b) is (K, N); a transposed operand is stored the other way round, so that no kernel ever moves
  * a matrix. With weights W (out, in): x·Wᵀ is TRANSPOSE_B, dx = dy·W is neither, dW = dyᵀ·x is TRANSPOSE_A.
@@ -23,7 +23,9 @@ export type MatmulShape = {
   readonly TRANSPOSE_B: number;
   /** 1: adds `bias` (N) to every row. */
   readonly BIAS: number;
-  /** 1: adds to what `y` holds: a gradient, or the residual stream. */
+  /** 1: adds `residual` (M, N), which stays as it is: a backward pass still needs the stream before the layer. */
+  readonly RESIDUAL: number;
+  /** 1: adds to what `y` holds, a gradient or a stream that nobody needs any more. Not together with RESIDUAL. */
   readonly ACCUMULATE: number;
 };
 
@@ -36,11 +38,12 @@ export const matmul = defineKernel<MatmulShape>()({
     a: reads<MatmulShape>(({ M, K }) => M * K),
     b: reads<MatmulShape>(({ K, N }) => K * N),
     bias: reads<MatmulShape>(({ BIAS, N }) => BIAS === 1 ? N : 1),
+    residual: reads<MatmulShape>(({ RESIDUAL, M, N }) => RESIDUAL === 1 ? M * N : 1),
     y: writes<MatmulShape>(({ M, N }) => M * N),
   },
   grid: ({ M, N }) => [Math.ceil(N / TILE), Math.ceil(M / TILE), 1],
   flops: ({ M, N, K }) => 2 * M * N * K,
-  reference({ a, b, bias, y }, { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, ACCUMULATE }) {
+  reference({ a, b, bias, residual, y }, { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, RESIDUAL, ACCUMULATE }) {
     for (let m = 0; m < M; m++) {
       for (let n = 0; n < N; n++) {
         let sum = 0;
@@ -50,6 +53,7 @@ export const matmul = defineKernel<MatmulShape>()({
           sum += left * right;
         }
         if (BIAS === 1) sum += bias[n]!;
+        if (RESIDUAL === 1) sum += residual[m * N + n]!;
         y[m * N + n] = sum + (ACCUMULATE === 1 ? y[m * N + n]! : 0);
       }
     }
@@ -58,8 +62,8 @@ export const matmul = defineKernel<MatmulShape>()({
     source: wasmSource,
     entry: "matmul",
     args: (
-      { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, ACCUMULATE },
-    ) => [M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, ACCUMULATE],
+      { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, RESIDUAL, ACCUMULATE },
+    ) => [M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, RESIDUAL, ACCUMULATE],
     items: ({ M, N }) => Math.ceil(M / 64) * Math.ceil(N / 128),
     scratchWords: () => 256 * (64 + 128) + 5 * 16,
   },

@@ -1,4 +1,4 @@
-// y = op(a)·op(b) (+ bias) (+ y): a workgroup makes a 64×64 tile of y, an invocation a 4×4 part of it, in registers.
+// y = op(a)·op(b) (+ bias) (+ residual or y): a workgroup makes a 64×64 tile of y, an invocation a 4×4 part of it, in registers.
 // Along K, slices of both operands go through workgroup memory, 16 values deep, always K-major, so that the inner
 // product never asks which operand is transposed. Whatever lies outside a matrix is read as 0 and not written.
 
@@ -8,12 +8,14 @@ override K: u32;
 override TRANSPOSE_A: u32;
 override TRANSPOSE_B: u32;
 override BIAS: u32;
+override RESIDUAL: u32;
 override ACCUMULATE: u32;
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> residual: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 const TILE = 64u;
 const DEPTH = 16u;
@@ -109,6 +111,7 @@ fn store(row: u32, column: u32, sum: f32) {
   let i = row * N + column;
   var value = sum;
   if (BIAS == 1u) { value += bias[column]; }
+  if (RESIDUAL == 1u) { value += residual[i]; }
   if (ACCUMULATE == 1u) { value += y[i]; }
   y[i] = value;
 }

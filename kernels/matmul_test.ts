@@ -3,7 +3,7 @@ import { checkKernel, gpuTest, noise, U } from "../tests/kernels/check.ts";
 import { evaluate, evaluateGradient, expectGradient, innerProduct } from "../tests/kernels/finite_differences.ts";
 import { matmul, type MatmulShape } from "./matmul.ts";
 
-const plain = { TRANSPOSE_A: 0, TRANSPOSE_B: 0, BIAS: 0, ACCUMULATE: 0 };
+const plain = { TRANSPOSE_A: 0, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 0 };
 
 Deno.test("matmul's transposes give a linear layer its gradients", () => {
   // y = x·Wᵀ + bias with x (M, K) and W (N, K): exactly the three uses that a model makes of the kernel.
@@ -47,9 +47,10 @@ Deno.test("matmul gives the same product however its operands are stored", () =>
 const shapes: readonly MatmulShape[] = [
   { ...plain, M: 1, N: 1, K: 1, ACCUMULATE: 1 },
   { ...plain, M: 1, N: 131, K: 7, BIAS: 1 },
+  { ...plain, M: 2, N: 3, K: 300, TRANSPOSE_B: 1, RESIDUAL: 1 },
   { ...plain, M: 3, N: 2, K: 257, ACCUMULATE: 1 },
   { ...plain, M: 64, N: 64, K: 16 },
-  { ...plain, M: 65, N: 63, K: 17, BIAS: 1 },
+  { ...plain, M: 65, N: 63, K: 17, BIAS: 1, RESIDUAL: 1 },
   { ...plain, M: 63, N: 65, K: 15, TRANSPOSE_A: 1, ACCUMULATE: 1 },
   { ...plain, M: 67, N: 129, K: 33, TRANSPOSE_B: 1, BIAS: 1, ACCUMULATE: 1 },
   { ...plain, M: 129, N: 61, K: 31, TRANSPOSE_A: 1, TRANSPOSE_B: 1 },
@@ -57,11 +58,12 @@ const shapes: readonly MatmulShape[] = [
 ];
 for (const shape of shapes) {
   gpuTest(`matmul on a GPU equals its reference within rounding for ${describe(shape)}`, async () => {
-    const { M, N, K, BIAS, ACCUMULATE } = shape;
+    const { M, N, K, BIAS, RESIDUAL, ACCUMULATE } = shape;
     const inputs = {
       a: noise(M * K, 1),
       b: noise(K * N, 2),
       bias: noise(BIAS === 1 ? N : 1, 3),
+      residual: noise(RESIDUAL === 1 ? M * N : 1, 5),
       ...(ACCUMULATE === 1 ? { y: noise(M * N, 4) } : {}),
     };
     // A sum of K products whose errors are independent is off by some √K roundings of Σ|a·b|, the sum of the terms'
@@ -72,10 +74,12 @@ for (const shape of shapes) {
   });
 }
 
-function describe({ M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, ACCUMULATE }: MatmulShape): string {
+function describe({ M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, RESIDUAL, ACCUMULATE }: MatmulShape): string {
   const a = TRANSPOSE_A === 1 ? `(${K} × ${M})ᵀ` : `${M} × ${K}`,
     b = TRANSPOSE_B === 1 ? `(${N} × ${K})ᵀ` : `${K} × ${N}`;
-  return `${a} · ${b}${BIAS === 1 ? " + bias" : ""}${ACCUMULATE === 1 ? " + y" : ""}`;
+  return `${a} · ${b}${BIAS === 1 ? " + bias" : ""}${RESIDUAL === 1 ? " + residual" : ""}${
+    ACCUMULATE === 1 ? " + y" : ""
+  }`;
 }
 
 function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {

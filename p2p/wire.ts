@@ -51,6 +51,9 @@ const peer = z.string().refine(isPeerId, "is no peer id") as unknown as z.ZodTyp
 const signature = z.instanceof(Uint8Array)
   .refine((bytes) => bytes.length === SIGNATURE_BYTES, `is not ${SIGNATURE_BYTES} bytes`)
   .transform((bytes) => bytes.slice()); // a view would keep the whole frame in memory
+// The genesis record follows from the run's rules; nobody wrote it.
+const nobody = z.literal("") as unknown as z.ZodType<PeerId>;
+const noSignature = z.instanceof(Uint8Array).refine((bytes) => bytes.length === 0).transform(() => new Uint8Array());
 const count = z.int().min(0);
 const ms = z.number().min(0).max(LONGEST_MS);
 const amount = z.number().min(0).max(1e18);
@@ -95,7 +98,7 @@ const record: z.ZodType<RoundRecord> = z.strictObject({
   parents: z.array(digest).max(2),
   base: digest,
   counted: z.array(counted).max(MOST_COUNTED),
-  scribe: peer,
+  scribe: z.union([peer, nobody]),
   attempt: count,
 });
 
@@ -103,8 +106,12 @@ const signedOffer: z.ZodType<Signed<Offer>> = z.strictObject({ kind: z.literal("
 const signedRecord: z.ZodType<Signed<RoundRecord>> = z.strictObject({
   kind: z.literal("signed"),
   body: record,
-  signature,
-});
+  signature: z.union([signature, noSignature]),
+}).refine(
+  ({ body, signature }) =>
+    (body.round === 0) === (body.scribe === "") && (body.round === 0) === (signature.length === 0),
+  "only the genesis record has neither scribe nor signature",
+);
 
 const member: z.ZodType<Member> = z.strictObject({
   peer,
@@ -117,6 +124,7 @@ const member: z.ZodType<Member> = z.strictObject({
 const lease: z.ZodType<Lease> = z.strictObject({ peer, ranges });
 const recent: z.ZodType<Recent> = z.strictObject({
   record: digest,
+  parent: digest,
   base: digest,
   counted: z.array(digest).max(MOST_COUNTED),
 });

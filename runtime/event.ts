@@ -86,7 +86,7 @@ export type PeerEvent =
   | {
     readonly kind: "offer";
     readonly round: number;
-    readonly fate: "counted" | "late" | "lost";
+    readonly fate: "counted" | "late" | "lost" | "unknown";
     readonly reason: string;
   }
   /** Something of another peer was dropped. */

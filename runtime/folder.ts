@@ -16,14 +16,13 @@ export interface ByteReader {
    * @throws {RangeError} if the bytes asked for are not all there.
    */
   readAt(position: number, into: Uint8Array): void;
-  close(): void;
 }
 
 /** A flat folder: no paths below it. */
 export interface Folder {
   /** For messages. */
   readonly source: string;
-  /** Opens a file, or null if there is none of that name. Who opens it closes it. */
+  /** Opens a file, or null if there is none of that name. */
   open(name: string): Promise<ByteReader | null>;
   /** Creates or replaces a file whole; a reader never sees half of it. */
   write(name: string, pieces: Iterable<Uint8Array>): Promise<void>;
@@ -38,7 +37,6 @@ export function memoryReader(bytes: Uint8Array, source = "memory"): ByteReader {
       expectInside({ source, sizeBytes: bytes.length }, position, into.length);
       into.set(bytes.subarray(position, position + into.length));
     },
-    close() {},
   };
 }
 

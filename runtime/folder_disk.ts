@@ -4,15 +4,20 @@
  */
 import { type ByteReader, expectInside, type Folder } from "./folder.ts";
 
-/** Opens a file for reading at any position. The file must not change while it is open. */
+/**
+ * A file for reading at any position. It must not change while it is read.
+ *
+ * It is open only during a read: a corpus may have more shards than a process may have open files, and opening costs
+ * some microseconds.
+ */
 export function openFile(path: string): ByteReader {
-  const file = Deno.openSync(path, { read: true });
-  const sizeBytes = file.statSync().size;
+  const sizeBytes = Deno.statSync(path).size;
   return {
     source: path,
     sizeBytes,
     readAt(position, into) {
       expectInside({ source: path, sizeBytes }, position, into.length);
+      using file = Deno.openSync(path, { read: true });
       file.seekSync(position, Deno.SeekMode.Start);
       for (let filled = 0; filled < into.length;) {
         const count = file.readSync(into.subarray(filled));
@@ -20,7 +25,6 @@ export function openFile(path: string): ByteReader {
         filled += count;
       }
     },
-    close: () => file.close(),
   };
 }
 
@@ -32,18 +36,29 @@ export function diskFolder(path: string): Folder {
       try {
         return Promise.resolve(openFile(`${path}/${name}`));
       } catch (error) {
-        return error instanceof Deno.errors.NotFound ? Promise.resolve(null) : Promise.reject(error);
+        const { NotFound, NotADirectory } = Deno.errors;
+        const isAbsent = error instanceof NotFound || error instanceof NotADirectory;
+        return isAbsent ? Promise.resolve(null) : Promise.reject(error);
       }
     },
     async write(name, pieces) {
       await Deno.mkdir(path, { recursive: true });
       const unfinished = `${path}/.${name}.partial`;
-      using file = await Deno.open(unfinished, { write: true, create: true, truncate: true });
-      for (const piece of pieces) {
-        for (let written = 0; written < piece.length;) written += await file.write(piece.subarray(written));
+      try {
+        await writePieces(unfinished, pieces);
+        await Deno.rename(unfinished, `${path}/${name}`);
+      } catch (error) {
+        await Deno.remove(unfinished).catch(() => {}); // the first error is the one to tell
+        throw error;
       }
-      await file.sync();
-      await Deno.rename(unfinished, `${path}/${name}`);
     },
   };
+}
+
+async function writePieces(path: string, pieces: Iterable<Uint8Array>): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  for (const piece of pieces) {
+    for (let written = 0; written < piece.length;) written += await file.write(piece.subarray(written));
+  }
+  await file.sync();
 }

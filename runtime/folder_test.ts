@@ -29,7 +29,24 @@ for (const [name, make] of Object.entries(providers)) {
       for (const position of [-1, 0.5, 3, NaN]) {
         assert.throws(() => reader.readAt(position, new Uint8Array(3)), /Cannot read 3 bytes at .* it has 5 bytes/);
       }
-      reader.close();
+    } finally {
+      await remove();
+    }
+  });
+
+  Deno.test(`A file of a folder (${name}) stays as it was when writing it again fails`, async () => {
+    const { folder, remove } = await make();
+    try {
+      await folder.write("a", [Uint8Array.of(1)]);
+      const failing = function* () {
+        yield Uint8Array.of(2);
+        throw new Error("no more");
+      };
+      await assert.rejects(async () => await folder.write("a", failing()), /no more/);
+      const reader = (await folder.open("a"))!, into = new Uint8Array(1);
+      reader.readAt(0, into);
+      assert.deepEqual([reader.sizeBytes, into[0]], [1, 1]);
+      assert.equal(await folder.open(".a.partial"), null, "nothing is left over");
     } finally {
       await remove();
     }
@@ -48,12 +65,16 @@ for (const [name, make] of Object.entries(providers)) {
       const reader = (await folder.open("a"))!, into = new Uint8Array(3);
       reader.readAt(0, into);
       assert.deepEqual([...into], [1, 2, 3]);
-      reader.close();
     } finally {
       await remove();
     }
   });
 }
+
+Deno.test("A folder that is no folder, or is not there, has no files", async () => {
+  assert.equal(await diskFolder(`${import.meta.dirname}/folder_test.ts`).open("a"), null);
+  assert.equal(await diskFolder("no/such/folder").open("a"), null);
+});
 
 Deno.test("readText() takes UTF-8 and nothing else", () => {
   assert.equal(readText(memoryReader(new TextEncoder().encode("naïve"))), "naïve");

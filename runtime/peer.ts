@@ -20,7 +20,8 @@ import { genesisBytes, type RunConfig } from "./config.ts";
 import type { PeerEvent } from "./event.ts";
 import { type LocalLearner, openLearner } from "./learner.ts";
 import { peerEvents } from "./peer_events.ts";
-import type { BlobPlace, DeviceChoice } from "./worker/messages.ts";
+import type { DeviceChoice } from "./device/open.ts";
+import type { BlobPlace } from "./worker/messages.ts";
 
 export interface PeerOptions {
   readonly config: RunConfig;

@@ -150,7 +150,7 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
   }
 }
 
-const FATES = { counted: "counted", "counted late": "late", lost: "lost" } as const;
+const FATES = { counted: "counted", "counted late": "late", lost: "lost", unknown: "unknown" } as const;
 
 function memberRound({ offer, age }: { readonly offer: Offer; readonly age: number }): MemberRound {
   const { peer, name, device, speed, batch, microBatch, steps, tokens, computeMs, waitMs, transferMs } = offer;

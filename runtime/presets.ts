@@ -52,10 +52,10 @@ export const presets = {
     training: {
       ...trained,
       schedule: "constant",
-      learningRate: 2e-3,
+      learningRate: 1.5e-3,
       warmupTokens: 20_000,
       targetTokens: null,
-      batch: 20,
+      batch: 12,
     },
     outer: averaged,
     rounds: { firstMs: 6_000, leastMs: 4_000, longestMs: 60_000 },

@@ -7,7 +7,7 @@ import type { MemberRound, PeerEvent } from "./event.ts";
 /** What became of one of this peer's offers. */
 export interface OfferFate {
   readonly round: number;
-  readonly fate: "counted" | "late" | "lost";
+  readonly fate: "counted" | "late" | "lost" | "unknown";
   readonly reason: string;
 }
 
@@ -63,7 +63,7 @@ export const emptyStatus: PeerStatus = {
   loss: null,
   heldOut: null,
   members: [],
-  counts: { counted: 0, late: 0, lost: 0 },
+  counts: { counted: 0, late: 0, lost: 0, unknown: 0 },
   fates: [],
   rejections: [],
   plannedBytes: 0,

@@ -9,7 +9,7 @@
 import type { Digest } from "../sync/types.ts";
 import type { BlobStore, PartialBlob } from "./blob_store.ts";
 import { blobDigest, checkChunk, checkChunkList, checkComplete, chunkSpan, sha256 } from "./chunks.ts";
-import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "./files.ts";
+import { nullIfAbsent, readAt, removeIfThere, syncFolder, writeAll } from "./files.ts";
 import { onDisk } from "./storage_error.ts";
 
 const DIGEST_NAME = /^[0-9a-f]{64}$/;
@@ -62,10 +62,7 @@ class DiskBlobStore implements BlobStore {
   }
 
   async get(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
-    const bytes = await onDisk(
-      `read blob ${digest} in ${this.#folder}`,
-      () => nullIfAbsent(Deno.readFile(this.#path(digest))),
-    );
+    const bytes = await this.slice(digest, 0, Infinity);
     if (bytes === null || await blobDigest(bytes) === digest) return bytes;
     await this.delete(digest);
     return null;
@@ -194,17 +191,4 @@ class DiskPartialBlob implements PartialBlob {
       await this.#keep(this.#path);
     });
   }
-}
-
-/** As many of these bytes as the file has. */
-async function readAt(file: Deno.FsFile, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(Math.max(0, Math.min(end, (await file.stat()).size) - start));
-  await file.seek(start, Deno.SeekMode.Start);
-  let filled = 0;
-  while (filled < bytes.length) {
-    const count = await file.read(bytes.subarray(filled));
-    if (count === null) break;
-    filled += count;
-  }
-  return bytes.subarray(0, filled);
 }

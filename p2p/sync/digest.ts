@@ -2,17 +2,26 @@
  * The digest of plain data: SHA-256 of its DAG-CBOR encoding, which has one form for each value on every machine.
  *
  * Not the digest of a blob (`p2p/store/blob_store.ts`). Pure JavaScript, so it costs about a microsecond for every ten
- * bytes: digest a message once and keep the result.
+ * bytes: a message is digested once.
  * @module
  */
 import { encode } from "@ipld/dag-cbor";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import type { ChainState, Digest } from "./types.ts";
+import type { ChainState, Digest, Offer, RoundRecord } from "./types.ts";
 
 /** @throws {Error} if the value has no canonical form: `undefined`, NaN, a function. */
 export function digestOf(value: unknown): Digest {
   return bytesToHex(sha256(encode(value))) as Digest;
+}
+
+const bodies = new WeakMap<Offer | RoundRecord, Digest>();
+
+/** `digestOf` for the bodies of signed messages, computed once for each object: bodies never change. */
+export function bodyDigest(body: Offer | RoundRecord): Digest {
+  let digest = bodies.get(body);
+  if (digest === undefined) bodies.set(body, digest = digestOf(body));
+  return digest;
 }
 
 /** The digest of a state, called `base` in offers and records: what peers compare every round (law 3). */

@@ -3,8 +3,9 @@
  *
  * The host (`p2p/host.ts`, or the simulator) performs effects **in order**, each begun only when every `journal` and
  * `keep` before it is durable; slow ones (`fetch`, `fold`, `load`, `contribute`, `evaluate`) are begun in order and
- * answered whenever they are done by the input named beside them. Every slow effect is answered exactly once unless
- * the peer stops. The core bounds how many are open at once.
+ * answered whenever they are done by the input named beside them. Every slow effect is answered exactly once and in
+ * bounded time (law 4), unless the peer stops: a `fetch` that gets nowhere is `missing`, and is asked for again. The
+ * core bounds how many are open at once.
  * @module
  */
 import type { Contribution, Fate, TrainOrder, Verdict } from "../learner.ts";
@@ -35,7 +36,7 @@ export type Input =
   }
   | { readonly kind: "connected"; readonly peer: PeerId }
   | { readonly kind: "disconnected"; readonly peer: PeerId }
-  /** Decoded and size-checked (`codec.ts`); the core verifies signatures. `from` is who passed it on. */
+  /** Decoded and size-checked (`p2p/wire.ts`); the core verifies signatures. `from` is who passed it on. */
   | { readonly kind: "message"; readonly from: PeerId; readonly message: Message }
   /** Answers `fetch`: the blob is stored and judged. */
   | { readonly kind: "fetched"; readonly offer: Digest; readonly verdict: Verdict }
@@ -115,7 +116,7 @@ export type Effect =
 
 /** What users and checkers may want to know; law 5 lives on these. */
 export type SyncEvent =
-  /** A head was adopted. `record` is null for genesis and for a state taken from another peer. */
+  /** A head was adopted. `counted` is empty, and nothing gained, if its offers are unknown (a state from elsewhere). */
   | {
     readonly kind: "round";
     readonly round: number;
@@ -129,9 +130,13 @@ export type SyncEvent =
     readonly loss: number | null;
     /** Held-out loss of the parent state, if an offer brought it. */
     readonly heldOut: number | null;
-    readonly counted: readonly { readonly peer: PeerId; readonly tokens: number; readonly age: number }[];
+    readonly counted: readonly { readonly offer: Offer; readonly age: number }[];
     readonly roster: readonly PeerId[];
     readonly scribe: PeerId;
+    /** Blob of the weights of the state. */
+    readonly weights: Digest;
+    /** How long the next box is. */
+    readonly roundMs: number;
   }
   /** This peer wrote a record, and why just then. */
   | { readonly kind: "closed"; readonly round: number; readonly reason: string }
@@ -142,7 +147,7 @@ export type SyncEvent =
     readonly round: number;
     readonly offer: Digest;
     readonly tokens: number;
-    readonly fate: "counted" | "counted late" | "lost" | "uncounted by a fork";
+    readonly fate: "counted" | "counted late" | "lost" | "unknown" | "uncounted by a fork";
     readonly reason: string;
   }
   /** Something of another peer was dropped: an offer, a record, a message. */
@@ -157,8 +162,8 @@ export type SyncEvent =
   }
   | { readonly kind: "joined"; readonly peer: PeerId; readonly name: string; readonly round: number }
   | { readonly kind: "left"; readonly peer: PeerId; readonly reason: string; readonly round: number }
-  /** A heavier history replaced `depth` records of this peer's. */
-  | { readonly kind: "reorganised"; readonly from: Digest; readonly to: Digest; readonly depth: number }
+  /** A heavier history replaced `depth` records of this peer's; null if they parted before what it remembers. */
+  | { readonly kind: "reorganised"; readonly from: Digest; readonly to: Digest; readonly depth: number | null }
   /** Waiting for a state, for blobs, for company: shown to users, changes nothing. */
   | { readonly kind: "waiting"; readonly reason: string }
   /** No other peer is connected; training goes on. */

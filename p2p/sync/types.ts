@@ -99,7 +99,7 @@ export interface Beat {
 export interface Pull {
   readonly kind: "pull";
   readonly run: Digest;
-  /** The asker's head and some ancestors, newest first, at growing distances. */
+  /** The asker's head and its recent ancestors, newest first. */
   readonly have: readonly Digest[];
   /** Offers it wants whatever the heads are. */
   readonly want: readonly Digest[];
@@ -167,7 +167,8 @@ export interface Ledger {
 /** A record that late offers are checked against. */
 export interface Recent {
   readonly record: Digest;
-  /** State digest of this record's parent. */
+  readonly parent: Digest;
+  /** State digest of the parent. */
   readonly base: Digest;
   /** Offers it counted, in its order. */
   readonly counted: readonly Digest[];
@@ -190,7 +191,7 @@ export interface ChainState {
   readonly batch: number;
   /** Whose turn it is to evaluate. */
   readonly evaluator: PeerId | null;
-  /** The last 2 S + 1 records, newest first: enough that no offer is counted twice (law 2). */
+  /** The last S + 1 records, newest first: enough that no offer is counted twice (law 2). */
   readonly recent: readonly Recent[];
 }
 

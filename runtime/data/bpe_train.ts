@@ -37,17 +37,15 @@ export function trainBpe(texts: Iterable<string>, { vocabularySize }: BpeTrainin
   const words = countWords(texts);
   const pairs = countPairs(words);
   const tokens = [...BYTE_CHARACTERS];
-  const idOf = new Map(tokens.map((token, id) => [token, id]));
   const merges: [string, string][] = [];
   while (tokens.length < vocabularySize) {
     const pair = mostFrequent(pairs);
     if (pair === undefined) break;
     const left = Math.floor(pair / LARGEST_VOCABULARY), right = pair % LARGEST_VOCABULARY;
-    const token = tokens[left]! + tokens[right]!;
     merges.push([tokens[left]!, tokens[right]!]);
-    // The same string can arise twice, as ab + c and as a + bc; it stays one token.
-    if (!idOf.has(token)) idOf.set(token, tokens.push(token) - 1);
-    merge(words, pairs, { left, right, merged: idOf.get(token)! });
+    // Always a new string: how a run of bytes is cut depends on nothing outside it, so each string has one pair.
+    const merged = tokens.push(tokens[left]! + tokens[right]!) - 1;
+    merge(words, pairs, { left, right, merged });
   }
   return byteLevelJson({ tokens, merges });
 }

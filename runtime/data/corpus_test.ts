@@ -53,6 +53,19 @@ for (const [tokenCount, contextLength] of CUTS) {
   });
 }
 
+Deno.test("The cut is pinned: all peers of all versions must make the same", () => {
+  const starts = (tokenCount: number, source: "train" | "heldOut") => {
+    const corpus = openCorpus(positions(tokenCount), { contextLength: 10, vocabularySize: tokenCount });
+    return windows(corpus[source], 10).map(([first]) => first!);
+  };
+  assert.deepEqual(starts(60, "train"), [0, 10, 20, 30]);
+  assert.deepEqual(starts(60, "heldOut"), [41]);
+  assert.deepEqual(starts(700, "heldOut"), [341, 683]);
+  const blocks = [1241, 2523, 3805, 5077]; // of four windows
+  assert.deepEqual(starts(5120, "heldOut"), blocks.flatMap((start) => [start, start + 10, start + 20, start + 30]));
+  assert.deepEqual(starts(5120, "train").slice(-2), [5056, 5066]);
+});
+
 Deno.test("Held-out text is 2 to 5 % of every text of at least 48 windows, and comes from all over it", () => {
   for (let tokenCount = 48 * 16; tokenCount < 60_000; tokenCount += 997) {
     const { train, heldOut } = openCorpus(positions(tokenCount), { contextLength: 16, vocabularySize: tokenCount });

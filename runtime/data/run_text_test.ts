@@ -36,13 +36,17 @@ Deno.test("A run of a Markov source draws it", async () => {
 Deno.test("A run of shards joins them, and refuses one with another count of tokens", async () => {
   const shards = [Uint16Array.of(1, 2, 3), Uint16Array.of(4, 5)].map(encodeShard);
   const open = (digest: string) => Promise.resolve(memoryReader(shards[digest === DIGEST ? 0 : 1]!.bytes));
-  const named = [{ blob: DIGEST, tokenCount: 3 }, { blob: "cd".repeat(32), tokenCount: 2 }];
+  const named = [{ blob: DIGEST, sizeBytes: 30, tokenCount: 3 }, {
+    blob: "cd".repeat(32),
+    sizeBytes: 28,
+    tokenCount: 2,
+  }];
   const tokens = await openRunText({ kind: "shards", shards: named }, { tokenizer, openBlob: open });
   const all = new Uint32Array(5);
   tokens.read(0, all);
   assert.deepEqual([...all], [1, 2, 3, 4, 5]);
 
-  const wrong = { kind: "shards", shards: [{ blob: DIGEST, tokenCount: 4 }] } as const;
+  const wrong = { kind: "shards", shards: [{ blob: DIGEST, sizeBytes: 32, tokenCount: 4 }] } as const;
   await assert.rejects(
     openRunText({ ...wrong, shards: [...wrong.shards] }, { tokenizer, openBlob: open }),
     /shard abababab…: it has 3 tokens and the run says 4/,
@@ -57,7 +61,7 @@ Deno.test("A run of shards joins them, and refuses one with another count of tok
 Deno.test("The tokenizer of a run is bytes, or the blob that it names", async () => {
   const file = trainBpe(["abc abc abc"], { vocabularySize: 257 });
   assert.equal((await openRunTokenizer({ kind: "bytes" }, openBlob)).kind, "bytes");
-  const bpe = await openRunTokenizer({ kind: "bpe", blob: DIGEST }, (digest) => {
+  const bpe = await openRunTokenizer({ kind: "bpe", blob: DIGEST, sizeBytes: 1 }, (digest) => {
     assert.equal(digest, DIGEST);
     return Promise.resolve(file);
   });

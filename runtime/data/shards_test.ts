@@ -66,6 +66,10 @@ Deno.test("A shard is read in pages: windows close together cost one read, and m
     assert.deepEqual([...into], Array.from(into, (_, j) => start + j));
   }
   assert.ok(largest <= 16 * 1024);
+  for (let start = 0; start < 100 * 4096; start += 4096) shard.read(start, into); // a hundred pages
+  const before = readCount;
+  shard.read(0, into);
+  assert.equal(readCount, before + 1, "the page of the first window was given up");
   assert.throws(() => shard.read(tokenCount - 99, into), /the text has 2000000 tokens/);
 });
 
@@ -91,6 +95,7 @@ Deno.test("A shard says what is wrong with it", () => {
     [8, [2], /its version is 2, this program reads 1/],
     [12, [3], /its tokens have 3 bytes, only 2 and 4 are known/],
     [16, [51], /51 tokens of 2 bytes need 126 bytes and it has 124/],
+    [16, [49], /49 tokens of 2 bytes need 122 bytes and it has 124/],
     [16, [255, 255, 255, 255, 255, 255, 255, 255], /18446744073709551615 tokens/],
   ];
   for (const [at, values, message] of cases) {

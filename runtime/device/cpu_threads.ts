@@ -1,12 +1,12 @@
 /**
- * What every thread of the cpu device does with a program: its share of each step, and a barrier between steps.
+ * What every thread of the cpu device does with a program: a share of each step, and a barrier between steps.
  *
  * The calling thread runs this too, as thread 0. Nothing here allocates, posts messages or knows kernels: a program is
  * words in the shared memory, and this file is the one reader and writer of their layout and of the control block.
  *
  * Invariants:
  * 1. All threads see the same steps and so count the same barriers.
- * 2. Shares are contiguous ranges of items, in order of the threads.
+ * 2. `NEXT_ITEM` is 0 between steps; in a step, threads take ranges of items from it until none is left.
  * 3. A step that thread 0 does alone is followed by a barrier before another thread reads what it wrote.
  * 4. Every program that is announced has a barrier, so the next is announced after all threads have seen this one.
  * @module
@@ -25,8 +25,10 @@ export interface Step {
   readonly args: readonly number[];
 }
 
-/** Words of the control block, at address 0 of the memory. */
-const RUN = 0, ADDRESS = 1, LENGTH = 2, ARRIVED = 3, PASSED = 4, FAILED = 5, SCRATCH = 6, SCRATCH_BYTES = 7;
+/** Words of the control block, at address 0 of the memory: the run and its program, the barrier, the step. */
+const RUN = 0, ADDRESS = 1, LENGTH = 2;
+const ARRIVED = 3, PASSED = 4;
+const NEXT_ITEM = 5, FAILED = 6, SCRATCH = 7, SCRATCH_BYTES = 8;
 const CONTROL_WORDS = 16;
 
 /** An `ADDRESS` that means: leave the loop, a message waits. */
@@ -34,6 +36,9 @@ const LEAVE = 0;
 
 /** Looks at a word before sleeping on it, about 20 µs: a barrier is shorter than a sleep, unless a core is missing. */
 const LOOKS = 4_000;
+
+/** Ranges of a step that each thread takes if all are equally fast: few, since a matrix product packs for each. */
+const RANGES_A_THREAD = 4;
 
 export interface ThreadOptions {
   readonly memory: WebAssembly.Memory;
@@ -43,10 +48,8 @@ export interface ThreadOptions {
 
 /** A program as f64 values: pointers fit, and so do the fractions among the plain numbers. */
 export function encodeProgram(steps: readonly Step[]): Float64Array {
-  const values = steps.flatMap((
-    { entry, shared, items, args },
-  ) => [entry, shared ? 1 : 0, items, args.length, ...args]);
-  return Float64Array.of(steps.length, ...values);
+  const values = steps.map((step) => [step.entry, step.shared ? 1 : 0, step.items, step.args.length, ...step.args]);
+  return Float64Array.from([steps.length, ...values.flat()]);
 }
 
 function decodeProgram(values: Float64Array): readonly Step[] {
@@ -148,7 +151,11 @@ export class Thread {
       if (step.shared && threadCount > 1) {
         if (aloneBefore) this.#barrier();
         aloneBefore = false;
-        this.#do(step, share(step.items, index, threadCount), share(step.items, index + 1, threadCount));
+        // A thread that lost its core for a while takes fewer ranges, and the others do not wait for it.
+        const rangeItems = Math.ceil(step.items / (threadCount * RANGES_A_THREAD));
+        for (let from = 0; (from = Atomics.add(this.#control, NEXT_ITEM, rangeItems)) < step.items;) {
+          this.#do(step, from, Math.min(step.items, from + rangeItems));
+        }
         this.#barrier();
       } else {
         aloneBefore = true;
@@ -161,15 +168,15 @@ export class Thread {
     const control = this.#control;
     try {
       if (reference !== undefined) reference();
-      else if (to > from) {
+      else {
         const scratch = (control[SCRATCH]! >>> 0) + this.#index * control[SCRATCH_BYTES]!;
         this.#entries[entry]!(...args, scratch, from, to);
       }
     } catch (error) {
       // A thread that left now would hang the others at the barrier.
-      Atomics.store(control, FAILED, 1);
+      const isFirst = Atomics.exchange(control, FAILED, 1) === 0;
       this.#error = error;
-      if (this.#index > 0) console.error("A kernel failed in a thread of the cpu device:", error);
+      if (isFirst && this.#index > 0) console.error("A kernel failed in a thread of the cpu device:", error);
     }
   }
 
@@ -178,6 +185,7 @@ export class Thread {
     const passed = Atomics.load(control, PASSED);
     if (Atomics.add(control, ARRIVED, 1) === this.#threadCount - 1) {
       Atomics.store(control, ARRIVED, 0);
+      Atomics.store(control, NEXT_ITEM, 0);
       Atomics.add(control, PASSED, 1);
       Atomics.notify(control, PASSED);
     } else {
@@ -187,11 +195,6 @@ export class Thread {
 }
 
 const NO_REFERENCES: ReadonlyMap<number, () => void> = new Map();
-
-/** First item of a thread's share. */
-function share(items: number, thread: number, threadCount: number): number {
-  return Math.floor(items * thread / threadCount);
-}
 
 function waitWhile(control: Int32Array, word: number, value: number): void {
   for (let look = 0; look < LOOKS; look++) if (Atomics.load(control, word) !== value) return;

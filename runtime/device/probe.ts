@@ -40,7 +40,16 @@ export async function measureGflops(
     return made;
   }
   try {
-    const forward = { M: TOKENS, N: OUTER, K: INNER, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 0, ACCUMULATE: 0 };
+    const forward = {
+      M: TOKENS,
+      N: OUTER,
+      K: INNER,
+      TRANSPOSE_A: 0,
+      TRANSPOSE_B: 1,
+      BIAS: 0,
+      RESIDUAL: 0,
+      ACCUMULATE: 0,
+    };
     const towardsInput = { ...forward, N: INNER, K: OUTER, TRANSPOSE_B: 0 };
     const towardsWeights = { ...towardsInput, M: OUTER, K: TOKENS, TRANSPOSE_A: 1, ACCUMULATE: 1 };
     const product = (
@@ -49,7 +58,13 @@ export async function measureGflops(
     ) => ({
       kernel: matmul,
       shape,
-      spans: { a: whole(buffers[a]), b: whole(buffers[b]), bias: whole(buffers.none), y: whole(buffers[y]) },
+      spans: {
+        a: whole(buffers[a]),
+        b: whole(buffers[b]),
+        bias: whole(buffers.none),
+        residual: whole(buffers.none),
+        y: whole(buffers[y]),
+      },
     });
     const dispatches: Dispatch[] = [
       product(forward, ["x", "w", "y"]),

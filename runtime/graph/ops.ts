@@ -8,7 +8,6 @@
  */
 import { add as addKernel } from "../../kernels/add.ts";
 import { attention as attentionKernel } from "../../kernels/attention.ts";
-import { attentionBackwardDot } from "../../kernels/attention_backward_dot.ts";
 import { attentionBackwardKeyValue } from "../../kernels/attention_backward_key_value.ts";
 import { attentionBackwardQuery } from "../../kernels/attention_backward_query.ts";
 import { attentionCached } from "../../kernels/attention_cached.ts";
@@ -109,31 +108,30 @@ export interface LinearOptions {
 /** x (N, in) · weightᵀ + bias + residual: (N, out). */
 export function linear(graph: Graph, x: Tensor, { weight, bias, residual }: LinearOptions): Tensor {
   const [N] = matrix(x), [rows, columns] = matrix(weight);
-  const y = residual !== undefined && !graph.differentiable
-    ? graph.inPlace(residual, `stream after ${weight.label}`)
-    : graph.tensor(`product with ${weight.label}`, [N, rows]);
-  if (residual !== undefined && graph.differentiable) {
-    graph.run(copy, { COUNT: y.words, ACCUMULATE: 0 }, { x: residual, y });
-  }
-  const forward = { M: N, N: rows, K: columns, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: bias === undefined ? 0 : 1 };
-  const unused = firstWord(weight);
-  graph.run(matmul, { ...forward, ACCUMULATE: residual === undefined ? 0 : 1 }, {
+  const overwritten = graph.differentiable ? undefined : residual, kept = graph.differentiable ? residual : undefined;
+  const y = overwritten === undefined
+    ? graph.tensor(`product with ${weight.label}`, [N, rows])
+    : graph.inPlace(overwritten, `stream after ${weight.label}`);
+  const unused = firstWord(weight), shape = { M: N, N: rows, K: columns, TRANSPOSE_A: 0, TRANSPOSE_B: 1 };
+  const given = (tensor: Tensor | undefined) => tensor === undefined ? 0 : 1;
+  graph.run(matmul, { ...shape, BIAS: given(bias), RESIDUAL: given(kept), ACCUMULATE: given(overwritten) }, {
     a: x,
     b: weight,
     bias: bias ?? unused,
+    residual: kept ?? unused,
     y,
   });
   graph.derive(y, (dy, gradients) => {
     gradients.add(weight, (dw, ACCUMULATE) => {
-      const shape = { M: rows, N: columns, K: N, TRANSPOSE_A: 1, TRANSPOSE_B: 0, BIAS: 0, ACCUMULATE };
-      graph.run(matmul, shape, { a: dy, b: x, bias: unused, y: dw });
+      const shape = { M: rows, N: columns, K: N, TRANSPOSE_A: 1, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE };
+      graph.run(matmul, shape, { a: dy, b: x, bias: unused, residual: unused, y: dw });
     });
     if (bias !== undefined) {
       gradients.add(bias, (sum, ACCUMULATE) => graph.run(columnSum, { N, C: rows, ACCUMULATE }, { dy, sum }));
     }
     gradients.add(x, (dx, ACCUMULATE) => {
-      const shape = { M: N, N: columns, K: rows, TRANSPOSE_A: 0, TRANSPOSE_B: 0, BIAS: 0, ACCUMULATE };
-      graph.run(matmul, shape, { a: dy, b: weight, bias: unused, y: dx });
+      const shape = { M: N, N: columns, K: rows, TRANSPOSE_A: 0, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE };
+      graph.run(matmul, shape, { a: dy, b: weight, bias: unused, residual: unused, y: dx });
     });
     if (residual !== undefined) gradients.move(residual, dy);
   });
@@ -193,9 +191,8 @@ export function attention(graph: Graph, qkv: Tensor, { B, T, ...heads }: Heads &
   graph.run(attentionKernel, shape, { qkv, y, lse });
   graph.derive(y, (dy, gradients) => {
     const dot = graph.tensor("dy · y", [B, H, T]);
-    graph.run(attentionBackwardDot, { B, T, H, D }, { dy, y, dot });
     gradients.addWhole(qkv, (dqkv) => {
-      graph.run(attentionBackwardQuery, shape, { qkv, dy, lse, dot, dqkv });
+      graph.run(attentionBackwardQuery, shape, { qkv, dy, y, lse, dot, dqkv });
       graph.run(attentionBackwardKeyValue, shape, { qkv, dy, lse, dot, dqkv });
     });
   });

@@ -43,12 +43,8 @@ export async function readFolder(folder: Folder): Promise<ModelFolder> {
         `pytorch_model.bin are not read: save them again with save_pretrained(…, max_shard_size="100GB")`,
     );
   }
-  try {
-    const weights = readTensors(openSafetensors(reader), config);
-    return { config, weights, tokenizerJson: await readFile(folder, "tokenizer.json") };
-  } finally {
-    reader.close();
-  }
+  const weights = readTensors(openSafetensors(reader), config);
+  return { config, weights, tokenizerJson: await readFile(folder, "tokenizer.json") };
 }
 
 /** Writes a model that `transformers` loads: the four files of a model with its tokenizer, two without. */
@@ -75,8 +71,6 @@ async function readFile(folder: Folder, name: string): Promise<string | null> {
     return readText(reader);
   } catch (cause) {
     throw new ModelFolderError(`Cannot read ${reader.source}: ${(cause as Error).message}`, { cause });
-  } finally {
-    reader.close();
   }
 }
 

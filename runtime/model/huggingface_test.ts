@@ -118,14 +118,12 @@ Deno.test("A repeated output layer of a tied model must be the embedding", () =>
 
 Deno.test("Folders of transformers are read and written back tensor for tensor", async () => {
   for (const name of ["gpt2", "llama"]) {
-    const folder = diskFolder(new URL(`../../tests/golden/${name}`, import.meta.url).pathname);
+    const folder = diskFolder(`${import.meta.dirname}/../../tests/golden/${name}`);
     const { config, weights } = await readFolder(folder);
-    const reader = (await folder.open("model.safetensors"))!;
-    const theirs = openSafetensors(reader);
+    const theirs = openSafetensors((await folder.open("model.safetensors"))!);
     const written = writeTensors(weights, config);
     assert.deepEqual(written.map((tensor) => tensor.name).toSorted(), [...theirs.tensors.keys()].toSorted());
     for (const tensor of written) assert.deepEqual(tensor.values().slice(), theirs.read(tensor.name, tensor.shape));
-    reader.close();
   }
 });
 

@@ -19,7 +19,7 @@ export interface TensorInfo {
   readonly end: number;
 }
 
-/** An opened file. It reads from its reader as long as it is used, and does not close it. */
+/** An opened file. It reads from its reader when a tensor is asked for. */
 export interface TensorFile {
   readonly source: string;
   readonly tensors: ReadonlyMap<string, TensorInfo>;

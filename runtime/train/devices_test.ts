@@ -15,7 +15,10 @@ interface Trajectory {
 
 /** Thirty steps of two micro-batches, the second not full. */
 async function train(device: Device, model: ModelConfig): Promise<Trajectory> {
+  const before = device.memory().bytes;
   await using trainer = await openTrainer({ device, model, microBatch: 3 });
+  const bytes = device.memory().bytes - before, planned = trainer.plannedBytes;
+  assert.ok(Math.abs(bytes - planned) <= planned / 10, `planned ${planned} bytes, the device gave ${bytes}`);
   trainer.writeWeights(initialWeights(model, 1));
   for (let step = 0; step < 30; step++) {
     trainer.step(countingWindows(5, model, step), {
@@ -32,6 +35,9 @@ async function train(device: Device, model: ModelConfig): Promise<Trajectory> {
 }
 
 for (const model of tinyModels) {
+  Deno.test(`thirty steps on the plain device in f32 follow it in f64, for ${nameOf(model)}`, async () => {
+    await expectTrajectory(openPlainDevice(), model);
+  });
   Deno.test(`thirty steps on the cpu device follow the plain device in f64, for ${nameOf(model)}`, async () => {
     await using device = await openCpuDevice({ threads: 2, sharedWork: 1 });
     await expectTrajectory(device, model);

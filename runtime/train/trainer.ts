@@ -69,7 +69,7 @@ export function planTrainer(options: Omit<TrainerOptions, "device">): TrainerPla
 }
 
 /**
- * Opens a trainer with weights, moments and residual of zero: call `writeWeights` (or `loadMoments`) next.
+ * Opens a trainer with weights, moments and residual of zero: call `writeWeights` (and `loadMoments`) next.
  * @throws {DeviceMemoryError} if the plan does not fit; nothing stays allocated. Try half the micro-batch.
  */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
@@ -142,7 +142,7 @@ export class Trainer implements AsyncDisposable {
     return this.layout.parameterCount;
   }
 
-  /** Steps since the weights were new: what bias correction goes by. */
+  /** Steps since the weights were new, skipped ones included: what bias correction goes by. */
   get stepCount(): number {
     return this.#stepCount;
   }

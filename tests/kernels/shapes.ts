@@ -9,7 +9,6 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   adamw: [{ COUNT: 1, DECAYED: 0 }, { COUNT: 1000, DECAYED: 700 }],
   add: [{ COUNT: 1 }, { COUNT: 1000 }],
   attention: [{ B: 1, T: 1, H: 1, G: 1, D: 2 }, { B: 2, T: 65, H: 4, G: 2, D: 64 }],
-  attention_backward_dot: [{ B: 1, T: 1, H: 1, D: 2 }, { B: 2, T: 65, H: 4, D: 64 }],
   attention_backward_key_value: [{ B: 1, T: 1, H: 1, G: 1, D: 2 }, { B: 2, T: 65, H: 4, G: 2, D: 64 }],
   attention_backward_query: [{ B: 1, T: 1, H: 1, G: 1, D: 2 }, { B: 2, T: 65, H: 4, G: 2, D: 64 }],
   attention_cached: [{ N: 1, H: 1, G: 1, D: 2, P: 1 }, { N: 3, H: 4, G: 2, D: 64, P: 100 }],
@@ -27,8 +26,8 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   layer_norm_backward: [{ N: 1, C: 1, ACCUMULATE: 0 }, { N: 7, C: 65, ACCUMULATE: 1 }],
   layer_norm_weights_backward: [{ N: 1, C: 1, ACCUMULATE: 0 }, { N: 7, C: 65, ACCUMULATE: 1 }],
   matmul: [
-    { M: 1, N: 1, K: 1, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 1, ACCUMULATE: 0 },
-    { M: 70, N: 131, K: 45, TRANSPOSE_A: 1, TRANSPOSE_B: 0, BIAS: 0, ACCUMULATE: 1 },
+    { M: 1, N: 1, K: 1, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 1, RESIDUAL: 1, ACCUMULATE: 0 },
+    { M: 70, N: 131, K: 45, TRANSPOSE_A: 1, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 1 },
   ],
   norm_final: [{ BLOCKS: 1 }, { BLOCKS: 1000 }],
   norm_squared_partial: [{ COUNT: 1, BLOCKS: 1 }, { COUNT: 1000, BLOCKS: 7 }],

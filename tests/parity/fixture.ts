@@ -37,7 +37,7 @@ export const FAMILIES = ["gpt2", "llama"] as const;
 
 /** Folder of a fixture: it is a folder of `transformers` with more files in it. */
 export function fixturePath(family: typeof FAMILIES[number]): string {
-  return new URL(`../golden/${family}`, import.meta.url).pathname;
+  return `${import.meta.dirname}/../golden/${family}`;
 }
 
 export async function loadFixture(family: typeof FAMILIES[number]): Promise<Fixture> {
@@ -45,25 +45,16 @@ export async function loadFixture(family: typeof FAMILIES[number]): Promise<Fixt
   const { config, weights } = await readFolder(diskFolder(path));
   const expected = JSON.parse(await Deno.readTextFile(`${path}/expected.json`)) as Expected;
   const { learningRate: rate, weightDecay: decay, ...others } = expected.adamw;
-  const arena = readFrom(`${path}/gradients.safetensors`, (file) => readTensors(file, config));
+  const arena = readTensors(openSafetensors(openFile(`${path}/gradients.safetensors`)), config);
   const shape = [expected.batch, expected.contextLength, config.vocabularySize];
   return {
     config,
     weights,
     batches: expected.windows.map((batch) => batch.map((window) => Uint32Array.from(window))),
-    logits: readFrom(`${path}/logits.safetensors`, (file) => file.read("logits", shape)),
+    logits: openSafetensors(openFile(`${path}/logits.safetensors`)).read("logits", shape),
     loss: expected.loss,
     gradients: new Map(parameterLayout(config).parameters.map((one) => [one.name, valuesOf(arena, one)])),
     settings: { rate, decay, ...others },
     losses: expected.lossesF64,
   };
-}
-
-function readFrom<T>(path: string, read: (file: ReturnType<typeof openSafetensors>) => T): T {
-  const reader = openFile(path);
-  try {
-    return read(openSafetensors(reader));
-  } finally {
-    reader.close();
-  }
 }

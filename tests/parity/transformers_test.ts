@@ -133,7 +133,7 @@ async function ask(): Promise<Answers> {
     }
     for (const [name, config] of Object.entries(SAVES)) save[name] = { folder: `${root}/${name}`, config };
     const request = { windows: WINDOWS.map((window) => [...window]), text: TEXT, load, save };
-    const script = new URL("transformers_oracle.py", import.meta.url).pathname;
+    const script = `${import.meta.dirname}/transformers_oracle.py`;
     const byName = JSON.parse(await runPython([script], JSON.stringify(request))) as Answers["byName"];
     const saved: Record<string, Awaited<ReturnType<typeof readFolder>>> = {};
     for (const name of Object.keys(SAVES)) saved[name] = await readFolder(diskFolder(`${root}/${name}`));

@@ -1,0 +1,95 @@
+/**
+ * The chain state as a pure function of the chain: how one record, with the offers it counts, changes roster, ledger,
+ * round length and weight. It knows no weights of a model, and it checks nothing: see `record.ts`.
+ *
+ * Every peer runs this and must get the same bits (law 3): integers, + − × ÷ and sorted orders only.
+ * @module
+ */
+import { leaseWindows } from "./balance.ts";
+import { digestOf } from "./digest.ts";
+import { EMPTY_LEDGER, enterTrained, returnLease, topUpLease } from "./ledger.ts";
+import { type CountedOffer, isMember, nextRoster } from "./roster.ts";
+import { nextRoundMs } from "./round_length.ts";
+import { cappedTokens } from "./tokens.ts";
+import type { ChainState, Digest, Ledger, Member, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
+
+/** The record that every peer of a run knows; nobody signs it. */
+export function genesisRecord(rules: SyncRules): Signed<RoundRecord> {
+  const body: RoundRecord = {
+    kind: "record",
+    run: rules.run,
+    round: 0,
+    parents: [],
+    base: rules.run,
+    counted: [],
+    scribe: "" as PeerId,
+    attempt: 0,
+  };
+  return { kind: "signed", body, signature: new Uint8Array(0) };
+}
+
+export function genesisState(rules: SyncRules): ChainState {
+  return {
+    round: 0,
+    head: digestOf(genesisRecord(rules).body),
+    weight: 0,
+    tokens: 0,
+    roster: [],
+    ledger: EMPTY_LEDGER,
+    roundMs: rules.firstRoundMs,
+    batch: rules.batch,
+    evaluator: null,
+    recent: [],
+  };
+}
+
+export interface AdvanceOptions {
+  readonly record: RoundRecord;
+  readonly digest: Digest;
+  /** The offers that the record counts, in its order. */
+  readonly offers: readonly Offer[];
+  readonly rules: SyncRules;
+}
+
+/** The state after a valid record. */
+export function advance(parent: ChainState, { record, digest, offers, rules }: AdvanceOptions): ChainState {
+  const counted = record.counted.map((counted, i): CountedOffer => ({ counted, offer: offers[i]! }));
+  const fresh = counted.filter(({ counted }) => counted.age === 0).map(({ offer }) => offer);
+  const roster = nextRoster(parent.roster, record.round, counted, rules);
+  const roundMs = nextRoundMs(parent.roundMs, fresh, rules);
+  return {
+    round: record.round,
+    head: digest,
+    weight: parent.weight + cappedTokens(counted).reduce((sum, tokens) => sum + tokens, 0),
+    tokens: parent.tokens + offers.reduce((sum, { tokens }) => sum + tokens, 0),
+    roster,
+    ledger: nextLedger(parent.ledger, roster, { offers, roundMs, rules }),
+    roundMs,
+    batch: parent.batch,
+    evaluator: roster[record.round % Math.max(1, roster.length)]?.peer ?? null,
+    recent: [
+      { record: digest, parent: parent.head, base: record.base, counted: record.counted.map(({ offer }) => offer) },
+      ...parent.recent,
+    ].slice(0, rules.lateRounds + 1),
+  };
+}
+
+/** Whether the run has reached its target: then no record follows. */
+export function isFinished(chain: ChainState, rules: SyncRules): boolean {
+  return rules.targetTokens !== null && chain.tokens >= rules.targetTokens;
+}
+
+function nextLedger(
+  ledger: Ledger,
+  roster: readonly Member[],
+  { offers, roundMs, rules }: { offers: readonly Offer[]; roundMs: number; rules: SyncRules },
+): Ledger {
+  for (const { ranges } of offers) ledger = enterTrained(ledger, ranges);
+  for (const { peer } of ledger.leases) {
+    if (!isMember(roster, peer)) ledger = returnLease(ledger, peer);
+  }
+  for (const member of roster) {
+    ledger = topUpLease(ledger, member.peer, leaseWindows(member, roundMs, rules));
+  }
+  return ledger;
+}

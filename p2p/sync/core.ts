@@ -1,0 +1,398 @@
+/**
+ * One peer's protocol: `handle(now, input)` returns effects, and `deadline` says when it wants a tick.
+ *
+ * A pure machine (law 9): no clock, chance, I/O or promise. Every input first changes what is known (`#take`), then
+ * `#settle` draws all conclusions in one fixed order until nothing changes: complete links, fold towards the heaviest
+ * history, adopt, cut the box, close the round, beat.
+ *
+ * The parts: `book.ts` what is known, `joining.ts` where a first head comes from, `fetching.ts` and `folding.ts` how
+ * the next one is made, `own_work.ts` our own boxes and offers, `scribing.ts` closing, `exchange.ts` repair of losses.
+ * Rules that all peers must compute alike are pure functions beside them (`chain.ts`, `record.ts`, `fork.ts`).
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { Book, historyRounds, type Link } from "./book.ts";
+import { genesisRecord, genesisState, isFinished } from "./chain.ts";
+import { beatMs, type Context } from "./context.ts";
+import { bodyDigest } from "./digest.ts";
+import type { Core, CoreOptions, Effect, Input } from "./effects.ts";
+import { Exchange, isFull } from "./exchange.ts";
+import { Fetching } from "./fetching.ts";
+import { Folding, journalLink } from "./folding.ts";
+import { Joining, whyNoState } from "./joining.ts";
+import { type Ground, whyMalformed } from "./offer.ts";
+import { OwnWork } from "./own_work.ts";
+import { buildRecord } from "./record.ts";
+import { reportAdoption } from "./report.ts";
+import { restore } from "./restore.ts";
+import { RULEBOOK, type Rulebook } from "./rulebook.ts";
+import { Scribing, type ToWrite } from "./scribing.ts";
+import type { Beat, ChainState, Digest, Message, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
+
+export function createCore(options: CoreOptions, rulebook: Rulebook = RULEBOOK): Core {
+  return new PeerCore(options, rulebook);
+}
+
+class PeerCore implements Core {
+  readonly #options: CoreOptions;
+  readonly #genesis: Digest;
+  readonly #book: Book;
+  readonly #joining = new Joining();
+  readonly #fetching = new Fetching();
+  readonly #folding = new Folding();
+  readonly #work = new OwnWork();
+  readonly #scribing = new Scribing();
+  readonly #exchange = new Exchange();
+  #head: Link | null = null;
+  #now = 0;
+  #beatAtMs: number | null = null;
+  #effects: Effect[] = [];
+  #hasNews = false;
+  #stopped = false;
+  readonly #context: Context;
+
+  constructor(options: CoreOptions, rulebook: Rulebook) {
+    this.#options = options;
+    this.#book = new Book(options.rules, rulebook);
+    this.#genesis = genesisState(options.rules).head;
+    const now = () => this.#now;
+    this.#context = {
+      options,
+      rulebook,
+      get now() {
+        return now();
+      },
+      emit: (effect) => this.#effects.push(effect),
+      report: (event) => this.#effects.push({ kind: "report", event }),
+    };
+  }
+
+  handle(now: number, input: Input): readonly Effect[] {
+    if (this.#stopped) return [];
+    this.#effects = [];
+    this.#now = Math.max(this.#now, now); // a clock that jumps back makes nothing due twice
+    this.#hasNews = input.kind !== "message" && input.kind !== "tick";
+    this.#take(input);
+    // Most messages bring nothing new: then nothing follows before the deadline.
+    if (this.#beatAtMs !== null && (this.#hasNews || this.#now >= this.deadline!)) this.#settle();
+    return this.#effects;
+  }
+
+  get deadline(): number | null {
+    if (this.#stopped || this.#beatAtMs === null) return null;
+    return Math.min(
+      this.#beatAtMs,
+      this.#joining.deadline,
+      this.#fetching.deadline,
+      this.#work.deadline,
+      this.#scribing.deadline,
+    );
+  }
+
+  #take(input: Input): void {
+    const context = this.#context;
+    switch (input.kind) {
+      case "start":
+        return this.#start(input);
+      case "connected":
+        this.#exchange.connect(input.peer);
+        if (this.#head === null) this.#exchange.askState(context, [input.peer]);
+        else context.emit({ kind: "send", to: input.peer, message: this.#exchange.beat(context, this.#head) });
+        return;
+      case "disconnected":
+        return this.#exchange.disconnect(input.peer);
+      case "message":
+        return this.#onMessage(input.message, input.from);
+      case "fetched": {
+        const held = this.#book.offers.get(input.offer);
+        this.#fetching.answered(context, input.offer, null);
+        if (held === undefined) return;
+        held.verdict = input.verdict;
+        if (!input.verdict.valid) this.#reject("offer", held.signed.body.peer, input.verdict.reason);
+        return;
+      }
+      case "missing":
+        return this.#fetching.answered(context, input.offer, this.#beatMs());
+      case "contributed": {
+        const work = { ...input.contribution, blob: input.blob };
+        const offer = this.#head && this.#work.onContributed(context, work, this.#head.digest, this.#fetching);
+        return offer ? this.#publish(offer) : undefined;
+      }
+      case "folded":
+        return this.#folding.onFolded(context, this.#book, input);
+      case "fold-failed":
+        return this.#folding.onFailed(context, this.#book, input);
+      case "loaded":
+        return this.#onLoaded();
+      case "load-failed":
+        this.#onLoadFailed();
+        return context.report({ kind: "waiting", reason: `a state could not be loaded: ${input.reason}` });
+      case "evaluated":
+        return this.#work.onEvaluated(input.record, input.loss);
+      case "tick":
+        return;
+      case "leave":
+        return this.#work.leave(context, this.#ground());
+      default:
+        input satisfies never;
+    }
+  }
+
+  #start({ initial, found, journal }: Extract<Input, { kind: "start" }>): void {
+    const { rules, self } = this.#options;
+    this.#beatAtMs = this.#now;
+    const stateCount = restore(journal, {
+      book: this.#book,
+      own: this.#work.offers,
+      joining: this.#joining,
+      self,
+      rules,
+      nowMs: this.#now,
+    });
+    if (found) {
+      const genesis = { record: genesisRecord(rules), chain: genesisState(rules), weights: initial, from: [] };
+      this.#joining.add(genesis, this.#now);
+    } else if (stateCount === 0) {
+      this.#context.report({ kind: "waiting", reason: "for a peer that has the run" });
+    }
+  }
+
+  #onLoaded(): void {
+    const candidate = this.#joining.answered();
+    if (candidate === null) return;
+    const { record, chain, weights, from } = candidate;
+    const link = this.#book.addState(record, { chain, weights });
+    if (from.length > 0) {
+      this.#context.emit({ kind: "keep", weights });
+      journalLink(this.#context, this.#book, link);
+    }
+    if (this.#head === null || this.#context.rulebook.isHeavier(chain, this.#head.chain!)) this.#adopt(link);
+  }
+
+  #onLoadFailed(): void {
+    const link = this.#book.links.get(this.#joining.answered()?.chain.head ?? this.#genesis);
+    if (link !== undefined && link !== this.#head) link.weights = null; // it can still be folded again
+  }
+
+  // —— what other peers say ——
+
+  #onMessage(message: Message, from: PeerId): void {
+    const { run } = this.#options.rules;
+    this.#exchange.heard(from, this.#now);
+    switch (message.kind) {
+      case "signed":
+        return isRecord(message) ? this.#onRecord(message, from) : this.#onOffer(message);
+      case "history":
+        for (const offer of message.offers) this.#onOffer(offer);
+        for (const record of message.records) this.#onRecord(record, from);
+        if (message.records.length > 0 && isFull(message.records.length)) this.#pull(from);
+        return;
+      case "beat":
+        if (message.run === run) this.#onBeat(message, from);
+        return;
+      case "pull":
+      case "ask-state":
+        if (message.run === run && this.#head !== null) {
+          this.#exchange.answer(this.#context, message, from, { book: this.#book, head: this.#head });
+        }
+        return;
+      case "state-at":
+        return this.#onState(message, from);
+      default:
+        message satisfies never;
+    }
+  }
+
+  #onOffer(signed: Signed<Offer>): void {
+    const { body } = signed;
+    const digest = bodyDigest(body);
+    if (this.#book.offers.has(digest)) return;
+    const malformed = whyMalformed(body, this.#options.rules) ?? this.#whyForged(digest, signed.signature, body.peer);
+    if (malformed !== null) return this.#reject("offer", body.peer, malformed);
+    this.#book.addOffer(digest, signed, { nowMs: this.#now, own: false, journaled: false });
+    this.#hasNews = true;
+    const held = this.#book.offers.get(digest);
+    if (this.#head === null || held === undefined) return;
+    this.#exchange.heard(body.peer, this.#now);
+    this.#scribing.onOffer(this.#context, held, this.#head.chain!);
+    this.#compareStates(body);
+  }
+
+  #onRecord(signed: Signed<RoundRecord>, from: PeerId): void {
+    const { body, signature } = signed;
+    const digest = bodyDigest(body);
+    if (this.#book.links.has(digest)) return;
+    const reason = body.run !== this.#options.rules.run
+      ? `it belongs to run ${body.run}`
+      : body.parents.length !== 1
+      ? `it has ${body.parents.length} parents`
+      : this.#whyForged(digest, signature, body.scribe);
+    if (reason !== null) return this.#reject(`record ${body.round}`, body.scribe, reason);
+    if (this.#head !== null && body.round <= this.#head.chain!.round - historyRounds(this.#options.rules)) return;
+    this.#hasNews = true;
+    this.#book.addRecord(digest, signed, { nowMs: this.#now, journaled: false });
+    this.#resolve();
+    if (this.#book.links.get(digest)?.chain === null) this.#pull(from);
+  }
+
+  #onBeat(beat: Beat, from: PeerId): void {
+    this.#exchange.heard(beat.peer, this.#now);
+    const head = this.#head;
+    if (head === null || !this.#context.rulebook.isHeavier(beat, head.chain!)) return;
+    const link = this.#book.links.get(beat.head);
+    // A heavier head that records cannot lead to: its ancestors' weights are gone here, or its fold failed.
+    const unreachable = link?.chain && this.#book.targets(head).length === 0;
+    if (unreachable) this.#exchange.askState(this.#context, [from]);
+    else this.#exchange.onBeat(this.#context, beat, from, { book: this.#book, head });
+  }
+
+  #onState(message: StateAt, from: PeerId): void {
+    if (message.run !== this.#options.rules.run || !this.#isWorth(message.chain)) return;
+    const { record } = message;
+    const digest = bodyDigest(record.body);
+    const reason = whyNoState(message) ??
+      (digest === this.#genesis ? null : this.#whyForged(digest, record.signature, record.body.scribe));
+    if (reason !== null) return this.#reject("state", from, reason);
+    this.#hasNews = true;
+    this.#joining.addFromPeer(this.#context, message, from);
+  }
+
+  /** Law 3, seen from here: whoever trained on a record must have folded it to the state that we folded. */
+  #compareStates({ parent, base, peer }: Offer): void {
+    const mine = this.#book.links.get(parent)?.base;
+    if (!mine || mine === base) return;
+    this.#context.report({ kind: "mismatch", record: parent, peer, mine, theirs: base });
+  }
+
+  // —— conclusions ——
+
+  #settle(): void {
+    const context = this.#context;
+    this.#resolve();
+    do {
+      this.#joining.run(context, ({ chain }) => this.#isWorth(chain));
+      if (this.#head !== null) this.#folding.run(context, this.#book, this.#head);
+      this.#fetching.run(context, this.#book, { urgent: this.#folding.urgent, connected: this.#exchange.connected });
+    } while (this.#adoptHeaviest() || this.#act());
+    this.#beat();
+    const reason = this.#work.whyStop(context);
+    if (reason === null) return;
+    this.#stopped = true;
+    context.emit({ kind: "stop", reason });
+  }
+
+  #resolve(): void {
+    for (const { record: { body }, fault } of this.#book.resolve(this.#now)) {
+      this.#reject(`record ${body.round}`, body.scribe, fault!);
+    }
+  }
+
+  /** Adopts the heaviest folded state; each adoption is strictly heavier than the one before, so this ends (law 1). */
+  #adoptHeaviest(): boolean {
+    if (this.#head === null) return false;
+    const best = this.#book.heaviestFolded(this.#head);
+    if (best === this.#head) return false;
+    this.#adopt(best);
+    return true;
+  }
+
+  #adopt(link: Link): void {
+    const context = this.#context, book = this.#book, from = this.#head, chain = link.chain!;
+    this.#head = link;
+    context.emit({ kind: "adopted", chain, weights: link.weights!.digest });
+    reportAdoption(context, book, { from, to: link });
+    for (const { signed: { body } } of book.offers.values()) if (body.parent === link.digest) this.#compareStates(body);
+    if (isFinished(chain, this.#options.rules)) context.report({ kind: "finished", tokens: chain.tokens });
+
+    this.#work.offers.review(context, chain, book.countedBy(link, from));
+    const first = this.#work.onHead(context, { chain, base: link.base! }, link.weights!.digest);
+    if (first !== null) this.#publish(first);
+    this.#scribing.open(context, chain);
+    this.#exchange.prune(new Set(chain.roster.map(({ peer }) => peer)));
+    const blobs = book.prune(link, {
+      historyRound: chain.round - historyRounds(this.#options.rules),
+      weightsRound: chain.round - this.#options.rules.lateRounds - 1,
+    });
+    this.#fetching.prune(book);
+    if (blobs.length > 0) context.emit({ kind: "forget", blobs });
+  }
+
+  /** Cuts the box and closes the round, as far as it is time; whether a record was written. */
+  #act(): boolean {
+    const ground = this.#ground();
+    if (ground === null || isFinished(ground.chain, this.#options.rules)) return false;
+    this.#work.run(this.#context, ground);
+    const toWrite = this.#scribing.decide(this.#context, {
+      book: this.#book,
+      head: this.#head!,
+      exchange: this.#exchange,
+      hopeUntilMs: this.#folding.hopeUntilMs,
+      boxEndsAtMs: this.#work.boxEndsAtMs,
+    });
+    return toWrite !== null && this.#write(ground, toWrite);
+  }
+
+  #write(ground: Ground, { counted, attempt, reason }: ToWrite): boolean {
+    const { rules, self, sign } = this.#options;
+    const body = buildRecord(ground, { rules, counted, scribe: self, attempt });
+    const digest = bodyDigest(body);
+    if (this.#book.links.has(digest)) return false; // written before, in vain: something new must come first
+    const record: Signed<RoundRecord> = { kind: "signed", body, signature: sign(digest) };
+    this.#context.emit({ kind: "journal", entry: { kind: "record", record } });
+    this.#book.addRecord(digest, record, { nowMs: this.#now, journaled: true });
+    this.#context.emit({ kind: "announce", message: record });
+    this.#context.report({ kind: "closed", round: body.round, reason });
+    this.#resolve();
+    const { chain: next, fault } = this.#book.links.get(digest)!;
+    assert(next !== null, `Cannot write record ${body.round}: ${fault ?? "its offers are not known"}`);
+    return true;
+  }
+
+  #publish(offer: Signed<Offer>): void {
+    this.#context.emit({ kind: "journal", entry: { kind: "offer", offer } });
+    this.#book.addOffer(bodyDigest(offer.body), offer, { nowMs: this.#now, own: true, journaled: true });
+    this.#context.emit({ kind: "announce", message: offer });
+  }
+
+  /** Everything that repairs losses happens here, once a beat. */
+  #beat(): void {
+    if (this.#now < this.#beatAtMs!) return;
+    const context = this.#context, head = this.#head;
+    this.#beatAtMs = this.#now + this.#beatMs();
+    this.#exchange.reportCompany(context);
+    if (head === null) return this.#exchange.askState(context);
+    context.emit({ kind: "announce", message: this.#exchange.beat(context, head) });
+    for (const offer of this.#work.offers.pending()) context.emit({ kind: "announce", message: offer });
+    this.#exchange.repair(context, { book: this.#book, head });
+  }
+
+  // —— small helpers ——
+
+  #ground(): Ground | null {
+    return this.#head === null ? null : { chain: this.#head.chain!, base: this.#head.base! };
+  }
+
+  #pull(from: PeerId): void {
+    if (this.#head !== null) this.#exchange.pull(this.#context, from, { book: this.#book, head: this.#head });
+  }
+
+  #isWorth(chain: ChainState): boolean {
+    return this.#head === null || this.#context.rulebook.isHeavier(chain, this.#head.chain!);
+  }
+
+  #whyForged(digest: Digest, signature: Uint8Array, author: PeerId): string | null {
+    return this.#options.verify(digest, signature, author) ? null : "its signature is not its author's";
+  }
+
+  #reject(what: string, peer: PeerId, reason: string): void {
+    this.#context.report({ kind: "rejected", what, peer, reason });
+  }
+
+  #beatMs(): number {
+    return beatMs(this.#head?.chain?.roundMs ?? this.#options.rules.firstRoundMs);
+  }
+}
+
+function isRecord(signed: Signed<Offer> | Signed<RoundRecord>): signed is Signed<RoundRecord> {
+  return signed.body.kind === "record";
+}

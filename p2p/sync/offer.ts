@@ -1,0 +1,89 @@
+/**
+ * Making an offer out of a contribution, and the facts that any offer must satisfy whatever the chain says.
+ * @module
+ */
+import type { Contribution } from "../learner.ts";
+import { isRangeSet } from "./ranges.ts";
+import type { BlobName, ChainState, Digest, Offer, PeerId, SyncRules } from "./types.ts";
+
+/** Most ranges in one offer: a lease is rarely in more than a few pieces. */
+const MOST_RANGES = 256;
+const LONGEST_NAME = 80;
+/** Beyond what any machine does; keeps leases within bounds (law 7). */
+const LARGEST_SPEED = 1e8;
+const LARGEST_TOKENS = 1e12;
+
+/** The state an offer is made on. */
+export interface Ground {
+  readonly chain: ChainState;
+  readonly base: Digest;
+}
+
+export interface OfferOptions {
+  readonly rules: SyncRules;
+  readonly self: PeerId;
+  readonly name: string;
+  readonly device: string;
+  readonly waitMs: number;
+  readonly transferMs: number;
+  readonly nextMs: number;
+  readonly heldOut: number | null;
+  readonly leaving: boolean;
+}
+
+export type Work = Omit<Contribution, "bytes"> & { readonly blob: BlobName | null };
+
+/** No work: what a joiner asks to be admitted with. */
+export const NO_WORK: Work = {
+  round: 0,
+  blob: null,
+  tokens: 0,
+  steps: 0,
+  batch: 0,
+  microBatch: 0,
+  ranges: [],
+  loss: 0,
+  speed: 0,
+  computeMs: 0,
+};
+
+export function buildOffer({ chain, base }: Ground, work: Work, options: OfferOptions): Offer {
+  const { blob } = work;
+  return {
+    kind: "offer",
+    run: options.rules.run,
+    peer: options.self,
+    round: chain.round + 1,
+    parent: chain.head,
+    base,
+    blob,
+    tokens: blob === null ? 0 : work.tokens,
+    steps: blob === null ? 0 : work.steps,
+    batch: work.batch,
+    microBatch: work.microBatch,
+    ranges: blob === null ? [] : work.ranges,
+    loss: blob !== null && Number.isFinite(work.loss) ? work.loss : 0, // a digest has no form for NaN
+    heldOut: options.heldOut,
+    speed: work.speed,
+    computeMs: Math.round(work.computeMs),
+    waitMs: Math.round(options.waitMs),
+    transferMs: Math.round(options.transferMs),
+    nextMs: Math.round(options.nextMs),
+    leaving: options.leaving,
+    name: options.name.slice(0, LONGEST_NAME),
+    device: options.device.slice(0, LONGEST_NAME),
+  };
+}
+
+/** Why this cannot be an offer of this run, or null. Facts of the offer alone. */
+export function whyMalformed(offer: Offer, rules: SyncRules): string | null {
+  if (offer.run !== rules.run) return `it belongs to run ${offer.run}`;
+  if (offer.round < 1) return `its round is ${offer.round}`;
+  if (offer.ranges.length > MOST_RANGES || !isRangeSet(offer.ranges)) return "its ranges are not sorted and disjoint";
+  if (offer.tokens > LARGEST_TOKENS) return `it claims ${offer.tokens} tokens`;
+  if (offer.speed > LARGEST_SPEED) return `it claims ${offer.speed} tokens/s`;
+  if (offer.name.length > LONGEST_NAME || offer.device.length > LONGEST_NAME) return "its names are too long";
+  const empty = offer.tokens === 0 && offer.steps === 0 && offer.ranges.length === 0;
+  if (offer.blob === null && !empty) return "it claims work without a contribution";
+  return null;
+}

@@ -1,0 +1,142 @@
+/**
+ * What one peer trains and offers: it asks to be admitted, trains a prefix of its lease in boxes, offers what it cut,
+ * evaluates when it is its turn, and says goodbye.
+ * @module
+ */
+import { localBatch } from "./balance.ts";
+import { Box } from "./box.ts";
+import { isFinished } from "./chain.ts";
+import type { Context } from "./context.ts";
+import { bodyDigest } from "./digest.ts";
+import type { Fetching } from "./fetching.ts";
+import { leaseOf } from "./ledger.ts";
+import { buildOffer, type Ground, NO_WORK, type Work } from "./offer.ts";
+import { OwnOffers } from "./own_offers.ts";
+import { subtract } from "./ranges.ts";
+import { isMember } from "./roster.ts";
+import type { Digest, Offer, Signed } from "./types.ts";
+
+/** How long a peer that leaves stays to serve its last contribution, unless it is counted before. */
+const LONGEST_GOODBYE_MS = 10_000;
+
+export class OwnWork {
+  readonly offers = new OwnOffers();
+  readonly #box = new Box();
+  #heldOut: { readonly record: Digest; readonly loss: number } | null = null;
+  #evaluating: Digest | null = null;
+  /** When a leaving peer stops at the latest. */
+  #stopAtMs: number | null = null;
+  #leaving = false;
+
+  get isLeaving(): boolean {
+    return this.#leaving;
+  }
+
+  get boxEndsAtMs(): number {
+    return this.#box.deadline;
+  }
+
+  get deadline(): number {
+    return Math.min(this.#box.deadline, this.#stopAtMs ?? Infinity);
+  }
+
+  /** A head was adopted. Returns a first offer to publish, if this peer is no member yet. */
+  onHead(context: Context, { chain, base }: Ground, weights: Digest): Signed<Offer> | null {
+    const { emit, now, options: { rules, self } } = context;
+    if (isFinished(chain, rules)) {
+      this.#box.close();
+      emit({ kind: "rest" });
+      return null;
+    }
+    if (this.#leaving) return null;
+    const offered = this.offers.hasOfferOn(chain.head);
+    if (!isMember(chain.roster, self)) {
+      this.#box.close();
+      const asked = this.offers.pending().some(({ body }) => body.blob === null);
+      return offered || asked ? null : this.#make(context, { chain, base }, { work: NO_WORK, isForHead: true });
+    }
+    this.#box.open(now, chain.roundMs, offered);
+    const ranges = subtract(leaseOf(chain.ledger, self), this.offers.pendingRanges());
+    emit({
+      kind: "train",
+      order: {
+        round: chain.round + 1,
+        weights,
+        tokens: chain.tokens,
+        ranges,
+        batch: localBatch(chain, self),
+        roundMs: chain.roundMs,
+      },
+    });
+    if (chain.evaluator === self && this.#evaluating === null) {
+      this.#evaluating = chain.head;
+      emit({ kind: "evaluate", record: chain.head, weights });
+    }
+    return null;
+  }
+
+  /** Asks the learner to cut, when the box has ended. */
+  run({ emit, now }: Context, ground: Ground): void {
+    if (this.#box.deadline > now) return;
+    this.#box.cut({ ground, leaving: false });
+    emit({ kind: "contribute" });
+  }
+
+  /** The learner has cut. Returns the offer to publish, or null if it was not asked. */
+  onContributed(context: Context, work: Work, head: Digest, fetching: Fetching): Signed<Offer> | null {
+    const cut = this.#box.takeCut();
+    if (cut === null) return null;
+    const leaving = cut.leaving || this.#leaving;
+    if (leaving) context.emit({ kind: "rest" });
+    const isForHead = cut.ground.chain.head === head;
+    return this.#make(context, cut.ground, { work, isForHead, leaving, transferMs: fetching.takeTransferMs() });
+  }
+
+  onEvaluated(record: Digest, loss: number | null): void {
+    if (this.#evaluating === record) this.#evaluating = null;
+    if (loss !== null && Number.isFinite(loss)) this.#heldOut = { record, loss };
+  }
+
+  /** The user wants to stop: one last cut, if there can be anything in it. */
+  leave({ emit, now, options: { rules, self } }: Context, ground: Ground | null): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    if (ground === null || !isMember(ground.chain.roster, self) || isFinished(ground.chain, rules)) {
+      this.#stopAtMs = now;
+    } else if (!this.#box.isCutting) {
+      this.#box.cut({ ground, leaving: true });
+      emit({ kind: "contribute" });
+    }
+    this.#stopAtMs ??= now + LONGEST_GOODBYE_MS;
+  }
+
+  /** Why a leaving peer may stop now, or null. */
+  whyStop({ now }: Context): string | null {
+    if (this.#stopAtMs === null) return null;
+    if (!this.#box.isCutting && this.offers.pending().length === 0) return "it left, and all its work is counted";
+    return now >= this.#stopAtMs ? "it left; its last offer may be counted without it" : null;
+  }
+
+  #make(context: Context, ground: Ground, made: {
+    readonly work: Work;
+    readonly isForHead: boolean;
+    readonly leaving?: boolean;
+    readonly transferMs?: number;
+  }): Signed<Offer> {
+    const { now, options, report } = context;
+    const times = this.#box.offered(now, { isForHead: made.isForHead, roundMs: ground.chain.roundMs });
+    const heldOut = this.#heldOut?.record === ground.chain.head ? this.#heldOut.loss : null;
+    const body = buildOffer(ground, made.work, {
+      ...options,
+      ...times,
+      heldOut,
+      leaving: made.leaving ?? false,
+      transferMs: made.transferMs ?? 0,
+    });
+    const digest = bodyDigest(body);
+    const signed: Signed<Offer> = { kind: "signed", body, signature: options.sign(digest) };
+    this.offers.add(digest, signed);
+    report({ kind: "offered", round: body.round, offer: digest, tokens: body.tokens });
+    return signed;
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * What users see when a head is adopted, in the order in which it matters: a reorganisation, the round, who came and
+ * who went.
+ * @module
+ */
+import type { Book, Link } from "./book.ts";
+import type { Context } from "./context.ts";
+import { isMember } from "./roster.ts";
+import type { ChainState, Member, Offer } from "./types.ts";
+
+export function reportAdoption(
+  { report, options: { rules } }: Context,
+  book: Book,
+  { from, to }: { readonly from: Link | null; readonly to: Link },
+): void {
+  const chain = to.chain!;
+  const abandoned = from === null ? 0 : book.abandonedCount(from, to);
+  if (from !== null && abandoned !== 0) {
+    report({ kind: "reorganised", from: from.digest, to: to.digest, depth: abandoned });
+  }
+
+  const { counted, scribe } = to.record.body;
+  const offers = (book.countedOffers(to) ?? []).map(({ signed }) => signed.body);
+  const gained = offers.reduce((sum, { tokens }) => sum + tokens, 0);
+  report({
+    kind: "round",
+    round: chain.round,
+    head: to.digest,
+    base: to.base!,
+    tokens: chain.tokens,
+    gained,
+    loss: gained === 0 ? null : offers.reduce((sum, { loss, tokens }) => sum + loss * tokens, 0) / gained,
+    heldOut: offers.find(({ heldOut, parent }) => heldOut !== null && parent === to.parent)?.heldOut ?? null,
+    counted: offers.map((offer, i) => ({ offer, age: counted[i]!.age })),
+    roster: chain.roster.map(({ peer }) => peer),
+    scribe,
+    weights: to.weights!.digest,
+    roundMs: chain.roundMs,
+  });
+
+  const before = from?.chain?.roster ?? [];
+  for (const { peer, name } of chain.roster) {
+    if (!isMember(before, peer)) report({ kind: "joined", peer, name, round: chain.round });
+  }
+  for (const member of before) {
+    if (isMember(chain.roster, member.peer)) continue;
+    report({
+      kind: "left",
+      peer: member.peer,
+      reason: whyLeft(member, { chain, offers, silentRounds: rules.rosterRounds }),
+      round: chain.round,
+    });
+  }
+}
+
+function whyLeft({ peer }: Member, { chain, offers, silentRounds }: {
+  readonly chain: ChainState;
+  readonly offers: readonly Offer[];
+  readonly silentRounds: number;
+}): string {
+  if (offers.some((offer) => offer.peer === peer && offer.leaving)) return "it said goodbye";
+  return `none of its offers was counted for ${silentRounds} rounds, up to round ${chain.round}`;
+}

@@ -1,0 +1,49 @@
+/**
+ * What a peer knew before it stopped, from its journal (law 6): offers before records before states, because a record
+ * cannot be completed without the offers it counts.
+ * @module
+ */
+import { type Book, historyRounds } from "./book.ts";
+import { bodyDigest } from "./digest.ts";
+import type { JournalEntry } from "./effects.ts";
+import { isHeavier } from "./fork.ts";
+import type { Joining } from "./joining.ts";
+import type { OwnOffers } from "./own_offers.ts";
+import type { PeerId, SyncRules } from "./types.ts";
+
+/** Saved states tried, heaviest first, should blobs be damaged. */
+const MOST_STATES = 8;
+
+export interface RestoreOptions {
+  readonly book: Book;
+  readonly own: OwnOffers;
+  readonly joining: Joining;
+  readonly self: PeerId;
+  readonly rules: SyncRules;
+  readonly nowMs: number;
+}
+
+/** Fills the parts of a new core; returns how many states the journal had. */
+export function restore(journal: readonly JournalEntry[], options: RestoreOptions): number {
+  const { book, own, joining, self, rules, nowMs } = options;
+  const states = journal.filter((entry) => entry.kind === "state").sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1);
+  const lastRound = states[0]?.chain.round ?? 0;
+  const isRecent = (round: number) => round > lastRound - historyRounds(rules);
+  for (const entry of journal) {
+    if (entry.kind !== "offer" || !isRecent(entry.offer.body.round)) continue;
+    const { offer } = entry, digest = bodyDigest(offer.body), isOwn = offer.body.peer === self;
+    book.addOffer(digest, offer, { nowMs, own: isOwn, journaled: true });
+    if (isOwn) own.add(digest, offer);
+  }
+  for (const entry of journal) {
+    if (entry.kind !== "record" || !isRecent(entry.record.body.round)) continue;
+    book.addRecord(bodyDigest(entry.record.body), entry.record, { nowMs, journaled: true });
+  }
+  for (const { record, chain, weights } of states.slice(0, MOST_STATES)) {
+    if (chain.round > lastRound - rules.lateRounds - 1) {
+      book.addState(record, { chain, weights }).journaled = true;
+    }
+    joining.add({ record, chain, weights, from: [] }, nowMs);
+  }
+  return states.length;
+}

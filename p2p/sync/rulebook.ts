@@ -1,0 +1,21 @@
+/**
+ * The rules that every peer of a run must compute alike, in one place: what a core is built on.
+ *
+ * They are an argument of `createCore` so that a simulation can break one of them and see it found out; a peer of a
+ * real run never has any but these.
+ * @module
+ */
+import { advance } from "./chain.ts";
+import { isHeavier } from "./fork.ts";
+import { selectCounted, whyInvalid } from "./record.ts";
+import { foldParts } from "./tokens.ts";
+
+export interface Rulebook {
+  readonly advance: typeof advance;
+  readonly isHeavier: typeof isHeavier;
+  readonly selectCounted: typeof selectCounted;
+  readonly whyInvalid: typeof whyInvalid;
+  readonly foldParts: typeof foldParts;
+}
+
+export const RULEBOOK: Rulebook = { advance, isHeavier, selectCounted, whyInvalid, foldParts };

@@ -1,0 +1,43 @@
+/**
+ * Who writes the record of a round, and when the next in rank takes over from a scribe that is late.
+ *
+ * The ranking is a fact of the chain; who is present is what one peer sees. Two peers that see differently may both
+ * write: a shallow fork, settled by `fork.ts`.
+ * @module
+ */
+import { digestOf } from "./digest.ts";
+import type { ChainState, Digest, PeerId } from "./types.ts";
+
+/** Share of a round that each peer in rank waits for the one before it, within bounds. */
+const TAKEOVER_SHARE = 0.25;
+const LEAST_TAKEOVER_MS = 500;
+const LONGEST_TAKEOVER_MS = 30_000;
+/** Longest round in boxes, and some time for very short ones. */
+const LONGEST_ROUND_BOXES = 2;
+const LONGEST_ROUND_EXTRA_MS = 2_000;
+
+/** The members in the order in which they may write the record after this state. */
+export function ranking({ head, roster }: ChainState): readonly PeerId[] {
+  const ranked = roster.map(({ peer }) => ({ peer, hash: rankHash(head, peer) }));
+  return ranked.sort((a, b) => a.hash < b.hash ? -1 : 1).map(({ peer }) => peer);
+}
+
+/** Place in the ranking. Peers that are no members share the place after all members. */
+export function attemptOf(chain: ChainState, peer: PeerId): number {
+  const place = ranking(chain).indexOf(peer);
+  return place === -1 ? chain.roster.length : place;
+}
+
+/** How long each present peer earlier in rank is given, once the round could have been closed. */
+export function takeoverMs(roundMs: number): number {
+  return Math.min(LONGEST_TAKEOVER_MS, Math.max(LEAST_TAKEOVER_MS, TAKEOVER_SHARE * roundMs));
+}
+
+/** Longest that a round may take from its opening, and that anything in it is waited for (law 4). */
+export function longestMs(roundMs: number): number {
+  return LONGEST_ROUND_BOXES * roundMs + LONGEST_ROUND_EXTRA_MS;
+}
+
+function rankHash(parent: Digest, peer: PeerId): Digest {
+  return digestOf({ parent, peer });
+}

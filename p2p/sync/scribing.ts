@@ -1,0 +1,112 @@
+/**
+ * One peer's part in closing rounds: whether it should write the record after the present head now, and if not now,
+ * when to think again.
+ * @module
+ */
+import type { Book, HeldOffer, Link } from "./book.ts";
+import { closing, type Expected } from "./closing.ts";
+import type { Context } from "./context.ts";
+import type { Exchange } from "./exchange.ts";
+import { isMember } from "./roster.ts";
+import { attemptOf, longestMs, ranking, takeoverMs } from "./scribe.ts";
+import type { ChainState, Counted, Member, PeerId } from "./types.ts";
+
+export interface SceneOfRound {
+  readonly book: Book;
+  readonly head: Link;
+  readonly exchange: Exchange;
+  /** A heavier history is on its way: do not write a rival until then. Null if there is none. */
+  readonly hopeUntilMs: number | null;
+  /** When our own box ends. */
+  readonly boxEndsAtMs: number;
+}
+
+export interface ToWrite {
+  readonly counted: readonly Counted[];
+  readonly attempt: number;
+  readonly reason: string;
+}
+
+export class Scribing {
+  #openedAtMs = 0;
+  #attempt = 0;
+  #before: readonly PeerId[] = [];
+  /** Since when the first in rank could have closed, as we see it. */
+  #closableSinceMs: number | null = null;
+  /** What each peer's last offer promised, in our time. */
+  readonly #promisedAtMs = new Map<PeerId, number>();
+  deadline = Infinity;
+
+  /** A head was adopted. */
+  open({ now, options }: Context, chain: ChainState): void {
+    const ranked = ranking(chain);
+    this.#openedAtMs = now;
+    this.#attempt = attemptOf(chain, options.self);
+    this.#before = ranked.slice(0, this.#attempt);
+    this.#closableSinceMs = null;
+    for (const peer of this.#promisedAtMs.keys()) if (!ranked.includes(peer)) this.#promisedAtMs.delete(peer);
+  }
+
+  /** A member's offer came, and with it a promise. */
+  onOffer({ now }: Context, { signed: { body } }: HeldOffer, { roster }: ChainState): void {
+    if (isMember(roster, body.peer)) this.#promisedAtMs.set(body.peer, now + body.nextMs);
+  }
+
+  /** What to write now, or null; then `deadline` says when to ask again, unless something comes first. */
+  decide(context: Context, scene: SceneOfRound): ToWrite | null {
+    this.deadline = Infinity;
+    const { now, options: { rules } } = context;
+    const { book, head, exchange, hopeUntilMs } = scene;
+    const chain = head.chain!;
+    if (hopeUntilMs !== null) {
+      this.deadline = hopeUntilMs;
+      return null;
+    }
+    const held = [...book.offers.values()].filter(({ verdict }) => verdict?.valid === true);
+    const counted = context.rulebook.selectCounted(held.map(({ digest, signed }) => [digest, signed.body]), {
+      parent: chain,
+      base: head.base!,
+      rules,
+    });
+    if (counted.length === 0) return null;
+
+    const present = chain.roster.filter(({ peer }) =>
+      peer === context.options.self || exchange.isPresent(peer, now, chain.roundMs)
+    );
+    const decision = closing(present.map((member) => this.#expect(member, scene, context.options.self)), {
+      nowMs: now,
+      openedAtMs: this.#openedAtMs,
+      longestMs: longestMs(chain.roundMs),
+    });
+    if (!decision.close) {
+      this.#closableSinceMs = null;
+      this.deadline = decision.againAtMs;
+      return null;
+    }
+    this.#closableSinceMs ??= now;
+    const before = this.#before.filter((peer) => exchange.isPresent(peer, now, chain.roundMs)).length;
+    const writeAtMs = this.#closableSinceMs + before * takeoverMs(chain.roundMs);
+    if (now < writeAtMs) {
+      this.deadline = writeAtMs;
+      return null;
+    }
+    const reason = before === 0 ? decision.reason : `${before} earlier in rank wrote nothing; ${decision.reason}`;
+    return { counted, attempt: this.#attempt, reason };
+  }
+
+  #expect(member: Member, { book, head, boxEndsAtMs }: SceneOfRound, self: PeerId): Expected {
+    const { roster, roundMs } = head.chain!;
+    const offer = [...book.offers.values()].find(({ signed: { body } }) =>
+      body.peer === member.peer && body.parent === head.digest
+    );
+    const fastest = Math.max(1, ...roster.map(({ speed }) => speed));
+    const ownMs = member.peer === self && boxEndsAtMs < Infinity ? boxEndsAtMs : undefined;
+    return {
+      peer: member.peer,
+      tokens: (member.speed || fastest) * roundMs / 1000,
+      promisedAtMs: offer?.receivedAtMs ?? ownMs ?? this.#promisedAtMs.get(member.peer) ?? this.#openedAtMs + roundMs,
+      // An offer whose blob is not here yet, or not yet judged, still may be waited for.
+      offered: offer !== undefined && offer.verdict !== null,
+    };
+  }
+}
