@@ -44,11 +44,11 @@ export async function inspect({ folder, what, state, json: asJson }: InspectOpti
 }
 
 async function readKnown(path: string): Promise<Known> {
-  const contents = await readDiskJournal(join(path, "journal"));
-  if (contents === null) throw new UsageError(`Cannot inspect ${path}: no peer has run there. Name one with --state`);
+  const entries = await readDiskJournal(join(path, "journal"));
+  if (entries === null) throw new UsageError(`Cannot inspect ${path}: no peer has run there. Name one with --state`);
   const records = new Map<Digest, RoundRecord>(), offers = new Map<Digest, Offer>();
   const states = new Map<Digest, ChainState>();
-  for (const bytes of contents.entries) {
+  for (const bytes of entries) {
     const decoded = decodeJournalEntry(bytes);
     if (!decoded.ok) continue; // of another version: the peer itself says so when it starts
     const entry = decoded.value;
