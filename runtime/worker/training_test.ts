@@ -128,9 +128,10 @@ function open({ codec = "int8", microBatch = 4, limitBytes = Infinity }: Setup =
     /** Resolves when so many steps have been reported since `from` events. */
     async stepped(count: number): Promise<void> {
       const from = events.length;
-      while (stepsIn(events.slice(from)) < count) {
+      for (let turns = 0; stepsIn(events.slice(from)) < count; turns++) {
         await turn();
         for (const event of events) if (event.kind === "failed") throw new Error(event.message);
+        if (turns > 2000) throw new Error(`Training made no ${count} steps: ${JSON.stringify(events.at(-1))}`);
       }
     },
     async [Symbol.asyncDispose]() {
@@ -234,13 +235,28 @@ Deno.test("steps on windows that a new lease does not have are not claimed, but 
 Deno.test("training stops for good, offers nothing and says why when gradients are never finite", async () => {
   await using peer = open();
   const { training, weights, events } = peer;
-  await training.train(peer.order(1, { ranges: [{ start: 0, end: 1000 }] }), weights.map((value) => value * 1e30));
-  while (!events.some(({ kind }) => kind === "failed")) await turn();
-  const failed = events.find((event) => event.kind === "failed");
-  assert.match(failed!.message, /steps in a row had gradients that are not finite/);
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 200 }] }), weights.map(tooLarge));
+  const ended = (event: LearnerEvent) => event.kind === "failed" || (event.kind === "waiting" && event.round === 1);
+  while (!events.some(ended)) await turn();
+  const failed = events.find(ended)!;
+  assert.ok(failed.kind === "failed" && /2\d steps in a row had gradients that are not finite/.test(failed.message));
   assert.ok(events.some((event) => event.kind === "warning" && /was skipped/.test(event.message)));
   assert.equal((await training.contribute()).bytes, null);
 });
+
+Deno.test("windows whose steps were all skipped are trained again from better weights", async () => {
+  await using peer = open();
+  const { training, weights } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights.map(tooLarge));
+  await peer.stepped(2);
+  assert.equal((await training.contribute()).bytes, null);
+  await training.train(peer.order(2, { ranges: [{ start: 0, end: 16 }] }), weights);
+  await peer.stepped(2);
+  assert.deepEqual((await training.contribute()).ranges, [{ start: 0, end: 16 }]);
+});
+
+/** From such weights no loss is finite. */
+const tooLarge = (value: number) => value * 1e30;
 
 Deno.test("a device without the memory for a micro-batch trains on half of it, and says so", async () => {
   await using peer = open({
