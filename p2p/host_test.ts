@@ -173,9 +173,10 @@ Deno.test("a host that leaves says so, ends, and the others go on without it", a
   left.then(({ kind }) => end = kind);
   await clock.runUntil("finch has left", () => end !== null);
   assert.equal(end, "stopped");
+  const isTold = (event: HostEvent) => event.kind === "left" && event.peer === finch.host.peer;
+  await clock.runUntil("wren is told", () => wren.events.some(isTold));
   const then = round(wren);
   await clock.runUntil("wren goes on", () => round(wren) >= then + 3);
-  assert.ok(wren.events.some((event) => event.kind === "left" && event.peer === finch.host.peer));
   await wren.host.close();
 });
 
