@@ -23,6 +23,8 @@ const WINDOW_MS = 5;
 
 /** Time that passes by work and by sleep, both of which take no real time. */
 class VirtualClock implements Clock {
+  /** Sleeps last until they are cut short. */
+  isFrozen = false;
   #ms = 0;
 
   now(): number {
@@ -35,6 +37,12 @@ class VirtualClock implements Clock {
 
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
     await turn(); // requests of the test come in between
+    if (this.isFrozen && ms > 0) {
+      return await new Promise((resolve) => {
+        if (signal.aborted) resolve();
+        else signal.addEventListener("abort", () => resolve());
+      });
+    }
     if (!signal.aborted && ms < 60_000) this.#ms += ms;
   }
 }
@@ -296,6 +304,20 @@ Deno.test("a throttle of 50 % halves the steps in the same time, and 25 % quarte
   // The end falls anywhere in a burst of 80 ms and its rest of up to 240 ms: 8 % of the 4 s.
   assert.ok(Math.abs(half / full - 0.5) < 0.04, `${half} of ${full} tokens a millisecond`);
   assert.ok(Math.abs(quarter / full - 0.25) < 0.02, `${quarter} of ${full} tokens a millisecond`);
+});
+
+Deno.test("a throttle is lifted, a pause begun and a contribution made in the middle of a rest", async () => {
+  await using peer = open();
+  const { training, clock, events } = peer;
+  clock.isFrozen = true;
+  training.pace({ percent: 1, paused: false });
+  await training.train(peer.order(1), peer.weights);
+  await peer.stepped(1); // and now it rests for ever
+  assert.equal((await training.contribute()).steps, 1);
+  training.pace({ percent: 100, paused: false });
+  await peer.stepped(1);
+  training.pace({ percent: 100, paused: true });
+  while (!events.some((event) => event.kind === "waiting" && event.reason === "paused by the user")) await turn();
 });
 
 Deno.test("the residual goes into the next contribution if the last one was counted, and not if it was lost", async () => {
