@@ -33,8 +33,8 @@ export type Writes<S extends Shape = Shape> = {
 export type Binding<S extends Shape = Shape> = Reads<S> | Writes<S>;
 
 /**
- * A WebAssembly form of a kernel. Its source is AssemblyScript, compiled in memory with all others into one module
- * over one shared memory.
+ * A WebAssembly form of a kernel. Its source is AssemblyScript, compiled in memory into one module with the others
+ * that a program needs, over one shared memory. It may import from `./simd`; its private names are its own.
  */
 export interface WasmForm<S extends Shape = Shape> {
   /** Text of the `.as` file. */

@@ -130,9 +130,13 @@ export type SyncEvent =
     readonly loss: number | null;
     /** Held-out loss of the parent state, if an offer brought it. */
     readonly heldOut: number | null;
-    readonly counted: readonly { readonly peer: PeerId; readonly tokens: number; readonly age: number }[];
+    readonly counted: readonly { readonly offer: Offer; readonly age: number }[];
     readonly roster: readonly PeerId[];
     readonly scribe: PeerId;
+    /** Blob of the weights of the state. */
+    readonly weights: Digest;
+    /** How long the next box is. */
+    readonly roundMs: number;
   }
   /** This peer wrote a record, and why just then. */
   | { readonly kind: "closed"; readonly round: number; readonly reason: string }

@@ -31,9 +31,11 @@ export function reportAdoption(
     gained,
     loss: gained === 0 ? null : offers.reduce((sum, { loss, tokens }) => sum + loss * tokens, 0) / gained,
     heldOut: offers.find(({ heldOut, parent }) => heldOut !== null && parent === to.parent)?.heldOut ?? null,
-    counted: offers.map(({ peer, tokens }, i) => ({ peer, tokens, age: counted[i]!.age })),
+    counted: offers.map((offer, i) => ({ offer, age: counted[i]!.age })),
     roster: chain.roster.map(({ peer }) => peer),
     scribe,
+    weights: to.weights!.digest,
+    roundMs: chain.roundMs,
   });
 
   const before = from?.chain?.roster ?? [];

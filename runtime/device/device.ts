@@ -59,6 +59,7 @@ export interface Device extends AsyncDisposable {
   allocate(words: number, label: string): DeviceBuffer;
   /** Gives memory back; the buffer must not be used again. */
   free(buffer: DeviceBuffer): void;
+  /** @throws {RangeError} if the values do not fit into the span. */
   write(span: Span, values: Float32Array | Uint32Array): void;
   /** Reads many spans in one wait, as f32; `asWords` reinterprets. */
   read(spans: readonly Span[]): Promise<Float32Array<ArrayBuffer>[]>;
@@ -88,6 +89,12 @@ export class DeviceLostError extends Error {
   override readonly name = "DeviceLostError";
 }
 
+/** What every provider checks before it writes. @throws {RangeError} */
+export function checkWrite({ buffer, words }: Span, values: Float32Array | Uint32Array): void {
+  if (values.length <= words) return;
+  throw new RangeError(`Cannot write ${values.length} words to '${buffer.label}': the span has ${words}`);
+}
+
 /** The whole of a buffer as a span. */
 export function whole(buffer: DeviceBuffer): Span {
   return { buffer, start: 0, words: buffer.words };
@@ -99,8 +106,9 @@ export function asWords(values: Float32Array<ArrayBuffer>): Uint32Array<ArrayBuf
 }
 
 /**
- * What every provider checks before it compiles: all bindings given, lengths right, starts aligned, and no written span
- * overlapping another span of the same dispatch.
+ * What every provider checks before it compiles: all bindings given, lengths right, starts aligned, no written span
+ * overlapping another span of the same dispatch, and no buffer both read and written by it, even in different places:
+ * WebGPU forbids that.
  * @throws {KernelError}
  */
 export function checkDispatch({ kernel, shape, spans }: Dispatch): void {
@@ -126,12 +134,19 @@ export function checkDispatch({ kernel, shape, spans }: Dispatch): void {
   for (const [i, name] of names.entries()) {
     if (kernel.bindings[name]!.access !== "write") continue;
     for (const [j, other] of names.entries()) {
-      if (i === j || !overlap(spans[name]!, spans[other]!)) continue;
-      throw new KernelError(`Cannot prepare ${kernel.name}: written '${name}' overlaps '${other}'`);
+      if (i === j || spans[name]!.buffer !== spans[other]!.buffer) continue;
+      if (overlap(spans[name]!, spans[other]!)) {
+        throw new KernelError(`Cannot prepare ${kernel.name}: written '${name}' overlaps '${other}'`);
+      }
+      if (kernel.bindings[other]!.access === "write") continue;
+      throw new KernelError(
+        `Cannot prepare ${kernel.name}: it writes '${name}' and reads '${other}', both in buffer ` +
+          `'${spans[name]!.buffer.label}'; one dispatch may read a buffer or write it`,
+      );
     }
   }
 }
 
 function overlap(a: Span, b: Span): boolean {
-  return a.buffer === b.buffer && a.start < b.start + b.words && b.start < a.start + a.words;
+  return a.start < b.start + b.words && b.start < a.start + a.words;
 }

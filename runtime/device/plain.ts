@@ -7,8 +7,10 @@
 import type { Kernel, Numbers, Words } from "../../kernels/kernel.ts";
 import {
   checkDispatch,
+  checkWrite,
   type Device,
   type DeviceBuffer,
+  DeviceMemoryError,
   type Dispatch,
   type MemoryUse,
   type Program,
@@ -25,39 +27,52 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
   readExactly(span: Span): Float64Array;
 } {
   const alive = new Set<PlainBuffer>();
+  const owner = {};
   let bytes = 0, peakBytes = 0;
 
   return {
     kind: "plain",
     description: `plain (references in ${precision})`,
     allocate(words, label) {
-      const buffer = new PlainBuffer(words, label, precision);
+      let buffer: PlainBuffer;
+      try {
+        buffer = new PlainBuffer(words, label, precision, owner);
+      } catch (cause) {
+        throw new DeviceMemoryError(`Cannot allocate '${label}': there is no room for ${words * 4} bytes`, { cause });
+      }
       alive.add(buffer);
       bytes += words * 4;
       peakBytes = Math.max(peakBytes, bytes);
       return buffer;
     },
     free(buffer) {
-      if (alive.delete(own(buffer))) bytes -= buffer.words * 4;
+      if (alive.delete(own(buffer, owner))) bytes -= buffer.words * 4;
     },
     write(span, values) {
-      const buffer = own(span.buffer);
+      const buffer = own(span.buffer, owner);
+      checkWrite(span, values);
       if (values instanceof Uint32Array) buffer.words32.set(values, span.start);
       else buffer.numbers.set(values, span.start);
       buffer.holdsWords = values instanceof Uint32Array;
     },
-    read(spans) {
-      return Promise.resolve(spans.map((span) => {
-        const buffer = own(span.buffer);
+    // deno-lint-ignore require-await -- an error must reject, not throw
+    async read(spans) {
+      return spans.map((span) => {
+        const buffer = own(span.buffer, owner);
         if (!buffer.holdsWords) return Float32Array.from(view(buffer.numbers, span));
         return new Float32Array(view(buffer.words32, span).slice().buffer);
-      }));
+      });
     },
-    readExactly: (span) => Float64Array.from(view(own(span.buffer).numbers, span)),
-    prepare(dispatches, label) {
+    readExactly: (span) => Float64Array.from(view(own(span.buffer, owner).numbers, span)),
+    // deno-lint-ignore require-await -- an error must reject, not throw
+    async prepare(dispatches, label) {
       dispatches.forEach(checkDispatch);
-      const program: PlainProgram = { label, dispatchCount: dispatches.length, calls: dispatches.map(bind) };
-      return Promise.resolve(program);
+      const program: PlainProgram = {
+        label,
+        dispatchCount: dispatches.length,
+        calls: dispatches.map((each) => bind(each, owner)),
+      };
+      return program;
     },
     run(program) {
       for (const call of (program as PlainProgram).calls) call();
@@ -76,7 +91,13 @@ class PlainBuffer implements DeviceBuffer {
   readonly words32: Words;
   /** Which of the two was written last; a buffer holds one kind at a time. */
   holdsWords = false;
-  constructor(readonly words: number, readonly label: string, precision: "f32" | "f64") {
+  constructor(
+    readonly words: number,
+    readonly label: string,
+    precision: "f32" | "f64",
+    /** What tells one device's buffers from another's. */
+    readonly owner: object,
+  ) {
     this.numbers = precision === "f64" ? new Float64Array(words) : new Float32Array(words);
     this.words32 = new Uint32Array(words);
   }
@@ -86,8 +107,8 @@ interface PlainProgram extends Program {
   readonly calls: readonly (() => void)[];
 }
 
-function own(buffer: DeviceBuffer): PlainBuffer {
-  if (buffer instanceof PlainBuffer) return buffer;
+function own(buffer: DeviceBuffer, owner: object): PlainBuffer {
+  if (buffer instanceof PlainBuffer && buffer.owner === owner) return buffer;
   throw new TypeError(`Cannot use buffer '${buffer.label}': it belongs to another device`);
 }
 
@@ -95,10 +116,10 @@ function view<A extends Numbers | Words>(array: A, { start, words }: Span): A {
   return array.subarray(start, start + words) as A;
 }
 
-function bind({ kernel, shape, spans }: Dispatch): () => void {
+function bind({ kernel, shape, spans }: Dispatch, owner: object): () => void {
   const arrays: Parameters<Kernel["reference"]>[0] = Object.fromEntries(
     Object.entries(kernel.bindings).map(([name, { type }]) => {
-      const span = spans[name]!, buffer = own(span.buffer);
+      const span = spans[name]!, buffer = own(span.buffer, owner);
       return [name, view(type === "u32" ? buffer.words32 : buffer.numbers, span) as Numbers & Words];
     }),
   );
@@ -107,6 +128,6 @@ function bind({ kernel, shape, spans }: Dispatch): () => void {
   );
   return () => {
     kernel.reference(arrays, shape);
-    for (const [name] of writtenWords) own(spans[name]!.buffer).holdsWords = true;
+    for (const [name] of writtenWords) own(spans[name]!.buffer, owner).holdsWords = true;
   };
 }

@@ -1,0 +1,45 @@
+/**
+ * `deno task bench`: runs the benchmarks and prints a table, or JSON lines with `--json`. `--only <name>` runs one.
+ *
+ * Compare figures of one run only: machines are noisy.
+ * @module
+ */
+import { Command } from "commander";
+import type { Bench, BenchLine } from "./line.ts";
+
+/** Loaded one by one, so that `--only` starts nothing else. */
+const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
+  matmul: async () => (await import("./matmul.ts")).matmulBench,
+  kernels: async () => (await import("./kernels.ts")).kernelsBench,
+  step: async () => (await import("./step.ts")).stepBench,
+  fold: async () => (await import("./fold.ts")).foldBench,
+  lag: async () => (await import("./lag.ts")).lagBench,
+  blobs: async () => (await import("./blobs.ts")).blobsBench,
+};
+
+const { only, json } = new Command("bench")
+  .option("--only <name>", `one of: ${Object.keys(BENCHES).join(", ")}`)
+  .option("--json", "one JSON object a line")
+  .parse(Deno.args, { from: "user" })
+  .opts<{ only?: string; json?: boolean }>();
+
+if (only !== undefined && !(only in BENCHES)) {
+  console.error(`Cannot run benchmark '${only}': there are ${Object.keys(BENCHES).join(", ")}`);
+  Deno.exit(2);
+}
+const host = { deno: Deno.version.deno, os: Deno.build.os, cores: navigator.hardwareConcurrency };
+for (const name of only === undefined ? Object.keys(BENCHES) : [only]) {
+  const bench = await BENCHES[name]!();
+  if (!json) console.log(`\n${bench.name}: ${bench.question}`);
+  for await (const line of bench.run()) {
+    console.log(json ? JSON.stringify({ bench: name, ...host, ...line }) : text(line));
+  }
+}
+Deno.exit(0); // a device's threads need not be waited for
+
+function text({ name, ...figures }: BenchLine): string {
+  const parts = Object.entries(figures).map(([key, value]) =>
+    `${key} ${typeof value === "number" ? Number(value.toPrecision(4)) : value}`
+  );
+  return `  ${name.padEnd(40)} ${parts.join("  ")}`;
+}

@@ -1,0 +1,114 @@
+/**
+ * Matrix products on the cpu device, on one and two threads, beside jax-js's WebAssembly backend in the same run.
+ *
+ * jax-js is not a dependency: it is imported when the benchmark runs, and said to be absent where it cannot be.
+ * @module
+ */
+import { matmul } from "../kernels/matmul.ts";
+import { openCpuDevice } from "../runtime/device/cpu.ts";
+import { whole } from "../runtime/device/device.ts";
+import type { Bench, BenchLine } from "./line.ts";
+
+type Product = readonly [M: number, N: number, K: number, TRANSPOSE_A: number, TRANSPOSE_B: number];
+
+const SQUARES: readonly Product[] = [[512, 512, 512, 0, 0], [1024, 1024, 1024, 0, 0]];
+
+/** Those of the demo's model, 1024 tokens: forward, gradient of the input, gradient of the weights. */
+const LAYERS: readonly Product[] = [[128, 384], [128, 128], [128, 512], [512, 128], [128, 256]].flatMap(
+  ([inner, outer]): Product[] => [
+    [1024, outer!, inner!, 0, 1],
+    [1024, inner!, outer!, 0, 0],
+    [outer!, inner!, 1024, 1, 0],
+  ],
+);
+
+/** Best of these, each of as many products as take about 5 ms. */
+const ROUNDS = 15, ROUND_FLOPS = 2e8;
+
+export const matmulBench: Bench = {
+  name: "matmul",
+  question: "How fast are matrix products in f32 on the cpu device, and in jax-js's WebAssembly?",
+  async *run() {
+    for (const threads of [1, 2]) yield* ours(threads);
+    yield* jax();
+  },
+};
+
+async function* ours(threads: number): AsyncGenerator<BenchLine> {
+  await using device = await openCpuDevice({ threads });
+  for (const [M, N, K, TRANSPOSE_A, TRANSPOSE_B] of [...SQUARES, ...LAYERS]) {
+    const [a, b, bias, y] = [M * K, K * N, 1, M * N].map((words) => device.allocate(words, "matrix")) as Four;
+    for (const buffer of [a, b]) device.write(whole(buffer), ramp(buffer.words));
+    const shape = { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 0 };
+    const spans = { a: whole(a), b: whole(b), bias: whole(bias), residual: whole(bias), y: whole(y) };
+    const program = await device.prepare([{ kernel: matmul, shape, spans }], "matmul");
+    const gflops = await best(2 * M * N * K, async (count) => {
+      for (let i = 0; i < count; i++) device.run(program);
+      await device.idle();
+    });
+    for (const buffer of [a, b, bias, y]) device.free(buffer);
+    yield { name: title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]), device: device.description, threads, gflops };
+  }
+}
+
+type Four = [Buffer, Buffer, Buffer, Buffer];
+type Buffer = Parameters<typeof whole>[0];
+
+/** The part of jax-js that is used here. */
+interface Jax {
+  init(device: string): Promise<unknown>;
+  defaultDevice(device: string): unknown;
+  readonly numpy: {
+    array(values: Float32Array): JaxArray;
+    matmul(a: JaxArray, b: JaxArray): JaxArray;
+  };
+}
+
+interface JaxArray {
+  readonly ref: JaxArray;
+  reshape(shape: readonly number[]): JaxArray;
+  data(): Promise<ArrayLike<number>>;
+}
+
+async function* jax(): AsyncGenerator<BenchLine> {
+  const specifier = "npm:@jax-js/jax@0.1.25";
+  let library: Jax;
+  try {
+    library = await import(specifier) as Jax;
+    await library.init("wasm");
+    library.defaultDevice("wasm");
+  } catch (error) {
+    yield { name: "jax-js", device: "skipped", reason: error instanceof Error ? error.message : String(error) };
+    return;
+  }
+  const { numpy } = library;
+  for (const product of SQUARES) {
+    const [M, N, K] = product;
+    const a = numpy.array(ramp(M * K)).reshape([M, K]), b = numpy.array(ramp(K * N)).reshape([K, N]);
+    await a.ref.data(); // the operands exist before the clock starts
+    await b.ref.data();
+    const gflops = await best(2 * M * N * K, async (count) => {
+      for (let i = 0; i < count; i++) await numpy.matmul(a.ref, b.ref).data();
+    });
+    yield { name: title(product), device: "jax-js wasm", gflops };
+  }
+}
+
+async function best(flops: number, run: (count: number) => Promise<void>): Promise<number> {
+  const count = Math.max(1, Math.round(ROUND_FLOPS / flops));
+  let fastestMs = Infinity;
+  for (let round = 0; round < ROUNDS; round++) {
+    const startedAtMs = performance.now();
+    await run(count);
+    fastestMs = Math.min(fastestMs, performance.now() - startedAtMs);
+  }
+  return flops * count / fastestMs / 1e6;
+}
+
+function title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]: Product): string {
+  return `${M}×${N}×${K}${TRANSPOSE_A === 1 ? " aᵀ" : ""}${TRANSPOSE_B === 1 ? " bᵀ" : ""}`;
+}
+
+function ramp(length: number): Float32Array<ArrayBuffer> {
+  return Float32Array.from({ length }, (_, i) => (i * 7 % 13 - 6) / 13);
+}

@@ -1,0 +1,191 @@
+/**
+ * `starling`: the commands, their flags and their help. What a command does stands in the file of its name and is
+ * loaded only when it runs.
+ * @module
+ */
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { presets } from "../runtime/presets.ts";
+import { EXIT, exitOf } from "./exit.ts";
+import { failure, mannerOf, note } from "./print.ts";
+import { quietGraphicsDriver } from "./surroundings.ts";
+
+const VERSION = "0.1.0";
+
+/** The whole command line; `parseAsync` runs it. */
+export function program(): Command {
+  const root = new Command("starling")
+    .description("Train one language model together, on the machines you have. No server, no account.")
+    .version(VERSION)
+    .showHelpAfterError("(add --help for what is possible)")
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureHelp({ sortSubcommands: false });
+  const command = (name: string, summary: string) =>
+    root.command(name).summary(summary).description(summary).exitOverride();
+
+  command("demo", "Train with three unequal peers on this machine for three minutes, and see what it writes")
+    .option("--minutes <n>", "how long", positive, 3)
+    .option("--peers <n>", "how many peers", whole(1, 8), 3)
+    .option("--until-loss <nats>", "end when the held-out loss is reached", positive)
+    .option("--folder <folder>", "where it keeps its files (a former demo there is replaced)", "starling-demo")
+    .addOption(deviceOption())
+    .addOption(jsonOption()).addOption(quietOption())
+    .action(async (options) => {
+      const { demo } = await import("./demo.ts");
+      Deno.exit(await demo({ ...options, manner: mannerOf(options) }));
+    });
+
+  command("init", "Make a run: writes run.json, the tokenizer and the data into a folder")
+    .argument("<folder>", "new folder")
+    .addOption(new Option("--preset <name>", "size and training choices").choices(Object.keys(presets)).default("demo"))
+    .option("--data <path>", "your own text: a file or a folder (default: Node's API documentation)")
+    .addOption(new Option("--tokenizer <kind>", "default: the preset's").choices(["bytes", "bpe"]))
+    .option("--vocabulary <n>", "tokens of a bpe tokenizer (default: the preset's)", whole(300, 65_536))
+    .option("--name <name>", "name of the run (default: the folder's)")
+    .option("--target-tokens <n>", "end of the run (default: the preset's)", whole(1, Number.MAX_SAFE_INTEGER))
+    .option("--seed <n>", "of initial weights and data order", whole(0, 0xffff_ffff), 1)
+    .addOption(
+      new Option("--membership <kind>", "private: only with the ticket; open: anyone").choices(["private", "open"])
+        .default("private"),
+    )
+    .addOption(jsonOption())
+    .action(async (folder, options) => {
+      const { init } = await import("./init.ts");
+      await init({ folder, ...options });
+    });
+
+  peerOptions(command("start", "Be a peer of the run in a folder; prints the ticket for others"))
+    .argument("<folder>", "folder of the run")
+    .action(async (folder, options) => {
+      const { start } = await import("./start.ts");
+      Deno.exit(await start({ folder, ...options, manner: mannerOf(options) }));
+    });
+
+  peerOptions(command("join", "Join a run by its ticket"))
+    .argument("<ticket>", "the text that somebody in the run gave you")
+    .option("--folder <folder>", "where to keep the run (default: its name)")
+    .action(async (ticket, options) => {
+      const { join } = await import("./join.ts");
+      Deno.exit(await join({ ticket, ...options, manner: mannerOf(options) }));
+    });
+
+  command("status", "What a peer, running or stopped, knows: head, digest, round, peers, fates of its offers")
+    .argument("<folder>", "folder of the run")
+    .addOption(stateOption()).addOption(jsonOption())
+    .option("--why", "why offers were late or lost")
+    .action(async (folder, options) => (await import("./status.ts")).status({ folder, ...options }));
+
+  command("sample", "Write text with a model")
+    .argument("<folder>", "folder of a run, or of a model in Hugging Face layout")
+    .option("--prompt <text>", "how the text begins", "")
+    .option("--tokens <n>", "how many tokens to write", whole(1, 100_000), 200)
+    .option("--temperature <t>", "0: always the likeliest token", nonNegative, 0.8)
+    .option("--top-k <n>", "choose among the n likeliest tokens; 0: all", whole(0, 1_000_000), 0)
+    .option("--seed <n>", "the same seed gives the same text", whole(0, 0xffff_ffff), 1)
+    .addOption(stateOption()).addOption(deviceOption()).addOption(jsonOption())
+    .action(async (folder, options) => (await import("./sample.ts")).sample({ folder, ...options }));
+
+  command("eval", "Measure a model's loss on tokens or text")
+    .argument("<folder>", "folder of a run, or of a model in Hugging Face layout")
+    .option("--tokens <file>", "tokens as little-endian u32")
+    .option("--text <file>", "text, tokenized first (default for a run: its held-out text)")
+    .addOption(stateOption()).addOption(deviceOption()).addOption(jsonOption()).addOption(quietOption())
+    .action(async (folder, options) => (await import("./eval.ts")).evaluate({ folder, ...options }));
+
+  command("export", "Write a run's model in Hugging Face layout")
+    .argument("<folder>", "folder of the run")
+    .argument("[output]", "new folder (default: <folder>/model)")
+    .addOption(stateOption()).addOption(jsonOption())
+    .action(async (folder, output, options) => (await import("./export.ts")).runExport({ folder, output, ...options }));
+
+  command("devices", "Measure every device of this machine and say which one is chosen")
+    .addOption(jsonOption())
+    .action(async (options) => (await import("./devices.ts")).devices(options));
+
+  command("inspect", "Look into the chain of a peer")
+    .argument("<folder>", "folder of the run")
+    .addArgument(new Argument("[what]", "chain, ledger, or the digest of a record").default("chain"))
+    .addOption(stateOption()).addOption(jsonOption())
+    .action(async (folder, what, options) => (await import("./inspect.ts")).inspect({ folder, what, ...options }));
+  return root;
+}
+
+function peerOptions(command: Command): Command {
+  return command
+    .addOption(stateOption())
+    .addOption(deviceOption())
+    .option("--threads <n>", "threads of the cpu device (default: all cores)", whole(1, 256))
+    .option("--throttle <percent>", "share of the time that this peer may compute", whole(1, 100), 100)
+    .option("--name <name>", "how others see this peer (default: a bird)")
+    .option("--port <n>", "TCP port to listen on (default: the last one used)", whole(1, 65_535))
+    .option("--listen <address>", "address to listen on", "0.0.0.0")
+    .option("--peer <address>", "a peer to connect to; may be given several times", collect, [])
+    .option("--no-mdns", "do not look for peers on the local network")
+    .option("--minutes <n>", "stop after this long", positive)
+    .addOption(jsonOption()).addOption(quietOption())
+    .addOption(new Option("--attached", "stop when standard input closes").hideHelp());
+}
+
+function deviceOption(): Option {
+  return new Option("--device <kind>", "where to compute").choices(["auto", "cpu", "webgpu"]).default("auto");
+}
+
+function stateOption(): Option {
+  return new Option("--state <folder>", "this peer's own folder (default: <folder>/peer)");
+}
+
+function jsonOption(): Option {
+  return new Option("--json", "one event a line, as JSON");
+}
+
+function quietOption(): Option {
+  return new Option("--quiet", "results and errors only");
+}
+
+function whole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`it must be a whole number from ${least} to ${most}.`);
+  };
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError("it must be a number above 0.");
+}
+
+function nonNegative(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
+  throw new InvalidArgumentError("it must be 0 or more.");
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+if (import.meta.main) {
+  quietGraphicsDriver();
+  try {
+    await program().parseAsync(Deno.args, { from: "user" });
+    Deno.exit(EXIT.done);
+  } catch (error) {
+    Deno.exit(report(error));
+  }
+}
+
+/** Says what went wrong and returns the exit code. Commander has already said what is wrong with a flag. */
+function report(error: unknown): number {
+  if (error instanceof Error && "exitCode" in error && "code" in error && String(error.code).startsWith("commander.")) {
+    return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  }
+  const { code, expected } = exitOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  failure(message, code);
+  if (!expected && error instanceof Error) {
+    note(`${error.stack ?? ""}\nThis is a mistake in Starling. Please report it.`);
+  }
+  return code;
+}

@@ -1,0 +1,87 @@
+/**
+ * The model in a folder: a run's newest state, or a Hugging Face folder.
+ * @module
+ */
+import { join } from "node:path";
+import { openDiskBlobStore } from "../p2p/store/disk.ts";
+import type { Digest } from "../p2p/sync/types.ts";
+import { type BlobStore } from "../p2p/store/blob_store.ts";
+import { layered } from "../p2p/store/layered.ts";
+import type { RunConfig } from "../runtime/config.ts";
+import { bpeTokenizer } from "../runtime/data/bpe.ts";
+import { bytesTokenizer, type Tokenizer } from "../runtime/data/tokenizer.ts";
+import { diskFolder } from "../runtime/folder_disk.ts";
+import type { ModelConfig } from "../runtime/model/config.ts";
+import { readFolder } from "../runtime/model/huggingface.ts";
+import { defaultStatePath, hasRun, openRunFolder, readStatus } from "../runtime/run_folder.ts";
+import { readWeights, weightsLayout } from "../runtime/state/weights.ts";
+import { UsageError } from "./exit.ts";
+
+export interface OpenedModel {
+  readonly config: ModelConfig;
+  /** The arena of the model. */
+  readonly weights: Float32Array;
+  /** Null if the folder has none and the model's vocabulary is not of bytes. */
+  readonly tokenizer: Tokenizer | null;
+  readonly tokenizerJson: string | null;
+  /** The run, and the blobs of it that this machine has, if the folder is a run's. */
+  readonly run: { readonly config: RunConfig; readonly blobs: BlobStore; readonly round: number } | null;
+}
+
+export interface ModelPlace {
+  readonly folder: string;
+  /** A peer's own folder, if it is not the run's default. */
+  readonly state?: string;
+}
+
+/**
+ * Opens the model of a run or of a Hugging Face folder.
+ * @throws {UsageError} if the run has no state yet.
+ * @throws {ModelFolderError | SafetensorsError | ConfigError} if the folder cannot be used.
+ */
+export async function openModel({ folder, state }: ModelPlace): Promise<OpenedModel> {
+  return await hasRun(folder)
+    ? await openRunModel(folder, state ?? defaultStatePath(folder))
+    : await openExported(folder);
+}
+
+async function openExported(folder: string): Promise<OpenedModel> {
+  const { config, weights, tokenizerJson } = await readFolder(diskFolder(folder));
+  const tokenizer = tokenizerJson !== null
+    ? bpeTokenizer(tokenizerJson, join(folder, "tokenizer.json"))
+    : config.vocabularySize === 256
+    ? bytesTokenizer()
+    : null;
+  return { config, weights, tokenizer, tokenizerJson, run: null };
+}
+
+async function openRunModel(folder: string, statePath: string): Promise<OpenedModel> {
+  const { config, data } = await openRunFolder(folder);
+  const status = await readStatus(statePath);
+  if (status === null || status.weights === "") {
+    throw new UsageError(
+      `Cannot open the model of run "${config.name}": no peer has finished a round in ${statePath}. ` +
+        `Train first (starling start ${folder}), or name another peer's folder with --state`,
+    );
+  }
+  const blobs = layered(await openDiskBlobStore(join(statePath, "blobs")), data);
+  const bytes = await blobs.get(status.weights as Digest);
+  if (bytes === null) {
+    throw new UsageError(
+      `Cannot open the model of run "${config.name}": the weights of round ${status.round} are missing or damaged in ` +
+        `${statePath}. Start the peer again: it fetches what it lacks from others`,
+    );
+  }
+  const { parameters } = readWeights(bytes, weightsLayout(config));
+  const { tokenizer: kind } = config;
+  const json = kind.kind === "bytes"
+    ? null
+    : new TextDecoder().decode(await blobs.get(kind.blob as Digest) ?? undefined);
+  return {
+    config: config.model,
+    weights: parameters,
+    tokenizer: json === null ? bytesTokenizer() : bpeTokenizer(json),
+    tokenizerJson: json,
+    run: { config, blobs, round: status.round },
+  };
+}

@@ -1,0 +1,189 @@
+/**
+ * One peer from its folders to its end: what `start` and `join` do once they have a run.
+ * @module
+ */
+import { join } from "node:path";
+import { fetchBlob } from "../p2p/net/blobs.ts";
+import type { Transport } from "../p2p/net/transport.ts";
+import { TransportError } from "../p2p/net/transport_error.ts";
+import { type BlobStore } from "../p2p/store/blob_store.ts";
+import { layered } from "../p2p/store/layered.ts";
+import type { Digest } from "../p2p/sync/types.ts";
+import { runIdOf } from "../p2p/genesis.ts";
+import { blobsOf, genesisBytes, type RunConfig } from "../runtime/config.ts";
+import type { PeerEvent } from "../runtime/event.ts";
+import { type Peer, startPeer } from "../runtime/peer.ts";
+import type { RunFolder, StateFolder } from "../runtime/run_folder.ts";
+import { emptyStatus, statusAfter } from "../runtime/status.ts";
+import { birdName } from "./bird_name.ts";
+import { EXIT } from "./exit.ts";
+import { counted, short } from "./format.ts";
+import { aborted, type Interrupt } from "./interrupt.ts";
+import { note } from "./print.ts";
+import { openScreen, type Screen } from "./screen.ts";
+import type { PeerFlags } from "./start.ts";
+
+export interface PeerRun {
+  readonly run: RunFolder;
+  readonly state: StateFolder;
+  readonly transport: Transport;
+  readonly interrupt: Interrupt;
+  readonly flags: PeerFlags;
+  /** Peers to dial. */
+  readonly addresses: readonly string[];
+}
+
+/** Where a peer keeps the status of itself is written at most this often. */
+const STATUS_MS = 1_000;
+const LONGEST_LEAVING_MS = 12_000;
+
+/** Trains until the interrupt, the run's target or `--minutes`; returns the exit code. */
+export async function runPeer({ run, state, transport, interrupt, flags, addresses }: PeerRun): Promise<number> {
+  const endsAtMs = flags.minutes === undefined ? undefined : Date.now() + flags.minutes * 60_000;
+  using screen = openScreen(flags.manner, () => endsAtMs === undefined ? {} : { endsAtMs });
+  const blobs = layered(state.blobs, run.data);
+  await fetchRunData(run.config, { transport, blobs, own: state.blobs, screen, signal: interrupt.signal });
+  if (interrupt.signal.aborted) return EXIT.done;
+
+  const name = flags.name ?? birdName(state.identity.peer);
+  const record = recordEvents(state, screen);
+  const checkpoint = await state.loadOptimizer();
+  await using peer = await startPeer({
+    config: run.config,
+    name,
+    identity: state.identity,
+    transport,
+    blobs,
+    journal: state.journal,
+    runBlobs: await blobPlaces(run, state),
+    networkKey: run.networkKey,
+    addresses,
+    device: flags.device,
+    throttle: flags.throttle,
+    onEvent: record.take,
+    ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+    ...(checkpoint === null ? {} : { checkpoint }),
+  });
+  record.take({
+    kind: "started",
+    run: await runIdOf(genesisBytes(run.config)),
+    name: run.config.name,
+    peer: state.identity.peer,
+    peerName: name,
+    folder: state.path,
+    addresses: transport.addresses(),
+    ticket: peer.ticket,
+  });
+  screen.say(welcome(run, { name, peer, flags }));
+
+  const timer = endsAtMs === undefined ? undefined : setTimeout(() => interrupt.stop("time"), endsAtMs - Date.now());
+  if (flags.attached) stopWithInput(interrupt);
+  await Promise.race([aborted(interrupt.signal), peer.ended]);
+  clearTimeout(timer);
+  const code = await leave(peer, state, record.take);
+  await record.close();
+  return code;
+}
+
+/** Addresses to listen on: TCP on the asked or remembered port, and WebSocket on any. */
+export function listenAddresses({ listen, port }: PeerFlags, state: StateFolder): string[] {
+  const host = listen.includes(":") ? `/ip6/${listen}` : `/ip4/${listen}`;
+  return [`${host}/tcp/${port ?? state.port() ?? 0}`, `${host}/tcp/0/ws`];
+}
+
+/** Keeps the TCP port, so that a ticket outlives a restart. */
+export async function rememberPort(transport: Transport, state: StateFolder): Promise<void> {
+  const port = transport.addresses().map((address) => /\/tcp\/(\d+)\/p2p\//.exec(address)?.[1]).find((text) => text);
+  if (port !== undefined && Number(port) !== state.port()) await state.keepPort(Number(port));
+}
+
+async function leave(peer: Peer, state: StateFolder, take: (event: PeerEvent) => void): Promise<number> {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), LONGEST_LEAVING_MS);
+  const checkpoint = await peer.checkpoint().catch(() => null); // a device that failed has none
+  if (checkpoint !== null) await state.saveOptimizer(checkpoint);
+  const end = await peer.leave({ signal: controller.signal });
+  clearTimeout(timer);
+  if (end.kind === "failed") throw end.error;
+  take({ kind: "stopped", reason: end.kind === "stopped" ? `Stopped: ${end.reason}.` : "Stopped." });
+  return EXIT.done;
+}
+
+/** Shows, appends and sums up events as they come. */
+function recordEvents(state: StateFolder, screen: Screen) {
+  let status = emptyStatus, writtenAtMs = 0, writing = Promise.resolve();
+  const write = () => {
+    writtenAtMs = Date.now();
+    writing = writing.then(() => state.writeStatus(status));
+  };
+  return {
+    take(event: PeerEvent): void {
+      status = statusAfter(status, event);
+      if (event.kind !== "progress") state.appendEvent({ time: Date.now(), ...event });
+      if (event.kind === "round" || event.kind === "started" || Date.now() - writtenAtMs > STATUS_MS) write();
+      screen.take(event);
+    },
+    async close(): Promise<void> {
+      write();
+      await writing;
+    },
+  };
+}
+
+/** Brings what the run's configuration names and this machine lacks. */
+async function fetchRunData(config: RunConfig, { transport, blobs, own, screen, signal }: {
+  readonly transport: Transport;
+  readonly blobs: BlobStore;
+  readonly own: BlobStore;
+  readonly screen: Screen;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const wanted = blobsOf(config);
+  for (const [i, { blob, sizeBytes }] of wanted.entries()) {
+    const digest = blob as Digest;
+    if (await blobs.has(digest)) continue;
+    const what = `data ${i + 1} of ${wanted.length}`;
+    const fetched = await fetchBlob({ transport, store: own }, { digest, sizeBytes }, {
+      donors: transport.peers(),
+      signal,
+      onProgress: (bytes, totalBytes) => screen.take({ kind: "fetching", what, bytes, totalBytes }),
+    });
+    if (fetched.ok || signal.aborted) continue;
+    const tried = fetched.dropped.map(({ peer, reason }) => `\n  ${peer}: ${reason}`).join("");
+    throw new TransportError(
+      "gone",
+      `Cannot fetch ${what} of the run (${counted(sizeBytes)}B): ${fetched.reason}${tried}\n` +
+        "Try again when a peer that has it is there; what was fetched is kept.",
+    );
+  }
+}
+
+async function blobPlaces({ path, config, data }: RunFolder, state: StateFolder) {
+  const places = await Promise.all(
+    blobsOf(config).map(async ({ blob }) => {
+      const folder = await data.has(blob as Digest) ? join(path, "data") : join(state.path, "blobs");
+      return [blob, { kind: "file", path: join(folder, blob) }] as const;
+    }),
+  );
+  return Object.fromEntries(places);
+}
+
+function welcome({ config, path }: RunFolder, { name, peer, flags }: {
+  readonly name: string;
+  readonly peer: Peer;
+  readonly flags: PeerFlags;
+}): string {
+  const throttled = flags.throttle < 100 ? `, computing ${flags.throttle} % of the time` : "";
+  return `Run "${config.name}": this peer is ${name} (${short(peer.id)})${throttled}. Files: ${path}\n` +
+    `Others join with:\n  deno task starling join ${peer.ticket}\n`;
+}
+
+/** A parent that goes away closes our standard input. */
+async function stopWithInput(interrupt: Interrupt): Promise<void> {
+  try {
+    for await (const _ of Deno.stdin.readable) { /* only its end matters */ }
+  } catch (error) {
+    note(`standard input: ${error instanceof Error ? error.message : error}`);
+  }
+  interrupt.stop("the parent process ended");
+}

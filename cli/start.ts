@@ -1,0 +1,46 @@
+/**
+ * `starling start`: a peer of the run in a folder.
+ * @module
+ */
+import { runIdOf } from "../p2p/genesis.ts";
+import { startLibp2p } from "../p2p/net/libp2p.ts";
+import { genesisBytes } from "../runtime/config.ts";
+import { defaultStatePath, openRunFolder, openStateFolder } from "../runtime/run_folder.ts";
+import { listenForInterrupt } from "./interrupt.ts";
+import type { Manner } from "./print.ts";
+import { listenAddresses, rememberPort, runPeer } from "./run_peer.ts";
+
+/** The flags that `start` and `join` share. */
+export interface PeerFlags {
+  readonly state?: string;
+  readonly device: "auto" | "cpu" | "webgpu";
+  readonly threads?: number;
+  readonly throttle: number;
+  readonly name?: string;
+  readonly port?: number;
+  readonly listen: string;
+  readonly peer: readonly string[];
+  readonly mdns: boolean;
+  readonly minutes?: number;
+  readonly attached?: boolean;
+  readonly manner: Manner;
+}
+
+/** Runs until Ctrl+C, the run's target or `--minutes`; returns the exit code. */
+export async function start({ folder, ...flags }: PeerFlags & { readonly folder: string }): Promise<number> {
+  const run = await openRunFolder(folder);
+  await using state = await openStateFolder(flags.state ?? defaultStatePath(folder), { now: new Date() });
+  using interrupt = listenForInterrupt({ say: LEAVING });
+  await using transport = await startLibp2p({
+    identity: state.identity,
+    run: await runIdOf(genesisBytes(run.config)),
+    listen: listenAddresses(flags, state),
+    networkKey: run.networkKey,
+    mdns: flags.mdns,
+  });
+  await rememberPort(transport, state);
+  return await runPeer({ run, state, transport, interrupt, flags, addresses: flags.peer });
+}
+
+/** Said at the first Ctrl+C. */
+export const LEAVING = "Stopping: finishing the offer in hand (at most 10 s). Ctrl+C again stops at once.";

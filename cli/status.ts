@@ -1,0 +1,70 @@
+/**
+ * `starling status`: what a peer, running or stopped, knows of itself and its run.
+ * @module
+ */
+import { defaultStatePath, isRunning, openRunFolder, readStatus } from "../runtime/run_folder.ts";
+import type { PeerStatus } from "../runtime/status.ts";
+import { counted, nats, percent, short, table } from "./format.ts";
+import { json, line } from "./print.ts";
+
+export interface StatusOptions {
+  readonly folder: string;
+  readonly state?: string;
+  readonly json?: boolean;
+  readonly why?: boolean;
+}
+
+/** Prints the status. */
+export async function status({ folder, state, json: asJson, why: wantsWhy }: StatusOptions): Promise<void> {
+  const { config } = await openRunFolder(folder);
+  const path = state ?? defaultStatePath(folder);
+  const last = await readStatus(path);
+  const running = await isRunning(path);
+  if (asJson) return json({ kind: "status", running, ...last });
+  if (last === null) {
+    return line(`Run "${config.name}": no peer has run in ${path} yet. Begin with: starling start ${folder}`);
+  }
+  describe(last, running).forEach((text) => line(text));
+  if (wantsWhy) why(last).forEach((text) => line(text));
+}
+
+function describe(last: PeerStatus, running: boolean): string[] {
+  const { counts } = last, made = counts.counted + counts.late + counts.lost + counts.unknown;
+  const target = last.targetTokens === null ? "" : ` of ${counted(last.targetTokens)}`;
+  return [
+    `Run "${last.name}" ${short(last.run)}   peer ${last.peerName} (${last.peer})   ${running ? "running" : "stopped"}`,
+    `round ${last.round}   head ${short(last.head)}   state ${short(last.digest)}   ${
+      counted(last.tokens)
+    }${target} tokens`,
+    `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}`,
+    `offers: counted ${counts.counted} of ${made} · late ${counts.late} · lost ${counts.lost}`,
+    ...(running ? [`connected to ${last.connected.length} peers   listening on ${last.addresses.join(", ")}`] : []),
+    ...table(
+      ["peer", "device", " tok/s", " tokens", " compute", " wait", " net", "last offer"],
+      last.members.map((member) => [
+        member.name,
+        member.device,
+        member.speed.toFixed(0),
+        counted(member.tokens),
+        percent(member.computeShare),
+        percent(member.waitShare),
+        percent(member.transferShare),
+        member.fate,
+      ]),
+    ),
+    ...(running ? [`ticket: ${last.ticket}`] : []),
+  ];
+}
+
+function why({ fates, rejections }: PeerStatus): string[] {
+  const telling = fates.filter(({ fate }) => fate !== "counted");
+  const own = telling.length === 0
+    ? ["every offer of late was counted in its own round"]
+    : table([" round", "fate", "why"], telling.map(({ round, fate, reason }) => [String(round), fate, reason]));
+  if (rejections.length === 0) return own;
+  return [
+    ...own,
+    "dropped of others:",
+    ...rejections.map(({ peer, what, reason }) => `  ${what} of ${peer}: ${reason}`),
+  ];
+}

@@ -1,0 +1,177 @@
+/**
+ * What the live view shows: a run as events tell it, and the lines it makes. Pure; the time is an argument.
+ * @module
+ */
+import type { MemberRound, PeerEvent } from "../runtime/event.ts";
+import { clock, counted, grouped, nats, percent, short, sparkline, table } from "./format.ts";
+
+/** A run so far. */
+export interface View {
+  readonly startedAtMs: number;
+  readonly run: string;
+  readonly name: string;
+  readonly selfName: string;
+  readonly round: number;
+  readonly tokens: number;
+  readonly targetTokens: number | null;
+  readonly digest: string;
+  readonly losses: readonly number[];
+  readonly heldOuts: readonly number[];
+  readonly members: readonly MemberRound[];
+  /** Tokens counted at the times of the last rounds: the run's speed is theirs. */
+  readonly marks: readonly { readonly atMs: number; readonly tokens: number }[];
+  readonly progress: Extract<PeerEvent, { kind: "progress" }> | null;
+  /** The last thing worth saying. */
+  readonly notice: string;
+}
+
+export interface Goal {
+  /** When the view's work ends by itself, if it does. */
+  readonly endsAtMs?: number;
+  readonly untilLoss?: number;
+}
+
+const SPEED_ROUNDS = 6;
+
+/** A view before the first event. */
+export function emptyView(nowMs: number): View {
+  return {
+    startedAtMs: nowMs,
+    run: "",
+    name: "",
+    selfName: "",
+    round: 0,
+    tokens: 0,
+    targetTokens: null,
+    digest: "",
+    losses: [],
+    heldOuts: [],
+    members: [],
+    marks: [],
+    progress: null,
+    notice: "",
+  };
+}
+
+/** The view after one more event. */
+export function observe(view: View, event: PeerEvent, nowMs: number): View {
+  switch (event.kind) {
+    case "started":
+      return { ...view, run: event.run, name: event.name, selfName: event.peerName };
+    case "round":
+      return {
+        ...view,
+        round: event.round,
+        tokens: event.tokens,
+        targetTokens: event.targetTokens,
+        digest: event.digest,
+        losses: event.loss === null ? view.losses : [...view.losses, event.loss],
+        heldOuts: event.heldOut === null ? view.heldOuts : [...view.heldOuts, event.heldOut],
+        members: event.members,
+        marks: [...view.marks, { atMs: nowMs, tokens: event.tokens }].slice(-SPEED_ROUNDS),
+      };
+    case "progress":
+      return { ...view, progress: event };
+    case "warning":
+      return { ...view, notice: event.message };
+    case "alone":
+    case "mismatch":
+    case "finished":
+      return { ...view, notice: event.reason };
+    case "offer":
+      return event.fate === "counted"
+        ? view
+        : { ...view, notice: `round ${event.round}: ${event.fate}: ${event.reason}` };
+    case "fetching":
+      return { ...view, notice: `fetching ${event.what}: ${percent(event.bytes / Math.max(1, event.totalBytes))}` };
+    case "admitted":
+      return { ...view, notice: `round ${event.round}: admitted` };
+    case "waiting":
+      return { ...view, notice: event.reason };
+    case "joined":
+    case "left":
+      return { ...view, notice: `${event.peerName} ${event.reason}` };
+    case "device":
+    case "plan":
+    case "connected":
+    case "disconnected":
+    case "rejected":
+    case "stopped":
+      return view;
+    default:
+      return event satisfies never;
+  }
+}
+
+/** Tokens per second of the whole run over the last rounds, or 0 before there are two. */
+export function runSpeed({ marks }: View): number {
+  const first = marks[0], last = marks.at(-1);
+  if (first === undefined || last === undefined || last.atMs <= first.atMs) return 0;
+  return (last.tokens - first.tokens) * 1000 / (last.atMs - first.atMs);
+}
+
+/** When the goal will be reached at the present speed, in milliseconds from now, or null if that is not known. */
+export function remainingMs(view: View, goal: Goal, nowMs: number): number | null {
+  if (goal.endsAtMs !== undefined) return Math.max(0, goal.endsAtMs - nowMs);
+  const speed = runSpeed(view);
+  if (view.targetTokens === null || speed === 0) return null;
+  return Math.max(0, (view.targetTokens - view.tokens) * 1000 / speed);
+}
+
+/** The block of lines for a terminal. */
+export function render(view: View, goal: Goal, nowMs: number): string[] {
+  const elapsed = nowMs - view.startedAtMs, left = remainingMs(view, goal, nowMs), speed = runSpeed(view);
+  const time = goal.endsAtMs !== undefined
+    ? `${clock(elapsed)} of ${clock(goal.endsAtMs - view.startedAtMs)}`
+    : left === null
+    ? clock(elapsed)
+    : `${clock(elapsed)}, ${clock(left)} to go`;
+  const head = [
+    `run ${view.name === "" ? "–" : `${view.name} ${short(view.run)}`}`,
+    `round ${view.round}`,
+    time,
+    `${counted(view.tokens)} tokens${view.targetTokens === null ? "" : ` of ${counted(view.targetTokens)}`}`,
+    `${grouped(speed)} tok/s`,
+  ].join("  ·  ");
+  const rows = view.members.map((member) => [
+    member.name === view.selfName ? `${member.name} ★` : member.name,
+    member.device,
+    grouped(member.speed),
+    `${member.microBatch} × ${Math.max(1, Math.ceil(member.batch / Math.max(1, member.microBatch)))}`,
+    String(member.steps),
+    percent(member.computeShare),
+    percent(member.waitShare),
+    percent(member.transferShare),
+    member.fate,
+  ]);
+  const lines = [head, lossLine(view)];
+  if (rows.length > 0) {
+    const headings = ["peer", "device", " tok/s", "batch", " steps", " compute", " wait", " net", "last offer"];
+    lines.push(...table(headings, rows), `  state ${short(view.digest)}`);
+  } else if (view.progress !== null) {
+    lines.push(`  first round: step ${view.progress.steps}, loss ${nats(view.progress.loss)}`);
+  }
+  if (view.notice !== "") lines.push(`  ${view.notice}`);
+  return lines;
+}
+
+/** One line for each round, for logs. */
+export function roundLine(view: View, goal: Goal, nowMs: number): string {
+  const left = remainingMs(view, goal, nowMs);
+  return [
+    `round ${view.round}`,
+    `loss ${nats(view.losses.at(-1))}`,
+    `held-out ${nats(view.heldOuts.at(-1))}`,
+    `${counted(view.tokens)} tokens`,
+    `${grouped(runSpeed(view))} tok/s`,
+    `${view.members.filter(({ tokens }) => tokens > 0).length} peers`,
+    `state ${short(view.digest)}`,
+    ...(left === null ? [] : [`${clock(left)} to go`]),
+  ].join("  ");
+}
+
+function lossLine({ losses, heldOuts }: View): string {
+  if (losses.length === 0) return "loss  –";
+  const line = `loss  ${nats(losses[0])} ${sparkline(losses)} ${nats(losses.at(-1))}`;
+  return heldOuts.length === 0 ? line : `${line}   held-out ${nats(heldOuts[0])} → ${nats(heldOuts.at(-1))}`;
+}

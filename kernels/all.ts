@@ -1,0 +1,68 @@
+/**
+ * All kernels, by name: for tests and tools that go through every one. A graph imports those that it uses.
+ * @module
+ */
+import { adamw } from "./adamw.ts";
+import { add } from "./add.ts";
+import { attention } from "./attention.ts";
+import { attentionBackwardKeyValue } from "./attention_backward_key_value.ts";
+import { attentionBackwardQuery } from "./attention_backward_query.ts";
+import { attentionCached } from "./attention_cached.ts";
+import { cacheAppend } from "./cache_append.ts";
+import { columnSum } from "./column_sum.ts";
+import { copy } from "./copy.ts";
+import { crossEntropy } from "./cross_entropy.ts";
+import { delta } from "./delta.ts";
+import { embedding } from "./embedding.ts";
+import { embeddingBackward } from "./embedding_backward.ts";
+import { fill } from "./fill.ts";
+import { gelu } from "./gelu.ts";
+import { geluBackward } from "./gelu_backward.ts";
+import { layerNorm } from "./layer_norm.ts";
+import { layerNormBackward } from "./layer_norm_backward.ts";
+import { layerNormWeightsBackward } from "./layer_norm_weights_backward.ts";
+import { matmul } from "./matmul.ts";
+import { normFinal } from "./norm_final.ts";
+import { normSquaredPartial } from "./norm_squared_partial.ts";
+import { quantiseInt8 } from "./quantise_int8.ts";
+import { rmsNorm } from "./rms_norm.ts";
+import { rmsNormBackward } from "./rms_norm_backward.ts";
+import { rmsNormWeightsBackward } from "./rms_norm_weights_backward.ts";
+import { rope } from "./rope.ts";
+import { sum } from "./sum.ts";
+import { swiglu } from "./swiglu.ts";
+import { swigluBackward } from "./swiglu_backward.ts";
+import type { Kernel } from "./kernel.ts";
+
+export const kernels: readonly Kernel[] = [
+  adamw,
+  add,
+  attention,
+  attentionBackwardKeyValue,
+  attentionBackwardQuery,
+  attentionCached,
+  cacheAppend,
+  columnSum,
+  copy,
+  crossEntropy,
+  delta,
+  embedding,
+  embeddingBackward,
+  fill,
+  gelu,
+  geluBackward,
+  layerNorm,
+  layerNormBackward,
+  layerNormWeightsBackward,
+  matmul,
+  normFinal,
+  normSquaredPartial,
+  quantiseInt8,
+  rmsNorm,
+  rmsNormBackward,
+  rmsNormWeightsBackward,
+  rope,
+  sum,
+  swiglu,
+  swigluBackward,
+];

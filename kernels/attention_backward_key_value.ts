@@ -1,0 +1,65 @@
+/**
+ * Attention's backward pass to the keys and values. With p and ds as in `attention_backward_query.ts`,
+ * dv = Σ p·dy and dk = Σ ds·q / √D, over the positions that see a key and over the query heads that share it.
+ *
+ * It overwrites the k and v parts of every row of `dqkv` and leaves the q part alone. Shapes as in `attention.ts`,
+ * `dot` from `attention_backward_query.ts`.
+ * @module
+ */
+import type { AttentionShape } from "./attention.ts";
+import { defineKernel, reads, writes } from "./kernel.ts";
+import { headDot, headOffsets, packedWidth, panels } from "./packed_heads.ts";
+import source from "./attention_backward_key_value.wgsl" with { type: "text" };
+import wasmSource from "./attention_backward_key_value.as" with { type: "text" };
+
+/** Keys of one workgroup. */
+const KEYS = 32;
+
+export const attentionBackwardKeyValue = defineKernel<AttentionShape>()({
+  name: "attention_backward_key_value",
+  source,
+  bindings: {
+    qkv: reads<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
+    dy: reads<AttentionShape>(({ B, T, H, D }) => B * T * H * D),
+    lse: reads<AttentionShape>(({ B, T, H }) => B * H * T),
+    dot: reads<AttentionShape>(({ B, T, H }) => B * H * T),
+    dqkv: writes<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
+  },
+  grid: ({ B, T, G }) => [Math.ceil(T / KEYS), G, B],
+  flops: ({ B, T, H, D }) => 4 * D * B * H * T * (T + 1),
+  reference({ qkv, dy, lse, dot, dqkv }, shape) {
+    const { B, T, H, G, D } = shape, width = packedWidth(shape), scale = 1 / Math.sqrt(D), sharing = H / G;
+    const dk = new Float64Array(D), dv = new Float64Array(D);
+    for (let b = 0; b < B; b++) {
+      for (let g = 0; g < G; g++) {
+        const { k, v } = headOffsets(shape, g * sharing);
+        for (let s = 0; s < T; s++) {
+          const key = (b * T + s) * width + k, value = (b * T + s) * width + v;
+          dk.fill(0);
+          dv.fill(0);
+          for (let h = g * sharing; h < (g + 1) * sharing; h++) {
+            for (let t = s; t < T; t++) {
+              const query = (b * T + t) * width + h * D, output = ((b * T + t) * H + h) * D;
+              const statistic = (b * H + h) * T + t;
+              const p = Math.exp(headDot([qkv, query], [qkv, key], D) * scale - lse[statistic]!);
+              const ds = p * (headDot([dy, output], [qkv, value], D) - dot[statistic]!);
+              for (let d = 0; d < D; d++) {
+                dv[d]! += p * dy[output + d]!;
+                dk[d]! += ds * scale * qkv[query + d]!;
+              }
+            }
+          }
+          dqkv.set(dk, key);
+          dqkv.set(dv, value);
+        }
+      }
+    }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "attention_backward_key_value",
+    args: ({ B, T, H, G, D }) => [B, T, H, G, D],
+    items: ({ B, G }) => B * G,
+    scratchWords: ({ T, D }) => panels(T) * (2 * D + 8) + panels(D) * (4 * T + 8) + 8 * D,
+  },
+});

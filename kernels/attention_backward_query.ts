@@ -1,0 +1,65 @@
+/**
+ * Attention's backward pass to the queries. With p = exp(q·k / √D − lse), dp = dy·v and ds = p·(dp − dot),
+ * dq = Σ ds·k / √D over the keys that a position sees.
+ *
+ * `dot` = Σ dy·y over the D values of a head. It equals Σ p·dp over the keys, the mean that softmax's gradient subtracts,
+ * and is so much cheaper from y that nobody sums the keys. It is written for `attention_backward_key_value`, which runs
+ * after this kernel.
+ *
+ * It overwrites the q part of every row of `dqkv` and leaves the k and v parts alone: they belong to
+ * `attention_backward_key_value`. Two kernels, because each of them can own what it sums, so that no atomics are
+ * needed and the order of sums is fixed. Shapes as in `attention.ts`; dot is (B, H, T), as lse is.
+ * @module
+ */
+import type { AttentionShape } from "./attention.ts";
+import { defineKernel, reads, writes } from "./kernel.ts";
+import { headDot, headOffsets, packedWidth, panels } from "./packed_heads.ts";
+import source from "./attention_backward_query.wgsl" with { type: "text" };
+import wasmSource from "./attention_backward_query.as" with { type: "text" };
+
+/** Query rows of one workgroup. */
+const ROWS = 32;
+
+export const attentionBackwardQuery = defineKernel<AttentionShape>()({
+  name: "attention_backward_query",
+  source,
+  bindings: {
+    qkv: reads<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
+    dy: reads<AttentionShape>(({ B, T, H, D }) => B * T * H * D),
+    y: reads<AttentionShape>(({ B, T, H, D }) => B * T * H * D),
+    lse: reads<AttentionShape>(({ B, T, H }) => B * H * T),
+    dot: writes<AttentionShape>(({ B, T, H }) => B * H * T),
+    dqkv: writes<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
+  },
+  grid: ({ B, T, H }) => [Math.ceil(T / ROWS), H, B],
+  flops: ({ B, T, H, D }) => D * B * H * T * (3 * (T + 1) + 2),
+  reference({ qkv, dy, y, lse, dot, dqkv }, shape) {
+    const { B, T, H, D } = shape, width = packedWidth(shape), scale = 1 / Math.sqrt(D);
+    const dq = new Float64Array(D);
+    for (let b = 0; b < B; b++) {
+      for (let h = 0; h < H; h++) {
+        const { q, k, v } = headOffsets(shape, h);
+        for (let t = 0; t < T; t++) {
+          const row = (b * T + t) * width, output = ((b * T + t) * H + h) * D, statistic = (b * H + h) * T + t;
+          const mean = headDot([dy, output], [y, output], D);
+          dot[statistic] = mean;
+          dq.fill(0);
+          for (let s = 0; s <= t; s++) {
+            const key = (b * T + s) * width + k, value = (b * T + s) * width + v;
+            const p = Math.exp(headDot([qkv, row + q], [qkv, key], D) * scale - lse[statistic]!);
+            const ds = p * (headDot([dy, output], [qkv, value], D) - mean);
+            for (let d = 0; d < D; d++) dq[d]! += ds * scale * qkv[key + d]!;
+          }
+          dqkv.set(dq, row + q);
+        }
+      }
+    }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "attention_backward_query",
+    args: ({ B, T, H, G, D }) => [B, T, H, G, D],
+    items: ({ B, H }) => B * H,
+    scratchWords: ({ T, D }) => panels(T) * (2 * D + 8) + panels(D) * (T + 4) + 8 * D,
+  },
+});

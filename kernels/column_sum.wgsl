@@ -1,0 +1,39 @@
+// sum = Σ over rows of dy. dy is (N, C), sum is (C). A workgroup takes 16 neighbouring columns, so that its reads are
+// whole cache lines; 16 invocations share a column, each adds every 16th row, and a tree adds the shares in a fixed
+// order.
+
+override N: u32;
+override C: u32;
+override ACCUMULATE: u32;
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read_write> sum: array<f32>;
+
+const COLUMNS = 16u;
+const SHARES = 16u;
+var<workgroup> partial: array<f32, SHARES * COLUMNS>;
+
+@compute @workgroup_size(SHARES * COLUMNS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let column = (group.x + group.y * groups.x) * COLUMNS + lane % COLUMNS;
+  let share = lane / COLUMNS;
+
+  var total = 0.0;
+  if (column < C) {
+    for (var row = share; row < N; row += SHARES) { total += dy[row * C + column]; }
+  }
+  partial[lane] = total;
+
+  for (var half = SHARES / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (share < half) { partial[lane] += partial[lane + half * COLUMNS]; }
+  }
+
+  if (share == 0u && column < C) {
+    sum[column] = partial[lane] + select(0.0, sum[column], ACCUMULATE == 1u);
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * Copy, or with `ACCUMULATE` y += x: what gradients do at a branch of the graph.
+ * @module
+ */
+import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import source from "./copy.wgsl" with { type: "text" };
+import wasmSource from "./copy.as" with { type: "text" };
+
+export type CopyShape = {
+  readonly COUNT: number;
+  /** 1 adds to `y`, 0 overwrites it. */
+  readonly ACCUMULATE: number;
+};
+
+export const copy = defineKernel<CopyShape>()({
+  name: "copy",
+  source,
+  bindings: {
+    x: reads(({ COUNT }) => COUNT),
+    y: writes(({ COUNT }) => COUNT),
+  },
+  grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
+  reference({ x, y }, { COUNT, ACCUMULATE }) {
+    for (let i = 0; i < COUNT; i++) y[i] = ACCUMULATE === 1 ? y[i]! + x[i]! : x[i]!;
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "copy",
+    args: ({ COUNT, ACCUMULATE }) => [COUNT, ACCUMULATE],
+    items: ({ COUNT }) => Math.ceil(COUNT / 64),
+  },
+});

@@ -1,0 +1,36 @@
+/**
+ * The pseudo-gradient of a round: how far the parameters went from the anchor, plus what the last round's codec left
+ * over. delta = anchor − p + residual.
+ *
+ * Douillard et al. 2023 (DiLoCo), arXiv 2311.08105, algorithm 1, line 11, with error feedback.
+ * @module
+ */
+import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import source from "./delta.wgsl" with { type: "text" };
+import wasmSource from "./delta.as" with { type: "text" };
+
+export type DeltaShape = {
+  readonly COUNT: number;
+};
+
+export const delta = defineKernel<DeltaShape>()({
+  name: "delta",
+  source,
+  bindings: {
+    anchor: reads(({ COUNT }) => COUNT),
+    p: reads(({ COUNT }) => COUNT),
+    residual: reads(({ COUNT }) => COUNT),
+    delta: writes(({ COUNT }) => COUNT),
+  },
+  grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
+  flops: ({ COUNT }) => 2 * COUNT,
+  reference({ anchor, p, residual, delta }, { COUNT }) {
+    for (let i = 0; i < COUNT; i++) delta[i] = anchor[i]! - p[i]! + residual[i]!;
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "delta",
+    args: ({ COUNT }) => [COUNT],
+    items: ({ COUNT }) => Math.ceil(COUNT / 64),
+  },
+});

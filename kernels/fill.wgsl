@@ -1,0 +1,18 @@
+// y = value everywhere, one invocation a value.
+
+override COUNT: u32;
+
+@group(0) @binding(0) var<storage, read> value: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+const LANES = 256u;
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (group.x + group.y * groups.x) * LANES + lane;
+  if (i < COUNT) { y[i] = value[0]; }
+}

@@ -1,0 +1,36 @@
+/**
+ * GELU in its tanh form, forward: y = x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³))).
+ *
+ * Hendrycks and Gimpel 2016, arXiv 1606.08415, section 2: the form of GPT-2 (`gelu_new` of transformers).
+ * @module
+ */
+import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import source from "./gelu.wgsl" with { type: "text" };
+import wasmSource from "./gelu.as" with { type: "text" };
+
+export type GeluShape = {
+  readonly COUNT: number;
+};
+
+export const gelu = defineKernel<GeluShape>()({
+  name: "gelu",
+  source,
+  bindings: {
+    x: reads(({ COUNT }) => COUNT),
+    y: writes(({ COUNT }) => COUNT),
+  },
+  grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
+  flops: ({ COUNT }) => 10 * COUNT,
+  reference({ x, y }, { COUNT }) {
+    for (let i = 0; i < COUNT; i++) {
+      const inner = Math.sqrt(2 / Math.PI) * (x[i]! + 0.044715 * x[i]! ** 3);
+      y[i] = x[i]! / 2 * (1 + Math.tanh(inner));
+    }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "gelu",
+    args: ({ COUNT }) => [COUNT],
+    items: ({ COUNT }) => Math.ceil(COUNT / 64),
+  },
+});

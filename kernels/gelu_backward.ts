@@ -1,0 +1,41 @@
+/**
+ * GELU in its tanh form, backward: dx = dy · y'(x), with u = √(2/π) (x + 0.044715 x³) and
+ * y' = (1 + tanh u)/2 + x/2 · (1 − tanh² u) · u'.
+ * @module
+ */
+import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import source from "./gelu_backward.wgsl" with { type: "text" };
+import wasmSource from "./gelu_backward.as" with { type: "text" };
+
+export type GeluBackwardShape = {
+  readonly COUNT: number;
+  /** 1 adds to `dx`, 0 overwrites it. */
+  readonly ACCUMULATE: number;
+};
+
+export const geluBackward = defineKernel<GeluBackwardShape>()({
+  name: "gelu_backward",
+  source,
+  bindings: {
+    dy: reads(({ COUNT }) => COUNT),
+    x: reads(({ COUNT }) => COUNT),
+    dx: writes(({ COUNT }) => COUNT),
+  },
+  grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
+  flops: ({ COUNT }) => 20 * COUNT,
+  reference({ dy, x, dx }, { COUNT, ACCUMULATE }) {
+    const root = Math.sqrt(2 / Math.PI);
+    for (let i = 0; i < COUNT; i++) {
+      const tanh = Math.tanh(root * (x[i]! + 0.044715 * x[i]! ** 3));
+      const innerSlope = root * (1 + 3 * 0.044715 * x[i]! ** 2);
+      const slope = (1 + tanh) / 2 + x[i]! / 2 * (1 - tanh * tanh) * innerSlope;
+      dx[i] = (ACCUMULATE === 1 ? dx[i]! : 0) + dy[i]! * slope;
+    }
+  },
+  wasm: {
+    source: wasmSource,
+    entry: "gelu_backward",
+    args: ({ COUNT, ACCUMULATE }) => [COUNT, ACCUMULATE],
+    items: ({ COUNT }) => Math.ceil(COUNT / 64),
+  },
+});

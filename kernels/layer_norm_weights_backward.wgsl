@@ -1,0 +1,47 @@
+// dw = Σ over rows of dy · (x − mean) · inverse and db = Σ over rows of dy. dy, x are (N, C); mean, inverse are (N);
+// dw, db are (C). A workgroup takes 16 neighbouring columns, so that its reads are whole cache lines; 16 invocations
+// share a column, each adds every 16th row, and a tree adds the shares in a fixed order.
+
+override N: u32;
+override C: u32;
+override ACCUMULATE: u32;
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> mean: array<f32>;
+@group(0) @binding(3) var<storage, read> inverse: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(5) var<storage, read_write> db: array<f32>;
+
+const COLUMNS = 16u;
+const SHARES = 16u;
+var<workgroup> partial: array<vec2f, SHARES * COLUMNS>;
+
+@compute @workgroup_size(SHARES * COLUMNS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let column = (group.x + group.y * groups.x) * COLUMNS + lane % COLUMNS;
+  let share = lane / COLUMNS;
+
+  var sums = vec2f();
+  if (column < C) {
+    for (var row = share; row < N; row += SHARES) {
+      let i = row * C + column;
+      sums += vec2f(dy[i] * (x[i] - mean[row]) * inverse[row], dy[i]);
+    }
+  }
+  partial[lane] = sums;
+
+  for (var half = SHARES / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (share < half) { partial[lane] += partial[lane + half * COLUMNS]; }
+  }
+
+  if (share == 0u && column < C) {
+    dw[column] = partial[lane].x + select(0.0, dw[column], ACCUMULATE == 1u);
+    db[column] = partial[lane].y + select(0.0, db[column], ACCUMULATE == 1u);
+  }
+}

@@ -1,0 +1,41 @@
+// y = x with the pairs (j, j + D/2) of its first ROTATED_HEADS heads turned by the angles of the row's position,
+// one invocation a value. x, y are (N, ROW); a row of table (P, D) is cosines, then sines.
+
+override N: u32;
+override ROTATED_HEADS: u32;
+override ROW: u32;
+override D: u32;
+override P: u32;
+override INVERSE: u32;
+override ACCUMULATE: u32;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> positions: array<u32>;
+@group(0) @binding(2) var<storage, read> table: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+const LANES = 256u;
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (group.x + group.y * groups.x) * LANES + lane;
+  if (i >= N * ROW) { return; }
+  var value = x[i];
+  let column = i % ROW;
+  if (column < ROTATED_HEADS * D) {
+    let half = D / 2u;
+    let j = column % half;
+    let angle = positions[i / ROW] * D + j;
+    let is_second = column % D >= half;
+    let partner = x[select(i + half, i - half, is_second)];
+    let other = select(-partner, partner, is_second);
+    let sine = select(table[angle + half], -table[angle + half], INVERSE == 1u);
+    value = value * table[angle] + other * sine;
+  }
+  if (ACCUMULATE == 1u) { value += y[i]; }
+  y[i] = value;
+}

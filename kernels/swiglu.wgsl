@@ -1,0 +1,22 @@
+// y = gate * sigmoid(gate) * up, one invocation a value. A row of x is F of gate, then F of up; y is (N, F).
+
+override N: u32;
+override F: u32;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+const LANES = 256u;
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (group.x + group.y * groups.x) * LANES + lane;
+  if (i >= N * F) { return; }
+  let at = i / F * 2u * F + i % F;
+  let gate = x[at];
+  y[i] = gate / (1.0 + exp(min(-gate, 80.0))) * x[at + F]; // exp of more than 88 overflows
+}

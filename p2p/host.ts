@@ -1,0 +1,301 @@
+/**
+ * A peer's protocol at work: one mailbox and the only loop. Takes an input, asks the pure core, performs its effects.
+ *
+ * The host decides nothing. It brings what happens (messages, connections, time, answers) to the core one at a time, and
+ * does what the core says in order (`perform.ts`): what is journaled is on disk before anything after it is announced.
+ * It uses transport, store, journal and learner, and leaves closing them to whoever opened them; the store and the
+ * journal are its own for as long as it lives.
+ * @module
+ */
+import type { Clock } from "./clock.ts";
+import { runIdOf, serveGenesis } from "./genesis.ts";
+import { inParts } from "./history_parts.ts";
+import type { HostEnd, HostEvent } from "./host_event.ts";
+import { type Identity, verifySignature } from "./identity.ts";
+import { PeerJournal } from "./journal_entries.ts";
+import type { Learner } from "./learner.ts";
+import { Mailbox } from "./mailbox.ts";
+import { serveBlobs } from "./net/blobs.ts";
+import { keepConnected } from "./net/mesh.ts";
+import type { Transport } from "./net/transport.ts";
+import { MESSAGES_PROTOCOL, Performer } from "./perform.ts";
+import type { BlobStore } from "./store/blob_store.ts";
+import type { Journal } from "./store/journal.ts";
+import { createCore } from "./sync/core.ts";
+import type { Core, Input, JournalEntry } from "./sync/effects.ts";
+import type { BlobName, ChainState, Digest, PeerId, SyncRules } from "./sync/types.ts";
+import { decodeMessage } from "./wire.ts";
+
+/** Fates and refusals that a status remembers. */
+const MOST_REMEMBERED = 128;
+const REFUSAL_EVERY_MS = 1000;
+/** After this long in one go the loop lets sockets and timers have their turn. */
+const LONGEST_TURN_MS = 10;
+
+export interface HostOptions {
+  readonly identity: Identity;
+  readonly rules: SyncRules;
+  /** `run.json` in canonical bytes; its digest is `rules.run`. Served to joiners; blobs that it names are kept. */
+  readonly genesis: Uint8Array<ArrayBuffer>;
+  /** Whether this peer may begin the run if it has no state; else it waits for a peer that has one. */
+  readonly found: boolean;
+  /** Whom to dial: the addresses of the ticket. */
+  readonly addresses: readonly string[];
+  /** For people, at most 80 characters each. */
+  readonly name: string;
+  readonly device: string;
+  readonly transport: Transport;
+  readonly store: BlobStore;
+  readonly journal: Journal;
+  readonly learner: Learner;
+  readonly clock: Clock;
+  readonly onEvent: (event: HostEvent) => void;
+}
+
+type OpenedOptions = Omit<HostOptions, "journal"> & { readonly journal: PeerJournal };
+
+type EventOf<K extends HostEvent["kind"]> = Extract<HostEvent, { kind: K }>;
+
+export interface HostStatus {
+  readonly peer: PeerId;
+  readonly run: Digest;
+  readonly addresses: readonly string[];
+  /** Connected now. */
+  readonly peers: readonly PeerId[];
+  /** Of the head; null until there is one. */
+  readonly chain: ChainState | null;
+  readonly weights: Digest | null;
+  /** What became of this peer's last offers, and of what others sent that was dropped; the newest last. */
+  readonly fates: readonly EventOf<"fate">[];
+  readonly refusals: readonly (EventOf<"rejected"> | EventOf<"message refused">)[];
+  /** Blobs on their way. */
+  readonly fetchCount: number;
+}
+
+export interface Host extends AsyncDisposable {
+  readonly peer: PeerId;
+  /** How this host's life ended. Never rejects. */
+  readonly ended: Promise<HostEnd>;
+  status(): HostStatus;
+  /** One last offer, then the end. Bounded by the protocol; `close` cuts it short. */
+  leave(): Promise<HostEnd>;
+  /** Ends now, as a power cut would, but cleanly: nothing is left running. */
+  close(): Promise<HostEnd>;
+}
+
+/**
+ * Starts a peer of a run. Resolves when it is at work, not when it has a state.
+ * @throws {Error} if journal, store or learner fail, or the genesis is that of another run.
+ */
+export async function startHost(options: HostOptions): Promise<Host> {
+  const { learner, store, journal, found, genesis, rules } = options;
+  const run = await runIdOf(genesis);
+  if (run !== rules.run) throw new Error(`Cannot start: the rules are for run ${rules.run}, the genesis gives ${run}`);
+  const entriesOnDisk = new PeerJournal(journal);
+  const { entries, damage } = await entriesOnDisk.read();
+  if (damage !== null) options.onEvent({ kind: "journal damaged", reason: damage });
+  const initial = await initialWeights(learner, store, found);
+  // After damage it is not known what else was named, so nothing is dropped.
+  if (damage === null) await dropUnnamed(store, { entries, initial, genesis });
+  return new PeerHost({ ...options, journal: entriesOnDisk }, { kind: "start", initial, found, journal: entries });
+}
+
+class PeerHost implements Host {
+  readonly peer: PeerId;
+  readonly ended: Promise<HostEnd>;
+  readonly #options: OpenedOptions;
+  readonly #core: Core;
+  readonly #mailbox = new Mailbox();
+  readonly #performer: Performer;
+  readonly #mesh: AsyncDisposable;
+  readonly #loop: Promise<void>;
+  readonly #fates: EventOf<"fate">[] = [];
+  readonly #refusals: (EventOf<"rejected"> | EventOf<"message refused">)[] = [];
+  /** When a refusal of a sender's message was last told, so that a flood of bytes is no flood of events. */
+  readonly #refusedAtMs = new Map<PeerId, number>();
+  readonly #resolveEnded: (end: HostEnd) => void;
+  #end: HostEnd | null = null;
+  #chain: ChainState | null = null;
+  #weights: Digest | null = null;
+  #alarm: Disposable | null = null;
+
+  constructor(options: OpenedOptions, start: Extract<Input, { kind: "start" }>) {
+    const { identity, rules, name, device, transport, store, clock, addresses } = options;
+    this.#options = options;
+    this.peer = identity.peer;
+    ({ promise: this.ended, resolve: this.#resolveEnded } = Promise.withResolvers<HostEnd>());
+    this.#core = createCore({
+      self: identity.peer,
+      rules,
+      name,
+      device,
+      sign: identity.sign,
+      verify: (digest, signature, author) => verifySignature(author, digest, signature),
+    });
+    this.#performer = new Performer({
+      ...options,
+      weightsBytes: start.initial.sizeBytes,
+      answer: (input) => this.#mailbox.put(input),
+      emit: (event) => this.#emit(event),
+      fail: (error) => this.#finish({ kind: "failed", error }),
+    });
+    this.#mailbox.put(start);
+    serveBlobs(transport, store);
+    serveGenesis(transport, options.genesis);
+    this.#listen();
+    this.#mesh = keepConnected(transport, {
+      addresses,
+      clock,
+      onUnreachable: (address, reason) => this.#emit({ kind: "unreachable", address, reason }),
+    });
+    this.#loop = this.#run();
+  }
+
+  status(): HostStatus {
+    const { transport, rules } = this.#options;
+    return {
+      peer: this.peer,
+      run: rules.run,
+      addresses: transport.addresses(),
+      peers: transport.peers(),
+      chain: this.#chain,
+      weights: this.#weights,
+      fates: [...this.#fates],
+      refusals: [...this.#refusals],
+      fetchCount: this.#performer.fetchCount,
+    };
+  }
+
+  leave(): Promise<HostEnd> {
+    this.#mailbox.put({ kind: "leave" });
+    return this.ended;
+  }
+
+  close(): Promise<HostEnd> {
+    this.#finish({ kind: "closed" });
+    return this.ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #listen(): void {
+    const { transport } = this.#options;
+    transport.onEvent((event) => {
+      if (this.#end !== null) return;
+      this.#emit(event);
+      this.#mailbox.put({ kind: event.kind, peer: event.peer });
+    });
+    for (const peer of transport.peers()) this.#mailbox.put({ kind: "connected", peer });
+    transport.onAnnouncement((bytes, from) => this.#hear(bytes, from));
+    transport.onRequest(MESSAGES_PROTOCOL, (from, bytes) => {
+      this.#hear(bytes, from);
+      return Promise.resolve(this.#end === null ? new Uint8Array() : null);
+    });
+  }
+
+  #hear(bytes: Uint8Array, from: PeerId): void {
+    if (this.#end !== null) return;
+    const decoded = decodeMessage(bytes, this.#options.rules.run);
+    if (!decoded.ok) return this.#refuse(from, `it ${decoded.reason}`);
+    const message = decoded.value;
+    // A beat has no signature of its own: it counts only from its peer, whom the transport has authenticated.
+    if (message.kind === "beat" && message.peer !== from) return this.#refuse(from, "it is the beat of another peer");
+    const isTaken = inParts(message).every((part) => this.#mailbox.put({ kind: "message", from, message: part }));
+    if (!isTaken) this.#refuse(from, "too many messages wait");
+  }
+
+  #refuse(peer: PeerId, reason: string): void {
+    const now = this.#options.clock.now();
+    if (now - (this.#refusedAtMs.get(peer) ?? -Infinity) < REFUSAL_EVERY_MS) return;
+    if (this.#refusedAtMs.size >= MOST_REMEMBERED) this.#refusedAtMs.clear();
+    this.#refusedAtMs.set(peer, now);
+    this.#emit({ kind: "message refused", peer, reason });
+  }
+
+  /** The loop: one input at a time, its effects in order, then the next. */
+  async #run(): Promise<void> {
+    const { clock } = this.#options;
+    let turnSinceMs = clock.now();
+    try {
+      for (let input = await this.#mailbox.take(); input !== null; input = await this.#mailbox.take()) {
+        const effects = this.#core.handle(clock.now(), input);
+        for (const effect of effects) {
+          if (effect.kind === "adopted") [this.#chain, this.#weights] = [effect.chain, effect.weights];
+        }
+        await this.#performer.performAll(effects);
+        const stop = effects.find((effect) => effect.kind === "stop");
+        if (stop !== undefined) return this.#finish({ kind: "stopped", reason: stop.reason });
+        this.#setAlarm();
+        if (clock.now() - turnSinceMs < LONGEST_TURN_MS) continue;
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        turnSinceMs = clock.now();
+      }
+    } catch (error) {
+      this.#finish({ kind: "failed", error });
+    }
+  }
+
+  #setAlarm(): void {
+    this.#alarm?.[Symbol.dispose]();
+    this.#alarm = null;
+    const { deadline } = this.#core;
+    if (deadline === null || this.#end !== null) return;
+    this.#alarm = this.#options.clock.alarm(deadline, () => this.#mailbox.put({ kind: "tick" }));
+  }
+
+  /** Ends everything once, for the first reason given. */
+  #finish(end: HostEnd): void {
+    if (this.#end !== null) return;
+    this.#end = end;
+    this.#mailbox.close();
+    this.#alarm?.[Symbol.dispose]();
+    const quiet = [this.#mesh[Symbol.asyncDispose](), this.#performer.close(), this.#loop];
+    Promise.all(quiet).then(() => this.#resolveEnded(end));
+  }
+
+  #emit(event: HostEvent): void {
+    if (event.kind === "fate") remember(this.#fates, event);
+    if (event.kind === "rejected" || event.kind === "message refused") remember(this.#refusals, event);
+    this.#options.onEvent(event);
+  }
+}
+
+function remember<T>(list: T[], item: T): void {
+  list.push(item);
+  if (list.length > MOST_REMEMBERED) list.shift();
+}
+
+/** The name of the run's first weights; a founder also stores them, for those who join before the first round ends. */
+async function initialWeights(learner: Learner, store: BlobStore, found: boolean): Promise<BlobName> {
+  const digest = await learner.initial();
+  const storedBytes = await store.sizeOf(digest);
+  if (storedBytes !== null) return { digest, sizeBytes: storedBytes };
+  const bytes = await learner.save(digest);
+  if (bytes === null) throw new Error(`Cannot start: the learner does not hold the initial weights ${digest} it named`);
+  if (found) await store.put(bytes);
+  return { digest, sizeBytes: bytes.length };
+}
+
+interface Naming {
+  readonly entries: readonly JournalEntry[];
+  readonly initial: BlobName;
+  readonly genesis: Uint8Array;
+}
+
+/**
+ * Deletes blobs that a crash left behind: stored, but named by nothing that was journaled. The run's own data (tokenizer,
+ * shards) may lie in the same store: the genesis names it, and it stays.
+ */
+async function dropUnnamed(store: BlobStore, { entries, initial, genesis }: Naming): Promise<void> {
+  const named = new Set<Digest>([initial.digest]);
+  for (const entry of entries) {
+    if (entry.kind === "state") named.add(entry.weights.digest);
+    if (entry.kind === "offer" && entry.offer.body.blob !== null) named.add(entry.offer.body.blob.digest);
+  }
+  const genesisText = new TextDecoder().decode(genesis);
+  for (const digest of await store.list()) {
+    if (!named.has(digest) && !genesisText.includes(digest)) await store.delete(digest);
+  }
+}

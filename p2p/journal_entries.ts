@@ -1,0 +1,68 @@
+/**
+ * The journal as the core knows it: entries in and out of bytes, and which old ones may go.
+ * @module
+ */
+import type { Journal } from "./store/journal.ts";
+import type { JournalEntry } from "./sync/effects.ts";
+import { decodeJournalEntry, encodeJournalEntry } from "./wire.ts";
+
+/** Rounds that a rewritten journal keeps: more than the core ever looks back. */
+const KEPT_ROUNDS = 64;
+/** A journal smaller than this is not rewritten: it is also the run's history for people. */
+const LARGE_BYTES = 32 * 1024 * 1024;
+
+export interface ReadJournal {
+  readonly entries: readonly JournalEntry[];
+  /** What could not be used, in words; null if all could. */
+  readonly damage: string | null;
+}
+
+export class PeerJournal {
+  readonly #journal: Journal;
+  #rewriteAtBytes = LARGE_BYTES;
+
+  constructor(journal: Journal) {
+    this.#journal = journal;
+  }
+
+  /** Everything that was appended and can be read. Called once, before `append`. */
+  async read(): Promise<ReadJournal> {
+    const { entries: found, dropped } = await this.#journal.read();
+    const decoded = found.map(decodeJournalEntry);
+    const entries = decoded.flatMap((entry) => entry.ok ? [entry.value] : []);
+    const unreadable = decoded.length - entries.length;
+    const damage: string[] = [];
+    if (dropped !== null) {
+      damage.push(`${dropped.reason}: ${dropped.sizeBytes} bytes were dropped, kept at ${dropped.keptAt}`);
+    }
+    if (unreadable > 0) damage.push(`${unreadable} entries are not of this version and were left out`);
+    return { entries, damage: damage.length === 0 ? null : damage.join("; ") };
+  }
+
+  /** Durable when it resolves. Lets old rounds go when the journal has grown large. */
+  async append(entries: readonly JournalEntry[]): Promise<void> {
+    await this.#journal.append(entries.map(encodeJournalEntry), { durable: true });
+    if (this.#journal.sizeBytes() < this.#rewriteAtBytes) return;
+    const { entries: all } = await this.read();
+    await this.#journal.rewrite(recent(all).map(encodeJournalEntry));
+    this.#rewriteAtBytes = Math.max(LARGE_BYTES, 2 * this.#journal.sizeBytes());
+  }
+}
+
+/** The entries of the last rounds, in their order. */
+export function recent(entries: readonly JournalEntry[]): readonly JournalEntry[] {
+  const last = entries.reduce((round, entry) => Math.max(round, roundOf(entry)), 0);
+  return entries.filter((entry) => roundOf(entry) > last - KEPT_ROUNDS);
+}
+
+function roundOf(entry: JournalEntry): number {
+  switch (entry.kind) {
+    case "record":
+    case "state":
+      return entry.record.body.round;
+    case "offer":
+      return entry.offer.body.round;
+    default:
+      return entry satisfies never;
+  }
+}

@@ -1,0 +1,53 @@
+import { strict as assert } from "node:assert";
+import { identityFromSeed } from "./identity.ts";
+import { PeerJournal, recent } from "./journal_entries.ts";
+import { MemoryJournal } from "./store/journal.ts";
+import type { JournalEntry } from "./sync/effects.ts";
+import type { Digest } from "./sync/types.ts";
+
+const run = "aa".repeat(32) as Digest;
+const { peer } = identityFromSeed(new Uint8Array(32));
+
+function record(round: number): JournalEntry {
+  return {
+    kind: "record",
+    record: {
+      kind: "signed",
+      body: { kind: "record", run, round, parents: [run], base: run, counted: [], scribe: peer, attempt: 0 },
+      signature: new Uint8Array(64),
+    },
+  };
+}
+
+Deno.test("PeerJournal gives back what was appended and says nothing of damage", async () => {
+  const journal = new PeerJournal(new MemoryJournal());
+  const entries = [record(1), record(2)];
+  await journal.append(entries);
+  assert.deepEqual(await journal.read(), { entries, damage: null });
+});
+
+Deno.test("PeerJournal leaves out what is no entry, and says so", async () => {
+  const bytes = new MemoryJournal();
+  await bytes.append([new Uint8Array([9, 9])]);
+  const journal = new PeerJournal(bytes);
+  await journal.append([record(1)]);
+  const { entries, damage } = await journal.read();
+  assert.deepEqual(entries, [record(1)]);
+  assert.equal(damage, "1 entries are not of this version and were left out");
+});
+
+Deno.test("PeerJournal lets all but the last 64 rounds go when it has grown large, and not at every append", async () => {
+  const bytes = new MemoryJournal(), journal = new PeerJournal(bytes);
+  await journal.append(Array.from({ length: 100 }, (_, i) => record(i + 1)));
+  assert.equal((await journal.read()).entries.length, 100);
+  bytes.sizeBytes = () => 40 * 1024 * 1024;
+  await journal.append([record(101)]);
+  assert.deepEqual((await journal.read()).entries, Array.from({ length: 64 }, (_, i) => record(i + 38)));
+  await journal.append([record(102)]);
+  assert.equal((await journal.read()).entries.length, 65);
+});
+
+Deno.test("recent() keeps the order of what it keeps", () => {
+  const entries = [record(70), record(3), record(69)];
+  assert.deepEqual(recent(entries), [record(70), record(69)]);
+});

@@ -1,0 +1,55 @@
+import { strict as assert } from "node:assert";
+import { identityFromSeed } from "./identity.ts";
+import { Mailbox } from "./mailbox.ts";
+import type { Input } from "./sync/effects.ts";
+import type { Digest } from "./sync/types.ts";
+
+const run = "aa".repeat(32) as Digest;
+
+function message(n: number): Input {
+  const from = identityFromSeed(new Uint8Array(32).fill(n)).peer;
+  return { kind: "message", from, message: { kind: "ask-state", run } };
+}
+
+Deno.test("Mailbox gives inputs in the order they came, also to a taker that waits", async () => {
+  const mailbox = new Mailbox();
+  const first = mailbox.take();
+  mailbox.put({ kind: "leave" });
+  mailbox.put(message(1));
+  assert.equal((await first)?.kind, "leave");
+  assert.equal((await mailbox.take())?.kind, "message");
+});
+
+Deno.test("Mailbox holds one tick however often the alarm rings", async () => {
+  const mailbox = new Mailbox();
+  for (let i = 0; i < 10; i++) assert.equal(mailbox.put({ kind: "tick" }), true);
+  assert.equal(mailbox.size, 1);
+  await mailbox.take();
+  mailbox.put({ kind: "tick" });
+  assert.equal(mailbox.size, 1);
+});
+
+Deno.test("Mailbox refuses what one sender sends too much, and still hears the others and ourselves", async () => {
+  const mailbox = new Mailbox();
+  const taken = Array.from({ length: 1000 }, () => mailbox.put(message(1))).filter(Boolean).length;
+  assert.equal(taken, 256);
+  assert.equal(mailbox.put(message(2)), true);
+  assert.equal(mailbox.put({ kind: "leave" }), true);
+  await mailbox.take();
+  assert.equal(mailbox.put(message(1)), true);
+});
+
+Deno.test("Mailbox refuses messages when too many senders send, and never an answer to ourselves", () => {
+  const mailbox = new Mailbox();
+  for (let n = 0; n < 20; n++) for (let i = 0; i < 256; i++) mailbox.put(message(n));
+  assert.equal(mailbox.size, 4096);
+  assert.equal(mailbox.put({ kind: "evaluated", record: run, loss: null }), true);
+});
+
+Deno.test("Mailbox lets its taker go when it is closed", async () => {
+  const mailbox = new Mailbox();
+  const waiting = mailbox.take();
+  mailbox.close();
+  assert.equal(await waiting, null);
+  assert.equal(mailbox.put({ kind: "leave" }), false);
+});

@@ -1,0 +1,247 @@
+/**
+ * Blobs between peers: each serves what it holds, and pulls what it lacks, chunk by chunk, from several donors.
+ *
+ * The reader pulls: it asks for one chunk at a time on a few requests at once, so a slow reader slows its donors, memory
+ * stays bounded on both sides, and what was fetched before a crash is kept. Nothing a donor says is believed: the chunk
+ * list is checked against the blob's name and every chunk against the list.
+ *
+ * A request is a byte (0 the chunk list, 1 a chunk), the digest's 32 bytes and, for a chunk, its index as 4 bytes
+ * big-endian. The answer is the bare bytes; a peer that lacks the blob refuses.
+ * @module
+ */
+import { fromString, toString } from "uint8arrays";
+import { type BlobStore, CHUNK_BYTES, type PartialBlob } from "../store/blob_store.ts";
+import { type ChunkList, chunkSpan, decodeChunkList, digestOf, encodeChunkList, sha256 } from "../store/chunks.ts";
+import { StorageError } from "../store/storage_error.ts";
+import type { BlobName, Digest, PeerId } from "../sync/types.ts";
+import { Deadline } from "./deadline.ts";
+import type { Transport } from "./transport.ts";
+
+const PROTOCOL = "blobs/1";
+const ASK_LIST = 0, ASK_CHUNK = 1;
+const DIGEST_BYTES = 32;
+/** Chunks asked of one donor at a time, and of all of them. */
+const MOST_PER_DONOR = 2, MOST_IN_FLIGHT = 8;
+/** A donor that takes longer for one answer is dropped. */
+const SLOW_MS = 30_000;
+/** Chunk lists remembered by a server. */
+const MOST_LISTS = 32;
+
+export interface DroppedDonor {
+  readonly peer: PeerId;
+  readonly reason: string;
+}
+
+export type Fetched =
+  | { readonly ok: true; readonly dropped: readonly DroppedDonor[] }
+  | { readonly ok: false; readonly reason: string; readonly dropped: readonly DroppedDonor[] };
+
+export interface FetchOptions {
+  /** Who may have it, the best first. */
+  readonly donors: readonly PeerId[];
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (heldBytes: number, sizeBytes: number) => void;
+  /** How long one answer may take. */
+  readonly slowMs?: number;
+}
+
+/** Answers other peers' requests from the store, until the transport closes. */
+export function serveBlobs(transport: Pick<Transport, "onRequest">, store: BlobStore): void {
+  const lists = new Map<Digest, Promise<ChunkList | null>>();
+  const listOf = (digest: Digest): Promise<ChunkList | null> => {
+    const list = lists.get(digest) ?? hashStored(store, digest);
+    lists.delete(digest);
+    lists.set(digest, list); // the last asked for is the last forgotten
+    for (const oldest of lists.keys()) {
+      if (lists.size <= MOST_LISTS) break;
+      lists.delete(oldest);
+    }
+    return list;
+  };
+  transport.onRequest(PROTOCOL, async (_, request) => {
+    const asked = parseRequest(request);
+    if (asked === null) return null;
+    if (asked.index !== null) {
+      return await store.slice(asked.digest, asked.index * CHUNK_BYTES, (asked.index + 1) * CHUNK_BYTES);
+    }
+    const list = await listOf(asked.digest);
+    if (list === null) lists.delete(asked.digest); // it may be stored later
+    return list === null ? null : encodeChunkList(list);
+  });
+}
+
+/**
+ * Fetches a blob into the store, unless it is there.
+ * @throws {StorageError} if this peer's own disk refuses; what a donor does wrong is in the result.
+ */
+export async function fetchBlob(
+  { transport, store }: { readonly transport: Transport; readonly store: BlobStore },
+  blob: BlobName,
+  options: FetchOptions,
+): Promise<Fetched> {
+  if (await store.has(blob.digest)) return { ok: true, dropped: [] };
+  return await new Fetch(transport, await store.partial(blob.digest, blob.sizeBytes), blob, options).run();
+}
+
+/** One blob on its way. */
+class Fetch {
+  readonly #transport: Transport;
+  readonly #partial: PartialBlob;
+  readonly #blob: BlobName;
+  readonly #options: FetchOptions;
+  readonly #dropped = new Map<PeerId, string>();
+  /** Indices not held and not asked for. */
+  #waiting: number[] = [];
+  #inFlight = 0;
+  #heldBytes = 0;
+  /** Wakes workers that wait for a chunk to be given back or for the last one to arrive. */
+  #wake = Promise.withResolvers<void>();
+
+  constructor(transport: Transport, partial: PartialBlob, blob: BlobName, options: FetchOptions) {
+    this.#transport = transport;
+    this.#partial = partial;
+    this.#blob = blob;
+    this.#options = options;
+  }
+
+  async run(): Promise<Fetched> {
+    const list = await this.#fetchList();
+    if (list === null) return this.#failed();
+    await this.#partial.begin(list.chunks);
+    const held = new Set(await this.#partial.held());
+    this.#waiting = list.chunks.map((_, index) => index).filter((index) => !held.has(index));
+    for (const index of held) this.#count(index);
+
+    const donors = this.#options.donors.filter((donor) => !this.#dropped.has(donor)).slice(0, MOST_IN_FLIGHT);
+    const workersEach = Math.min(MOST_PER_DONOR, Math.ceil(MOST_IN_FLIGHT / Math.max(1, donors.length)));
+    const workers = Array.from({ length: workersEach }, () => donors).flat();
+    const ended = await Promise.allSettled(workers.map((donor) => this.#work(donor)));
+    for (const worker of ended) if (worker.status === "rejected") throw worker.reason;
+    if (this.#waiting.length > 0) return this.#failed();
+    await this.#partial.finish();
+    return { ok: true, dropped: this.#droppedDonors() };
+  }
+
+  /** A list that gives the blob's name, from the first donor that has one. */
+  async #fetchList(): Promise<ChunkList | null> {
+    for (const donor of this.#options.donors) {
+      if (this.#options.signal?.aborted) return null;
+      try {
+        const bytes = await this.#ask(donor, encodeRequest(this.#blob.digest, null));
+        const list = decodeChunkList(bytes);
+        if (list !== null && await sha256(bytes) === this.#blob.digest && list.sizeBytes === this.#blob.sizeBytes) {
+          return list;
+        }
+        this.#drop(donor, "sent a chunk list that is not this blob's");
+      } catch (error) {
+        this.#drop(donor, reasonOf(error));
+      }
+    }
+    return null;
+  }
+
+  /** Pulls chunk after chunk from one donor until nothing is left, or the donor fails. */
+  async #work(donor: PeerId): Promise<void> {
+    while (!this.#dropped.has(donor) && !this.#options.signal?.aborted) {
+      const index = this.#waiting.shift();
+      if (index === undefined) {
+        if (this.#inFlight === 0) return;
+        await this.#wake.promise;
+        continue;
+      }
+      this.#inFlight++;
+      try {
+        await this.#pull(donor, index);
+      } finally {
+        this.#inFlight--;
+        this.#wake.resolve();
+        this.#wake = Promise.withResolvers();
+      }
+    }
+  }
+
+  async #pull(donor: PeerId, index: number): Promise<void> {
+    try {
+      const bytes = await this.#ask(donor, encodeRequest(this.#blob.digest, index));
+      await this.#partial.write(index, bytes);
+      this.#count(index);
+    } catch (error) {
+      this.#waiting.unshift(index);
+      if (error instanceof StorageError) throw error;
+      this.#drop(donor, reasonOf(error));
+    }
+  }
+
+  /** The first reason counts: what fails after it may only be its consequence, and an abort is nobody's fault. */
+  #drop(donor: PeerId, reason: string): void {
+    if (!this.#dropped.has(donor) && !this.#options.signal?.aborted) this.#dropped.set(donor, reason);
+  }
+
+  async #ask(donor: PeerId, request: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+    const slowMs = this.#options.slowMs ?? SLOW_MS;
+    using deadline = new Deadline(slowMs, [this.#options.signal]);
+    try {
+      return await this.#transport.request(donor, PROTOCOL, request, { signal: deadline.signal });
+    } catch (error) {
+      if (deadline.expired) throw new Error(`was too slow: no answer within ${slowMs} ms`);
+      throw error;
+    }
+  }
+
+  #count(index: number): void {
+    const { start, end } = chunkSpan(this.#blob.sizeBytes, index);
+    this.#heldBytes += end - start;
+    this.#options.onProgress?.(this.#heldBytes, this.#blob.sizeBytes);
+  }
+
+  #failed(): Fetched {
+    const dropped = this.#droppedDonors();
+    const what = `Cannot fetch blob ${this.#blob.digest} (${this.#heldBytes} of ${this.#blob.sizeBytes} bytes held)`;
+    const why = this.#options.signal?.aborted
+      ? "it was aborted"
+      : dropped.length === 0
+      ? "nobody is known to have it"
+      : dropped.map(({ peer, reason }) => `${peer} ${reason}`).join("; ");
+    return { ok: false, reason: `${what}: ${why}`, dropped };
+  }
+
+  #droppedDonors(): readonly DroppedDonor[] {
+    return [...this.#dropped].map(([peer, reason]) => ({ peer, reason }));
+  }
+}
+
+/** Hashes a stored blob chunk by chunk; null if it is not there, or no longer what its name says. */
+async function hashStored(store: BlobStore, digest: Digest): Promise<ChunkList | null> {
+  const sizeBytes = await store.sizeOf(digest);
+  if (sizeBytes === null) return null;
+  const chunks: Digest[] = [];
+  for (let start = 0; start < sizeBytes; start += CHUNK_BYTES) {
+    const chunk = await store.slice(digest, start, start + CHUNK_BYTES);
+    if (chunk === null) return null;
+    chunks.push(await sha256(chunk));
+  }
+  const list = { sizeBytes, chunks };
+  if (await digestOf(list) === digest) return list;
+  await store.get(digest); // verifies, and drops what is damaged
+  return null;
+}
+
+function encodeRequest(digest: Digest, index: number | null): Uint8Array {
+  const bytes = new Uint8Array(1 + DIGEST_BYTES + (index === null ? 0 : 4));
+  bytes[0] = index === null ? ASK_LIST : ASK_CHUNK;
+  bytes.set(fromString(digest, "base16"), 1);
+  if (index !== null) new DataView(bytes.buffer).setUint32(1 + DIGEST_BYTES, index);
+  return bytes;
+}
+
+function parseRequest(bytes: Uint8Array): { readonly digest: Digest; readonly index: number | null } | null {
+  const hasIndex = bytes[0] === ASK_CHUNK;
+  if ((!hasIndex && bytes[0] !== ASK_LIST) || bytes.length !== 1 + DIGEST_BYTES + (hasIndex ? 4 : 0)) return null;
+  const digest = toString(bytes.subarray(1, 1 + DIGEST_BYTES), "base16") as Digest;
+  if (!hasIndex) return { digest, index: null };
+  return { digest, index: new DataView(bytes.buffer, bytes.byteOffset).getUint32(1 + DIGEST_BYTES) };
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,179 @@
+import { strict as assert } from "node:assert";
+import { pattern } from "../../tests/conformance/blob_store.ts";
+import { connectBoth, identity } from "../../tests/conformance/transport.ts";
+import { type BlobStore, CHUNK_BYTES } from "../store/blob_store.ts";
+import { blobDigest } from "../store/chunks.ts";
+import { MemoryBlobStore } from "../store/memory.ts";
+import { StorageError } from "../store/storage_error.ts";
+import type { BlobName, PeerId } from "../sync/types.ts";
+import { fetchBlob, type FetchOptions, serveBlobs } from "./blobs.ts";
+import { MemoryNetwork } from "./memory.ts";
+import type { RequestHandler, Transport } from "./transport.ts";
+
+const bytes = pattern(10 * CHUNK_BYTES - 5);
+
+interface Donor {
+  readonly transport: Transport;
+  readonly store: BlobStore;
+}
+
+/** A reader and donors that are connected to it; the donors hold `bytes`. */
+async function scene(donorCount: number) {
+  const network = new MemoryNetwork();
+  const reader = network.join(identity(0).peer), store = new MemoryBlobStore();
+  const donors: Donor[] = [];
+  for (let n = 1; n <= donorCount; n++) {
+    const donor = { transport: network.join(identity(n).peer), store: new MemoryBlobStore() };
+    await donor.store.put(bytes);
+    serveBlobs(donor.transport, donor.store);
+    await connectBoth(reader, donor.transport);
+    donors.push(donor);
+  }
+  const blob: BlobName = { digest: await blobDigest(bytes), sizeBytes: bytes.length };
+  const fetch = (options: Partial<FetchOptions> = {}) =>
+    fetchBlob({ transport: reader, store }, blob, {
+      donors: donors.map(({ transport }) => transport.peer),
+      ...options,
+    });
+  return { network, reader, store, donors, blob, fetch };
+}
+
+/** Puts something between a donor and its readers. */
+function meddle({ transport, store }: Donor, change: (serve: RequestHandler) => RequestHandler): void {
+  serveBlobs({ onRequest: (name, serve) => transport.onRequest(name, change(serve)) }, store);
+}
+
+Deno.test("fetchBlob() brings a blob from one donor and tells how far it is", async () => {
+  const { fetch, store, blob } = await scene(1);
+  const progress: number[] = [];
+  assert.deepEqual(await fetch({ onProgress: (held) => progress.push(held) }), { ok: true, dropped: [] });
+  assert.deepEqual(await store.get(blob.digest), bytes);
+  assert.equal(progress.length, 10);
+  assert.equal(progress.at(-1), bytes.length);
+});
+
+Deno.test("fetchBlob() asks nobody for what is there", async () => {
+  const { fetch, store } = await scene(1);
+  await store.put(bytes);
+  assert.deepEqual(await fetch({ donors: [] }), { ok: true, dropped: [] });
+});
+
+Deno.test("fetchBlob() shares the chunks out over its donors, a few at a time", async () => {
+  const { fetch, donors } = await scene(3);
+  const served = donors.map(() => 0);
+  let inFlight = 0, most = 0;
+  for (const [i, donor] of donors.entries()) {
+    meddle(donor, (serve) => async (from, request) => {
+      served[i]!++;
+      most = Math.max(most, ++inFlight);
+      const answer = await serve(from, request);
+      inFlight--;
+      return answer;
+    });
+  }
+  assert.equal((await fetch()).ok, true);
+  assert.ok(served.every((count) => count >= 2), `served ${served}`);
+  assert.ok(most >= 2 && most <= 8, `${most} at once`);
+});
+
+Deno.test("fetchBlob() drops a donor that lies about a chunk, names it, and finishes with the others", async () => {
+  const { fetch, donors, store, blob } = await scene(2);
+  meddle(donors[0]!, (serve) => async (from, request) => {
+    const answer = await serve(from, request);
+    if (request[0] === 1) answer![0]! ^= 1;
+    return answer;
+  });
+  const fetched = await fetch();
+  assert.equal(fetched.ok, true);
+  assert.deepEqual(fetched.dropped.map(({ peer }) => peer), [donors[0]!.transport.peer]);
+  assert.match(fetched.dropped[0]!.reason, /Cannot keep chunk \d+ of blob .*: found .*, wanted /);
+  assert.deepEqual(await store.get(blob.digest), bytes);
+});
+
+Deno.test("fetchBlob() drops a donor that lies about the chunk list", async () => {
+  const { fetch, donors } = await scene(2);
+  meddle(donors[0]!, (serve) => async (from, request) => {
+    const answer = await serve(from, request);
+    if (request[0] === 0) answer![40]! ^= 1;
+    return answer;
+  });
+  const fetched = await fetch();
+  assert.equal(fetched.ok, true);
+  assert.deepEqual(fetched.dropped, [
+    { peer: donors[0]!.transport.peer, reason: "sent a chunk list that is not this blob's" },
+  ]);
+});
+
+Deno.test("fetchBlob() drops a donor that is slow and gives its chunks to the others", async () => {
+  const { fetch, donors } = await scene(2);
+  meddle(donors[1]!, (serve) => (from, request) => request[0] === 1 ? new Promise(() => {}) : serve(from, request));
+  const fetched = await fetch({ slowMs: 20 });
+  assert.equal(fetched.ok, true);
+  assert.deepEqual(fetched.dropped, [
+    { peer: donors[1]!.transport.peer, reason: "was too slow: no answer within 20 ms" },
+  ]);
+});
+
+Deno.test("fetchBlob() goes on where it stopped after its donor went away", async () => {
+  const { fetch, donors, network, reader } = await scene(2);
+  let chunks = 0;
+  const count = (serve: RequestHandler): RequestHandler => (from, request) => {
+    if (request[0] === 1 && ++chunks === 5) network.cut(reader.peer, donors[0]!.transport.peer);
+    return serve(from, request);
+  };
+  meddle(donors[0]!, count);
+  const broken = await fetch({ donors: [donors[0]!.transport.peer] });
+  assert.equal(broken.ok, false);
+  assert.match(broken.ok ? "" : broken.reason, /\(\d+ of 2621435 bytes held\): .*it disconnected/);
+  const before = chunks;
+  chunks = 0;
+  meddle(donors[1]!, count);
+  assert.equal((await fetch()).ok, true);
+  assert.ok(chunks + before <= 10 + 2, `${before} and ${chunks} chunks served: at most two are asked for twice`);
+});
+
+Deno.test("fetchBlob() stops when its signal aborts and keeps what it has", async () => {
+  const { fetch, store, blob } = await scene(1);
+  const controller = new AbortController();
+  const stopped = await fetch({
+    signal: controller.signal,
+    onProgress: (held) => {
+      if (held > 3 * CHUNK_BYTES) controller.abort();
+    },
+  });
+  assert.equal(stopped.ok, false);
+  assert.match(stopped.ok ? "" : stopped.reason, /it was aborted/);
+  assert.ok((await (await store.partial(blob.digest, bytes.length)).held()).length >= 4);
+});
+
+Deno.test("fetchBlob() says of every donor why it could not help", async () => {
+  const { fetch, donors, store } = await scene(2);
+  for (const donor of donors) await donor.store.delete(await blobDigest(bytes));
+  const nobody = identity(9).peer;
+  const fetched = await fetch({ donors: [...donors.map(({ transport }) => transport.peer), nobody] });
+  assert.equal(fetched.ok, false);
+  assert.match(fetched.ok ? "" : fetched.reason, /it refused; .*it refused; .*it is not connected/);
+  assert.deepEqual(await store.list(), []);
+  assert.match(reasonOf(await fetch({ donors: [] as PeerId[] })), /nobody is known to have it/);
+});
+
+Deno.test("fetchBlob() does not blame a donor for its own disk", async () => {
+  const { fetch, store, blob } = await scene(1);
+  const partial = await store.partial(blob.digest, blob.sizeBytes);
+  partial.write = () => Promise.reject(new StorageError("the disk is full"));
+  await assert.rejects(fetch(), /the disk is full/);
+});
+
+Deno.test("serveBlobs() refuses what is no request and what lies beyond a blob", async () => {
+  const { reader, donors, blob } = await scene(1);
+  const { peer } = donors[0]!.transport;
+  for (const request of [[], [0], [2, ...new Uint8Array(32)], [1, ...new Uint8Array(32)], [0, ...new Uint8Array(36)]]) {
+    await assert.rejects(reader.request(peer, "blobs/1", Uint8Array.from(request)), /it refused/);
+  }
+  const beyond = Uint8Array.from([1, ...Uint8Array.fromHex(blob.digest), 0, 1, 0, 0]);
+  assert.equal((await reader.request(peer, "blobs/1", beyond)).length, 0);
+});
+
+function reasonOf(fetched: Awaited<ReturnType<typeof fetchBlob>>): string {
+  return fetched.ok ? "" : fetched.reason;
+}

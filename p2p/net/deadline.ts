@@ -1,0 +1,49 @@
+/**
+ * A signal that aborts after a time, or when another does; it leaves no timer behind when disposed.
+ * @module
+ */
+export class Deadline implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #ms: number;
+  readonly #others: readonly AbortSignal[];
+  readonly #abort: (event: Event) => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #expired = false;
+
+  constructor(ms: number, others: readonly (AbortSignal | undefined)[] = []) {
+    this.#ms = ms;
+    this.#others = others.filter((signal) => signal !== undefined);
+    this.#abort = () => this.#controller.abort(this.#others.find(({ aborted }) => aborted)?.reason);
+    for (const signal of this.#others) signal.addEventListener("abort", this.#abort);
+    if (this.#others.some(({ aborted }) => aborted)) this.#controller.abort();
+    else this.restart();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Whether the time ran out: not another signal, not disposal. */
+  get expired(): boolean {
+    return this.#expired;
+  }
+
+  /** Counts the whole time again from now. */
+  restart(): void {
+    this.stop();
+    this.#timer = setTimeout(() => {
+      this.#expired = true;
+      this.#controller.abort(new DOMException(`Nothing happened for ${this.#ms} ms`, "TimeoutError"));
+    }, this.#ms);
+  }
+
+  /** Only the other signals count from now on. */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  [Symbol.dispose](): void {
+    this.stop();
+    for (const signal of this.#others) signal.removeEventListener("abort", this.#abort);
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * One bounded message on a libp2p stream: its length as 4 bytes big-endian, then its bytes.
+ *
+ * A sender that is killed looks like one that has finished, so the end of a stream means nothing here: a frame is whole
+ * when its length says so. Reading never buffers more than the one frame it was asked for.
+ * @module
+ */
+import type { Stream } from "@libp2p/interface";
+import { TransportError } from "./transport_error.ts";
+
+const LENGTH_BYTES = 4;
+
+/** Queues a frame. Bounded by its size: a stream of ours carries one frame each way. */
+export function sendFrame(stream: Stream, bytes: Uint8Array): void {
+  const length = new Uint8Array(LENGTH_BYTES);
+  new DataView(length.buffer).setUint32(0, bytes.length);
+  stream.send(length);
+  if (bytes.length > 0) stream.send(bytes);
+}
+
+export interface ReadFrameOptions {
+  readonly mostBytes: number;
+  /** Ends the wait; the caller also aborts the stream. */
+  readonly signal: AbortSignal;
+  /** Called whenever bytes arrive, for whoever watches for a stall. */
+  readonly onProgress?: () => void;
+}
+
+/**
+ * Reads the one frame that a stream brings.
+ * @throws {TransportError} if the frame is too large, or cut short.
+ */
+export function readFrame(stream: Stream, options: ReadFrameOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const { mostBytes, signal, onProgress } = options;
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
+  const header = new Uint8Array(LENGTH_BYTES);
+  let body: Uint8Array<ArrayBuffer> | null = null;
+  let filled = 0; // of the header, then of the body
+
+  const take = (piece: Uint8Array): void => {
+    let rest = piece;
+    if (body === null) {
+      const part = rest.subarray(0, LENGTH_BYTES - filled);
+      header.set(part, filled);
+      filled += part.length;
+      rest = rest.subarray(part.length);
+      if (filled < LENGTH_BYTES) return;
+      const length = new DataView(header.buffer).getUint32(0);
+      if (length > mostBytes) {
+        throw new TransportError("invalid", `it sends ${length} bytes where at most ${mostBytes} are allowed`);
+      }
+      body = new Uint8Array(length);
+      filled = 0;
+    }
+    if (rest.length > body.length - filled) {
+      throw new TransportError("invalid", "it sends more bytes than it announced");
+    }
+    body.set(rest, filled);
+    filled += rest.length;
+  };
+  const onMessage = ({ data }: { data: Uint8Array | Iterable<Uint8Array> }): void => {
+    try {
+      if (data instanceof Uint8Array) take(data);
+      else for (const piece of data) take(piece);
+      onProgress?.();
+      if (body !== null && filled === body.length) settle(() => resolve(body!));
+    } catch (error) {
+      settle(() => reject(error));
+    }
+  };
+  const onEnd = (): void => {
+    const wanted = body === null ? "its length" : `${body.length} bytes`;
+    settle(() => reject(new TransportError("gone", `it ended the stream after ${filled} of ${wanted}`)));
+  };
+  const onAbort = (): void => settle(() => reject(signal.reason));
+  const settle = (act: () => void): void => {
+    stream.removeEventListener("message", onMessage);
+    stream.removeEventListener("end", onEnd);
+    signal.removeEventListener("abort", onAbort);
+    act();
+  };
+
+  if (signal.aborted) return Promise.reject(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  stream.addEventListener("end", onEnd);
+  stream.addEventListener("message", onMessage);
+  if (stream.readableEnded) onEnd();
+  return promise;
+}

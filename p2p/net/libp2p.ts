@@ -1,0 +1,306 @@
+/**
+ * The network through libp2p: gossip for announcements, one stream for each request.
+ *
+ * A peer counts as connected once it has told us that it listens to this run: from then on announcements reach it, and a
+ * peer of another run never counts. Every stream has a bound on its bytes and on its silence.
+ * @module
+ */
+import type { Connection, Libp2pEvents, PeerId as Libp2pPeerId, Stream } from "@libp2p/interface";
+import { peerIdFromString } from "@libp2p/peer-id";
+import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
+import { isPeerId } from "../identity.ts";
+import type { PeerId } from "../sync/types.ts";
+import { Deadline } from "./deadline.ts";
+import { readFrame, sendFrame } from "./frame.ts";
+import {
+  deepMessage,
+  DIAL_TIMEOUT_MS,
+  type Libp2pOptions,
+  type StarlingNode,
+  startNode,
+  topicOf,
+} from "./libp2p_node.ts";
+import {
+  LARGEST_ANNOUNCEMENT_BYTES,
+  LARGEST_MESSAGE_BYTES,
+  type RequestHandler,
+  type Transport,
+  type TransportEvent,
+} from "./transport.ts";
+import { requestError, TransportError } from "./transport_error.ts";
+
+/** A request is given up when nothing has moved for this long. */
+const STALLED_MS = 20_000;
+/** … and after this long whatever moves. */
+const LONGEST_REQUEST_MS = 120_000;
+/** Requests of one protocol that one peer may have open with us; more are reset. */
+const MOST_STREAMS = 64;
+const REFUSED = 0, ANSWERED = 1;
+
+/** @throws {TransportError} "no port" if it cannot listen where it should. */
+export async function startLibp2p(options: Libp2pOptions): Promise<Transport> {
+  return new Libp2pTransport(await startNode(options), options);
+}
+
+class Libp2pTransport implements Transport {
+  readonly peer: PeerId;
+  readonly #node: StarlingNode;
+  readonly #topic: string;
+  /** Peers that listen to this run, with the address of their connection. */
+  readonly #peers = new Map<PeerId, string>();
+  readonly #announcementHandlers: ((bytes: Uint8Array, from: PeerId) => void)[] = [];
+  readonly #eventHandlers: ((event: TransportEvent) => void)[] = [];
+  /** Work under way that `close` waits for: requests served, publications. */
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
+
+  constructor(node: StarlingNode, { identity, run }: Libp2pOptions) {
+    this.peer = identity.peer;
+    this.#node = node;
+    this.#topic = topicOf(run);
+    const { pubsub } = node.services;
+    pubsub.addEventListener("subscription-change", ({ detail: { peerId, subscriptions } }) => {
+      const change = subscriptions.find(({ topic }) => topic === this.#topic);
+      if (change !== undefined) this.#setConnected(peerId, change.subscribe);
+    });
+    node.addEventListener("peer:disconnect", ({ detail }) => this.#setConnected(detail, false));
+    node.addEventListener("peer:discovery", (event) => this.#meet(event));
+    pubsub.addEventListener("message", ({ detail }) => {
+      if (detail.type !== "signed" || detail.topic !== this.#topic || this.#closing.signal.aborted) return;
+      const from = detail.from.toString();
+      if (!isPeerId(from)) return;
+      for (const handler of this.#announcementHandlers) handler(detail.data, from);
+    });
+    // Somebody may have connected while the node started.
+    for (const peerId of pubsub.getSubscribers(this.#topic)) this.#setConnected(peerId, true);
+  }
+
+  addresses(): readonly string[] {
+    const addresses = this.#node.getMultiaddrs().map(String);
+    const isLoopback = (address: string) => /^\/(ip4\/127\.|ip6\/::1\/)/.test(address);
+    return [...addresses.filter((address) => !isLoopback(address)), ...addresses.filter(isLoopback)];
+  }
+
+  peers(): readonly PeerId[] {
+    return [...this.#peers.keys()].sort();
+  }
+
+  async connect(address: string, options: { readonly signal?: AbortSignal } = {}): Promise<PeerId> {
+    using deadline = new Deadline(DIAL_TIMEOUT_MS, [options.signal, this.#closing.signal]);
+    try {
+      const connection = await this.#node.dial(parseAddress(address), { signal: deadline.signal });
+      const peer = connection.remotePeer.toString();
+      if (!isPeerId(peer)) {
+        throw new TransportError("unreachable", `Cannot connect to ${address}: its key is not Ed25519.`);
+      }
+      await this.#connected(peer, deadline.signal);
+      return peer;
+    } catch (error) {
+      if (error instanceof TransportError) throw error;
+      if (this.#closing.signal.aborted) {
+        throw new TransportError("closed", `Cannot connect to ${address}: this transport is closed`);
+      }
+      if (options.signal?.aborted) {
+        throw new TransportError("aborted", `Cannot connect to ${address}: it was aborted`, { cause: error });
+      }
+      throw dialError(address, error, deadline.signal.aborted);
+    }
+  }
+
+  announce(bytes: Uint8Array): void {
+    if (bytes.length > LARGEST_ANNOUNCEMENT_BYTES) {
+      throw new RangeError(`Cannot announce ${bytes.length} bytes: the most is ${LARGEST_ANNOUNCEMENT_BYTES}`);
+    }
+    if (this.#closing.signal.aborted) return;
+    // What gossip cannot deliver is lost like a packet; the protocol above asks again.
+    this.#track(this.#node.services.pubsub.publish(this.#topic, bytes.slice()).then(() => {}));
+  }
+
+  async request(
+    to: PeerId,
+    name: string,
+    request: Uint8Array,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const connection = this.#connectionTo(to);
+    const fail = (kind: TransportError["kind"], because: string, cause?: unknown) =>
+      requestError(kind, { to, name, because, cause });
+    if (this.#closing.signal.aborted) throw fail("closed", "this transport is closed");
+    if (request.length > LARGEST_MESSAGE_BYTES) throw fail("invalid", `${request.length} bytes are too many to ask`);
+    if (connection === undefined) throw fail("gone", "it is not connected");
+
+    using whole = new Deadline(LONGEST_REQUEST_MS, [options.signal, this.#closing.signal]);
+    using stall = new Deadline(STALLED_MS, [whole.signal]);
+    let stream: Stream | undefined;
+    try {
+      stream = await connection.newStream(`/starling/${name}`, {
+        signal: stall.signal,
+        maxOutboundStreams: MOST_STREAMS,
+      });
+      const answer = readFrame(stream, {
+        mostBytes: LARGEST_MESSAGE_BYTES + 1,
+        signal: stall.signal,
+        onProgress: () => stall.restart(),
+      });
+      sendFrame(stream, request);
+      const bytes = await answer;
+      this.#track(stream.close({ signal: this.#closing.signal }));
+      if (bytes[0] !== ANSWERED) throw fail("refused", "it refused");
+      return bytes.slice(1);
+    } catch (error) {
+      if (error instanceof TransportError && error.kind === "refused") throw error;
+      stream?.abort(error instanceof Error ? error : new Error(String(error)));
+      if (this.#closing.signal.aborted) throw fail("closed", "this transport is closed", error);
+      if (options.signal?.aborted) throw fail("aborted", "it was aborted", error);
+      if (whole.expired || stall.expired) throw fail("late", "it did not answer in time", error);
+      if (error instanceof Error && error.name === "UnsupportedProtocolError") {
+        throw fail("refused", "it does not serve this", error);
+      }
+      if (error instanceof TransportError) throw fail(error.kind, error.message, error);
+      throw fail("gone", deepMessage(error), error);
+    }
+  }
+
+  onAnnouncement(handler: (bytes: Uint8Array, from: PeerId) => void): void {
+    this.#announcementHandlers.push(handler);
+  }
+
+  onRequest(name: string, handler: RequestHandler): void {
+    const serve = (stream: Stream, connection: Connection): void =>
+      this.#track(this.#serve(stream, connection, handler));
+    this.#track(
+      this.#node.handle(`/starling/${name}`, serve, {
+        maxInboundStreams: MOST_STREAMS,
+        maxOutboundStreams: MOST_STREAMS,
+      }),
+    );
+  }
+
+  onEvent(handler: (event: TransportEvent) => void): void {
+    this.#eventHandlers.push(handler);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(new TransportError("closed", "this transport is closed"));
+    await this.#node.stop();
+    await Promise.all(this.#tasks);
+  }
+
+  async #serve(stream: Stream, connection: Connection, handler: RequestHandler): Promise<void> {
+    const from = connection.remotePeer.toString();
+    using stall = new Deadline(STALLED_MS, [this.#closing.signal]);
+    try {
+      if (!isPeerId(from)) throw new TransportError("invalid", "its key is not Ed25519");
+      const request = await readFrame(stream, {
+        mostBytes: LARGEST_MESSAGE_BYTES,
+        signal: stall.signal,
+        onProgress: () => stall.restart(),
+      });
+      stall.stop();
+      const answer = await this.#unlessClosed(handler(from, request).catch(() => null)); // throwing refuses
+      sendFrame(stream, answer === null ? new Uint8Array([REFUSED]) : prefixed(ANSWERED, answer));
+      await stream.close({ signal: this.#closing.signal });
+    } catch (error) {
+      stream.abort(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** @throws {TransportError} as soon as this transport closes, even if the work never ends. */
+  async #unlessClosed<T>(work: Promise<T>): Promise<T> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const signal = this.#closing.signal;
+    const onAbort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    try {
+      return await Promise.race([work, promise]);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #setConnected(peerId: Libp2pPeerId, connected: boolean): void {
+    const peer = peerId.toString();
+    if (!isPeerId(peer) || connected === this.#peers.has(peer) || this.#closing.signal.aborted) return;
+    if (connected) {
+      const address = this.#connectionTo(peer)?.remoteAddr.toString() ?? "";
+      this.#peers.set(peer, address);
+      this.#emit({ kind: "connected", peer, address });
+    } else {
+      this.#peers.delete(peer);
+      this.#emit({ kind: "disconnected", peer });
+    }
+  }
+
+  #emit(event: TransportEvent): void {
+    for (const handler of this.#eventHandlers) handler(event);
+  }
+
+  #connectionTo(peer: PeerId): Connection | undefined {
+    return this.#node.getConnections(peerIdFromString(peer)).find(({ status }) => status === "open");
+  }
+
+  /** Resolves when the peer has said that it listens to this run. */
+  async #connected(peer: PeerId, signal: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const check = (): void => {
+      if (this.#peers.has(peer)) resolve();
+    };
+    const abort = (): void => reject(new TransportError("unreachable", OTHER_RUN(peer)));
+    this.#eventHandlers.push(check);
+    signal.addEventListener("abort", abort);
+    try {
+      check();
+      await promise;
+    } finally {
+      this.#eventHandlers.splice(this.#eventHandlers.indexOf(check), 1);
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /** A neighbour announced itself in the local network. */
+  #meet({ detail: { id, multiaddrs } }: Libp2pEvents["peer:discovery"]): void {
+    if (this.#closing.signal.aborted || multiaddrs.length === 0 || this.#node.getConnections(id).length > 0) return;
+    // It may be gone again: then mDNS or the peers list will name it once more.
+    this.#track(this.#node.dial(multiaddrs, { signal: this.#closing.signal }).then(() => {}));
+  }
+
+  /** Lets `close` wait for work that nobody else awaits. Its failure is its own affair. */
+  #track(work: Promise<void>): void {
+    const task = work.catch(() => {}).finally(() => this.#tasks.delete(task));
+    this.#tasks.add(task);
+  }
+}
+
+const OTHER_RUN = (peer: PeerId) =>
+  `Cannot connect to ${peer}: it answered, but did not say that it takes part in this run. Is the ticket of another run?`;
+
+function parseAddress(address: string): Multiaddr {
+  try {
+    return multiaddr(address);
+  } catch (cause) {
+    const wanted = "wanted one like /ip4/192.168.1.7/tcp/4001/p2p/12D3…";
+    throw new TransportError("unreachable", `Cannot connect to ${address}: this is no address, ${wanted}.`, { cause });
+  }
+}
+
+function dialError(address: string, cause: unknown, timedOut: boolean): TransportError {
+  const text = deepMessage(cause);
+  const because = /ECONNREFUSED/.test(text)
+    ? "nothing listens there. Is that peer running, and is the port right?"
+    : /EHOSTUNREACH|ENETUNREACH|ENOTFOUND/.test(text)
+    ? "that host cannot be reached from here. Is the address right, and are you on the same network?"
+    : /does not match|UnexpectedPeer|expected peer/i.test(text)
+    ? "another peer answers there. Ask for a new ticket."
+    : timedOut || /Timeout|ECONNRESET|EPIPE|EncryptionFailed|aborted/i.test(text)
+    ? "no proper answer. It may be behind a firewall, or belong to a run with another key."
+    : text;
+  return new TransportError("unreachable", `Cannot connect to ${address}: ${because}`, { cause });
+}
+
+function prefixed(first: number, bytes: Uint8Array): Uint8Array {
+  const all = new Uint8Array(bytes.length + 1);
+  all[0] = first;
+  all.set(bytes, 1);
+  return all;
+}

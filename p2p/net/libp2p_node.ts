@@ -1,0 +1,124 @@
+/**
+ * A libp2p node set up for Starling: which protocols it speaks, and the limits that its defaults get wrong for us.
+ *
+ * The numbers come from measurements; each says what happens without it.
+ * @module
+ */
+import "./no_mortice_channel.ts";
+import { generateKeyPairFromSeed } from "@libp2p/crypto/keys";
+import { type GossipSub, gossipsub, StrictSign, TopicValidatorResult } from "@libp2p/gossipsub";
+import { identify } from "@libp2p/identify";
+import type { Libp2p } from "@libp2p/interface";
+import { mdns } from "@libp2p/mdns";
+import { noise } from "@libp2p/noise";
+import { ping } from "@libp2p/ping";
+import { preSharedKey } from "@libp2p/pnet";
+import { tcp } from "@libp2p/tcp";
+import { webSockets } from "@libp2p/websockets";
+import { yamux } from "@libp2p/yamux";
+import { createLibp2p } from "libp2p";
+import { toString } from "uint8arrays";
+import type { Identity } from "../identity.ts";
+import type { Digest } from "../sync/types.ts";
+import { dialerSpeaksFirst } from "./dialer_speaks_first.ts";
+import { LARGEST_ANNOUNCEMENT_BYTES } from "./transport.ts";
+import { TransportError } from "./transport_error.ts";
+
+export const DIAL_TIMEOUT_MS = 15_000;
+const MOST_CONNECTIONS = 300;
+
+export interface Libp2pOptions {
+  readonly identity: Identity;
+  /** Peers of other runs are not heard and not counted as connected. */
+  readonly run: Digest;
+  /** Multiaddresses, port 0 for any free one: "/ip4/0.0.0.0/tcp/4001", "/ip4/0.0.0.0/tcp/4002/ws". */
+  readonly listen: readonly string[];
+  /** 32 bytes that only members have; null for an open run. */
+  readonly networkKey: Uint8Array | null;
+  /** Look for peers of this run in the local network. */
+  readonly mdns?: boolean;
+}
+
+export type StarlingNode = Libp2p<{ readonly pubsub: GossipSub }>;
+
+/** The gossip topic of a run. */
+export function topicOf(run: Digest): string {
+  return `starling/1/${run}`;
+}
+
+/** @throws {TransportError} "no port" if it cannot listen where it should. */
+export async function startNode(
+  { identity, run, listen, networkKey, mdns: local }: Libp2pOptions,
+): Promise<StarlingNode> {
+  const privateKey = await generateKeyPairFromSeed("Ed25519", identity.seed);
+  try {
+    const node = await createLibp2p({
+      privateKey,
+      addresses: { listen: [...listen] },
+      transports: [tcp(), webSockets()],
+      connectionEncrypters: [noise()],
+      // A pre-shared key wraps every connection, before noise: strangers do not get as far as a handshake.
+      ...(networkKey === null
+        ? {}
+        : { connectionProtector: dialerSpeaksFirst(preSharedKey({ psk: swarmKey(networkKey) })) }),
+      // With yamux's own 16 MiB, a ping waits behind so much bulk on a slow link that the connection is given up.
+      streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 1 << 20 } })],
+      connectionManager: {
+        maxConnections: MOST_CONNECTIONS,
+        dialTimeout: DIAL_TIMEOUT_MS,
+        // The default, 5 a second from one host, resets peers that share an address or start together.
+        inboundConnectionThreshold: 100,
+        maxIncomingPendingConnections: 100,
+        reconnectRetries: 0, // the host decides whom to dial again
+      },
+      // Some uplinks need longer than the default 5 s for what is queued before a ping.
+      connectionMonitor: { pingInterval: 10_000, pingTimeout: { minTimeout: 15_000 } },
+      peerDiscovery: local === true ? [mdns({ serviceTag: `_starling-${run.slice(0, 16)}._udp.local` })] : [],
+      services: {
+        identify: identify(),
+        ping: ping(),
+        pubsub: gossipsub({
+          globalSignaturePolicy: StrictSign,
+          allowPublishToZeroTopicPeers: true,
+          allowedTopics: [topicOf(run)],
+        }),
+      },
+    });
+    const { pubsub } = node.services;
+    pubsub.topicValidators.set(
+      topicOf(run),
+      (_, { data }) =>
+        data.length > LARGEST_ANNOUNCEMENT_BYTES ? TopicValidatorResult.Reject : TopicValidatorResult.Accept,
+    );
+    pubsub.subscribe(topicOf(run));
+    return node;
+  } catch (error) {
+    throw listenError(listen, error);
+  }
+}
+
+/** The file format of @libp2p/pnet. */
+function swarmKey(key: Uint8Array): Uint8Array {
+  return new TextEncoder().encode(`/key/swarm/psk/1.0.0/\n/base16/\n${toString(key, "base16")}`);
+}
+
+function listenError(listen: readonly string[], cause: unknown): TransportError {
+  const where = listen.join(" and ");
+  const text = deepMessage(cause);
+  const remedy = /EADDRINUSE|in use/i.test(text)
+    ? "the port is in use by another program. Choose another port with --listen, or 0 for any free one"
+    : /EACCES|permission/i.test(text)
+    ? "this user may not open that port. Choose one above 1023 with --listen"
+    : /EADDRNOTAVAIL/.test(text)
+    ? "this machine does not have that address. Choose 0.0.0.0 for all it has, with --listen"
+    : `${text}. Addresses look like /ip4/0.0.0.0/tcp/4001; choose one with --listen`;
+  return new TransportError("no port", `Cannot listen on ${where}: ${remedy}.`, { cause });
+}
+
+/** The messages of an error and of those it wraps: libp2p hides what the system said inside. */
+export function deepMessage(error: unknown, depth = 0): string {
+  if (!(error instanceof Error) || depth > 4) return String(error);
+  const inner = [error.cause, ...(error instanceof AggregateError ? error.errors : [])]
+    .filter((other) => other !== undefined);
+  return [`${error.name}: ${error.message}`, ...inner.map((other) => deepMessage(other, depth + 1))].join("; ");
+}

@@ -1,0 +1,94 @@
+import { strict as assert } from "node:assert";
+import { connectBoth, identity, testTransport } from "../../tests/conformance/transport.ts";
+import type { Digest } from "../sync/types.ts";
+import { startLibp2p } from "./libp2p.ts";
+import type { Libp2pOptions } from "./libp2p_node.ts";
+import { TransportError } from "./transport_error.ts";
+
+const run = "ab".repeat(32) as Digest;
+const networkKey = new Uint8Array(32).fill(7);
+
+function start(n: number, options: Partial<Libp2pOptions> = {}) {
+  return startLibp2p({ identity: identity(n), run, listen: ["/ip4/127.0.0.1/tcp/0"], networkKey: null, ...options });
+}
+
+for (
+  const [name, options] of [
+    ["Libp2pTransport over TCP", {}],
+    ["Libp2pTransport over WebSocket with a key", { listen: ["/ip4/127.0.0.1/tcp/0/ws"], networkKey }],
+  ] as const
+) {
+  testTransport(name, () =>
+    Promise.resolve({
+      join: (n) => start(n, options),
+      nowhere: (peer) => `/ip4/127.0.0.1/tcp/9${"listen" in options ? "/ws" : ""}/p2p/${peer}`,
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }));
+}
+
+Deno.test("Libp2pTransport lets members of a private run meet, and nobody else", async () => {
+  await using member = await start(0, { networkKey });
+  await using other = await start(1, { networkKey });
+  await connectBoth(other, member);
+  for (const wrong of [new Uint8Array(32).fill(8), null]) {
+    await using stranger = await start(2, { networkKey: wrong });
+    await assert.rejects(
+      stranger.connect(member.addresses()[0]!),
+      /no proper answer. It may be .* or belong to a run with another key/,
+    );
+    assert.deepEqual(stranger.peers(), []);
+    assert.deepEqual(member.peers(), [other.peer]);
+  }
+});
+
+Deno.test("Libp2pTransport says that a port is in use and what to do", async () => {
+  await using first = await start(0);
+  const port = first.addresses()[0]!.split("/")[4]!;
+  const listen = [`/ip4/127.0.0.1/tcp/${port}`];
+  await assert.rejects(start(1, { listen }), (error) => {
+    assert.ok(error instanceof TransportError);
+    assert.equal(error.kind, "no port");
+    assert.equal(
+      error.message,
+      `Cannot listen on ${listen[0]}: the port is in use by another program. ` +
+        "Choose another port with --listen, or 0 for any free one.",
+    );
+    return true;
+  });
+});
+
+Deno.test("Libp2pTransport notices when another peer than the wanted one answers", async () => {
+  await using there = await start(0);
+  await using here = await start(1);
+  const address = there.addresses()[0]!.replace(there.peer, identity(5).peer);
+  await assert.rejects(here.connect(address), /another peer answers there. Ask for a new ticket/);
+});
+
+Deno.test("a process that used libp2p ends by itself", async () => {
+  const code = `import { startLibp2p } from ${JSON.stringify(import.meta.resolve("./libp2p.ts"))};
+    import { identityFromSeed } from ${JSON.stringify(import.meta.resolve("../identity.ts"))};
+    const transport = await startLibp2p({ identity: identityFromSeed(new Uint8Array(32)), run: "${run}",
+      listen: ["/ip4/127.0.0.1/tcp/0"], networkKey: null });
+    await transport[Symbol.asyncDispose]();
+    console.log("closed");`;
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/ends.ts`, code);
+    const { code: exitCode, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--no-check",
+        "--config",
+        new URL("../../deno.json", import.meta.url).pathname,
+        `${folder}/ends.ts`,
+      ],
+      stdout: "piped",
+      signal: AbortSignal.timeout(60_000),
+    }).output();
+    assert.equal(new TextDecoder().decode(stdout), "closed\n");
+    assert.equal(exitCode, 0);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,229 @@
+/**
+ * A network inside one process, with links that can be cut: for tests and simulations.
+ *
+ * Deliveries happen one at a time in the order in which they were asked for, so a test sees the same order every time.
+ * Announcements reach every peer that a chain of links leads to, as gossip would.
+ * @module
+ */
+import type { PeerId } from "../sync/types.ts";
+import {
+  LARGEST_ANNOUNCEMENT_BYTES,
+  LARGEST_MESSAGE_BYTES,
+  type RequestHandler,
+  type Transport,
+  type TransportEvent,
+} from "./transport.ts";
+import { requestError, TransportError, type TransportFailure } from "./transport_error.ts";
+
+const ADDRESS_PREFIX = "/memory/";
+
+export class MemoryNetwork {
+  readonly #members = new Map<PeerId, MemoryTransport>();
+  readonly #cut = new Set<string>();
+  #last: Promise<void> = Promise.resolve();
+
+  /** A transport for a new member, not yet connected to anybody. A member that closed may join again. */
+  join(peer: PeerId): Transport {
+    if (this.#members.has(peer)) throw new Error(`Cannot join the network: ${peer} is there already`);
+    const transport = new MemoryTransport(peer, this);
+    this.#members.set(peer, transport);
+    return transport;
+  }
+
+  /** Breaks the link between two members; they stay apart until it is mended and one connects again. */
+  cut(a: PeerId, b: PeerId): void {
+    this.#cut.add(link(a, b));
+    this.disconnect(a, b);
+  }
+
+  mend(a: PeerId, b: PeerId): void {
+    this.#cut.delete(link(a, b));
+  }
+
+  /** @throws {TransportError} if nobody is there or the link is cut. */
+  connect(from: MemoryTransport, to: PeerId): void {
+    const other = this.#members.get(to);
+    if (other === undefined || other === from || this.#cut.has(link(from.peer, to))) {
+      const why = other === undefined ? "no such peer" : other === from ? "that is this peer itself" : "no link";
+      throw new TransportError("unreachable", `Cannot connect to ${ADDRESS_PREFIX}${to}: ${why}`);
+    }
+    if (from.linked.has(to)) return;
+    from.linked.add(to);
+    other.linked.add(from.peer);
+    this.deliver(() => from.emit({ kind: "connected", peer: to, address: `${ADDRESS_PREFIX}${to}` }));
+    this.deliver(() => other.emit({ kind: "connected", peer: from.peer, address: `${ADDRESS_PREFIX}${from.peer}` }));
+  }
+
+  disconnect(a: PeerId, b: PeerId): void {
+    const [first, second] = [this.#members.get(a), this.#members.get(b)];
+    if (first === undefined || second === undefined || !first.linked.delete(b)) return;
+    second.linked.delete(a);
+    first.lose(b);
+    second.lose(a);
+    this.deliver(() => first.emit({ kind: "disconnected", peer: b }));
+    this.deliver(() => second.emit({ kind: "disconnected", peer: a }));
+  }
+
+  leave(peer: PeerId): void {
+    for (const other of [...this.#members.keys()].sort()) this.disconnect(peer, other);
+    this.#members.delete(peer);
+  }
+
+  /** Everybody that links lead to from here, nearest first, then by id; without the peer itself. */
+  reachable(from: MemoryTransport): readonly MemoryTransport[] {
+    const found: MemoryTransport[] = [from];
+    for (let i = 0; i < found.length; i++) {
+      for (const peer of found[i]!.peers()) {
+        const member = this.#members.get(peer);
+        if (member !== undefined && !found.includes(member)) found.push(member);
+      }
+    }
+    return found.slice(1);
+  }
+
+  member(peer: PeerId): MemoryTransport | undefined {
+    return this.#members.get(peer);
+  }
+
+  /** Runs after everything that was delivered before. */
+  deliver(act: () => void): void {
+    this.#last = this.#last.then(act);
+  }
+}
+
+class MemoryTransport implements Transport {
+  readonly peer: PeerId;
+  /** Peers at the other end of whole links; the network's to change. */
+  readonly linked = new Set<PeerId>();
+  readonly #network: MemoryNetwork;
+  readonly #announcementHandlers: ((bytes: Uint8Array, from: PeerId) => void)[] = [];
+  readonly #eventHandlers: ((event: TransportEvent) => void)[] = [];
+  readonly #requestHandlers = new Map<string, RequestHandler>();
+  /** Requests without an answer yet, each with the way to fail it. */
+  readonly #open = new Map<(kind: TransportFailure, because: string) => void, PeerId>();
+  #closed = false;
+
+  constructor(peer: PeerId, network: MemoryNetwork) {
+    this.peer = peer;
+    this.#network = network;
+  }
+
+  addresses(): readonly string[] {
+    return [`${ADDRESS_PREFIX}${this.peer}`];
+  }
+
+  peers(): readonly PeerId[] {
+    return [...this.linked].sort();
+  }
+
+  // deno-lint-ignore require-await -- what it throws must be a rejection
+  async connect(address: string, options: { readonly signal?: AbortSignal } = {}): Promise<PeerId> {
+    if (this.#closed) throw new TransportError("closed", `Cannot connect to ${address}: this transport is closed`);
+    if (options.signal?.aborted) throw new TransportError("aborted", `Cannot connect to ${address}: it was aborted`);
+    if (!address.startsWith(ADDRESS_PREFIX)) {
+      throw new TransportError("unreachable", `Cannot connect to ${address}: wanted ${ADDRESS_PREFIX}<peer id>`);
+    }
+    const peer = address.slice(ADDRESS_PREFIX.length) as PeerId;
+    this.#network.connect(this, peer);
+    return peer;
+  }
+
+  announce(bytes: Uint8Array): void {
+    if (bytes.length > LARGEST_ANNOUNCEMENT_BYTES) {
+      throw new RangeError(`Cannot announce ${bytes.length} bytes: the most is ${LARGEST_ANNOUNCEMENT_BYTES}`);
+    }
+    if (this.#closed) return;
+    const sent = bytes.slice();
+    for (const member of this.#network.reachable(this)) {
+      this.#network.deliver(() => member.hear(sent.slice(), this.peer));
+    }
+  }
+
+  request(
+    to: PeerId,
+    name: string,
+    request: Uint8Array,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
+    const end = () => {
+      this.#open.delete(fail);
+      options.signal?.removeEventListener("abort", abort);
+    };
+    const fail = (kind: TransportFailure, because: string) => {
+      end();
+      reject(requestError(kind, { to, name, because }));
+    };
+    const abort = () => fail("aborted", "it was aborted");
+    this.#open.set(fail, to);
+    options.signal?.addEventListener("abort", abort);
+
+    if (this.#closed) fail("closed", "this transport is closed");
+    else if (options.signal?.aborted) abort();
+    else if (request.length > LARGEST_MESSAGE_BYTES) fail("invalid", `${request.length} bytes are too many to ask`);
+    else if (!this.linked.has(to)) fail("gone", "it is not connected");
+    const sent = request.slice();
+    this.#network.deliver(() => {
+      if (!this.#open.has(fail)) return;
+      this.#network.member(to)?.answer(this.peer, name, sent).then((answer) => {
+        this.#network.deliver(() => {
+          if (!this.#open.has(fail)) return;
+          if (answer === null) return fail("refused", "it refused");
+          end();
+          resolve(answer);
+        });
+      });
+    });
+    return promise;
+  }
+
+  onAnnouncement(handler: (bytes: Uint8Array, from: PeerId) => void): void {
+    this.#announcementHandlers.push(handler);
+  }
+
+  onRequest(name: string, handler: RequestHandler): void {
+    this.#requestHandlers.set(name, handler);
+  }
+
+  onEvent(handler: (event: TransportEvent) => void): void {
+    this.#eventHandlers.push(handler);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#closed) {
+      this.#network.leave(this.peer);
+      this.#closed = true;
+      for (const fail of [...this.#open.keys()]) fail("closed", "this transport is closed");
+    }
+    return Promise.resolve();
+  }
+
+  hear(bytes: Uint8Array, from: PeerId): void {
+    if (this.#closed) return;
+    for (const handler of this.#announcementHandlers) handler(bytes, from);
+  }
+
+  emit(event: TransportEvent): void {
+    if (this.#closed) return;
+    for (const handler of this.#eventHandlers) handler(event);
+  }
+
+  /** Fails what was asked of a peer that is no longer linked. */
+  lose(peer: PeerId): void {
+    for (const [fail, to] of [...this.#open]) if (to === peer) fail("gone", "it disconnected");
+  }
+
+  /** Null: refused. */
+  async answer(from: PeerId, name: string, request: Uint8Array): Promise<Uint8Array<ArrayBuffer> | null> {
+    try {
+      const answer = await this.#requestHandlers.get(name)?.(from, request) ?? null;
+      return answer === null || answer.length > LARGEST_MESSAGE_BYTES ? null : answer.slice();
+    } catch {
+      return null; // as the contract says: throwing refuses
+    }
+  }
+}
+
+function link(a: PeerId, b: PeerId): string {
+  return a < b ? `${a} ${b}` : `${b} ${a}`;
+}

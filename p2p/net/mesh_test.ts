@@ -1,0 +1,70 @@
+import { encode } from "@ipld/dag-cbor";
+import { strict as assert } from "node:assert";
+import { connectBoth, eventOf, identity } from "../../tests/conformance/transport.ts";
+import { ManualClock } from "../../tests/manual_clock.ts";
+import { MemoryNetwork } from "./memory.ts";
+import { keepConnected } from "./mesh.ts";
+import type { Transport } from "./transport.ts";
+
+const address = (n: number) => `/memory/${identity(n).peer}`;
+
+/** A member with a mesh, and what it could not reach. */
+function member(transport: Transport, clock: ManualClock, addresses: readonly string[]) {
+  const unreachable: string[] = [];
+  const mesh = keepConnected(transport, {
+    addresses,
+    clock,
+    onUnreachable: (address, reason) => unreachable.push(`${address}: ${reason}`),
+  });
+  return { transport, mesh, unreachable };
+}
+
+Deno.test("peers that know one address find each other, and stay together when that peer goes", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const members = [0, 1, 2, 3].map((n) => member(network.join(identity(n).peer), clock, n === 0 ? [] : [address(0)]));
+  const all = (count: number) => () =>
+    members.slice(members.length - count).every(({ transport }) => transport.peers().length === count - 1);
+  await clock.runUntil("everybody knows everybody", all(4), 100);
+  const [first] = members.splice(0, 1);
+  await first!.mesh[Symbol.asyncDispose]();
+  await first!.transport[Symbol.asyncDispose]();
+  await clock.runUntil("the others are still together", all(3), 100);
+  for (const { mesh } of members) await mesh[Symbol.asyncDispose]();
+});
+
+Deno.test("a peer dials again what it lost, later and later, and tells why it fails", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const wren = network.join(identity(0).peer);
+  const finch = member(network.join(identity(1).peer), clock, [address(0)]);
+  await eventOf(wren, "connected");
+  network.cut(wren.peer, finch.transport.peer);
+  await clock.runUntil("three dials failed", () => finch.unreachable.length === 3, 100);
+  assert.equal(finch.unreachable[0], `${address(0)}: Cannot connect to ${address(0)}: no link`);
+  const before = clock.now();
+  await clock.runUntil("a fourth failed", () => finch.unreachable.length === 4, 100);
+  assert.ok(clock.now() - before >= 8000, `after ${clock.now() - before} ms`);
+  network.mend(wren.peer, finch.transport.peer);
+  await clock.runUntil("they are together again", () => wren.peers().length === 1, 100);
+  await finch.mesh[Symbol.asyncDispose]();
+});
+
+Deno.test("a peer takes no harm from addresses that are lies, and forgets them", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const liar = network.join(identity(5).peer);
+  const lists = [
+    encode([[address(8)], [address(9), "rubbish"]]),
+    encode([[1, 2], "x"]),
+    new Uint8Array([255]),
+    encode(Array.from({ length: 129 }, () => [address(9)])),
+  ];
+  liar.onRequest("peers/1", () => Promise.resolve(lists.pop() ?? encode([])));
+  const finch = member(network.join(identity(1).peer), clock, []);
+  await connectBoth(finch.transport, liar);
+  // Three names of nobody, six dials each.
+  await clock.runUntil("all were given up", () => finch.unreachable.length >= 18, 200);
+  const given = finch.unreachable.length;
+  const later = clock.now() + 300_000;
+  await clock.runUntil("much later", () => clock.now() > later, 1000);
+  assert.equal(finch.unreachable.length, given);
+  await finch.mesh[Symbol.asyncDispose]();
+});

@@ -1,0 +1,256 @@
+/**
+ * How each effect of the core is performed: the one place where protocol meets network, disk and learner.
+ *
+ * `perform` returns when the next effect may begin. What takes long goes on behind and answers through the mailbox. A
+ * failure of our own disk or learner ends the host; a failure of others is an answer.
+ * @module
+ */
+import type { HostEvent } from "./host_event.ts";
+import type { PeerJournal } from "./journal_entries.ts";
+import type { FoldPart, Learner, TrainOrder } from "./learner.ts";
+import { fetchBlob } from "./net/blobs.ts";
+import { LARGEST_ANNOUNCEMENT_BYTES, type Transport } from "./net/transport.ts";
+import type { BlobStore } from "./store/blob_store.ts";
+import type { Effect, Input, JournalEntry } from "./sync/effects.ts";
+import type { BlobName, Digest, Message, PeerId } from "./sync/types.ts";
+import { encodeMessage } from "./wire.ts";
+
+/** Messages to one peer that may be under way; more are lost, as on any network. */
+const MOST_SENDS = 32;
+
+export const MESSAGES_PROTOCOL = "sync/1";
+
+export interface PerformerOptions {
+  readonly transport: Transport;
+  readonly store: BlobStore;
+  readonly journal: PeerJournal;
+  readonly learner: Learner;
+  /** Every weights blob of a run has the size of the first. */
+  readonly weightsBytes: number;
+  readonly answer: (input: Input) => void;
+  readonly emit: (event: HostEvent) => void;
+  /** Something of our own broke. */
+  readonly fail: (error: unknown) => void;
+}
+
+type EffectOf<K extends Effect["kind"]> = Extract<Effect, { kind: K }>;
+
+export class Performer {
+  readonly #options: PerformerOptions;
+  readonly #closing = new AbortController();
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #sending = new Map<PeerId, number>();
+  /** Blobs being fetched: forgetting one stops it, and two who want the same share one. */
+  readonly #fetches = new Map<Digest, { readonly done: Promise<string | null>; readonly stop: AbortController }>();
+  #lastOrder: TrainOrder | null = null;
+
+  constructor(options: PerformerOptions) {
+    this.#options = options;
+  }
+
+  /** Blobs on their way. */
+  get fetchCount(): number {
+    return this.#fetches.size;
+  }
+
+  /** Performs effects in order; entries of the journal that follow each other become durable in one write. */
+  async performAll(effects: readonly Effect[]): Promise<void> {
+    for (let i = 0; i < effects.length; i++) {
+      const entries: JournalEntry[] = [];
+      for (let next = effects[i]; next?.kind === "journal"; next = effects[++i]) entries.push(next.entry);
+      if (entries.length > 0) await this.#options.journal.append(entries);
+      const effect = effects[i];
+      if (effect !== undefined) await this.#perform(effect);
+    }
+  }
+
+  /** Stops what goes on behind, and waits for it. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#tasks);
+  }
+
+  async #perform(effect: Effect): Promise<void> {
+    const { learner, emit } = this.#options;
+    switch (effect.kind) {
+      case "announce":
+        return this.#announce(effect.message);
+      case "send":
+        return this.#send(effect.to, encodeMessage(effect.message));
+      case "journal":
+        return; // written by performAll
+      case "keep":
+        return await this.#keep(effect.weights);
+      case "fetch":
+        return this.#behind(() => this.#fetch(effect));
+      case "load":
+        return this.#behind(() => this.#load(effect));
+      case "fold":
+        return this.#behind(() => this.#fold(effect));
+      case "contribute":
+        return this.#behind(() => this.#contribute());
+      case "evaluate":
+        return this.#behind(() => this.#evaluate(effect));
+      case "adopted":
+        return learner.adopted?.(effect.chain, effect.weights);
+      case "train":
+        this.#lastOrder = effect.order;
+        return learner.train(effect.order);
+      case "rest":
+        // An order without data: there is nothing to train on.
+        return this.#lastOrder === null ? undefined : learner.train({ ...this.#lastOrder, ranges: [] });
+      case "settle":
+        return learner.settle(effect.round, effect.fate);
+      case "forget":
+        return await this.#forget(effect.blobs);
+      case "report":
+        return emit(effect.event);
+      case "stop":
+        return; // the loop ends with it
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #announce(message: Message): void {
+    const { transport } = this.#options;
+    const bytes = encodeMessage(message);
+    if (bytes.length <= LARGEST_ANNOUNCEMENT_BYTES) return transport.announce(bytes);
+    for (const peer of transport.peers()) this.#send(peer, bytes); // too large for gossip, not for a stream
+  }
+
+  #send(to: PeerId, bytes: Uint8Array): void {
+    const { transport, emit } = this.#options;
+    const sending = this.#sending.get(to) ?? 0;
+    if (sending >= MOST_SENDS) return emit({ kind: "message lost", to, reason: `${sending} are still under way` });
+    this.#sending.set(to, sending + 1);
+    this.#behind(async () => {
+      try {
+        await transport.request(to, MESSAGES_PROTOCOL, bytes, { signal: this.#closing.signal });
+      } catch (error) {
+        if (!this.#closing.signal.aborted) emit({ kind: "message lost", to, reason: reasonOf(error) });
+      } finally {
+        const left = this.#sending.get(to)! - 1;
+        if (left === 0) this.#sending.delete(to);
+        else this.#sending.set(to, left);
+      }
+    });
+  }
+
+  async #keep({ digest }: BlobName): Promise<void> {
+    const { learner, store } = this.#options;
+    if (await store.has(digest)) return;
+    const bytes = await learner.save(digest);
+    if (bytes === null) throw new Error(`Cannot keep weights ${digest}: the learner holds them no more`);
+    const stored = await store.put(bytes);
+    if (stored === digest) return;
+    await store.delete(stored);
+    throw new Error(`Cannot keep weights ${digest}: the learner gave bytes whose digest is ${stored}`);
+  }
+
+  async #fetch({ digest, offer, blob, from }: EffectOf<"fetch">): Promise<void> {
+    const { store, learner, answer } = this.#options;
+    const failure = await this.#bring(blob, from);
+    const bytes = failure === null ? await store.get(blob.digest) : null;
+    if (bytes === null) {
+      return answer({ kind: "missing", offer: digest, reason: failure ?? "it was damaged on this disk" });
+    }
+    const verdict = await learner.judge(bytes, offer).catch((error: unknown) => (
+      { valid: false, reason: `it could not be judged: ${reasonOf(error)}` } as const
+    ));
+    answer({ kind: "fetched", offer: digest, verdict });
+  }
+
+  async #load({ weights, from }: EffectOf<"load">): Promise<void> {
+    const { store, learner, answer } = this.#options;
+    const failed = (reason: string) => answer({ kind: "load-failed", weights: weights.digest, reason });
+    const failure = await this.#bring(weights, from);
+    const bytes = failure === null ? await store.get(weights.digest) : null;
+    if (bytes === null) return failed(failure ?? "they were damaged on this disk");
+    try {
+      const loaded = await learner.load(bytes);
+      if (loaded !== weights.digest) return failed(`the learner took them for ${loaded}`);
+      answer({ kind: "loaded", weights: weights.digest });
+    } catch (error) {
+      failed(reasonOf(error));
+    }
+  }
+
+  async #fold({ record, parent, parts }: EffectOf<"fold">): Promise<void> {
+    const { store, learner, answer, weightsBytes } = this.#options;
+    const failed = (reason: string) => answer({ kind: "fold-failed", record, reason });
+    const read: FoldPart[] = [];
+    for (const { blob, weight } of parts) {
+      const bytes = await store.get(blob.digest);
+      if (bytes === null) return failed(`contribution ${blob.digest} is not on this disk any more`);
+      read.push({ bytes, weight });
+    }
+    try {
+      const digest = await learner.fold({ parent, parts: read }).catch(async (error: unknown) => {
+        // The learner may have let the parent's weights go; if they were kept, it can have them back.
+        const kept = await store.get(parent);
+        if (kept === null) throw error;
+        await learner.load(kept);
+        return await learner.fold({ parent, parts: read });
+      });
+      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes } });
+    } catch (error) {
+      failed(reasonOf(error));
+    }
+  }
+
+  async #contribute(): Promise<void> {
+    const { store, learner, answer } = this.#options;
+    const { bytes, ...contribution } = await learner.contribute();
+    const blob = bytes === null ? null : { digest: await store.put(bytes), sizeBytes: bytes.length };
+    answer({ kind: "contributed", contribution, blob });
+  }
+
+  async #evaluate({ record, weights }: EffectOf<"evaluate">): Promise<void> {
+    const loss = await this.#options.learner.evaluate(weights).catch(() => null);
+    this.#options.answer({ kind: "evaluated", record, loss: loss !== null && Number.isFinite(loss) ? loss : null });
+  }
+
+  async #forget(blobs: readonly Digest[]): Promise<void> {
+    for (const digest of blobs) {
+      this.#fetches.get(digest)?.stop.abort();
+      await this.#options.store.delete(digest);
+    }
+  }
+
+  /** Has the blob in the store when it resolves with null; else says why not. */
+  async #bring(blob: BlobName, from: readonly PeerId[]): Promise<string | null> {
+    if (await this.#options.store.has(blob.digest)) return null;
+    let fetch = this.#fetches.get(blob.digest);
+    if (fetch === undefined) {
+      const stop = new AbortController();
+      const done = this.#bringFrom(blob, from, AbortSignal.any([stop.signal, this.#closing.signal]))
+        .finally(() => this.#fetches.delete(blob.digest));
+      fetch = { done, stop };
+      this.#fetches.set(blob.digest, fetch);
+    }
+    return await fetch.done;
+  }
+
+  async #bringFrom(blob: BlobName, donors: readonly PeerId[], signal: AbortSignal): Promise<string | null> {
+    const { transport, store, emit } = this.#options;
+    const onProgress = (heldBytes: number): void => emit({ kind: "fetching", blob, heldBytes });
+    const fetched = await fetchBlob({ transport, store }, blob, { donors, signal, onProgress });
+    for (const { peer, reason } of fetched.dropped) emit({ kind: "donor dropped", peer, blob, reason });
+    if (!fetched.ok) return fetched.reason;
+    emit({ kind: "fetched", blob });
+    return null;
+  }
+
+  /** Lets work go on while the next effects are performed. Only our own disk or learner can make it fail. */
+  #behind(work: () => Promise<void>): void {
+    const task = work().catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) this.#options.fail(error);
+    }).finally(() => this.#tasks.delete(task));
+    this.#tasks.add(task);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,37 @@
+/**
+ * What a disk refuses, said so that a person can act on it.
+ * @module
+ */
+
+/** The disk is full, not writable, or failing. What was stored before is unharmed. */
+export class StorageError extends Error {
+  override readonly name = "StorageError";
+}
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full. Free some space there, or use another disk with --state",
+  EDQUOT: "your quota on this disk is used up. Free some space there, or use another disk with --state",
+  EROFS: "the disk is mounted read-only. Use another folder with --state",
+  EACCES: "this user may not write there. Change the folder's permissions, or use another folder with --state",
+  EPERM: "this user may not write there. Change the folder's permissions, or use another folder with --state",
+  ENOTDIR: "a part of the path is a file, not a folder. Use another folder with --state",
+  ENOENT: "the folder is gone. Was it moved or deleted while a peer was using it?",
+  EMFILE: "too many files are open. Raise the limit with `ulimit -n 4096`",
+};
+
+/** Does disk work; whatever fails becomes a `StorageError` that names `action`, path, cause and remedy. */
+export async function onDisk<T>(action: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw storageError(action, error);
+  }
+}
+
+export function storageError(action: string, cause: unknown): StorageError {
+  if (cause instanceof StorageError) return cause;
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const remedy = REMEDIES[code];
+  return new StorageError(`Cannot ${action}: ${remedy === undefined ? message : `${remedy} (${message})`}.`, { cause });
+}

@@ -1,0 +1,256 @@
+/**
+ * Messages and journal entries as bytes: a version byte, then DAG-CBOR.
+ *
+ * Decoding is where strangers' bytes become our types. It never throws: it gives a value, or the reason why not. Every
+ * array, text and number has a bound, unknown keys are refused, and a message of another run is not looked at. What a
+ * message means, and whether its signature is true, is for the core.
+ * @module
+ */
+import { decode, encode } from "@ipld/dag-cbor";
+import { z } from "zod";
+import { isPeerId, SIGNATURE_BYTES } from "./identity.ts";
+import { LARGEST_BLOB_BYTES } from "./store/chunks.ts";
+import type { JournalEntry } from "./sync/effects.ts";
+import type {
+  BlobName,
+  ChainState,
+  Counted,
+  Digest,
+  Lease,
+  Member,
+  Message,
+  Offer,
+  PeerId,
+  Range,
+  Recent,
+  RoundRecord,
+  Signed,
+} from "./sync/types.ts";
+
+export const WIRE_VERSION = 1;
+
+export type Decoded<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reason: string };
+
+// Bounds. A message that keeps them all may still be too large to announce; the sender finds that out.
+const MOST_COUNTED = 256;
+const MOST_RANGES = 2048;
+const MOST_RECORDS = 512;
+const MOST_OFFERS = 2048;
+const MOST_DIGESTS = 2048;
+const MOST_MEMBERS = 2048;
+const MOST_RECENT = 64;
+const LONGEST_NAME = 80;
+/** A year. */
+const LONGEST_MS = 366 * 24 * 3600 * 1000;
+
+// Brands are put on here, at the parse edge, and nowhere else.
+const digest = z.string().regex(/^[0-9a-f]{64}$/) as unknown as z.ZodType<Digest>;
+const peer = z.string().refine(isPeerId, "is no peer id") as unknown as z.ZodType<PeerId>;
+const signature = z.instanceof(Uint8Array)
+  .refine((bytes) => bytes.length === SIGNATURE_BYTES, `is not ${SIGNATURE_BYTES} bytes`)
+  .transform((bytes) => bytes.slice()); // a view would keep the whole frame in memory
+// The genesis record follows from the run's rules; nobody wrote it.
+const nobody = z.literal("") as unknown as z.ZodType<PeerId>;
+const noSignature = z.instanceof(Uint8Array).refine((bytes) => bytes.length === 0).transform(() => new Uint8Array());
+const count = z.int().min(0);
+const ms = z.number().min(0).max(LONGEST_MS);
+const amount = z.number().min(0).max(1e18);
+const label = z.string().max(LONGEST_NAME);
+
+const range: z.ZodType<Range> = z.strictObject({ start: count, end: count });
+const ranges: z.ZodType<readonly Range[]> = z.array(range).max(MOST_RANGES)
+  .refine(isSorted, "are not sorted, disjoint and non-empty");
+const blob: z.ZodType<BlobName> = z.strictObject({ digest, sizeBytes: count.max(LARGEST_BLOB_BYTES) });
+
+const offer: z.ZodType<Offer> = z.strictObject({
+  kind: z.literal("offer"),
+  run: digest,
+  peer,
+  round: count,
+  parent: digest,
+  base: digest,
+  blob: blob.nullable(),
+  tokens: count,
+  steps: count,
+  batch: count,
+  microBatch: count,
+  ranges,
+  loss: amount,
+  heldOut: amount.nullable(),
+  speed: amount,
+  computeMs: ms,
+  waitMs: ms,
+  transferMs: ms,
+  nextMs: ms,
+  leaving: z.boolean(),
+  name: label,
+  device: label,
+});
+
+const counted: z.ZodType<Counted> = z.strictObject({ offer: digest, peer, age: count });
+
+const record: z.ZodType<RoundRecord> = z.strictObject({
+  kind: z.literal("record"),
+  run: digest,
+  round: count,
+  parents: z.array(digest).max(2),
+  base: digest,
+  counted: z.array(counted).max(MOST_COUNTED),
+  scribe: z.union([peer, nobody]),
+  attempt: count,
+});
+
+const signedOffer: z.ZodType<Signed<Offer>> = z.strictObject({ kind: z.literal("signed"), body: offer, signature });
+const signedRecord: z.ZodType<Signed<RoundRecord>> = z.strictObject({
+  kind: z.literal("signed"),
+  body: record,
+  signature: z.union([signature, noSignature]),
+}).refine(
+  ({ body, signature }) =>
+    (body.round === 0) === (body.scribe === "") && (body.round === 0) === (signature.length === 0),
+  "only the genesis record has neither scribe nor signature",
+);
+
+const member: z.ZodType<Member> = z.strictObject({
+  peer,
+  since: count,
+  lastCounted: count,
+  speed: amount,
+  nextMs: ms,
+  name: label,
+});
+const lease: z.ZodType<Lease> = z.strictObject({ peer, ranges });
+const recent: z.ZodType<Recent> = z.strictObject({
+  record: digest,
+  parent: digest,
+  base: digest,
+  counted: z.array(digest).max(MOST_COUNTED),
+});
+
+const chain: z.ZodType<ChainState> = z.strictObject({
+  round: count,
+  head: digest,
+  weight: amount,
+  tokens: count,
+  roster: z.array(member).max(MOST_MEMBERS),
+  ledger: z.strictObject({
+    cursor: count,
+    leases: z.array(lease).max(MOST_MEMBERS),
+    returned: ranges,
+    duplicated: count,
+  }),
+  roundMs: ms,
+  batch: count,
+  evaluator: peer.nullable(),
+  recent: z.array(recent).max(MOST_RECENT),
+});
+
+const stateParts = { record: signedRecord, chain, weights: blob };
+
+const plainMessages = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("beat"), run: digest, peer, head: digest, round: count, weight: amount }),
+  z.strictObject({
+    kind: z.literal("pull"),
+    run: digest,
+    have: z.array(digest).max(MOST_DIGESTS),
+    want: z.array(digest).max(MOST_DIGESTS),
+  }),
+  z.strictObject({
+    kind: z.literal("history"),
+    run: digest,
+    records: z.array(signedRecord).max(MOST_RECORDS),
+    offers: z.array(signedOffer).max(MOST_OFFERS),
+  }),
+  z.strictObject({ kind: z.literal("ask-state"), run: digest }),
+  z.strictObject({ kind: z.literal("state-at"), run: digest, ...stateParts }),
+]);
+
+const journalEntry: z.ZodType<JournalEntry> = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("record"), record: signedRecord }),
+  z.strictObject({ kind: z.literal("offer"), offer: signedOffer }),
+  z.strictObject({ kind: z.literal("state"), ...stateParts }),
+]);
+
+/** @throws {Error} if the message holds what DAG-CBOR cannot say: `undefined`, NaN. */
+export function encodeMessage(message: Message): Uint8Array<ArrayBuffer> {
+  return frame(message);
+}
+
+/** Reads a message of this run. */
+export function decodeMessage(bytes: Uint8Array, run: Digest): Decoded<Message> {
+  const opened = open(bytes);
+  if (!opened.ok) return opened;
+  const found = runOf(opened.value);
+  if (found !== run) return { ok: false, reason: `is of another run: found ${short(found)}, wanted ${run}` };
+  const checked = check(messageSchema(opened.value), opened.value);
+  if (!checked.ok) return checked;
+  const message = checked.value;
+  if (message.kind === "state-at" && message.record.body.run !== run) {
+    return { ok: false, reason: "holds a record of another run" };
+  }
+  return checked;
+}
+
+export function encodeJournalEntry(entry: JournalEntry): Uint8Array<ArrayBuffer> {
+  return frame(entry);
+}
+
+/** Reads what `encodeJournalEntry` wrote, whoever may have changed it since. */
+export function decodeJournalEntry(bytes: Uint8Array): Decoded<JournalEntry> {
+  const opened = open(bytes);
+  return opened.ok ? check(journalEntry, opened.value) : opened;
+}
+
+function frame(value: unknown): Uint8Array<ArrayBuffer> {
+  const content = encode(value);
+  const bytes = new Uint8Array(content.length + 1);
+  bytes[0] = WIRE_VERSION;
+  bytes.set(content, 1);
+  return bytes;
+}
+
+function open(bytes: Uint8Array): Decoded<unknown> {
+  if (bytes[0] !== WIRE_VERSION) {
+    return { ok: false, reason: `has version ${bytes[0] ?? "none"}, this program reads ${WIRE_VERSION}` };
+  }
+  try {
+    return { ok: true, value: decode(bytes.subarray(1)) };
+  } catch (error) {
+    return { ok: false, reason: `is no DAG-CBOR: ${error instanceof Error ? error.message : "unknown"}` };
+  }
+}
+
+/** The one schema that a message of its kind may match, so that a refusal names the field and not a list of guesses. */
+function messageSchema(value: unknown): z.ZodType<Message> {
+  if (field(value, "kind") !== "signed") return plainMessages;
+  return field(field(value, "body"), "kind") === "record" ? signedRecord : signedOffer;
+}
+
+function runOf(value: unknown): unknown {
+  return field(value, "kind") === "signed" ? field(field(value, "body"), "run") : field(value, "run");
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown): Decoded<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return { ok: true, value: result.data };
+  const [issue] = result.error.issues;
+  return {
+    ok: false,
+    reason: `field '${issue?.path.join(".").slice(0, 200)}' is invalid: ${issue?.message.slice(0, 200)}`,
+  };
+}
+
+function field(value: unknown, key: string): unknown {
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+  return Reflect.get(value, key);
+}
+
+function isSorted(list: readonly Range[]): boolean {
+  return list.every(({ start, end }, i) => start < end && (i === 0 || list[i - 1]!.end <= start));
+}
+
+function short(value: unknown): string {
+  return typeof value === "string" ? value.slice(0, 64) : typeof value;
+}

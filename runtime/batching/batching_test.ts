@@ -1,0 +1,89 @@
+import { strict as assert } from "node:assert";
+import { testBatchPolicy } from "../../tests/conformance/batch_policy.ts";
+import { splitBatch } from "./balancer.ts";
+import { constantBatch } from "./constant.ts";
+import { probeMicroBatch, Throughput } from "./throughput.ts";
+import { warmupBatch } from "./warmup.ts";
+
+testBatchPolicy(() => constantBatch(24));
+testBatchPolicy(() => warmupBatch({ first: 4, last: 32, rampTokens: 1_000_000 }));
+
+Deno.test("warmupBatch() ramps in a straight line and then stays", () => {
+  const policy = warmupBatch({ first: 4, last: 32, rampTokens: 1000 });
+  assert.deepEqual([0, 250, 500, 999, 1000, 5000].map((tokens) => policy.request({ tokens })), [4, 11, 18, 31, 32, 32]);
+});
+
+for (
+  const { batch, microBatch, accumulation } of [
+    { batch: 1, microBatch: 1, accumulation: 1 },
+    { batch: 16, microBatch: 16, accumulation: 1 },
+    { batch: 17, microBatch: 9, accumulation: 2 },
+    { batch: 31, microBatch: 16, accumulation: 2 },
+    { batch: 33, microBatch: 11, accumulation: 3 },
+    { batch: 100, microBatch: 15, accumulation: 7 },
+  ]
+) {
+  Deno.test(`splitBatch() runs ${batch} as ${accumulation} × ${microBatch} where 16 fit`, () => {
+    assert.deepEqual(splitBatch(batch, 16), { microBatch, accumulation });
+  });
+}
+
+Deno.test("splitBatch() never runs less than asked for, nor more than by accumulation − 1", () => {
+  for (let batch = 1; batch < 300; batch++) {
+    for (let most = 1; most < 40; most++) {
+      const { microBatch, accumulation } = splitBatch(batch, most);
+      const over = microBatch * accumulation - batch;
+      assert.ok(microBatch <= most && over >= 0 && over <= accumulation - 1, `${batch} by ${most}`);
+    }
+  }
+});
+
+Deno.test("Throughput is its first reading at first, and forgets it within seconds of work", () => {
+  const throughput = new Throughput();
+  assert.equal(throughput.tokensPerSecond, 0);
+  throughput.add(50, 100);
+  assert.equal(throughput.tokensPerSecond, 500);
+  for (let i = 0; i < 1000; i++) throughput.add(150, 100);
+  assert.ok(Math.abs(throughput.tokensPerSecond - 1500) < 0.1);
+});
+
+Deno.test("Throughput weighs readings by the time they took", () => {
+  const throughput = new Throughput();
+  throughput.add(100, 10);
+  throughput.add(100, 1000);
+  assert.ok(throughput.tokensPerSecond < 200, "10,000 tokens a second for 10 ms weigh little against 100 for 1 s");
+});
+
+/** Probes a device with these speeds by micro-batch; sizes it does not have do not fit. */
+function probe(speeds: Readonly<Record<number, number>>, { first = 2, most = 64, budget = 99 } = {}) {
+  return probeMicroBatch({
+    first,
+    most,
+    measure: (microBatch) => Promise.resolve(speeds[microBatch] ?? null),
+    mayGoOn: () => --budget > 0,
+  });
+}
+
+Deno.test("probeMicroBatch() doubles while it gets faster, and keeps the smaller of equals", async () => {
+  const { microBatch, readings } = await probe({ 1: 100, 2: 180, 4: 300, 8: 305, 16: 900 });
+  assert.equal(microBatch, 4);
+  assert.deepEqual(readings.map(({ microBatch }) => microBatch), [2, 4, 8]);
+});
+
+Deno.test("probeMicroBatch() halves where smaller ones are as fast", async () => {
+  assert.equal((await probe({ 1: 60, 2: 99, 4: 100, 8: 101, 16: 50 }, { first: 8 })).microBatch, 2);
+});
+
+Deno.test("probeMicroBatch() stops where memory ends, and at the largest of interest", async () => {
+  const linear = { 1: 100, 2: 200, 4: 400 };
+  assert.equal((await probe(linear)).microBatch, 4);
+  assert.equal((await probe(linear, { first: 32 })).microBatch, 4);
+  assert.equal((await probe(linear, { most: 2 })).microBatch, 2);
+  assert.equal((await probe({ 1: 100, 2: 200, 3: 300 }, { first: 8, most: 3 })).microBatch, 3);
+  await assert.rejects(probe({}), /no memory for one sequence/);
+});
+
+Deno.test("probeMicroBatch() takes the best so far when time is up, and goes on as long as nothing fits", async () => {
+  assert.equal((await probe({ 2: 100, 4: 200, 8: 400 }, { budget: 2 })).microBatch, 4);
+  assert.equal((await probe({ 1: 100 }, { first: 16, budget: 0 })).microBatch, 1);
+});

@@ -1,0 +1,145 @@
+/**
+ * `run.json`: what all peers of a run share, validated. Its canonical bytes are the run's genesis and name the run.
+ *
+ * Local choices (device, throttle, folders, ports) are flags of a peer and never part of it. Every number here has a
+ * range; errors name field, found and wanted.
+ * @module
+ */
+import { z } from "zod";
+import { modelConfigSchema } from "./model/config.ts";
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits");
+const share = z.number().min(0).max(1);
+
+const tokenizerSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("bytes") }),
+  z.strictObject({
+    kind: z.literal("bpe"),
+    blob: digest.describe("Blob of the tokenizer.json"),
+    sizeBytes: z.int().min(1),
+  }),
+]);
+
+const dataSchema = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("embedded").describe("Node's API documentation from @types/node (MIT)"),
+    digest: digest.describe("SHA-256 of the whole text, so that all peers have the same edition"),
+  }),
+  z.strictObject({
+    kind: z.literal("markov").describe("A seeded Markov source with known entropy, for tests"),
+    seed: z.int().min(0),
+    symbolCount: z.int().min(2).max(256),
+    tokenCount: z.int().min(1024),
+  }),
+  z.strictObject({
+    kind: z.literal("shards"),
+    shards: z.array(z.strictObject({ blob: digest, sizeBytes: z.int().min(1), tokenCount: z.int().min(1) })).min(1).max(
+      65_536,
+    ),
+  }),
+]);
+
+const trainingSchema = z.strictObject({
+  learningRate: z.number().positive().max(1).describe("Peak rate of the inner AdamW"),
+  schedule: z.enum(["constant", "cosine", "wsd"]).default("cosine").describe("After the warm-up, by tokens of the run"),
+  warmupTokens: z.int().min(0),
+  finalShare: share.default(0.1).describe("Rate at the end as a share of the peak"),
+  decayShare: share.default(0.2).describe("wsd: the last share of the run, in which the rate falls"),
+  targetTokens: z.int().min(1).nullable().describe("Tokens after which the run is done; null: open-ended"),
+  batch: z.int().min(1).max(1_048_576).describe("Global batch of one inner step, in sequences"),
+  weightDecay: z.number().min(0).max(1).default(0.1).describe("On matrices only"),
+  beta1: z.number().min(0).max(0.9999).default(0.9),
+  beta2: z.number().min(0).max(0.99999).default(0.99),
+  epsilon: z.number().positive().max(1e-3).default(1e-8),
+  clip: z.number().min(0).default(1).describe("Global norm that gradients are clipped to; 0: never"),
+});
+
+const outerSchema = z.strictObject({
+  codec: z.enum(["int8", "f32"]).default("int8"),
+  learningRate: z.number().positive().max(2).default(1),
+  momentum: z.number().min(0).max(0.99).default(0).describe("Nesterov"),
+  ageDiscount: share.default(0.3).describe("Weight factor of a contribution for each round it is late"),
+  lateRounds: z.int().min(1).max(16).default(3).describe("Rounds after which a late contribution is lost"),
+});
+
+const roundsSchema = z.strictObject({
+  firstMs: z.int().min(200).max(3_600_000).default(30_000),
+  leastMs: z.int().min(200).max(3_600_000).default(5_000),
+  longestMs: z.int().min(200).max(3_600_000).default(600_000),
+}).refine(({ firstMs, leastMs, longestMs }) => leastMs <= firstMs && firstMs <= longestMs, {
+  message: "must have leastMs ≤ firstMs ≤ longestMs",
+});
+
+export const runConfigSchema = z.strictObject({
+  $schema: z.string().optional(),
+  version: z.literal(1),
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be 1 to 40 of a-z, 0-9 and '-', not starting with '-'"),
+  seed: z.int().min(0).max(0xffff_ffff).describe("Of the initial weights and of the data order"),
+  model: modelConfigSchema,
+  tokenizer: tokenizerSchema,
+  data: dataSchema,
+  training: trainingSchema,
+  outer: outerSchema,
+  rounds: roundsSchema,
+  membership: z.enum(["private", "open"]).default("private"),
+});
+
+/** A valid run. */
+export type RunConfig = z.infer<typeof runConfigSchema>;
+export type TokenizerConfig = RunConfig["tokenizer"];
+export type DataConfig = RunConfig["data"];
+export type TrainingConfig = RunConfig["training"];
+export type OuterConfig = RunConfig["outer"];
+
+/** A configuration that does not fit its schema; the message names every field, what was found and what is wanted. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/**
+ * Reads `run.json`.
+ * @param text JSON text.
+ * @param source Where it came from, for the message.
+ * @throws {ConfigError}
+ */
+export function parseRunConfig(text: string, source = "run.json"): RunConfig {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new ConfigError(`Cannot read ${source}: it is not JSON (${(cause as Error).message})`, { cause });
+  }
+  const result = runConfigSchema.safeParse(json, { reportInput: true });
+  if (result.success) return result.data;
+  const lines = result.error.issues.map((issue) => {
+    const path = issue.path.length === 0 ? "the whole" : `'${issue.path.join(".")}'`;
+    const found = issue.input === undefined ? "" : `, found ${JSON.stringify(issue.input)?.slice(0, 80)}`;
+    return `  ${path}: ${issue.message}${found}`;
+  });
+  throw new ConfigError(`Cannot use ${source}:\n${lines.join("\n")}`);
+}
+
+/** The blobs that a run's tokenizer and data name: what a peer must hold before it can train. */
+export function blobsOf({ tokenizer, data }: RunConfig): { readonly blob: string; readonly sizeBytes: number }[] {
+  return [
+    ...(tokenizer.kind === "bpe" ? [tokenizer] : []),
+    ...(data.kind === "shards" ? data.shards : []),
+  ];
+}
+
+/**
+ * The genesis of a run: its configuration as canonical bytes (JSON with sorted keys, no spaces). Peers that agree on
+ * these bytes agree on everything; their digest is the run id.
+ */
+export function genesisBytes(config: RunConfig): Uint8Array<ArrayBuffer> {
+  const { $schema: _, ...shared } = config;
+  return new TextEncoder().encode(JSON.stringify(sortKeys(shared)));
+}
+
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => [key, sortKeys(item)]),
+  );
+}

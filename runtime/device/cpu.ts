@@ -1,0 +1,227 @@
+/**
+ * The cpu device: WebAssembly SIMD on a pool of threads over one shared memory; kernels without a WebAssembly form run
+ * by their reference.
+ *
+ * It knows nothing of what the kernels compute. `run` does its work before it returns, so everything takes effect in
+ * the order of the calls by itself; open it in a worker if the calling thread has other duties.
+ *
+ * The one thing to know: the number of threads never changes a result. Threads take ranges of independent items
+ * (`WasmForm.items`), and dispatches too small to share run on the calling thread.
+ * @module
+ */
+import type { Kernel, Numbers, Words } from "../../kernels/kernel.ts";
+import { CpuMemory } from "./cpu_memory.ts";
+import { type CpuPool, openCpuPool } from "./cpu_pool.ts";
+import type { Step } from "./cpu_threads.ts";
+import {
+  checkDispatch,
+  checkWrite,
+  type Device,
+  type DeviceBuffer,
+  DeviceLostError,
+  type Dispatch,
+  type MemoryUse,
+  type Program,
+  type Span,
+} from "./device.ts";
+import { compileWasm, type WasmCache } from "./wasm_module.ts";
+
+export interface CpuDeviceOptions {
+  /** Threads that work, the calling one included; the default is one a core. */
+  readonly threads?: number;
+  /** Most bytes of memory; the default and upper bound is 4 GiB. */
+  readonly limitBytes?: number;
+  /** Keeps compiled kernels between runs. */
+  readonly cache?: WasmCache;
+  /** Operations that a dispatch must hold before threads share it; the default is `SHARED_WORK`. */
+  readonly sharedWork?: number;
+}
+
+/**
+ * Operations that a dispatch must hold before threads share it. A barrier costs 2 to 10 µs where every thread has a core and
+ * more where cores are short; one thread does 2¹⁹ operations in about 20 µs.
+ */
+const SHARED_WORK = 2 ** 19;
+/** Operations that reading or writing one word is worth, for kernels that are bound by memory. */
+const WORK_A_WORD = 8;
+const MOST_THREADS = 64;
+
+/** Opens threads and an empty memory; kernels are compiled when a program first needs them. */
+export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Device> {
+  const threads = options.threads ?? Math.min(MOST_THREADS, navigator.hardwareConcurrency);
+  if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
+    throw new RangeError(
+      `Cannot open the cpu device with ${threads} threads; give a whole number from 1 to ${MOST_THREADS}`,
+    );
+  }
+  const memory = new CpuMemory(options);
+  return new CpuDevice(memory, await openCpuPool(memory, threads), options);
+}
+
+class CpuBuffer implements DeviceBuffer {
+  freed = false;
+  constructor(
+    readonly words: number,
+    readonly label: string,
+    readonly owner: CpuDevice,
+    readonly address: number,
+  ) {}
+}
+
+interface CpuProgram extends Program {
+  readonly buffers: ReadonlySet<CpuBuffer>;
+  start(): void;
+}
+
+class CpuDevice implements Device {
+  readonly kind = "cpu";
+  readonly description: string;
+  readonly #memory: CpuMemory;
+  readonly #pool: CpuPool;
+  readonly #options: CpuDeviceOptions;
+  /** Kernels whose WebAssembly form is linked, with their index in the pool. */
+  readonly #entries = new Map<Kernel, number>();
+  /** Links one program's kernels after the other's. */
+  #linking: Promise<void> = Promise.resolve();
+  #bytes = 0;
+  #peakBytes = 0;
+  #closed = false;
+
+  constructor(memory: CpuMemory, pool: CpuPool, options: CpuDeviceOptions) {
+    this.description = `cpu (WebAssembly SIMD, ${pool.threadCount} ${pool.threadCount === 1 ? "thread" : "threads"})`;
+    this.#memory = memory;
+    this.#pool = pool;
+    this.#options = options;
+  }
+
+  allocate(words: number, label: string): DeviceBuffer {
+    this.#expectOpen(`allocate '${label}'`);
+    if (!Number.isSafeInteger(words) || words < 1) {
+      throw new RangeError(`Cannot allocate '${label}': ${words} is not a positive count of words`);
+    }
+    const buffer = new CpuBuffer(words, label, this, this.#memory.give(words, label));
+    this.#bytes += words * 4;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#bytes);
+    return buffer;
+  }
+
+  free(buffer: DeviceBuffer): void {
+    const own = this.#own(buffer);
+    if (own.freed) return;
+    own.freed = true;
+    this.#memory.take(own.address);
+    this.#bytes -= own.words * 4;
+  }
+
+  write(span: Span, values: Float32Array | Uint32Array): void {
+    this.#expectOpen(`write '${span.buffer.label}'`);
+    const address = this.#addressOf(span);
+    checkWrite(span, values);
+    if (values instanceof Uint32Array) this.#memory.words(address, span.words).set(values);
+    else this.#memory.view(address, span.words).set(values);
+  }
+
+  // deno-lint-ignore require-await -- an error must reject, not throw
+  async read(spans: readonly Span[]): Promise<Float32Array<ArrayBuffer>[]> {
+    this.#expectOpen("read");
+    return spans.map((span) => new Float32Array(this.#memory.view(this.#addressOf(span), span.words)));
+  }
+
+  async prepare(dispatches: readonly Dispatch[], label: string): Promise<Program> {
+    this.#expectOpen(`prepare '${label}'`);
+    dispatches.forEach(checkDispatch);
+    const kernels = new Set(dispatches.map(({ kernel }) => kernel).filter(({ wasm }) => wasm !== undefined));
+    this.#linking = this.#linking.catch(() => {}).then(() => this.#link(kernels));
+    await this.#linking;
+    this.#expectOpen(`prepare '${label}'`);
+    for (const { kernel, shape } of dispatches) this.#pool.reserveScratch(kernel.wasm?.scratchWords?.(shape) ?? 0);
+    const references = new Map(
+      dispatches.flatMap((dispatch, i) => dispatch.kernel.wasm === undefined ? [[i, this.#reference(dispatch)]] : []),
+    );
+    return {
+      label,
+      dispatchCount: dispatches.length,
+      buffers: new Set(dispatches.flatMap(({ spans }) => Object.values(spans).map(({ buffer }) => this.#own(buffer)))),
+      start: this.#pool.load(dispatches.map((dispatch) => this.#step(dispatch)), references),
+    } satisfies CpuProgram as Program;
+  }
+
+  run(program: Program): void {
+    this.#expectOpen(`run '${program.label}'`);
+    const { buffers, start } = program as CpuProgram;
+    for (const buffer of buffers) this.#usable(buffer);
+    start();
+  }
+
+  idle(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  memory(): MemoryUse {
+    return { bytes: this.#bytes, peakBytes: this.#peakBytes };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await this.#linking.catch(() => {}); // it asks the threads, which must be there to answer
+    await this.#pool[Symbol.asyncDispose]();
+  }
+
+  async #link(kernels: ReadonlySet<Kernel>): Promise<void> {
+    const fresh = [...kernels].filter((kernel) => !this.#entries.has(kernel));
+    if (fresh.length === 0) return;
+    const module = await compileWasm(fresh.map(({ name, wasm }) => ({ name, text: wasm!.source })), this.#options);
+    this.#expectOpen("link kernels");
+    const first = await this.#pool.link(module, fresh.map(({ wasm }) => wasm!.entry));
+    fresh.forEach((kernel, i) => this.#entries.set(kernel, first + i));
+  }
+
+  #step({ kernel, shape, spans }: Dispatch): Step {
+    const { wasm } = kernel;
+    if (wasm === undefined) return { entry: -1, shared: false, items: 0, args: [] };
+    const items = wasm.items(shape), sharedWork = this.#options.sharedWork ?? SHARED_WORK;
+    return {
+      entry: this.#entries.get(kernel)!,
+      shared: items > 1 && workOf({ kernel, shape, spans }) >= sharedWork,
+      items,
+      args: [...Object.keys(kernel.bindings).map((name) => this.#addressOf(spans[name]!)), ...wasm.args(shape)],
+    };
+  }
+
+  #reference({ kernel, shape, spans }: Dispatch): () => void {
+    const arrays: Parameters<Kernel["reference"]>[0] = Object.fromEntries(
+      Object.entries(kernel.bindings).map(([name, { type }]) => {
+        const span = spans[name]!, address = this.#addressOf(span);
+        const array = type === "u32" ? this.#memory.words(address, span.words) : this.#memory.view(address, span.words);
+        return [name, array as Numbers & Words];
+      }),
+    );
+    return () => kernel.reference(arrays, shape);
+  }
+
+  #addressOf({ buffer, start, words }: Span): number {
+    const { address, label } = this.#usable(buffer);
+    if (start >= 0 && start + words <= buffer.words) return address + start * 4;
+    throw new RangeError(`Cannot use words ${start} to ${start + words} of buffer '${label}': it has ${buffer.words}`);
+  }
+
+  #own(buffer: DeviceBuffer): CpuBuffer {
+    if (buffer instanceof CpuBuffer && buffer.owner === this) return buffer;
+    throw new TypeError(`Cannot use buffer '${buffer.label}': it belongs to another device`);
+  }
+
+  #usable(buffer: DeviceBuffer): CpuBuffer {
+    const own = this.#own(buffer);
+    if (!own.freed) return own;
+    throw new TypeError(`Cannot use buffer '${own.label}': it was freed`);
+  }
+
+  #expectOpen(action: string): void {
+    if (this.#closed) throw new DeviceLostError(`Cannot ${action} on ${this.description}: it was closed`);
+  }
+}
+
+function workOf({ kernel, shape, spans }: Dispatch): number {
+  const words = Object.values(spans).reduce((sum, span) => sum + span.words, 0);
+  return Math.max(kernel.flops?.(shape) ?? 0, words * WORK_A_WORD);
+}

@@ -1,0 +1,106 @@
+/**
+ * Compiles the AssemblyScript forms of kernels, in memory, into one WebAssembly module.
+ *
+ * It knows no device and no threads. The compiler is a dependency like any other and is only loaded when a module is
+ * not yet in a cache; nothing is written anywhere unless a cache is handed in.
+ *
+ * The one thing to know: every source is a file of its own in the compiler's eyes, so private names may repeat;
+ * exported names become exports of the one module and must not. Helpers come from `kernels/simd.as`.
+ * @module
+ */
+import simdSource from "../../kernels/simd.as" with { type: "text" };
+import { KernelError } from "./device.ts";
+
+export interface WasmSource {
+  /** The kernel's name: the name of the file in compiler messages. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Keeps compiled bytes between runs, by key. Its errors are errors of the compilation. */
+export interface WasmCache {
+  read(key: string): Promise<Uint8Array | undefined>;
+  write(key: string, bytes: Uint8Array): Promise<void>;
+}
+
+export interface CompileOptions {
+  readonly cache?: WasmCache;
+}
+
+/** Pages of 64 KiB that a 32-bit memory can have: 4 GiB. */
+export const LARGEST_PAGE_COUNT = 65_536;
+
+/** Where the modules keep the constants of `simd.as`; each writes the same bytes. */
+export const STATIC_ADDRESS = 1024;
+
+const compiled = new Map<string, Promise<WebAssembly.Module>>();
+
+/**
+ * One module with the exports of all sources, over an imported shared memory `env.memory`.
+ * @throws {KernelError} with the compiler's message.
+ */
+export async function compileWasm(
+  sources: readonly WasmSource[],
+  { cache }: CompileOptions = {},
+): Promise<WebAssembly.Module> {
+  const sorted = sources.toSorted((a, b) => a.name < b.name ? -1 : 1);
+  const key = await hash([...FLAGS, simdSource, ...sorted.flatMap(({ name, text }) => [name, text])]);
+  let module = compiled.get(key);
+  if (module === undefined) {
+    module = build(sorted, key, cache);
+    compiled.set(key, module);
+    module.catch(() => compiled.delete(key));
+  }
+  return await module;
+}
+
+/** Whether the engine has fused multiply-add on vectors (a module with `f32x4.relaxed_madd` is valid). */
+const fused = WebAssembly.validate(
+  Uint8Array.of(
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // magic, version
+    ...[1, 8, 1, 0x60, 3, 0x7b, 0x7b, 0x7b, 1, 0x7b], // type: (v128, v128, v128) → v128
+    ...[3, 2, 1, 0], // one function of that type
+    ...[10, 13, 1, 11, 0, 0x20, 0, 0x20, 1, 0x20, 2, 0xfd, 0x85, 2, 0x0b], // relaxed_madd of its arguments
+  ),
+);
+
+const FLAGS = [
+  ...["-O3", "--runtime", "stub", "--noAssert", "--disableWarning", "201"],
+  ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", `${LARGEST_PAGE_COUNT}`],
+  ...["--memoryBase", `${STATIC_ADDRESS}`],
+  ...["--enable", fused ? "simd,threads,relaxed-simd" : "simd,threads"],
+];
+
+async function build(
+  sources: readonly WasmSource[],
+  key: string,
+  cache: WasmCache | undefined,
+): Promise<WebAssembly.Module> {
+  const kept = await cache?.read(key);
+  if (kept !== undefined) return await WebAssembly.compile(Uint8Array.from(kept));
+  const bytes = await compileText(sources);
+  await cache?.write(key, bytes);
+  return await WebAssembly.compile(bytes);
+}
+
+async function compileText(sources: readonly WasmSource[]): Promise<Uint8Array<ArrayBuffer>> {
+  const { default: asc } = await import("assemblyscript/asc");
+  const files = new Map([["simd.ts", simdSource], ...sources.map(({ name, text }) => [`${name}.ts`, text] as const)]);
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
+  const entries = sources.map(({ name }) => `${name}.ts`);
+  const { error, stderr } = await asc.main([...entries, "--outFile", "kernels.wasm", ...FLAGS], {
+    readFile: (name) => files.get(name) ?? null,
+    writeFile: (name, contents) => {
+      if (name === "kernels.wasm" && typeof contents !== "string") bytes = Uint8Array.from(contents);
+    },
+    listFiles: () => [],
+  });
+  if (error === null && bytes !== undefined) return bytes;
+  const names = sources.map(({ name }) => name).join(", ");
+  throw new KernelError(`Cannot compile the WebAssembly forms of ${names}: ${error?.message}\n${stderr.toString()}`);
+}
+
+async function hash(texts: readonly string[]): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(texts)));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,68 @@
+/**
+ * Compiles kernels for one WebGPU device and keeps what it compiled: one module a kernel, one pipeline a kernel and
+ * shape.
+ *
+ * It does not bind buffers and does not run anything. The one thing to know: bind group layouts are made from the
+ * kernel's contract, not from the shader ("auto" drops bindings that a shader happens not to use), so a shader that
+ * contradicts its contract does not compile.
+ * @module
+ */
+import type { Kernel, Shape } from "../../kernels/kernel.ts";
+import { KernelError } from "./device.ts";
+
+export interface CompiledKernel {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+export class PipelineCache {
+  readonly #gpu: GPUDevice;
+  readonly #modules = new Map<string, GPUShaderModule>();
+  readonly #compiled = new Map<string, Promise<CompiledKernel>>();
+
+  constructor(gpu: GPUDevice) {
+    this.#gpu = gpu;
+  }
+
+  /** @throws {KernelError} with the compiler's message and the numbered source. */
+  compiled(kernel: Kernel, shape: Shape): Promise<CompiledKernel> {
+    const key = `${kernel.name} ${JSON.stringify(Object.entries(shape).sort())}`;
+    let compiled = this.#compiled.get(key);
+    if (compiled === undefined) this.#compiled.set(key, compiled = this.#compile(kernel, shape));
+    return compiled;
+  }
+
+  async #compile(kernel: Kernel, shape: Shape): Promise<CompiledKernel> {
+    const gpu = this.#gpu;
+    gpu.pushErrorScope("validation");
+    const module = this.#modules.get(kernel.name) ??
+      gpu.createShaderModule({ label: kernel.name, code: kernel.source });
+    this.#modules.set(kernel.name, module);
+    const layout = gpu.createBindGroupLayout({
+      label: kernel.name,
+      entries: Object.values(kernel.bindings).map(({ access }, binding) => ({
+        binding,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type: access === "write" ? "storage" : "read-only-storage" },
+      })),
+    });
+    const pipeline = gpu.createComputePipeline({
+      label: kernel.name,
+      layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: "main", constants: { ...shape } },
+    });
+    const scopeError = gpu.popErrorScope(); // popped before the first wait: scopes nest by the order of calls
+    const said = (await module.getCompilationInfo()).messages.filter(({ type }) => type === "error");
+    const error = await scopeError;
+    if (error === null) return { pipeline, layout };
+
+    const message = said.length > 0 ? said.map(({ message }) => message.trim()).join("\n") : error.message.trim();
+    throw new KernelError(
+      `Cannot compile ${kernel.name} for ${JSON.stringify(shape)}: ${message}\n\n${numbered(kernel.source)}`,
+    );
+  }
+}
+
+function numbered(source: string): string {
+  return source.split("\n").map((line, i) => `${String(i + 1).padStart(4)} | ${line}`).join("\n");
+}

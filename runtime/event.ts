@@ -1,0 +1,100 @@
+/**
+ * What a peer tells the world while it works: structured events, one union, no prose to parse.
+ *
+ * The terminal view, `--json` and embedders read the same events. Losses are in nats per token, sizes in bytes,
+ * durations in milliseconds, shares between 0 and 1.
+ * @module
+ */
+
+/** One member's part in a round, from its counted offer. */
+export interface MemberRound {
+  readonly peer: string;
+  readonly name: string;
+  readonly device: string;
+  /** Tokens per second while computing. */
+  readonly speed: number;
+  readonly batch: number;
+  readonly microBatch: number;
+  readonly steps: number;
+  readonly tokens: number;
+  readonly computeShare: number;
+  readonly waitShare: number;
+  readonly transferShare: number;
+  /** What became of its last offer: "counted", "counted late (1 round)", "joined". */
+  readonly fate: string;
+}
+
+export type PeerEvent =
+  | { readonly kind: "device"; readonly description: string; readonly reason: string }
+  | {
+    readonly kind: "plan";
+    readonly parameters: number;
+    readonly plannedBytes: number;
+    readonly microBatch: number;
+  }
+  | {
+    readonly kind: "started";
+    readonly run: string;
+    readonly name: string;
+    readonly peer: string;
+    readonly peerName: string;
+    readonly folder: string;
+    readonly addresses: readonly string[];
+    readonly ticket: string;
+  }
+  | { readonly kind: "connected" | "disconnected"; readonly peer: string }
+  | {
+    readonly kind: "fetching";
+    readonly what: string;
+    readonly bytes: number;
+    readonly totalBytes: number;
+  }
+  | { readonly kind: "admitted"; readonly round: number }
+  | {
+    readonly kind: "progress";
+    readonly round: number;
+    /** Tokens that this peer trained in this round so far. */
+    readonly tokens: number;
+    readonly steps: number;
+    readonly batch: number;
+    readonly microBatch: number;
+    readonly loss: number;
+    readonly tokensPerSecond: number;
+    readonly rate: number;
+  }
+  | {
+    readonly kind: "round";
+    readonly round: number;
+    /** The record that ended it. */
+    readonly head: string;
+    /** Digest of the state after this round; equal on all peers. */
+    readonly digest: string;
+    /** Blob of the weights of that state. */
+    readonly weights: string;
+    /** Tokens counted in the run so far. */
+    readonly tokens: number;
+    readonly targetTokens: number | null;
+    /** Mean training loss of what it counted; null if it counted no tokens. */
+    readonly loss: number | null;
+    /** Of the state that the round began with, if a member measured it. */
+    readonly heldOut: number | null;
+    /** How many peers' work this round counted. */
+    readonly peers: number;
+    readonly members: readonly MemberRound[];
+    readonly roundMs: number;
+  }
+  | {
+    readonly kind: "offer";
+    readonly round: number;
+    readonly fate: "counted" | "late" | "lost" | "unknown";
+    readonly reason: string;
+  }
+  /** Something of another peer was dropped. */
+  | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
+  | { readonly kind: "joined" | "left"; readonly peer: string; readonly peerName: string; readonly reason: string }
+  | { readonly kind: "alone"; readonly reason: string }
+  | { readonly kind: "waiting"; readonly reason: string }
+  | { readonly kind: "mismatch"; readonly round: number; readonly reason: string }
+  | { readonly kind: "warning"; readonly message: string }
+  | { readonly kind: "finished"; readonly reason: string }
+  | { readonly kind: "stopped"; readonly reason: string };

@@ -1,0 +1,146 @@
+/**
+ * Symbolic tensors and the list of kernel uses that computes them: a model before it has memory.
+ *
+ * Nothing here touches a device. `ops.ts` appends steps, `gradient.ts` appends those of the backward pass, `memory.ts`
+ * finds places and `plan.ts` makes a device's programs. Steps stay in the order of the layers, so that a cut of the
+ * list is a cut of the model.
+ *
+ * The one thing to know before editing: several tensors may share one storage over time, each a later *version* of it
+ * (the residual stream that a layer adds to, a gradient handed from a sum to its terms, logits that become their
+ * gradient). `Graph.run` keeps these laws, and throws where an op breaks one:
+ *
+ * 1. A step reads or extends a version only while no later version of its storage has been written.
+ * 2. The first step that uses a planned storage overwrites it: memory holds other tensors' leavings.
+ * @module
+ */
+import type { Kernel, Shape } from "../../kernels/kernel.ts";
+
+/** Words that a tensor lives in: a place that the memory plan finds, or one in a named buffer that somebody owns. */
+export interface Storage {
+  readonly label: string;
+  readonly words: number;
+  readonly home: { readonly kind: "planned" } | BoundHome;
+}
+
+export interface BoundHome {
+  readonly kind: "bound";
+  /** Name of the buffer, given to the plan. */
+  readonly buffer: string;
+  /** First word; a multiple of 64. */
+  readonly start: number;
+}
+
+export interface Tensor {
+  readonly label: string;
+  /** Row-major; the last dimension is contiguous. */
+  readonly shape: readonly number[];
+  readonly type: "f32" | "u32";
+  /** Values; at most the storage's words. */
+  readonly words: number;
+  readonly storage: Storage;
+  readonly version: number;
+  /** Parameters only: where their gradient accumulates. */
+  readonly gradientHome?: BoundHome;
+}
+
+/** One use of a kernel. */
+export interface Step {
+  readonly kernel: Kernel;
+  readonly shape: Shape;
+  /** By binding name. */
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+/** What the backward pass does about one op, once the gradient `dy` of its output is complete. */
+export type BackwardRule = (dy: Tensor, gradients: Gradients) => void;
+
+/** How backward rules hand gradients on; `gradient.ts` has the implementation and the rules of use. */
+export interface Gradients {
+  add(tensor: Tensor, write: (target: Tensor, ACCUMULATE: 0 | 1) => void): void;
+  addWhole(tensor: Tensor, write: (target: Tensor) => void): void;
+  move(tensor: Tensor, dy: Tensor): void;
+}
+
+export interface GraphOptions {
+  /** Whether there will be a backward pass, so that ops must not overwrite what it reads. */
+  readonly differentiable: boolean;
+}
+
+export class Graph {
+  readonly differentiable: boolean;
+  readonly steps: Step[] = [];
+  /** Ops in order, with what undoes them. */
+  readonly tape: { readonly output: Tensor; readonly backward: BackwardRule }[] = [];
+  /** Storages that must survive to the end of the graph, to be read. */
+  readonly outputs = new Set<Storage>();
+  readonly #writtenVersion = new Map<Storage, number>();
+
+  constructor({ differentiable }: GraphOptions) {
+    this.differentiable = differentiable;
+  }
+
+  /** A tensor of this graph alone; the plan finds its place. */
+  tensor(label: string, shape: readonly number[]): Tensor {
+    const words = count(shape);
+    return { label, shape, type: "f32", words, version: 0, storage: { label, words, home: { kind: "planned" } } };
+  }
+
+  /** A tensor that lives in somebody else's buffer: an input, a constant, a cache. */
+  bound(label: string, shape: readonly number[], place: Omit<BoundHome, "kind"> & Pick<Tensor, "type">): Tensor {
+    const { type, ...home } = place, words = count(shape);
+    const storage: Storage = { label, words, home: { kind: "bound", ...home } };
+    return { label, shape, type, words, version: 0, storage };
+  }
+
+  /** A tensor of the parameter arena, whose gradient has the same place in the gradient arena. */
+  parameter(label: string, shape: readonly number[], start: number): Tensor {
+    const tensor = this.bound(label, shape, { buffer: "parameters", start, type: "f32" });
+    return { ...tensor, gradientHome: { kind: "bound", buffer: "gradients", start } };
+  }
+
+  /** The next version of a tensor, in the same storage. */
+  inPlace(tensor: Tensor, label: string): Tensor {
+    return { ...tensor, label, version: tensor.version + 1 };
+  }
+
+  /** Appends one use of a kernel. */
+  run(kernel: Kernel, shape: Shape, tensors: Readonly<Record<string, Tensor>>): void {
+    for (const [name, { access }] of Object.entries(kernel.bindings)) {
+      const tensor = tensors[name];
+      if (tensor === undefined) throw new Error(`Cannot add ${kernel.name} to the graph: it has no '${name}'`);
+      this.#keepLaws(kernel, { tensor, isOverwritten: access === "write" && shape["ACCUMULATE"] !== 1 });
+    }
+    for (const [name, { access }] of Object.entries(kernel.bindings)) {
+      const { storage, version } = tensors[name]!;
+      if (access === "write") this.#writtenVersion.set(storage, version);
+    }
+    this.steps.push({ kernel, shape, tensors });
+  }
+
+  /** Says how gradients pass the op that made `output`. */
+  derive(output: Tensor, backward: BackwardRule): void {
+    if (this.differentiable) this.tape.push({ output, backward });
+  }
+
+  /** Keeps a tensor's storage to the end, so that it can be read after the graph has run. */
+  keep(tensor: Tensor): void {
+    this.outputs.add(tensor.storage);
+  }
+
+  #keepLaws(kernel: Kernel, { tensor, isOverwritten }: { tensor: Tensor; isOverwritten: boolean }): void {
+    const { label, storage, version } = tensor;
+    const written = this.#writtenVersion.get(storage);
+    if (written !== undefined && version < written) {
+      throw new Error(
+        `Cannot use '${label}' in ${kernel.name}: version ${written} of '${storage.label}' has overwritten it`,
+      );
+    }
+    if (written === undefined && storage.home.kind === "planned" && !isOverwritten) {
+      throw new Error(`Cannot use '${label}' in ${kernel.name}: nothing has been written there yet`);
+    }
+  }
+}
+
+function count(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}

@@ -1,0 +1,164 @@
+/**
+ * The learner of a peer: implements `p2p/learner.ts` with two threads, one that trains and one that folds.
+ *
+ * This file runs on the main thread and never computes: it keeps the weights of the last states as shared memory, by
+ * digest, and passes messages. What training is, is in `worker/training.ts`; what a fold is, in `state/fold.ts`.
+ * @module
+ */
+import type { Contribution, Fate, FoldOrder, Learner, TrainOrder, Verdict } from "../p2p/learner.ts";
+import type { Digest } from "../p2p/sync/types.ts";
+import type { RunConfig } from "./config.ts";
+import type { DeviceChoice } from "./device/open.ts";
+import type {
+  BlobPlace,
+  FoldPort,
+  LearnerEvent,
+  NamedWeights,
+  OpenedTraining,
+  TrainingPort,
+  WeightsBytes,
+} from "./worker/messages.ts";
+import { openRemote, type Remote } from "./worker/remote.ts";
+
+export interface LearnerOptions {
+  readonly config: RunConfig;
+  readonly device?: DeviceChoice;
+  /** Threads of the cpu device; one a core if absent. */
+  readonly threads?: number;
+  /** Where the blobs are that the run's tokenizer and data name, by digest. */
+  readonly blobs?: Readonly<Record<string, BlobPlace>>;
+  /** Share of the time to compute in, over 0 and at most 100. */
+  readonly percent?: number;
+  /** Sequences at once; the fastest is measured if absent. */
+  readonly microBatch?: number;
+  /** What `checkpoint` of an earlier session gave. */
+  readonly checkpoint?: Uint8Array<ArrayBuffer>;
+  readonly onEvent?: (event: LearnerEvent) => void;
+}
+
+/** A learner on this machine, with what only its owner may do. */
+export interface LocalLearner extends Learner, OpenedTraining, AsyncDisposable {
+  /** Share of the time to compute in, over 0 and at most 100; works at once. */
+  throttle(percent: number): void;
+  pause(): void;
+  resume(): void;
+  /** The inner optimizer's state for a restart, or null if nothing was trained. */
+  checkpoint(): Promise<Uint8Array<ArrayBuffer> | null>;
+}
+
+/** States whose weights are held: the head's, its parent's, and some for late readers. */
+const HELD_STATES = 5;
+
+/**
+ * Opens device, corpus and model in threads of their own.
+ * @throws {Error} if one of them cannot be opened; nothing is left running.
+ */
+export async function openLearner(options: LearnerOptions): Promise<LocalLearner> {
+  const { config, device = "auto", threads = null, blobs = {}, percent = 100 } = options;
+  const { microBatch = null, checkpoint = null } = options;
+  const onEvent = options.onEvent ?? (() => {});
+  expectPercent(percent);
+  const training = openRemote<TrainingPort, LearnerEvent>(trainingThread(), onEvent);
+  const folding = openRemote<FoldPort, never>(foldThread(), () => {});
+  try {
+    const [opened] = await Promise.all([
+      training.call("open", { config, device, threads, blobs, microBatch, percent, checkpoint }),
+      folding.call("open", config),
+    ]);
+    return localLearner({ training, folding, opened, percent, onEvent });
+  } catch (error) {
+    training.terminate();
+    folding.terminate();
+    throw error;
+  }
+}
+
+function localLearner({ training, folding, opened, onEvent, ...start }: {
+  readonly training: Remote<TrainingPort>;
+  readonly folding: Remote<FoldPort>;
+  readonly opened: OpenedTraining;
+  readonly percent: number;
+  onEvent(event: LearnerEvent): void;
+}): LocalLearner {
+  /** The last used comes last. */
+  const held = new Map<Digest, WeightsBytes>();
+  /** Of the last order: it may be ordered again. */
+  let anchor: Digest | null = null;
+  let pace = { percent: start.percent, paused: false };
+  let closing: Promise<void> | null = null;
+
+  const hold = ({ digest, bytes }: NamedWeights): Digest => {
+    held.delete(digest);
+    held.set(digest, bytes);
+    for (const oldest of held.keys()) if (held.size > HELD_STATES && oldest !== anchor) held.delete(oldest);
+    return digest;
+  };
+  const find = (digest: Digest): WeightsBytes => {
+    const bytes = held.get(digest);
+    if (bytes === undefined) {
+      throw new Error(`Cannot use weights ${digest}: they are not held any more; load them again`);
+    }
+    hold({ digest, bytes });
+    return bytes;
+  };
+  /** Requests without an answer: what goes wrong with them is an event. */
+  const report = (error: Error) => {
+    if (closing === null) onEvent({ kind: "warning", message: error.message });
+  };
+  const setPace = (change: Partial<typeof pace>) => {
+    pace = { ...pace, ...change };
+    training.call("pace", pace).catch(report);
+  };
+
+  const learner: LocalLearner = {
+    ...opened,
+    initial: async () => hold(await folding.call("initial", null)),
+    load: async (bytes) => hold(await folding.call("load", bytes)),
+    async save(digest) {
+      const bytes = held.get(digest);
+      return bytes === undefined ? null : await folding.call("save", bytes);
+    },
+    train(order: TrainOrder) {
+      const weights = find(order.weights);
+      anchor = order.weights;
+      training.call("train", { order, weights }).catch(report);
+    },
+    contribute: (): Promise<Contribution> => training.call("contribute", null),
+    judge: (bytes): Promise<Verdict> => folding.call("judge", bytes),
+    async fold({ parent, parts }: FoldOrder) {
+      const folded = await folding.call("fold", { parent: find(parent), parts });
+      const reasons = folded.verdicts.flatMap((verdict) => verdict.valid ? [] : [verdict.reason]);
+      if (reasons.length > 0) onEvent({ kind: "dropped", reasons });
+      return hold(folded);
+    },
+    evaluate: async (digest) => await training.call("evaluate", find(digest)),
+    settle: (round: number, fate: Fate) => void training.call("settle", { round, fate }).catch(report),
+    throttle(percent) {
+      expectPercent(percent);
+      setPace({ percent });
+    },
+    pause: () => setPace({ paused: true }),
+    resume: () => setPace({ paused: false }),
+    checkpoint: () => training.call("checkpoint", null),
+    close: () =>
+      closing ??= training.call("close", null).catch(() => {}).then(() => {
+        training.terminate();
+        folding.terminate();
+      }),
+    [Symbol.asyncDispose]: () => learner.close(),
+  };
+  return learner;
+}
+
+function trainingThread(): Worker {
+  return new Worker(new URL("./worker/learner_worker.ts", import.meta.url), { type: "module" });
+}
+
+function foldThread(): Worker {
+  return new Worker(new URL("./worker/fold_worker.ts", import.meta.url), { type: "module" });
+}
+
+function expectPercent(percent: number): void {
+  if (percent > 0 && percent <= 100) return;
+  throw new RangeError(`Cannot throttle to ${percent} %: give a share of the time over 0 and at most 100`);
+}

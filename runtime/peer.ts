@@ -1,0 +1,158 @@
+/**
+ * A peer: learner and host together, with what both say as one stream of events.
+ *
+ * It opens neither disk nor sockets: transport, stores and journal are given, so a peer runs wherever they do. Who gave
+ * them closes them, after the peer.
+ * @module
+ */
+import type { Clock } from "../p2p/clock.ts";
+import { runIdOf } from "../p2p/genesis.ts";
+import { type Host, startHost } from "../p2p/host.ts";
+import type { HostEnd, HostEvent } from "../p2p/host_event.ts";
+import type { Identity } from "../p2p/identity.ts";
+import type { Transport } from "../p2p/net/transport.ts";
+import type { BlobStore } from "../p2p/store/blob_store.ts";
+import type { Journal } from "../p2p/store/journal.ts";
+import type { PeerId, SyncRules } from "../p2p/sync/types.ts";
+import { systemClock } from "../p2p/clock.ts";
+import { formatTicket } from "../p2p/ticket.ts";
+import { genesisBytes, type RunConfig } from "./config.ts";
+import type { PeerEvent } from "./event.ts";
+import { type LocalLearner, openLearner } from "./learner.ts";
+import { peerEvents } from "./peer_events.ts";
+import type { DeviceChoice } from "./device/open.ts";
+import type { BlobPlace } from "./worker/messages.ts";
+
+export interface PeerOptions {
+  readonly config: RunConfig;
+  /** For people, at most 80 characters. */
+  readonly name: string;
+  readonly identity: Identity;
+  readonly transport: Transport;
+  /** This peer's own blobs, and the run's. */
+  readonly blobs: BlobStore;
+  readonly journal: Journal;
+  /** The blobs that the run's tokenizer and data name, for the learner's thread. */
+  readonly runBlobs?: Readonly<Record<string, BlobPlace>>;
+  /** Of a private run: goes into the ticket. */
+  readonly networkKey: Uint8Array<ArrayBuffer> | null;
+  /** Peers to dial; they are dialled again whenever they are lost. */
+  readonly addresses?: readonly string[];
+  /** Whether this peer may begin the run if it has no state of it. Default: if it has nobody to dial. */
+  readonly found?: boolean;
+  readonly device?: DeviceChoice;
+  /** Threads of the cpu device. */
+  readonly threads?: number;
+  /** Share of the time to compute in, 1 to 100. */
+  readonly throttle?: number;
+  /** What `checkpoint` of an earlier session gave. */
+  readonly checkpoint?: Uint8Array<ArrayBuffer>;
+  readonly clock?: Clock;
+  readonly onEvent?: (event: PeerEvent) => void;
+}
+
+export interface Peer extends AsyncDisposable {
+  readonly id: PeerId;
+  /** The text that lets others join. */
+  readonly ticket: string;
+  /** How its life ended: it left, the run is finished, or its own disk or device failed. Never rejects. */
+  readonly ended: Promise<HostEnd>;
+  /** Changes the share of the time to compute in; acts at once. */
+  throttle(percent: number): void;
+  pause(): void;
+  resume(): void;
+  /** The inner optimizer's state, for this peer's own restart; null before anything was trained. */
+  checkpoint(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /** One last offer, then the end; `signal` cuts it short. */
+  leave(options?: { readonly signal?: AbortSignal }): Promise<HostEnd>;
+}
+
+/** Rounds after which a silent peer leaves the roster; more than an offer may be late. */
+const ROSTER_ROUNDS_BEYOND_LATE = 2;
+
+/**
+ * Starts a peer of a run. Resolves when it is at work; it trains as soon as it has a state.
+ * @throws {Error} if the device, the data or the journal cannot be opened; then nothing is left running.
+ */
+export async function startPeer(options: PeerOptions): Promise<Peer> {
+  const { config, name, identity, transport, blobs, journal, addresses = [], clock = systemClock } = options;
+  const genesis = genesisBytes(config), run = await runIdOf(genesis);
+  const events = peerEvents({ self: identity.peer, config, onEvent: options.onEvent ?? (() => {}) });
+  const learner = await openLearner({
+    config,
+    device: options.device ?? "auto",
+    blobs: options.runBlobs ?? {},
+    percent: options.throttle ?? 100,
+    onEvent: events.fromLearner,
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
+  });
+  try {
+    const ticket = formatTicket({
+      run,
+      name: config.name,
+      addresses: transport.addresses().slice(0, MOST_TICKET_ADDRESSES),
+      networkKey: options.networkKey,
+    });
+    const host = await startHost({
+      identity,
+      rules: syncRules(config, run),
+      genesis,
+      found: options.found ?? addresses.length === 0,
+      addresses,
+      name,
+      device: learner.device.slice(0, LONGEST_NAME),
+      transport,
+      store: blobs,
+      journal,
+      learner,
+      clock,
+      onEvent: (event: HostEvent) => events.fromHost(event),
+    });
+    return peerOf(host, learner, ticket);
+  } catch (error) {
+    await learner.close();
+    throw error;
+  }
+}
+
+/** The rules that the protocol takes from a run. */
+export function syncRules({ model, training, outer, rounds }: RunConfig, run: SyncRules["run"]): SyncRules {
+  return {
+    run,
+    lateRounds: outer.lateRounds,
+    ageDiscount: outer.ageDiscount,
+    rosterRounds: outer.lateRounds + ROSTER_ROUNDS_BEYOND_LATE,
+    firstRoundMs: rounds.firstMs,
+    leastRoundMs: rounds.leastMs,
+    longestRoundMs: rounds.longestMs,
+    batch: training.batch,
+    contextLength: model.contextLength,
+    targetTokens: training.targetTokens,
+  };
+}
+
+const LONGEST_NAME = 80;
+const MOST_TICKET_ADDRESSES = 8;
+
+function peerOf(host: Host, learner: LocalLearner, ticket: string): Peer {
+  const end = async (ending: Promise<HostEnd>): Promise<HostEnd> => {
+    const reason = await ending;
+    await learner.close();
+    return reason;
+  };
+  return {
+    id: host.peer,
+    ticket,
+    ended: host.ended,
+    throttle: (percent) => learner.throttle(percent),
+    pause: () => learner.pause(),
+    resume: () => learner.resume(),
+    checkpoint: () => learner.checkpoint(),
+    leave({ signal } = {}) {
+      signal?.addEventListener("abort", () => void host.close(), { once: true });
+      return host.leave();
+    },
+    [Symbol.asyncDispose]: async () => void await end(host.close()),
+  };
+}

@@ -1,0 +1,176 @@
+/**
+ * What host and learner say, in the words of `event.ts`.
+ *
+ * Both speak of mechanism (offers, effects, threads); this is the one place that turns it into what people follow.
+ * @module
+ */
+import type { HostEvent } from "../p2p/host_event.ts";
+import type { Digest, Offer, PeerId } from "../p2p/sync/types.ts";
+import type { RunConfig } from "./config.ts";
+import type { MemberRound, PeerEvent } from "./event.ts";
+import type { LearnerEvent } from "./worker/messages.ts";
+
+export interface PeerEventsOptions {
+  readonly self: PeerId;
+  readonly config: RunConfig;
+  readonly onEvent: (event: PeerEvent) => void;
+}
+
+export interface PeerEvents {
+  fromHost(event: HostEvent): void;
+  fromLearner(event: LearnerEvent): void;
+}
+
+/** Translates until the peer ends. */
+export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEvents {
+  let plan: Extract<PeerEvent, { kind: "plan" }> | null = null;
+  let round = 0;
+  return {
+    fromHost(event) {
+      const translated = translate(event);
+      if (translated !== null) onEvent(translated);
+    },
+    fromLearner(event) {
+      switch (event.kind) {
+        case "device":
+          return onEvent({ kind: "device", description: event.device, reason: event.reason });
+        case "memory": {
+          const { microBatch, plannedBytes, parameterCount } = event;
+          plan = { kind: "plan", parameters: parameterCount, plannedBytes, microBatch };
+          return onEvent(plan);
+        }
+        case "steps": {
+          const { steps, tokens, loss, rate, batch, microBatch, tokensPerSecond } = event;
+          return onEvent({
+            kind: "progress",
+            round: event.round,
+            steps,
+            tokens,
+            loss,
+            rate,
+            batch,
+            microBatch,
+            tokensPerSecond,
+          });
+        }
+        case "waiting":
+          return onEvent({ kind: "waiting", reason: event.reason });
+        case "dropped":
+          return event.reasons.forEach((reason) => onEvent({ kind: "warning", message: `a contribution ${reason}` }));
+        case "warning":
+          return onEvent(event);
+        case "failed":
+          return onEvent({ kind: "warning", message: `This peer trains no more: ${event.message}` });
+        case "probe":
+        case "shares":
+          return;
+        default:
+          return event satisfies never;
+      }
+    },
+  };
+
+  function translate(event: HostEvent): PeerEvent | null {
+    switch (event.kind) {
+      case "round":
+        round = event.round;
+        return {
+          kind: "round",
+          round: event.round,
+          head: event.head,
+          digest: event.base,
+          weights: event.weights,
+          tokens: event.tokens,
+          targetTokens: config.training.targetTokens,
+          loss: event.loss,
+          heldOut: event.heldOut,
+          peers: event.counted.filter(({ offer }) => offer.tokens > 0).length,
+          members: event.counted.map(memberRound),
+          roundMs: event.roundMs,
+        };
+      case "fate":
+        return event.fate === "uncounted by a fork"
+          ? null // the offer is open again: its fate follows
+          : { kind: "offer", round: event.round, fate: FATES[event.fate], reason: event.reason };
+      case "rejected":
+        return { kind: "rejected", peer: event.peer, what: event.what, reason: event.reason };
+      case "message refused":
+        return { kind: "rejected", peer: event.peer, what: "message", reason: event.reason };
+      case "mismatch":
+        return {
+          kind: "mismatch",
+          round,
+          reason: `${event.peer} folded record ${short(event.record)} to state ${short(event.theirs)}, this peer to ` +
+            `${short(event.mine)}: one of the two computes wrongly. Its offers are not counted here.`,
+        };
+      case "joined":
+        return event.peer === self
+          ? { kind: "admitted", round: event.round }
+          : { kind: "joined", peer: event.peer, peerName: event.name, reason: `joined in round ${event.round}` };
+      case "left":
+        return event.peer === self ? null : {
+          kind: "left",
+          peer: event.peer,
+          peerName: short(event.peer),
+          reason: `left in round ${event.round}: ${event.reason}`,
+        };
+      case "alone":
+        return { kind: "alone", reason: "You are alone in this run; rounds go on, and others can join at any time." };
+      case "in company":
+        return { kind: "waiting", reason: `${event.peers} other ${event.peers === 1 ? "peer" : "peers"} connected` };
+      case "waiting":
+        return { kind: "waiting", reason: `waiting: ${event.reason}` };
+      case "finished":
+        return { kind: "finished", reason: `The run has reached its target: ${event.tokens} tokens.` };
+      case "connected":
+      case "disconnected":
+        return { kind: event.kind, peer: event.peer };
+      case "unreachable":
+        return { kind: "warning", message: `${event.address} cannot be reached: ${event.reason}` };
+      case "fetching":
+        return {
+          kind: "fetching",
+          what: `blob ${short(event.blob.digest)}`,
+          bytes: event.heldBytes,
+          totalBytes: event.blob.sizeBytes,
+        };
+      case "donor dropped":
+        return { kind: "warning", message: `${event.peer} was dropped as a source of a blob: ${event.reason}` };
+      case "journal damaged":
+        return { kind: "warning", message: event.reason };
+      case "closed":
+      case "offered":
+      case "reorganised":
+      case "message lost":
+      case "fetched":
+        return null;
+      default:
+        return event satisfies never;
+    }
+  }
+}
+
+const FATES = { counted: "counted", "counted late": "late", lost: "lost", unknown: "unknown" } as const;
+
+function memberRound({ offer, age }: { readonly offer: Offer; readonly age: number }): MemberRound {
+  const { peer, name, device, speed, batch, microBatch, steps, tokens, computeMs, waitMs, transferMs } = offer;
+  const all = Math.max(1, computeMs + waitMs + transferMs);
+  return {
+    peer,
+    name,
+    device,
+    speed,
+    batch,
+    microBatch,
+    steps,
+    tokens,
+    computeShare: computeMs / all,
+    waitShare: waitMs / all,
+    transferShare: transferMs / all,
+    fate: offer.blob === null ? "joined" : age === 0 ? "counted" : `counted late (${age} round${age === 1 ? "" : "s"})`,
+  };
+}
+
+function short(digest: Digest | PeerId): string {
+  return `${digest.slice(0, 8)}…`;
+}

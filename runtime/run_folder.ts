@@ -1,0 +1,210 @@
+/**
+ * Folders on disk: what a run's folder and a peer's own folder hold. The only file that knows their names.
+ *
+ * ```
+ * club/                the run: shared by everybody who has it
+ *   run.json           what all peers agree on
+ *   network.key        the pre-shared key of a private run, hexadecimal; whoever has it can join
+ *   data/              blobs of the run: token shards, the tokenizer
+ *   peer/              one peer's own folder (--state names another)
+ *     lock             held while the peer runs
+ *     identity.key     who the peer is
+ *     journal          records, offers and states, in the order it learnt them
+ *     blobs/           contributions and weights
+ *     optimizer        local moments and residual, to go on where it stopped
+ *     status.json      what `starling status` shows
+ *     events.jsonl     every event since the peer was first started
+ *     port             the TCP port that its ticket names
+ * ```
+ * A stopped peer's folder may be copied; two running peers must not share one.
+ * @module
+ */
+import { join } from "node:path";
+import type { Identity } from "../p2p/identity.ts";
+import { openDiskBlobStore } from "../p2p/store/disk.ts";
+import { openDiskJournal } from "../p2p/store/disk_journal.ts";
+import type { BlobStore } from "../p2p/store/blob_store.ts";
+import type { Journal } from "../p2p/store/journal.ts";
+import { openIdentity } from "../p2p/store/key_file.ts";
+import { lockState, StateInUseError } from "../p2p/store/lock.ts";
+import { onDisk } from "../p2p/store/storage_error.ts";
+import type { PeerStatus } from "./status.ts";
+import { ConfigError, parseRunConfig, type RunConfig } from "./config.ts";
+
+/** A run's folder, read. */
+export interface RunFolder {
+  readonly path: string;
+  readonly config: RunConfig;
+  /** 32 bytes, or null in an open run. */
+  readonly networkKey: Uint8Array<ArrayBuffer> | null;
+  /** Shards and tokenizer. */
+  readonly data: BlobStore;
+}
+
+/** A peer's own folder, locked until disposed. */
+export interface StateFolder extends AsyncDisposable {
+  readonly path: string;
+  readonly identity: Identity;
+  readonly journal: Journal;
+  readonly blobs: BlobStore;
+  loadOptimizer(): Promise<Uint8Array<ArrayBuffer> | null>;
+  saveOptimizer(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  writeStatus(status: PeerStatus): Promise<void>;
+  appendEvent(event: unknown): void;
+  /** The port used last, or null. */
+  port(): number | null;
+  keepPort(port: number): Promise<void>;
+}
+
+/** Where a peer keeps its own files if it is not told. */
+export function defaultStatePath(runPath: string): string {
+  return join(runPath, "peer");
+}
+
+/**
+ * Makes a new run's folder.
+ * @throws {ConfigError} if there is a run already.
+ * @throws {StorageError} if the disk refuses.
+ */
+export async function createRunFolder(
+  path: string,
+  { config, networkKey }: { readonly config: RunConfig; readonly networkKey: Uint8Array | null },
+): Promise<void> {
+  await onDisk(`create the run's folder ${path}`, async () => {
+    await Deno.mkdir(join(path, "data"), { recursive: true });
+    if (networkKey !== null) {
+      await Deno.writeTextFile(join(path, "network.key"), `${networkKey.toHex()}\n`, { mode: 0o600 });
+    }
+    await Deno.writeTextFile(join(path, "run.json"), `${JSON.stringify(config, null, 2)}\n`);
+  });
+}
+
+/** Whether a folder holds a run. */
+export async function hasRun(path: string): Promise<boolean> {
+  return await readIfThere(join(path, "run.json")) !== null;
+}
+
+/** The blobs of a run's folder. */
+export function openRunData(path: string): Promise<BlobStore> {
+  return openDiskBlobStore(join(path, "data"));
+}
+
+/**
+ * Reads a run's folder.
+ * @throws {ConfigError} if it holds no run, or one that cannot be used.
+ */
+export async function openRunFolder(path: string): Promise<RunFolder> {
+  const text = await readIfThere(join(path, "run.json"));
+  if (text === null) {
+    throw new ConfigError(
+      `Cannot open the run '${path}': it has no run.json. Make a run with 'starling init ${path}', or join one with its ticket`,
+    );
+  }
+  const config = parseRunConfig(text, join(path, "run.json"));
+  return { path, config, networkKey: await readNetworkKey(path, config), data: await openRunData(path) };
+}
+
+/**
+ * Locks and opens a peer's own folder, made if absent.
+ * @throws {StateInUseError} if another peer runs on it.
+ * @throws {StorageError} if the disk refuses.
+ */
+export async function openStateFolder(path: string, { now }: { readonly now: Date }): Promise<StateFolder> {
+  const lock = await lockState(path, { now });
+  try {
+    const identity = await openIdentity(join(path, "identity.key"));
+    const journal = await openDiskJournal(join(path, "journal"));
+    const blobs = await openDiskBlobStore(join(path, "blobs"));
+    const events = await onDisk(
+      `open ${join(path, "events.jsonl")}`,
+      () => Deno.open(join(path, "events.jsonl"), { create: true, append: true }),
+    );
+    return {
+      path,
+      identity,
+      journal,
+      blobs,
+      loadOptimizer: () => readBytesIfThere(join(path, "optimizer")),
+      saveOptimizer: (bytes) => replaceFile(join(path, "optimizer"), bytes),
+      writeStatus: (status) => replaceFile(join(path, "status.json"), encode(`${JSON.stringify(status, null, 2)}\n`)),
+      appendEvent: (event) => void events.writeSync(encode(`${JSON.stringify(event)}\n`)),
+      port: () => parsePort(readTextIfThereSync(join(path, "port"))),
+      keepPort: (port) => replaceFile(join(path, "port"), encode(`${port}\n`)),
+      async [Symbol.asyncDispose]() {
+        await journal[Symbol.asyncDispose]();
+        events.close();
+        lock[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** What a peer, running or stopped, wrote last, or null if it never ran. */
+export async function readStatus(statePath: string): Promise<PeerStatus | null> {
+  const text = await readIfThere(join(statePath, "status.json"));
+  return text === null ? null : JSON.parse(text) as PeerStatus; // written whole, by `writeStatus` alone
+}
+
+/** Whether a peer runs on this folder now. */
+export async function isRunning(statePath: string): Promise<boolean> {
+  if (await readBytesIfThere(join(statePath, "identity.key")) === null) return false;
+  try {
+    (await lockState(statePath, { now: new Date(0) }))[Symbol.dispose]();
+    return false;
+  } catch (error) {
+    if (error instanceof StateInUseError) return true;
+    throw error;
+  }
+}
+
+async function readNetworkKey(path: string, { membership }: RunConfig): Promise<Uint8Array<ArrayBuffer> | null> {
+  if (membership === "open") return null;
+  const text = (await readIfThere(join(path, "network.key")))?.trim();
+  if (text !== undefined && /^[0-9a-f]{64}$/.test(text)) return Uint8Array.fromHex(text);
+  throw new ConfigError(
+    `Cannot open the run '${path}': it is private and ${join(path, "network.key")} is ` +
+      `${text === undefined ? "missing" : "damaged (64 hexadecimal digits wanted)"}. Join again with a ticket`,
+  );
+}
+
+function encode(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+/** Writes beside the file and renames, so that a reader sees the old or the new one, never half of it. */
+async function replaceFile(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  await onDisk(`write ${path}`, async () => {
+    await Deno.writeFile(`${path}.writing`, bytes);
+    await Deno.rename(`${path}.writing`, path);
+  });
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  const bytes = await readBytesIfThere(path);
+  return bytes === null ? null : new TextDecoder().decode(bytes);
+}
+
+async function readBytesIfThere(path: string): Promise<Uint8Array<ArrayBuffer> | null> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return null;
+    throw error;
+  }
+}
+
+function readTextIfThereSync(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return ""; // never started
+  }
+}
+
+function parsePort(text: string): number | null {
+  const port = Number(text);
+  return Number.isInteger(port) && port > 0 && port < 65_536 ? port : null;
+}

@@ -1,0 +1,31 @@
+import { strict as assert } from "node:assert";
+import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
+
+const words = 64;
+const moments = {
+  first: new Float32Array(words).map((_, i) => i),
+  second: new Float32Array(words).map((_, i) => i / 3),
+  residual: new Float32Array(words).map((_, i) => -i),
+  stepCount: 2 ** 33 + 1,
+};
+
+Deno.test("a checkpoint gives the optimizer back, whole", async () => {
+  const bytes = await encodeCheckpoint(moments), shifted = new Uint8Array(bytes.length + 1);
+  shifted.set(bytes, 1);
+  assert.deepEqual(await decodeCheckpoint(bytes, { words }), { ok: true, moments });
+  assert.deepEqual(await decodeCheckpoint(shifted.subarray(1), { words }), { ok: true, moments });
+});
+
+Deno.test("a checkpoint with any byte changed, cut short or of another model is reported, not used", async () => {
+  const good = await encodeCheckpoint(moments);
+  for (let at = 0; at < good.length; at += 13) {
+    const bytes = good.slice();
+    bytes[at]! ^= 1;
+    const decoded = await decodeCheckpoint(bytes, { words });
+    assert.ok(!decoded.ok && /starts afresh/.test(decoded.reason), `byte ${at}`);
+  }
+  for (const length of [0, 10, 100, good.length - 1]) {
+    assert.equal((await decodeCheckpoint(good.slice(0, length), { words })).ok, false, `${length} bytes`);
+  }
+  assert.equal((await decodeCheckpoint(good, { words: 128 })).ok, false);
+});

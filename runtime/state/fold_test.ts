@@ -1,0 +1,148 @@
+import { strict as assert } from "node:assert";
+import { blobDigest } from "../../p2p/store/chunks.ts";
+import { seededRandom } from "../../tests/seeded_random.ts";
+import { codecs } from "./codec/codecs.ts";
+import { fold } from "./fold.ts";
+import { allocateWeights } from "./weights.ts";
+
+const form = { codec: codecs.f32, padding: [] };
+const plain = { learningRate: 1, momentum: 0 };
+
+/** Folds f32 contributions into `from`, all of weight 1 unless told. */
+function foldOf(deltas: readonly (readonly number[])[], options: {
+  readonly from?: readonly number[];
+  readonly weights?: readonly number[];
+} = {}) {
+  const parts = deltas.map((delta, i) => ({
+    bytes: codecs.f32.encode(new Float32Array(delta)).bytes,
+    weight: options.weights?.[i] ?? 1,
+  }));
+  const weights = new Float32Array(options.from ?? new Array(deltas[0]!.length).fill(0));
+  return fold({ weights, momentum: null, parts }, { ...form, outer: plain });
+}
+
+const close = (found: ArrayLike<number>, wanted: readonly number[]) =>
+  wanted.forEach((value, i) => assert.ok(Math.abs(found[i]! - value) < 1e-6, `${i}: found ${found[i]}, not ${value}`));
+
+Deno.test("a fold of one peer with rate 1 and no momentum gives that peer's weights, to one rounding of the difference", () => {
+  const random = seededRandom(3);
+  const anchor = Float32Array.from({ length: 10_000 }, () => random() - 0.5);
+  const local = anchor.map((value) => value + (random() - 0.5) * 0.01);
+  const { weights } = foldOf([[...anchor.map((value, i) => value - local[i]!)]], { from: [...anchor] });
+  weights.forEach((value, i) => {
+    const ulp = 2 ** (Math.floor(Math.log2(Math.max(Math.abs(anchor[i]!), Math.abs(local[i]!)))) - 23);
+    assert.ok(Math.abs(value - local[i]!) <= ulp, `value ${i}`);
+  });
+});
+
+Deno.test("a fold of one peer is exact where the difference is", () => {
+  assert.deepEqual([...foldOf([[0.25, -0.5]], { from: [1, 1] }).weights], [0.75, 1.5]);
+});
+
+Deno.test("an empty fold leaves weights and momentum as they are", () => {
+  const weights = new Float32Array([1, 2]), momentum = new Float32Array([3, 4]);
+  fold({ weights, momentum, parts: [] }, {
+    ...form,
+    outer: { learningRate: 0.7, momentum: 0.9 },
+  });
+  assert.deepEqual([...weights, ...momentum], [1, 2, 3, 4]);
+});
+
+for (
+  const { means, wanted } of [
+    { means: [1, 1, 1, 1], wanted: [-1.33, -3.227, -5.6343, -8.50087] },
+    { means: [1, 0, 0, 0], wanted: [-1.33, -1.897, -2.4073, -2.86657] },
+  ]
+) {
+  Deno.test(`Nesterov with rate 0.7 and momentum 0.9 on the means ${means} steps to ${wanted}`, () => {
+    const weights = new Float32Array(1), momentum = new Float32Array(1);
+    const found = means.map((mean) => {
+      const parts = [{ bytes: codecs.f32.encode(new Float32Array([mean])).bytes, weight: 5 }];
+      fold({ weights, momentum, parts }, {
+        ...form,
+        outer: { learningRate: 0.7, momentum: 0.9 },
+      });
+      return weights[0]!;
+    });
+    close(found, wanted);
+  });
+}
+
+Deno.test("tokens of 1000 and 500 weigh two thirds and one third", () => {
+  close(foldOf([[1, 0], [0, 1]], { weights: [1000, 500] }).weights, [-2 / 3, -1 / 3]);
+});
+
+Deno.test("a part that is ten times the median norm pulls like the median: 7 × (1, 0) and (−10, 0) give 0.75", () => {
+  const seven = new Array<number[]>(7).fill([1, 0]);
+  close(foldOf([...seven, [-10, 0]]).weights, [-0.75, 0]);
+});
+
+Deno.test("the median norm of an even count is the mean of the two middle ones", () => {
+  close(foldOf([[2, 0], [0, 4]]).weights, [-1, -1.5]);
+});
+
+Deno.test("a part with NaN or infinity is dropped with a reason, and the others share its weight", () => {
+  for (const bad of [NaN, Infinity, -Infinity]) {
+    const folded = foldOf([[1, 1], [bad, 0], [1, 1]], { weights: [1, 8, 3] });
+    close(folded.weights, [-1, -1]);
+    assert.deepEqual(folded.verdicts[1], { valid: false, reason: "has values that are not finite" });
+  }
+});
+
+Deno.test("a part of another model, codec or size is dropped with a reason", () => {
+  const good = codecs.f32.encode(new Float32Array([1, 1])).bytes;
+  const wrong = [
+    codecs.f32.encode(new Float32Array(20)).bytes,
+    codecs.int8.encode(new Float32Array(2)).bytes,
+    good.slice(0, 15),
+  ];
+  const weights = new Float32Array(2);
+  const parts = [...wrong, good].map((bytes) => ({ bytes, weight: 1 }));
+  const { verdicts } = fold({ weights, momentum: null, parts }, { ...form, outer: plain });
+  assert.deepEqual(verdicts.map(({ valid }) => valid), [false, false, false, true]);
+  assert.deepEqual([...weights], [-1, -1]);
+});
+
+Deno.test("a part with values in the model's padding is dropped, so that padding stays zero for ever", () => {
+  const parts = [[1, 1, 0], [9, 9, 1e-30]].map((delta) => ({
+    bytes: codecs.f32.encode(new Float32Array(delta)).bytes,
+    weight: 1,
+  }));
+  const weights = new Float32Array(3);
+  const { verdicts } = fold({ weights, momentum: null, parts }, {
+    codec: codecs.f32,
+    padding: [{ start: 2, end: 3 }],
+    outer: plain,
+  });
+  assert.deepEqual([...weights], [-1, -1, 0]);
+  assert.deepEqual(verdicts[1], { valid: false, reason: "has values from 2 on, where the model has padding" });
+});
+
+Deno.test("a fold in which nothing is valid leaves the weights as they are", () => {
+  assert.deepEqual([...foldOf([[NaN, 0]], { from: [1, 2] }).weights], [1, 2]);
+});
+
+Deno.test("a seeded fold of five int8 parts with momentum has the pinned digest, in whatever order the parts came", async () => {
+  const wanted = "cce6df883f6754fcb25430cece8e7eb9f6fa72e453eb5dc080f2598fe6707502";
+  for (const seed of [1, 2, 3]) assert.equal(await seededFold(seed), wanted);
+});
+
+/** Five contributions by peer id, handed over in an order drawn from `arrivalSeed`, sorted, folded twice. */
+async function seededFold(arrivalSeed: number): Promise<string> {
+  const random = seededRandom(42), arrival = seededRandom(arrivalSeed), length = 9_984;
+  const folded = allocateWeights({ parameterWords: length, hasMomentum: true });
+  folded.parameters.forEach((_, i) => folded.parameters[i] = random() - 0.5);
+  for (let round = 0; round < 2; round++) {
+    const arrived = ["e", "b", "d", "a", "c"].map((peer, i) => {
+      const values = Float32Array.from({ length }, () => (random() - 0.5) * (i + 1) * 1e-3);
+      return { peer, weight: 1000 + i * 333, bytes: codecs.int8.encode(values).bytes, at: arrival() };
+    }).sort((a, b) => a.at - b.at);
+    const parts = arrived.sort((a, b) => (a.peer < b.peer ? -1 : 1));
+    fold({ weights: folded.parameters, momentum: folded.momentum, parts }, {
+      codec: codecs.int8,
+      padding: [],
+      outer: { learningRate: 0.7, momentum: 0.9 },
+    });
+  }
+  return await blobDigest(folded.bytes.slice());
+}

@@ -1,0 +1,131 @@
+/**
+ * What a peer knows of itself and its run, as one value: what `starling status` shows and `status.json` holds. Pure.
+ * @module
+ */
+import type { MemberRound, PeerEvent } from "./event.ts";
+
+/** What became of one of this peer's offers. */
+export interface OfferFate {
+  readonly round: number;
+  readonly fate: "counted" | "late" | "lost" | "unknown";
+  readonly reason: string;
+}
+
+export interface PeerStatus {
+  /** Digest of the run's genesis. */
+  readonly run: string;
+  readonly name: string;
+  readonly peer: string;
+  readonly peerName: string;
+  readonly device: string;
+  readonly addresses: readonly string[];
+  readonly ticket: string;
+  /** Connected peers. */
+  readonly connected: readonly string[];
+  readonly round: number;
+  /** The record this peer stands on. */
+  readonly head: string;
+  /** Digest of the state after it. */
+  readonly digest: string;
+  /** Blob of its weights. */
+  readonly weights: string;
+  readonly tokens: number;
+  readonly targetTokens: number | null;
+  readonly loss: number | null;
+  readonly heldOut: number | null;
+  readonly members: readonly MemberRound[];
+  readonly counts: Readonly<Record<OfferFate["fate"], number>>;
+  /** The last fates, oldest first. */
+  readonly fates: readonly OfferFate[];
+  /** What this peer dropped of others, oldest first. */
+  readonly rejections: readonly { readonly peer: string; readonly what: string; readonly reason: string }[];
+  readonly plannedBytes: number;
+}
+
+const FATES_KEPT = 50;
+
+/** A peer that has said nothing yet. */
+export const emptyStatus: PeerStatus = {
+  run: "",
+  name: "",
+  peer: "",
+  peerName: "",
+  device: "",
+  addresses: [],
+  ticket: "",
+  connected: [],
+  round: 0,
+  head: "",
+  digest: "",
+  weights: "",
+  tokens: 0,
+  targetTokens: null,
+  loss: null,
+  heldOut: null,
+  members: [],
+  counts: { counted: 0, late: 0, lost: 0, unknown: 0 },
+  fates: [],
+  rejections: [],
+  plannedBytes: 0,
+};
+
+/** The status after one more event. */
+export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
+  switch (event.kind) {
+    case "started":
+      return {
+        ...status,
+        run: event.run,
+        name: event.name,
+        peer: event.peer,
+        peerName: event.peerName,
+        addresses: event.addresses,
+        ticket: event.ticket,
+      };
+    case "device":
+      return { ...status, device: event.description };
+    case "plan":
+      return { ...status, plannedBytes: event.plannedBytes };
+    case "connected":
+      return { ...status, connected: [...new Set([...status.connected, event.peer])].sort() };
+    case "disconnected":
+      return { ...status, connected: status.connected.filter((peer) => peer !== event.peer) };
+    case "round":
+      return {
+        ...status,
+        round: event.round,
+        head: event.head,
+        digest: event.digest,
+        weights: event.weights,
+        tokens: event.tokens,
+        targetTokens: event.targetTokens,
+        loss: event.loss ?? status.loss,
+        heldOut: event.heldOut ?? status.heldOut,
+        members: event.members,
+      };
+    case "offer":
+      return {
+        ...status,
+        counts: { ...status.counts, [event.fate]: status.counts[event.fate] + 1 },
+        fates: [...status.fates, { round: event.round, fate: event.fate, reason: event.reason }].slice(-FATES_KEPT),
+      };
+    case "rejected": {
+      const { peer, what, reason } = event;
+      return { ...status, rejections: [...status.rejections, { peer, what, reason }].slice(-FATES_KEPT) };
+    }
+    case "fetching":
+    case "joined":
+    case "left":
+    case "waiting":
+    case "admitted":
+    case "progress":
+    case "alone":
+    case "mismatch":
+    case "warning":
+    case "finished":
+    case "stopped":
+      return status;
+    default:
+      return event satisfies never;
+  }
+}

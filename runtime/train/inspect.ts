@@ -1,0 +1,84 @@
+/**
+ * One look inside a model: logits, losses and every gradient of a batch, as arrays by name.
+ *
+ * For tests, fixtures and debugging; training never reads these back. It builds its own small plan and frees it.
+ * @module
+ */
+import { copy } from "../../kernels/copy.ts";
+import { ropeTable } from "../../kernels/rope.ts";
+import { type Device, type Span, whole } from "../device/device.ts";
+import { appendBackward } from "../graph/gradient.ts";
+import { planMemory } from "../graph/memory.ts";
+import { allocateAll, bindSteps, spanOf } from "../graph/plan.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { headSize, type ModelConfig } from "../model/config.ts";
+import { forwardGraph } from "./training_graph.ts";
+import { packWindows, predictedTokens } from "./windows.ts";
+
+export interface InspectOptions {
+  readonly device: Device;
+  readonly model: ModelConfig;
+  /** Parameter arena; `parameterLayout(model)` says what is where. */
+  readonly weights: Float32Array;
+  /** Windows of 2 to contextLength + 1 tokens; the longest decides T. */
+  readonly windows: readonly Uint32Array[];
+  /** How a span is read; the device's `read` if absent. The plain device in f64 has one that keeps all digits. */
+  read?(span: Span): Promise<Numbers>;
+}
+
+type Numbers = Float32Array | Float64Array;
+
+export interface Inspection {
+  /** Mean loss, nats a predicted token. */
+  readonly loss: number;
+  /** (B·T), 0 where nothing is predicted. */
+  readonly losses: Numbers;
+  /** (B·T, V). */
+  readonly logits: Numbers;
+  /** Of the mean loss, by parameter name. */
+  readonly gradients: ReadonlyMap<string, Numbers>;
+}
+
+/** Runs one batch forward and backward. */
+export async function inspect({ device, model, weights, windows, ...options }: InspectOptions): Promise<Inspection> {
+  const T = Math.max(...windows.map(predictedTokens)), B = windows.length, V = model.vocabularySize;
+  let logits: Tensor | undefined;
+  const { layout, graph, losses, seed, bufferWords } = forwardGraph(model, { B, T }, (graph, made) => {
+    logits = graph.tensor("kept logits", made.shape); // cross-entropy overwrites its own
+    graph.run(copy, { COUNT: made.words, ACCUMULATE: 0 }, { x: made, y: logits });
+    graph.keep(logits);
+  });
+  graph.keep(losses);
+  appendBackward(graph, seed);
+
+  const memory = planMemory(graph);
+  const slotWords = Object.fromEntries(memory.slotWords.map((words, slot) => [`slot ${slot}`, words]));
+  const buffers = allocateAll<string>(device, { ...bufferWords, settings: 1, total: 1, ...slotWords });
+  try {
+    const places = { memory, slots: memory.slotWords.map((_, slot) => buffers[`slot ${slot}`]!), buffers };
+    const tokens = windows.reduce((sum, window) => sum + predictedTokens(window), 0);
+    device.write(whole(buffers["parameters"]!), weights);
+    device.write(whole(buffers["inputs"]!), packWindows(windows, { B, T, V }));
+    device.write(whole(buffers["positions"]!), Uint32Array.from({ length: B * T }, (_, n) => n % T));
+    device.write(whole(buffers["settings"]!), Float32Array.of(1 / tokens));
+    if (model.family === "llama") {
+      const table = { positionCount: model.contextLength, headSize: headSize(model), base: model.ropeTheta };
+      device.write(whole(buffers["rotary"]!), ropeTable(table));
+    }
+    device.run(await device.prepare(bindSteps(graph, places), "inspect"));
+
+    const read = options.read ?? (async (span: Span) => (await device.read([span]))[0]!);
+    const readTensor = (tensor: Tensor) => read(spanOf(tensor, places));
+    const gradients = new Map<string, Numbers>();
+    for (const { name, start, words } of layout.parameters) {
+      gradients.set(name, await read({ buffer: buffers["gradients"]!, start, words }));
+    }
+    const lossValues = await readTensor(losses);
+    let lossSum = 0;
+    for (const loss of lossValues) lossSum += loss;
+    return { loss: lossSum / tokens, losses: lossValues, logits: await readTensor(logits!), gradients };
+  } finally {
+    await device.idle();
+    for (const buffer of Object.values(buffers)) device.free(buffer);
+  }
+}

@@ -1,0 +1,303 @@
+/**
+ * Trains one model on one device: inner steps, their metrics, evaluation, and the cut of a pseudo-gradient.
+ *
+ * It knows no rounds, peers, data or schedule. Everything is planned, allocated and compiled when it opens; after that
+ * a step writes its tokens and its rates and runs programs. Only methods that return a promise wait for the device, and
+ * what they return is the state at the moment of the call, so steps may be enqueued while one waits.
+ *
+ * The way of one batch: `step()`.
+ * @module
+ */
+import { ropeTable } from "../../kernels/rope.ts";
+import { type Device, type DeviceBuffer, type Program, whole } from "../device/device.ts";
+import { allocateAll, bindSteps, prepareParts } from "../graph/plan.ts";
+import { headSize, type ModelConfig } from "../model/config.ts";
+import type { ParameterLayout } from "../model/parameters.ts";
+import { bytesOf, expectArena } from "./arena.ts";
+import { type InnerBuffers, innerDispatches, innerWords, settingValues, type StepSettings } from "./inner_step.ts";
+import { type Cut, PseudoGradient, type PseudoGradientBuffers, pseudoGradientWords } from "./pseudo_gradient.ts";
+import { RING_LENGTH, StepLog, type StepMetrics } from "./step_metrics.ts";
+import { type TrainingBuffer, type TrainingGraph, trainingGraph } from "./training_graph.ts";
+import { microBatches, packWindows, predictedTokens } from "./windows.ts";
+
+export interface TrainerOptions {
+  readonly device: Device;
+  readonly model: ModelConfig;
+  /** Sequences that go through the model at once. */
+  readonly microBatch: number;
+  /** Tokens that a window predicts; the model's context length if absent. */
+  readonly windowLength?: number;
+  /** Whether pseudo-gradients will be cut, which takes three more arenas. Default true. */
+  readonly outer?: boolean;
+}
+
+export interface Evaluation {
+  /** Nats. */
+  readonly lossSum: number;
+  /** Predicted tokens. */
+  readonly tokens: number;
+}
+
+/** All of an optimizer that a checkpoint needs besides the weights. */
+export interface Moments {
+  readonly first: Float32Array<ArrayBuffer>;
+  readonly second: Float32Array<ArrayBuffer>;
+  readonly stepCount: number;
+  /** Error feedback; null without outer steps. */
+  readonly residual: Float32Array<ArrayBuffer> | null;
+}
+
+/** What a trainer asks of a device, known before it is asked. */
+export interface TrainerPlan {
+  readonly training: TrainingGraph;
+  /** Words of every buffer. */
+  readonly bufferWords: Readonly<Record<string, number>>;
+  readonly plannedBytes: number;
+}
+
+/** Plans without a device: for printing what a run will need, and for finding a micro-batch that fits. */
+export function planTrainer(options: Omit<TrainerOptions, "device">): TrainerPlan {
+  const { model, microBatch, windowLength = model.contextLength, outer = true } = options;
+  const training = trainingGraph(model, { B: microBatch, T: windowLength }), arena = training.layout.words;
+  const bufferWords = {
+    ...training.bufferWords,
+    ...innerWords(arena),
+    ...(outer ? pseudoGradientWords(arena) : {}),
+    ...Object.fromEntries(training.memory.slotWords.map((words, slot) => [slotName(slot), words])),
+  };
+  return { training, bufferWords, plannedBytes: bytesOf(bufferWords) };
+}
+
+/**
+ * Opens a trainer with weights, moments and residual of zero: call `writeWeights` (and `loadMoments`) next.
+ * @throws {DeviceMemoryError} if the plan does not fit; nothing stays allocated. Try half the micro-batch.
+ */
+export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
+  const { device, model, microBatch, windowLength = model.contextLength, outer = true } = options;
+  const plan = planTrainer(options), { training } = plan;
+  const buffers = allocateAll(device, plan.bufferWords) as Buffers; // `planTrainer` names all of them
+  try {
+    const slots = training.memory.slotWords.map((_, slot) => buffers[slotName(slot)]!);
+    const dispatches = bindSteps(training.graph, { memory: training.memory, slots, buffers });
+    const inner = innerDispatches(buffers, training.layout);
+    const programs: Programs = {
+      begin: await device.prepare([inner.clearGradients, inner.clearTotal], "begin step"),
+      beginEvaluation: await device.prepare([inner.clearTotal], "begin evaluation"),
+      forward: await prepareParts(device, dispatches.slice(0, training.forwardStepCount), {
+        label: "forward",
+        mostPrograms: 3,
+      }),
+      backward: await prepareParts(device, dispatches.slice(training.forwardStepCount), {
+        label: "backward",
+        mostPrograms: 5,
+      }),
+      updates: await Promise.all(
+        Array.from({ length: RING_LENGTH }, (_, place) => device.prepare(inner.update(place), "update")),
+      ),
+      keepWeights: await device.prepare([inner.keepWeights], "keep weights"),
+      restoreWeights: await device.prepare([inner.restoreWeights], "restore weights"),
+      shift: await device.prepare([inner.shift], "shift"),
+    };
+    const T = windowLength, positions = Uint32Array.from({ length: microBatch * T }, (_, n) => n % T);
+    device.write(whole(buffers.positions), positions);
+    if (model.family === "llama") {
+      const table = { positionCount: model.contextLength, headSize: headSize(model), base: model.ropeTheta };
+      device.write(whole(buffers.rotary), ropeTable(table));
+    }
+    const pseudoGradient = outer ? await PseudoGradient.open(device, buffers) : undefined;
+    return new Trainer(options, { plan, buffers, programs, pseudoGradient });
+  } catch (error) {
+    for (const buffer of Object.values(buffers)) device.free(buffer);
+    throw error;
+  }
+}
+
+export class Trainer implements AsyncDisposable {
+  readonly layout: ParameterLayout;
+  readonly microBatch: number;
+  readonly windowLength: number;
+  readonly plannedBytes: number;
+  readonly #device: Device;
+  readonly #model: ModelConfig;
+  readonly #buffers: Buffers;
+  readonly #programs: Programs;
+  readonly #pseudoGradient: PseudoGradient | undefined;
+  readonly #log = new StepLog();
+  #stepCount = 0;
+
+  /** Use `openTrainer`. */
+  constructor({ device, model, microBatch, windowLength }: TrainerOptions, parts: TrainerParts) {
+    this.#device = device;
+    this.#model = model;
+    this.#buffers = parts.buffers;
+    this.#programs = parts.programs;
+    this.#pseudoGradient = parts.pseudoGradient;
+    this.layout = parts.plan.training.layout;
+    this.plannedBytes = parts.plan.plannedBytes;
+    this.microBatch = microBatch;
+    this.windowLength = windowLength ?? model.contextLength;
+  }
+
+  get parameterCount(): number {
+    return this.layout.parameterCount;
+  }
+
+  /** Steps since the weights were new, skipped ones included: what bias correction goes by. */
+  get stepCount(): number {
+    return this.#stepCount;
+  }
+
+  /** The parameter arena, for a generator that shows what is being learned. */
+  get parameters(): DeviceBuffer {
+    return this.#buffers.parameters;
+  }
+
+  /** Replaces the weights. Moments stay: they outlive rounds. */
+  writeWeights(weights: Float32Array): void {
+    expectArena("these weights", weights, this.layout);
+    this.#device.write(whole(this.#buffers.parameters), weights);
+  }
+
+  async readWeights(): Promise<Float32Array<ArrayBuffer>> {
+    return (await this.#device.read([whole(this.#buffers.parameters)]))[0]!;
+  }
+
+  /**
+   * One optimizer step on a batch of any size, in micro-batches. Their gradients are sums divided by the tokens of the
+   * whole batch, so accumulation computes the gradient of the large batch. Only enqueues.
+   * @param windows At least one window of 2 to windowLength + 1 tokens.
+   */
+  step(windows: readonly Uint32Array[], settings: StepSettings): void {
+    const tokens = windows.reduce((sum, window) => sum + predictedTokens(window), 0);
+    if (tokens <= 0) throw new RangeError("Cannot step: the batch predicts no token");
+    const inputs = this.#pack(windows);
+    this.#stepCount++;
+    this.#device.write(whole(this.#buffers.settings), settingValues(settings, { tokens, t: this.#stepCount }));
+
+    this.#device.run(this.#programs.begin);
+    for (const input of inputs) {
+      this.#device.write(whole(this.#buffers.inputs), input);
+      this.#run(this.#programs.forward);
+      this.#run(this.#programs.backward);
+    }
+    const place = this.#log.push(this.#stepCount, tokens);
+    this.#device.run(this.#programs.updates[place]!);
+  }
+
+  /** Metrics of the steps since the last call, at most the last 64. */
+  async readMetrics(): Promise<StepMetrics[]> {
+    const decode = this.#log.take();
+    if (decode === undefined) return [];
+    const [ring] = await this.#device.read([whole(this.#buffers.ring)]);
+    return decode(ring!);
+  }
+
+  /**
+   * Sums losses without learning.
+   * @param windows As in `step`.
+   * @param weights Weights to evaluate instead of the trained ones, which are back when it returns.
+   */
+  async evaluate(windows: readonly Uint32Array[], weights?: Float32Array): Promise<Evaluation> {
+    const inputs = this.#pack(windows);
+    if (weights !== undefined) {
+      expectArena("these weights", weights, this.layout);
+      this.#device.run(this.#programs.keepWeights);
+      this.#device.write(whole(this.#buffers.parameters), weights);
+    }
+    this.#device.run(this.#programs.beginEvaluation);
+    for (const input of inputs) {
+      this.#device.write(whole(this.#buffers.inputs), input);
+      this.#run(this.#programs.forward);
+    }
+    if (weights !== undefined) this.#device.run(this.#programs.restoreWeights);
+    const [total] = await this.#device.read([whole(this.#buffers.total)]);
+    return { lossSum: total![0]!, tokens: windows.reduce((sum, window) => sum + predictedTokens(window), 0) };
+  }
+
+  async saveMoments(): Promise<Moments> {
+    const { first_moment, second_moment } = this.#buffers, stepCount = this.#stepCount;
+    const moments = this.#device.read([whole(first_moment), whole(second_moment)]);
+    const residual = this.#pseudoGradient?.readResidual();
+    const [first, second] = await moments;
+    return { first: first!, second: second!, stepCount, residual: await residual ?? null };
+  }
+
+  loadMoments({ first, second, stepCount, residual }: Moments): void {
+    for (const arena of [first, second, ...(residual === null ? [] : [residual])]) {
+      expectArena("these moments", arena, this.layout);
+    }
+    this.#device.write(whole(this.#buffers.first_moment), first);
+    this.#device.write(whole(this.#buffers.second_moment), second);
+    if (residual !== null) this.#pseudoGradient?.writeResidual(residual);
+    this.#stepCount = stepCount;
+  }
+
+  /** Sets the weights that the next cut measures from. */
+  writeAnchor(weights: Float32Array): void {
+    expectArena("this anchor", weights, this.layout);
+    this.#outer().writeAnchor(weights);
+  }
+
+  /** Quantises anchor − parameters + residual. Steps may be enqueued while it waits. */
+  cut(): Promise<Cut> {
+    return this.#outer().cut();
+  }
+
+  /** Ends the last cut: its quantisation loss goes into the next one if it was counted, and is forgotten if not. */
+  commitResidual(keep: boolean): void {
+    this.#outer().commitResidual(keep);
+  }
+
+  /** Adds to the weights: progress since a cut is rebased on a new anchor by the difference to the weights at the cut. */
+  shift(values: Float32Array): void {
+    expectArena("this shift", values, this.layout);
+    this.#device.write(whole(this.#buffers.gradients), values);
+    this.#device.run(this.#programs.shift);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    for (const buffer of Object.values(this.#buffers)) this.#device.free(buffer);
+    return Promise.resolve();
+  }
+
+  #outer(): PseudoGradient {
+    if (this.#pseudoGradient !== undefined) return this.#pseudoGradient;
+    throw new Error("Cannot take part in an outer step: the trainer was opened with 'outer: false'");
+  }
+
+  #pack(windows: readonly Uint32Array[]): Uint32Array[] {
+    const shape = { B: this.microBatch, T: this.windowLength, V: this.#model.vocabularySize };
+    return microBatches(windows, this.microBatch).map((batch) => packWindows(batch, shape));
+  }
+
+  #run(programs: readonly Program[]): void {
+    for (const program of programs) this.#device.run(program);
+  }
+}
+
+type Buffers =
+  & Readonly<Record<string, DeviceBuffer>>
+  & Readonly<Record<TrainingBuffer, DeviceBuffer>>
+  & InnerBuffers
+  & PseudoGradientBuffers;
+
+const slotName = (slot: number): string => `slot ${slot}`;
+
+interface TrainerParts {
+  readonly plan: TrainerPlan;
+  readonly buffers: Buffers;
+  readonly programs: Programs;
+  readonly pseudoGradient: PseudoGradient | undefined;
+}
+
+interface Programs {
+  readonly begin: Program;
+  readonly beginEvaluation: Program;
+  readonly forward: readonly Program[];
+  readonly backward: readonly Program[];
+  /** One for each place of the ring. */
+  readonly updates: readonly Program[];
+  readonly keepWeights: Program;
+  readonly restoreWeights: Program;
+  readonly shift: Program;
+}

@@ -1,0 +1,25 @@
+import { strict as assert } from "node:assert";
+import { microBatches, packWindows } from "./windows.ts";
+
+const shape = { B: 3, T: 3, V: 10 };
+const none = 0xffff_ffff;
+
+Deno.test("packWindows() shifts targets by one and ignores what a micro-batch lacks", () => {
+  const words = packWindows([Uint32Array.of(1, 2, 3, 4), Uint32Array.of(5, 6)], shape);
+  assert.deepEqual([...words.subarray(0, 9)], [1, 2, 3, 5, 0, 0, 0, 0, 0]);
+  assert.deepEqual([...words.subarray(64, 73)], [2, 3, 4, 6, none, none, none, none, none]);
+});
+
+Deno.test("packWindows() names the window that is too long, too short or in another tokenizer's ids", () => {
+  assert.throws(
+    () => packWindows([Uint32Array.of(1, 2), new Uint32Array(5)], shape),
+    /window 1: it has 5 tokens, 2 to 4/,
+  );
+  assert.throws(() => packWindows([Uint32Array.of(1)], shape), /window 0: it has 1 tokens/);
+  assert.throws(() => packWindows([Uint32Array.of(1, 10)], shape), /token 1 is 10 and the model knows 0 to 9/);
+});
+
+Deno.test("microBatches() leaves the remainder to the last one", () => {
+  const windows = Array.from({ length: 7 }, (_, i) => Uint32Array.of(i, i));
+  assert.deepEqual(microBatches(windows, 3).map((batch) => batch.map(([id]) => id)), [[0, 1, 2], [3, 4, 5], [6]]);
+});

@@ -1,0 +1,140 @@
+/**
+ * The training thread: opens device, corpus and model, and connects the training loop to the messages.
+ *
+ * A thread of its own because devices block: a readback or a step on the CPU may last longer than the network can wait.
+ * @module
+ */
+/// <reference lib="deno.worker" />
+import type { RunConfig } from "../config.ts";
+import { openCorpus } from "../data/corpus.ts";
+import { openRunText, openRunTokenizer } from "../data/run_text.ts";
+import type { Device } from "../device/device.ts";
+import { openDevice } from "../device/open.ts";
+import { type ByteReader, memoryReader, readText } from "../folder.ts";
+import { openFile } from "../folder_disk.ts";
+import { parameterLayout } from "../model/parameters.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../state/checkpoint.ts";
+import { viewWeights, weightsLayout } from "../state/weights.ts";
+import { realClock } from "./clock.ts";
+import { heldOutWindows } from "./held_out.ts";
+import { LocalModel } from "./local_model.ts";
+import type { BlobPlace, LearnerEvent, TrainingPort, TrainingSetup, WeightsBytes } from "./messages.ts";
+import { Moved, serve } from "./remote.ts";
+import { probeSpeed } from "./speed_probe.ts";
+import { Training } from "./training.ts";
+
+/** All that lives from `open` to `close`. */
+interface Session {
+  readonly config: RunConfig;
+  readonly device: Device;
+  readonly local: LocalModel;
+  readonly training: Training;
+  readonly running: Promise<void>;
+}
+
+let session: Session | null = null;
+
+const tell = serve<TrainingPort, LearnerEvent>(self, {
+  async open(setup) {
+    const { config } = setup, { contextLength, vocabularySize } = config.model;
+    const corpus = openCorpus(await openText(setup), { contextLength, vocabularySize });
+    const { device, reason } = await openDevice(setup.device, setup.threads === null ? {} : { threads: setup.threads });
+    tell({ kind: "device", device: device.description, reason });
+    const local = await openLocalModel(device, setup);
+    const training = new Training({
+      local,
+      config: config.training,
+      seed: config.seed,
+      contextLength,
+      train: corpus.train,
+      heldOut: heldOutWindows(corpus.heldOut, { seed: config.seed, contextLength }),
+      clock: realClock,
+      onEvent: tell,
+    });
+    training.pace({ percent: setup.percent, paused: false });
+    session = { config, device, local, training, running: training.run() };
+    return {
+      device: device.description,
+      trainWindows: corpus.train.windowCount,
+      heldOutWindows: corpus.heldOut.windowCount,
+    };
+  },
+
+  train: async ({ order, weights }) => await opened().training.train(order, parametersOf(weights)),
+
+  async contribute() {
+    const contribution = await opened().training.contribute();
+    return new Moved(contribution, contribution.bytes === null ? [] : [contribution.bytes.buffer]);
+  },
+
+  evaluate: async (weights) => await opened().training.evaluate(parametersOf(weights)),
+
+  settle: async ({ round, fate }) => await opened().training.settle(round, fate),
+
+  pace: (pace) => opened().training.pace(pace),
+
+  async checkpoint() {
+    const moments = await opened().training.saveMoments();
+    if (moments === null) return null;
+    const bytes = await encodeCheckpoint(moments);
+    return new Moved(bytes, [bytes.buffer]);
+  },
+
+  async close() {
+    if (session === null) return;
+    const { training, running, local, device } = session;
+    session = null;
+    training.close();
+    await running;
+    await local[Symbol.asyncDispose]();
+    await device[Symbol.asyncDispose]();
+  },
+});
+
+function opened(): Session {
+  if (session === null) throw new Error("This learner is not open");
+  return session;
+}
+
+function parametersOf(weights: WeightsBytes): Float32Array {
+  return viewWeights(weights, weightsLayout(opened().config)).parameters;
+}
+
+async function openText({ config, blobs }: TrainingSetup) {
+  const openBlob = (digest: string) => Promise.resolve(openPlace(digest, blobs[digest]));
+  const tokenizer = await openRunTokenizer(config.tokenizer, async (digest) => readText(await openBlob(digest)));
+  return await openRunText(config.data, { tokenizer, openBlob });
+}
+
+function openPlace(digest: string, place: BlobPlace | undefined): ByteReader {
+  if (place === undefined) {
+    throw new Error(`Cannot open the run's data: blob ${digest} is not here; fetch it from a peer that has it`);
+  }
+  return place.kind === "file" ? openFile(place.path) : memoryReader(place.bytes, `blob ${digest.slice(0, 8)}…`);
+}
+
+/** Finds the fastest micro-batch, and takes up the optimizer where the last session left it. */
+async function openLocalModel(device: Device, setup: TrainingSetup): Promise<LocalModel> {
+  const { config: { model, outer, training }, checkpoint } = setup;
+  let largestMicroBatch = setup.microBatch;
+  if (largestMicroBatch === null) {
+    const probe = await probeSpeed({ device, model, most: training.batch, clock: realClock });
+    tell({ kind: "probe", ...probe });
+    largestMicroBatch = probe.microBatch;
+  }
+  const local = new LocalModel({
+    device,
+    model,
+    codec: outer.codec,
+    largestMicroBatch,
+    onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
+      tell({ kind: "memory", microBatch, plannedBytes, parameterCount }),
+    onMemoryShort: (microBatch, cause) =>
+      tell({ kind: "warning", message: `A micro-batch of ${microBatch} does not fit (${cause}); trying half of it` }),
+  });
+  if (checkpoint === null) return local;
+  const decoded = await decodeCheckpoint(checkpoint, { words: parameterLayout(model).words });
+  if (decoded.ok) local.loadMoments(decoded.moments);
+  else tell({ kind: "warning", message: `Cannot take up training where it ended: ${decoded.reason}` });
+  return local;
+}

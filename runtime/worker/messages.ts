@@ -1,0 +1,115 @@
+/**
+ * What the threads of a learner say to each other: the two ports, and the events that people see.
+ *
+ * Weights cross as shared memory, contributions are moved, all else is small.
+ * @module
+ */
+import type { Contribution, Fate, FoldPart, TrainOrder, Verdict } from "../../p2p/learner.ts";
+import type { Digest } from "../../p2p/sync/types.ts";
+import type { ProbeReading } from "../batching/throughput.ts";
+import type { RunConfig } from "../config.ts";
+import type { DeviceChoice } from "../device/open.ts";
+import type { PartVerdict } from "../state/fold.ts";
+import type { TimeShares } from "./box.ts";
+import type { Moved } from "./remote.ts";
+
+/** Bytes of weights (`state/weights.ts`). */
+export type WeightsBytes = Uint8Array<SharedArrayBuffer>;
+
+export interface NamedWeights {
+  readonly digest: Digest;
+  readonly bytes: WeightsBytes;
+}
+
+/** The fold thread: no state of its own but the run's configuration. */
+export interface FoldPort {
+  open(config: RunConfig): void;
+  initial(nothing: null): Promise<NamedWeights>;
+  load(bytes: Uint8Array<ArrayBuffer>): Promise<NamedWeights>;
+  /** A copy that can leave this peer. */
+  save(bytes: WeightsBytes): Moved<Uint8Array<ArrayBuffer>>;
+  judge(bytes: Uint8Array<ArrayBuffer>): Verdict;
+  fold(
+    order: { readonly parent: WeightsBytes; readonly parts: readonly FoldPart[] },
+  ): Promise<NamedWeights & { readonly verdicts: readonly PartVerdict[] }>;
+}
+
+export type { DeviceChoice };
+
+/** Where a blob of the run is, for a thread that reads it itself. */
+export type BlobPlace =
+  | { readonly kind: "memory"; readonly bytes: Uint8Array<SharedArrayBuffer> }
+  | { readonly kind: "file"; readonly path: string };
+
+export interface TrainingSetup {
+  readonly config: RunConfig;
+  readonly device: DeviceChoice;
+  /** Of the cpu device; null: one a core. */
+  readonly threads: number | null;
+  /** Blobs that the run's tokenizer and data name, by digest. */
+  readonly blobs: Readonly<Record<string, BlobPlace>>;
+  /** Sequences at once, or null to find the fastest. */
+  readonly microBatch: number | null;
+  /** Share of the time to compute in, 1 to 100. */
+  readonly percent: number;
+  /** From `checkpoint`, or null to start with fresh moments. */
+  readonly checkpoint: Uint8Array<ArrayBuffer> | null;
+}
+
+/** The training thread: owner of device, model and corpus. */
+export interface TrainingPort {
+  open(setup: TrainingSetup): Promise<OpenedTraining>;
+  train(order: { readonly order: TrainOrder; readonly weights: WeightsBytes }): Promise<void>;
+  contribute(nothing: null): Promise<Moved<Contribution>>;
+  /** Held-out loss, nats per token. */
+  evaluate(weights: WeightsBytes): Promise<number>;
+  settle(settlement: { readonly round: number; readonly fate: Fate }): Promise<void>;
+  pace(pace: { readonly percent: number; readonly paused: boolean }): void;
+  /** Null before anything was trained. */
+  checkpoint(nothing: null): Promise<Moved<Uint8Array<ArrayBuffer>> | null>;
+  close(nothing: null): Promise<void>;
+}
+
+export interface OpenedTraining {
+  /** For people: what the device is. */
+  readonly device: string;
+  readonly trainWindows: number;
+  readonly heldOutWindows: number;
+}
+
+/** What a learner tells whoever shows it. */
+export type LearnerEvent =
+  | { readonly kind: "device"; readonly device: string; readonly reason: string }
+  | { readonly kind: "probe"; readonly microBatch: number; readonly readings: readonly ProbeReading[] }
+  | {
+    readonly kind: "memory";
+    readonly microBatch: number;
+    readonly plannedBytes: number;
+    readonly parameterCount: number;
+  }
+  /** Some inner steps, reported together. */
+  | {
+    readonly kind: "steps";
+    readonly round: number;
+    readonly steps: number;
+    readonly tokens: number;
+    /** Mean, nats per token. */
+    readonly loss: number;
+    /** Of the last step, before clipping. */
+    readonly gradientNorm: number;
+    readonly rate: number;
+    /** Sequences: micro-batch × accumulation. */
+    readonly batch: number;
+    readonly microBatch: number;
+    readonly accumulation: number;
+    readonly tokensPerSecond: number;
+  }
+  /** How the time since the last contribution was spent. */
+  | { readonly kind: "shares"; readonly round: number } & TimeShares
+  /** The thread stands still, and why. */
+  | { readonly kind: "waiting"; readonly round: number; readonly reason: string }
+  /** Parts of a fold that were dropped; every peer drops the same. */
+  | { readonly kind: "dropped"; readonly reasons: readonly string[] }
+  | { readonly kind: "warning"; readonly message: string }
+  /** Training has ended for good; folding goes on. */
+  | { readonly kind: "failed"; readonly message: string };

@@ -1,0 +1,64 @@
+/**
+ * Measures on the device itself how many sequences at once train fastest.
+ * @module
+ */
+import { type Probe, probeMicroBatch } from "../batching/throughput.ts";
+import { type Device, DeviceMemoryError } from "../device/device.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { openTrainer, type Trainer } from "../train/trainer.ts";
+import type { Clock } from "./clock.ts";
+
+export interface SpeedProbeOptions {
+  readonly device: Device;
+  readonly model: ModelConfig;
+  /** Largest micro-batch of interest. */
+  readonly most: number;
+  readonly clock: Clock;
+}
+
+/** Steps are timed until one measurement has lasted this long. */
+const LEAST_MS = 50;
+/** No further micro-batch is tried after this time: compiling for one may be slow. */
+const BUDGET_MS = 3000;
+/** Tokens at once from which on most devices are busy. */
+const BUSY_TOKENS = 512;
+const SETTINGS = { rate: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0, clip: 0 } as const;
+
+/**
+ * Times a few steps at some micro-batches, the first step of each untimed.
+ * @throws {Error} if not even one sequence fits.
+ */
+export function probeSpeed({ device, model, most, clock }: SpeedProbeOptions): Promise<Probe> {
+  const startMs = clock.now();
+  return probeMicroBatch({
+    first: 2 ** Math.max(0, Math.ceil(Math.log2(BUSY_TOKENS / model.contextLength))),
+    most,
+    mayGoOn: () => clock.now() - startMs < BUDGET_MS,
+    async measure(microBatch) {
+      try {
+        await using trainer = await openTrainer({ device, model, microBatch });
+        return await measureSteps(trainer, clock);
+      } catch (error) {
+        if (error instanceof DeviceMemoryError) return null;
+        throw error;
+      }
+    },
+  });
+}
+
+async function measureSteps(trainer: Trainer, clock: Clock): Promise<number> {
+  const { microBatch, windowLength } = trainer;
+  const windows = Array.from({ length: microBatch }, () => new Uint32Array(windowLength + 1));
+  const step = async () => {
+    trainer.step(windows, SETTINGS);
+    await trainer.readMetrics();
+  };
+  await step();
+  const startMs = clock.now();
+  let ms = 0, steps = 0;
+  for (; ms < LEAST_MS && steps < 16; steps++) {
+    await step();
+    ms = clock.now() - startMs;
+  }
+  return 1000 * steps * microBatch * windowLength / ms;
+}

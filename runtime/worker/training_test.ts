@@ -1,0 +1,380 @@
+import { strict as assert } from "node:assert";
+import { tinyRun } from "../../tests/tiny_run.ts";
+import type { Contribution, TrainOrder } from "../../p2p/learner.ts";
+import type { Digest } from "../../p2p/sync/types.ts";
+import type { RunConfig } from "../config.ts";
+import { openCorpus } from "../data/corpus.ts";
+import { markovTokens } from "../data/markov.ts";
+import { type Device, DeviceMemoryError } from "../device/device.ts";
+import { openPlainDevice } from "../device/plain.ts";
+import { initialWeights } from "../model/parameters.ts";
+import { codecs } from "../state/codec/codecs.ts";
+import { fold } from "../state/fold.ts";
+import { planTrainer } from "../train/trainer.ts";
+import { weightsLayout } from "../state/weights.ts";
+import type { Clock } from "./clock.ts";
+import { heldOutWindows } from "./held_out.ts";
+import { LocalModel } from "./local_model.ts";
+import type { LearnerEvent } from "./messages.ts";
+import { Training } from "./training.ts";
+
+/** Training on one window takes so long, in virtual time. */
+const WINDOW_MS = 5;
+
+/** Time that passes by work and by sleep, both of which take no real time. */
+class VirtualClock implements Clock {
+  /** Sleeps last until they are cut short. */
+  isFrozen = false;
+  #ms = 0;
+
+  now(): number {
+    return this.#ms;
+  }
+
+  work(ms: number): void {
+    this.#ms += ms;
+  }
+
+  async sleep(ms: number, signal: AbortSignal): Promise<void> {
+    await turn(); // requests of the test come in between
+    if (this.isFrozen && ms > 0) {
+      return await new Promise((resolve) => {
+        if (signal.aborted) resolve();
+        else signal.addEventListener("abort", () => resolve());
+      });
+    }
+    if (!signal.aborted && ms < 60_000) this.#ms += ms;
+  }
+}
+
+/** Lets everything that is due run once. */
+const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
+
+interface Setup {
+  readonly codec?: "int8" | "f32";
+  readonly microBatch?: number;
+  /** Memory of the device. */
+  readonly limitBytes?: number;
+}
+
+/** A plain device with little memory. */
+function limitedDevice(limitBytes: number): Device {
+  const device = openPlainDevice();
+  return {
+    ...device,
+    allocate(words, label) {
+      if (device.memory().bytes + 4 * words > limitBytes) throw new DeviceMemoryError(`No memory for ${label}`);
+      return device.allocate(words, label);
+    },
+  };
+}
+
+/** So small that the plain device trains it in milliseconds. */
+function smallRun(codec: "int8" | "f32"): RunConfig {
+  const { model, training, outer } = tinyRun();
+  return tinyRun({
+    model: { ...model, vocabularySize: 8, contextLength: 16, layerCount: 1, width: 16, hiddenWidth: 64 },
+    data: { kind: "markov", seed: 5, symbolCount: 8, tokenCount: 40_000 },
+    training: { ...training, learningRate: 0.01, warmupTokens: 0, batch: 8 },
+    outer: { ...outer, codec },
+  });
+}
+
+/** A training loop on the plain device, its events, and what folds its contributions. */
+function open({ codec = "int8", microBatch = 4, limitBytes = Infinity }: Setup = {}) {
+  const run = smallRun(codec), { contextLength, vocabularySize } = run.model;
+  if (run.data.kind !== "markov") throw new Error("tinyRun has a Markov source");
+  const corpus = openCorpus(markovTokens(run.data), { contextLength, vocabularySize });
+  const events: LearnerEvent[] = [], clock = new VirtualClock();
+  const onEvent = (event: LearnerEvent) => void events.push(event);
+  const local = new LocalModel({
+    device: limitedDevice(limitBytes),
+    model: run.model,
+    codec,
+    largestMicroBatch: microBatch,
+    onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
+      onEvent({ kind: "memory", microBatch, plannedBytes, parameterCount }),
+    onMemoryShort: (microBatch) => onEvent({ kind: "warning", message: `${microBatch} do not fit` }),
+  });
+  const training = new Training({
+    local,
+    config: run.training,
+    seed: run.seed,
+    contextLength,
+    train: {
+      ...corpus.train,
+      read(window, into) {
+        clock.work(WINDOW_MS);
+        corpus.train.read(window, into);
+      },
+    },
+    heldOut: heldOutWindows(corpus.heldOut, { seed: run.seed, contextLength }).slice(0, 16),
+    clock,
+    onEvent,
+  });
+  const layout = weightsLayout(run), weights = initialWeights(run.model, run.seed);
+  const running = training.run();
+  return {
+    training,
+    clock,
+    events,
+    weights,
+    order: (round: number, fields: Partial<TrainOrder> = {}): TrainOrder => ({
+      round,
+      weights: `${round}` as Digest,
+      tokens: 0,
+      ranges: [{ start: round * 100, end: round * 100 + 96 }],
+      batch: 8,
+      roundMs: 1000,
+      ...fields,
+    }),
+    foldInto(parent: Float32Array, contributions: readonly Contribution[]): Float32Array {
+      const parts = contributions.map(({ bytes, tokens }) => ({ bytes: bytes!, weight: tokens }));
+      const form = { codec: codecs[codec], padding: layout.padding, outer: run.outer };
+      return fold({ weights: parent.slice(), momentum: null, parts }, form).weights;
+    },
+    /** Resolves when so many steps have been reported since `from` events. */
+    async stepped(count: number): Promise<void> {
+      const from = events.length;
+      for (let turns = 0; stepsIn(events.slice(from)) < count; turns++) {
+        await turn();
+        for (const event of events) if (event.kind === "failed") throw new Error(event.message);
+        if (turns > 2000) throw new Error(`Training made no ${count} steps: ${JSON.stringify(events.at(-1))}`);
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      training.close();
+      await running;
+      await local[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function stepsIn(events: readonly LearnerEvent[]): number {
+  return events.reduce((sum, event) => sum + (event.kind === "steps" ? event.steps : 0), 0);
+}
+
+Deno.test("training runs its lease in order, contributes what it did, and lowers the loss of the fold", async () => {
+  await using peer = open();
+  const { training, weights } = peer;
+  await training.train(peer.order(1), weights);
+  await peer.stepped(5);
+  const contribution = await training.contribute();
+  assert.ok(contribution.steps >= 5);
+  assert.deepEqual(contribution.ranges, [{ start: 100, end: 100 + 8 * contribution.steps }]);
+  assert.equal(contribution.tokens, 8 * 16 * contribution.steps);
+  assert.deepEqual([contribution.batch, contribution.microBatch, contribution.round], [8, 4, 1]);
+  assert.ok(contribution.speed > 0 && contribution.computeMs > 0);
+  const folded = peer.foldInto(weights, [contribution]);
+  assert.ok(await training.evaluate(folded) < await training.evaluate(weights) - 0.02);
+});
+
+Deno.test("training goes on after a contribution, and the new anchor keeps that progress", async () => {
+  await using peer = open({ codec: "f32" });
+  const { training, weights } = peer;
+  await training.train(peer.order(1), weights);
+  await peer.stepped(3);
+  const first = await training.contribute();
+  await peer.stepped(3);
+  const anchor = peer.foldInto(weights, [first]);
+  training.pace({ percent: 100, paused: true });
+  await training.train(peer.order(2, { ranges: peer.order(1).ranges }), anchor);
+  const second = await training.contribute();
+  assert.ok(second.steps >= 3, "steps made before the anchor came are contributed");
+  assert.equal(second.ranges[0]!.start, first.ranges[0]!.end);
+
+  // What one loop without an anchor in between would have made of the same steps: their sum.
+  const both = peer.foldInto(anchor, [second]);
+  const straight = await stepsAlone(first.steps + second.steps);
+  both.forEach((value, i) => assert.ok(Math.abs(value - straight[i]!) < 1e-5, `value ${i}: ${value}, ${straight[i]}`));
+});
+
+/** Weights after so many steps on the lease of round 1, without any contribution. */
+async function stepsAlone(count: number): Promise<Float32Array> {
+  await using peer = open({ codec: "f32" });
+  const { training, weights } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 100, end: 100 + 8 * count }] }), weights);
+  await peer.stepped(count);
+  return peer.foldInto(weights, [await training.contribute()]);
+}
+
+Deno.test("a second cut before a new anchor does not contribute anything twice", async () => {
+  await using peer = open({ codec: "f32" });
+  const { training, weights } = peer;
+  await training.train(peer.order(1), weights);
+  await peer.stepped(2);
+  const first = await training.contribute();
+  await peer.stepped(2);
+  const second = await training.contribute();
+  const folded = peer.foldInto(peer.foldInto(weights, [first]), [second]);
+  const straight = await stepsAlone(first.steps + second.steps);
+  folded.forEach((value, i) => assert.ok(Math.abs(value - straight[i]!) < 1e-5, `value ${i}`));
+});
+
+Deno.test("a box without a step contributes nothing and uses nothing up", async () => {
+  await using peer = open();
+  const { training, weights } = peer;
+  training.pace({ percent: 100, paused: true });
+  await training.train(peer.order(1), weights);
+  const contribution = await training.contribute();
+  assert.equal(contribution.bytes, null);
+  assert.deepEqual([contribution.tokens, contribution.steps, contribution.ranges, contribution.loss], [0, 0, [], 0]);
+  training.pace({ percent: 100, paused: false });
+  await peer.stepped(1);
+  assert.equal((await training.contribute()).ranges[0]!.start, 100);
+});
+
+Deno.test("steps on windows that a new lease does not have are not claimed, but go into the next contribution", async () => {
+  await using peer = open({ codec: "f32" });
+  const { training, weights } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 100, end: 116 }] }), weights);
+  await peer.stepped(2);
+  training.pace({ percent: 100, paused: true });
+  await training.train(peer.order(2, { ranges: [{ start: 116, end: 124 }] }), weights);
+  assert.deepEqual((await training.contribute()).bytes, null);
+  training.pace({ percent: 100, paused: false });
+  await peer.stepped(1);
+  const contribution = await training.contribute();
+  assert.equal(contribution.tokens, 8 * 16);
+  const folded = peer.foldInto(weights, [contribution]), straight = await stepsAlone(3);
+  folded.forEach((value, i) => assert.ok(Math.abs(value - straight[i]!) < 1e-5, `value ${i}`));
+});
+
+Deno.test("training stops for good, offers nothing and says why when gradients are never finite", async () => {
+  await using peer = open();
+  const { training, weights, events } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 200 }] }), weights.map(tooLarge));
+  const ended = (event: LearnerEvent) => event.kind === "failed" || (event.kind === "waiting" && event.round === 1);
+  while (!events.some(ended)) await turn();
+  const failed = events.find(ended)!;
+  assert.ok(failed.kind === "failed" && /2\d steps in a row had gradients that are not finite/.test(failed.message));
+  assert.ok(events.some((event) => event.kind === "warning" && /was skipped/.test(event.message)));
+  assert.equal((await training.contribute()).bytes, null);
+});
+
+Deno.test("windows whose steps were all skipped are trained again from better weights", async () => {
+  await using peer = open();
+  const { training, weights } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights.map(tooLarge));
+  await peer.stepped(2);
+  assert.equal((await training.contribute()).bytes, null);
+  await training.train(peer.order(2, { ranges: [{ start: 0, end: 16 }] }), weights);
+  await peer.stepped(2);
+  assert.deepEqual((await training.contribute()).ranges, [{ start: 0, end: 16 }]);
+});
+
+/** From such weights no loss is finite. */
+const tooLarge = (value: number) => value * 1e30;
+
+Deno.test("a device without the memory for a micro-batch trains on half of it, and says so", async () => {
+  await using peer = open({
+    microBatch: 8,
+    limitBytes: planTrainer({ model: smallRun("int8").model, microBatch: 4 }).plannedBytes,
+  });
+  const { training, weights, events } = peer;
+  await training.train(peer.order(1), weights);
+  await peer.stepped(1);
+  const { batch, microBatch } = await training.contribute();
+  assert.deepEqual([batch, microBatch], [8, 4]);
+  assert.ok(events.some((event) => event.kind === "warning" && event.message === "8 do not fit"));
+});
+
+Deno.test("training waits when its lease is used up, says so, and takes a last batch that is smaller", async () => {
+  await using peer = open();
+  const { training, weights } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 11 }] }), weights);
+  await peer.stepped(2);
+  await turn();
+  const contribution = await training.contribute();
+  assert.deepEqual(contribution.ranges, [{ start: 0, end: 11 }]);
+  assert.equal(contribution.tokens, 11 * 16);
+  assert.ok(peer.events.some((event) => event.kind === "waiting" && event.reason === "the lease is used up"));
+});
+
+Deno.test("a throttle of 50 % halves the steps in the same time, and 25 % quarters them", async () => {
+  const speedAt = async (percent: number) => {
+    await using peer = open();
+    peer.training.pace({ percent, paused: false });
+    await peer.training.train(peer.order(1, { ranges: [{ start: 0, end: 1e6 }] }), peer.weights);
+    while (peer.clock.now() < 4000) await turn();
+    const atMs = peer.clock.now();
+    return (await peer.training.contribute()).tokens / atMs;
+  };
+  const [full, half, quarter] = [await speedAt(100), await speedAt(50), await speedAt(25)];
+  // The end falls anywhere in a burst of 80 ms and its rest of up to 240 ms: 8 % of the 4 s.
+  assert.ok(Math.abs(half / full - 0.5) < 0.04, `${half} of ${full} tokens a millisecond`);
+  assert.ok(Math.abs(quarter / full - 0.25) < 0.02, `${quarter} of ${full} tokens a millisecond`);
+});
+
+Deno.test("a throttle is lifted, a pause begun and a contribution made in the middle of a rest", async () => {
+  await using peer = open();
+  const { training, clock, events } = peer;
+  clock.isFrozen = true;
+  training.pace({ percent: 1, paused: false });
+  await training.train(peer.order(1), peer.weights);
+  await peer.stepped(1); // and now it rests for ever
+  assert.equal((await training.contribute()).steps, 1);
+  training.pace({ percent: 100, paused: false });
+  await peer.stepped(1);
+  training.pace({ percent: 100, paused: true });
+  while (!events.some((event) => event.kind === "waiting" && event.reason === "paused by the user")) await turn();
+});
+
+Deno.test("the residual goes into the next contribution if the last one was counted, and not if it was lost", async () => {
+  const secondOf = async (fate: "counted" | "lost") => {
+    await using peer = open();
+    const { training, weights } = peer;
+    await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights);
+    await peer.stepped(2);
+    await training.contribute();
+    await training.settle(1, fate);
+    const residual = (await training.saveMoments())!.residual;
+    return residual.some((value) => value !== 0);
+  };
+  assert.equal(await secondOf("counted"), true);
+  assert.equal(await secondOf("lost"), false);
+});
+
+Deno.test("windows of a lost offer are trained again if the lease still has them", async () => {
+  await using peer = open();
+  const { training, weights } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights);
+  await peer.stepped(2);
+  await training.contribute();
+  await training.settle(1, "lost");
+  await training.train(peer.order(2, { ranges: [{ start: 0, end: 16 }] }), weights);
+  await peer.stepped(2);
+  assert.deepEqual((await training.contribute()).ranges, [{ start: 0, end: 16 }]);
+});
+
+Deno.test("another micro-batch is opened in the same state: weights, moments and progress", async () => {
+  const run = async (batches: readonly [number, number]) => {
+    await using peer = open({ codec: "f32", microBatch: 8 });
+    const { training, weights } = peer;
+    await training.train(peer.order(1, { batch: batches[0], ranges: [{ start: 0, end: 8 }] }), weights);
+    await peer.stepped(1);
+    await training.train(peer.order(1, { batch: batches[1], ranges: [{ start: 0, end: 11 }] }), weights);
+    await peer.stepped(1);
+    const opened = peer.events.filter(({ kind }) => kind === "memory").length;
+    return { opened, folded: peer.foldInto(weights, [await training.contribute()]) };
+  };
+  // Both train windows 0–7 and then 8–10; the second has to open a trainer of 3 sequences for that.
+  const one = await run([8, 8]), two = await run([8, 3]);
+  assert.deepEqual([one.opened, two.opened], [1, 2]);
+  two.folded.forEach((value, i) => assert.ok(Math.abs(value - one.folded[i]!) < 1e-5, `value ${i}`));
+});
+
+Deno.test("evaluating weights in the middle of a box does not disturb training", async () => {
+  const run = async (evaluates: boolean) => {
+    await using peer = open({ codec: "f32" });
+    const { training, weights } = peer;
+    await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights);
+    if (evaluates) await training.evaluate(weights.map((value) => value * 3));
+    await peer.stepped(evaluates ? 0 : 2);
+    while (!peer.events.some((event) => event.kind === "waiting" && /used up/.test(event.reason))) {
+      await turn();
+    }
+    return (await training.contribute()).bytes;
+  };
+  assert.deepEqual(await run(true), await run(false));
+});

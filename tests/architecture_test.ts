@@ -1,0 +1,145 @@
+/**
+ * The walls of ARCHITECTURE.md §1, held by reading the text of every file. It draws no picture and knows no style.
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { dirname, join, normalize, relative } from "node:path";
+
+const ROOT = normalize(join(import.meta.dirname!, ".."));
+const ROOMS = ["kernels", "runtime", "p2p", "cli", "tests", "bench"];
+
+/** Which rooms a room may import, besides itself. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  kernels: [],
+  p2p: [],
+  runtime: ["kernels", "p2p"],
+  cli: ["runtime", "p2p"],
+  "mod.ts": ["kernels", "runtime", "p2p"],
+  tests: ["kernels", "runtime", "p2p", "cli", "bench", "mod.ts"],
+  bench: ["kernels", "runtime", "p2p", "cli", "tests", "mod.ts"],
+};
+
+/** Files outside cli, tests and bench whose job is disk, sockets or workers. */
+const MAY_SAY_DENO = [
+  "p2p/net/libp2p.ts",
+  "p2p/store/disk.ts",
+  "p2p/store/disk_journal.ts",
+  "p2p/store/files.ts",
+  "p2p/store/key_file.ts",
+  "p2p/store/lock.ts",
+  "runtime/data/text_files.ts",
+  "runtime/folder_disk.ts",
+  "runtime/run_folder.ts",
+];
+
+const sources = listFiles(ROOT).filter((path) => path.endsWith(".ts"));
+const product = sources.filter((path) => !isTest(path) && !/^(tests|bench)\//.test(path));
+
+Deno.test("every arrow between rooms is one that ARCHITECTURE.md allows", () => {
+  const wrong = sources.flatMap((path) =>
+    importsOf(path).filter((target) => !arrowAllowed(path, target)).map((target) => `${path} imports ${target}`)
+  );
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("nothing outside tests and bench imports tests or bench", () => {
+  const wrong = product.flatMap((path) =>
+    importsOf(path).filter((target) => /^(tests|bench)\//.test(target) || isTest(target)).map((to) => `${path} → ${to}`)
+  );
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("no files import each other in a circle", () => {
+  const state = new Map<string, "open" | "done">();
+  const visit = (path: string, trail: readonly string[]): void => {
+    if (state.get(path) === "done") return;
+    assert.notEqual(state.get(path), "open", `circle: ${[...trail, path].join(" → ")}`);
+    state.set(path, "open");
+    for (const target of importsOf(path, { types: false })) {
+      if (sources.includes(target)) visit(target, [...trail, path]);
+    }
+    state.set(path, "done");
+  };
+  for (const path of sources) visit(path, []);
+});
+
+Deno.test("p2p/sync is pure: no clock, chance, I/O, promise or Deno", () => {
+  const impure =
+    /\bDate\.now|\bnew Date\b|performance\.|Math\.random|crypto\.(getRandomValues|subtle|randomUUID)|\bDeno\.|\bPromise\b|\basync\b|\bawait\b|setTimeout|setInterval|queueMicrotask|\bfetch\(|console\./;
+  const wrong = product.filter((path) => path.startsWith("p2p/sync/")).flatMap((path) =>
+    codeLines(path).filter(({ text }) => impure.test(text)).map(({ line, text }) => `${path}:${line} ${text.trim()}`)
+  );
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("navigator.gpu appears in one product file", () => {
+  const files = product.filter((path) => codeLines(path).some(({ text }) => text.includes("navigator.gpu")));
+  assert.ok(files.length <= 1, files.join(", "));
+});
+
+Deno.test("Deno. appears only in cli and in files whose job is disk, sockets or workers", () => {
+  const wrong = product.filter((path) => !path.startsWith("cli/") && !MAY_SAY_DENO.includes(path))
+    .filter((path) => codeLines(path).some(({ text }) => /\bDeno\./.test(text)));
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("WGSL and AssemblyScript live only in kernels, each beside its contract", () => {
+  const shaders = listFiles(ROOT).filter((path) => path.endsWith(".wgsl"));
+  const wrong = shaders.filter((path) =>
+    !path.startsWith("kernels/") || !sources.includes(path.replace(/\.wgsl$/, ".ts"))
+  );
+  const strayAssembly = listFiles(ROOT).filter((path) => path.endsWith(".as") && !path.startsWith("kernels/"));
+  const inline = product.filter((path) => codeLines(path).some(({ text }) => /@compute|@workgroup_size/.test(text)));
+  assert.deepEqual([...wrong, ...strayAssembly, ...inline], []);
+});
+
+function listFiles(folder: string): string[] {
+  const found: string[] = [];
+  for (const entry of Deno.readDirSync(folder)) {
+    if (entry.name.startsWith(".") || entry.name === "node_modules" || entry.name === "coverage") continue;
+    const path = join(folder, entry.name);
+    if (entry.isDirectory) found.push(...listFiles(path));
+    else found.push(relative(ROOT, path));
+  }
+  return found.sort();
+}
+
+function isTest(path: string): boolean {
+  return path.endsWith("_test.ts");
+}
+
+function roomOf(path: string): string {
+  const first = path.split("/")[0]!;
+  return ROOMS.includes(first) ? first : path;
+}
+
+function arrowAllowed(from: string, to: string): boolean {
+  const fromRoom = isTest(from) ? "tests" : roomOf(from), toRoom = roomOf(to);
+  return fromRoom === toRoom || (ARROWS[fromRoom] ?? []).includes(toRoom);
+}
+
+/** Targets inside the project, as paths from the root. */
+function importsOf(path: string, { types = true } = {}): string[] {
+  const text = Deno.readTextFileSync(join(ROOT, path));
+  const statements = text.matchAll(
+    /^(?:import|export)\s+(type\s)?[^;"']*?from\s+"([^"]+)"|^import\s+"([^"]+)"|(?:import\(|new URL\()\s*"(\.[^"]+\.ts)"/gm,
+  );
+  const targets: string[] = [];
+  for (const [, typeOnly, from, bare, dynamic] of statements) {
+    const target = from ?? bare ?? dynamic!;
+    if (!types && (typeOnly !== undefined || dynamic !== undefined)) continue;
+    if (target === "starling") targets.push("mod.ts");
+    else if (target.startsWith(".") && target.endsWith(".ts")) {
+      targets.push(normalize(join(dirname(path), target)));
+    }
+  }
+  return targets;
+}
+
+/** Lines of a file without its comments. */
+function codeLines(path: string): { line: number; text: string }[] {
+  const text = Deno.readTextFileSync(join(ROOT, path));
+  const bare = text.replace(/\/\*[\s\S]*?\*\//g, (comment) => comment.replace(/[^\n]/g, " "))
+    .replace(/(^|\s)\/\/.*$/gm, "$1");
+  return bare.split("\n").map((line, i) => ({ line: i + 1, text: line }));
+}

@@ -1,0 +1,176 @@
+/**
+ * What every learner must do for the protocol, whatever it trains.
+ *
+ * Two instances of one run take part, because what matters is what they agree on. They are opened once for all steps:
+ * opening a real one takes a second.
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import type { Contribution, FoldPart, Learner } from "../../p2p/learner.ts";
+import { blobDigest } from "../../p2p/store/chunks.ts";
+import type { Digest, Offer, Range } from "../../p2p/sync/types.ts";
+
+export interface LearnerSuite {
+  readonly name: string;
+  /** Opens a learner of the run; every call the same run. */
+  open(): Promise<Learner>;
+}
+
+/** Windows of each lease; more than is trained in a few tens of milliseconds. */
+const LEASE = 400;
+
+/** Registers the suite. */
+export function testLearner({ name, open }: LearnerSuite): void {
+  Deno.test(`learner ${name}`, async (t) => {
+    const [one, two] = await Promise.all([open(), open()]);
+    try {
+      await t.step("names the same initial weights on every peer, by the digest of their bytes", async () => {
+        const digest = await one.initial();
+        assert.equal(await two.initial(), digest);
+        assert.equal(await blobDigest((await one.save(digest))!), digest);
+      });
+
+      await t.step("contributes nothing before an order came", async () => {
+        const { bytes, tokens, steps, ranges } = await one.contribute();
+        assert.deepEqual({ bytes, tokens, steps, ranges }, { bytes: null, tokens: 0, steps: 0, ranges: [] });
+      });
+
+      await t.step("trains a prefix of its lease and says what it did", async () => {
+        const contribution = await trainAlone(one, { round: 1, weights: await one.initial() });
+        assert.equal(contribution.round, 1);
+        assert.equal(contribution.ranges.length, 1);
+        const { start, end } = contribution.ranges[0]!;
+        assert.equal(start, leaseOf(1).start);
+        assert.ok(end <= leaseOf(1).end);
+        assert.equal(contribution.tokens % (end - start), 0, "whole windows");
+        assert.ok(contribution.steps >= 1 && contribution.batch >= 1 && contribution.microBatch >= 1);
+        assert.ok(contribution.loss > 0 && contribution.speed > 0 && contribution.computeMs > 0);
+      });
+
+      await t.step("goes on after a contribution without claiming a window twice", async () => {
+        const weights = await one.initial();
+        const first = await trainAlone(one, { round: 2, weights });
+        const second = await contributed(one);
+        const windows = [...first.ranges, ...second.ranges].flatMap(({ start, end }) =>
+          Array.from({ length: end - start }, (_, i) => start + i)
+        );
+        assert.equal(new Set(windows).size, windows.length);
+      });
+
+      await t.step("judges contributions, and damaged ones with a reason", async () => {
+        const { bytes } = await trainAlone(one, { round: 3, weights: await one.initial() });
+        const verdict = await two.judge(bytes!.slice(), offer);
+        assert.ok(verdict.valid && verdict.norm > 0);
+        for (const damaged of [bytes!.slice(0, -1), new Uint8Array(), new Uint8Array(bytes!.length)]) {
+          const verdict = await two.judge(damaged, offer);
+          assert.ok(!verdict.valid && verdict.reason.length > 0);
+        }
+      });
+
+      await t.step("folds to the same digest on every peer for three rounds, and the loss falls", async () => {
+        let weights = await one.initial();
+        const start = await one.evaluate(weights);
+        for (let round = 4; round < 7; round++) {
+          const parts = [one, two].map((learner) => trainAlone(learner, { round, weights }));
+          const made = (await Promise.all(parts)).map(toPart);
+          const [folded, again] = await Promise.all(
+            [one, two].map((learner) => learner.fold({ parent: weights, parts: made })),
+          );
+          assert.equal(folded, again);
+          assert.notEqual(folded, weights);
+          [one, two].forEach((learner) => learner.settle(round, "counted"));
+          weights = folded!;
+        }
+        const [end, again] = await Promise.all([one.evaluate(weights), two.evaluate(weights)]);
+        assert.ok(end < start, `from ${start} to ${end}`);
+        assert.ok(Math.abs(end - again) <= 1e-4 * end, "evaluations of one state agree up to the devices' rounding");
+      });
+
+      await t.step("folds nothing to the same weights, and drops what is not valid", async () => {
+        const parent = await one.initial();
+        await two.initial();
+        assert.equal(await one.fold({ parent, parts: [] }), parent);
+        const part = toPart(await trainAlone(one, { round: 7, weights: parent }));
+        const bad = { bytes: new Uint8Array(part.bytes.length), weight: 5 };
+        assert.equal(await one.fold({ parent, parts: [bad, part] }), await two.fold({ parent, parts: [part] }));
+      });
+
+      await t.step("hands weights over to another peer", async () => {
+        const parent = await one.initial();
+        const part = toPart(await trainAlone(one, { round: 8, weights: parent }));
+        const digest = await one.fold({ parent, parts: [part] });
+        const bytes = await one.save(digest);
+        assert.equal(await two.load(bytes!), digest);
+        assert.deepEqual(await two.save(digest), bytes);
+      });
+
+      await t.step("refuses weights that are damaged or of another model, and says why", async () => {
+        const bytes = (await one.save(await one.initial()))!;
+        for (const damaged of [bytes.slice(0, -4), new Uint8Array(bytes.length), new Uint8Array()]) {
+          await assert.rejects(two.load(damaged), /Cannot use received weights/);
+        }
+      });
+
+      await t.step("has nothing to save or fold of weights that it never saw", async () => {
+        const unknown = "0".repeat(64) as Digest;
+        assert.equal(await one.save(unknown), null);
+        await assert.rejects(one.fold({ parent: unknown, parts: [] }), /Cannot use weights/);
+      });
+    } finally {
+      await Promise.all([one.close(), two.close()]);
+    }
+    await t.step("closes twice without complaint", () => one.close());
+  });
+}
+
+function leaseOf(round: number): Range {
+  return { start: round * LEASE, end: (round + 1) * LEASE };
+}
+
+/** Orders a round and waits until something of it can be contributed. */
+async function trainAlone(
+  learner: Learner,
+  { round, weights }: { readonly round: number; readonly weights: Digest },
+): Promise<Contribution> {
+  learner.train({ round, weights, tokens: 0, ranges: [leaseOf(round)], batch: 4, roundMs: 1000 });
+  return await contributed(learner);
+}
+
+/** Asks until there is something: a learner may have had no time for a step yet. */
+async function contributed(learner: Learner): Promise<Contribution> {
+  for (let tries = 0; tries < 2000; tries++) {
+    const contribution = await learner.contribute();
+    if (contribution.bytes !== null && contribution.ranges.length > 0) return contribution;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error("The learner made no step in 2000 tries");
+}
+
+function toPart({ bytes, tokens }: Contribution): FoldPart {
+  return { bytes: bytes!, weight: tokens };
+}
+
+const offer: Offer = {
+  kind: "offer",
+  run: "0".repeat(64) as Digest,
+  peer: "peer" as Offer["peer"],
+  round: 1,
+  parent: "0".repeat(64) as Digest,
+  base: "0".repeat(64) as Digest,
+  blob: null,
+  tokens: 0,
+  steps: 0,
+  batch: 1,
+  microBatch: 1,
+  ranges: [],
+  loss: 0,
+  heldOut: null,
+  speed: 0,
+  computeMs: 0,
+  waitMs: 0,
+  transferMs: 0,
+  nextMs: 0,
+  leaving: false,
+  name: "",
+  device: "",
+};

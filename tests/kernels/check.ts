@@ -1,0 +1,183 @@
+/**
+ * Runs a kernel on the GPU and compares it with its reference in f64, value by value.
+ *
+ * What one check covers: the result against a bound for each value (never a norm or an average); two runs that must
+ * give the same bits, at different places of their buffers; and the words around each span, which are poison (NaN in
+ * the first run, 3e38 in the second) and must be neither read nor written. Bindings that the caller does not fill start
+ * as NaN, so a value that is not written, or a gradient that is added to instead of overwritten, shows.
+ *
+ * It does not check that the reference is right: `finite_differences.ts` and the tests of each kernel do.
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import type { Binding, Kernel, Numbers, Shape, Words } from "../../kernels/kernel.ts";
+import {
+  asWords,
+  type Device,
+  type DeviceBuffer,
+  type Span,
+  SPAN_ALIGNMENT,
+  whole,
+} from "../../runtime/device/device.ts";
+import { describeWebGpu, openWebGpuDevice } from "../../runtime/device/webgpu.ts";
+
+/** Rounding unit of f32: one operation is off by at most this part of its result. */
+export const U = 2 ** -24;
+
+/** The largest allowed |found − wanted| of value `i`. */
+export type Tolerance = (wanted: number, i: number) => number;
+
+export interface KernelCheck<S extends Shape> {
+  readonly shape: S;
+  /** What bindings hold before the run; rounded to f32. */
+  readonly inputs: Readonly<Record<string, ArrayLike<number>>>;
+  /** One for each written f32 binding; u32 must be equal. */
+  readonly tolerances?: Readonly<Record<string, Tolerance>>;
+}
+
+const adapter = await describeWebGpu();
+if (adapter === undefined) console.warn("GPU tests are skipped: no WebGPU adapter (install mesa-vulkan-drivers)");
+
+/** A test that needs a GPU, or a software driver for one; without, it is ignored and counted as such. */
+export function gpuTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name: adapter === undefined ? `${name} (no WebGPU adapter)` : name, ignore: adapter === undefined, fn });
+}
+
+/** The device of this test file, opened once: it takes longer than most tests. */
+export function testDevice(): Promise<Device> {
+  return sharedDevice ??= openWebGpuDevice();
+}
+let sharedDevice: Promise<Device> | undefined;
+Deno.test.afterAll(async () => await (await sharedDevice)?.[Symbol.asyncDispose]());
+
+/** Fails with kernel, shape, binding, place, found and wanted. Gives back what the GPU wrote, by binding. */
+export async function checkKernel<S extends Shape>(
+  kernel: Kernel<S>,
+  { shape, inputs, tolerances = {} }: KernelCheck<S>,
+): Promise<Readonly<Record<string, Float32Array<ArrayBuffer>>>> {
+  const title = `${kernel.name} ${JSON.stringify(shape)}`;
+  for (const name of Object.keys(inputs)) assert.ok(name in kernel.bindings, `${title} has no binding '${name}'`);
+  const before = Object.entries(kernel.bindings).map(([name, binding]) => initial(name, binding, shape, inputs[name]));
+  const wanted = runReference(kernel, shape, before);
+
+  const device = await testDevice();
+  const [first, second] = await runTwice(device, kernel, { shape, before });
+  for (const [k, [name, { access, type }]] of Object.entries(kernel.bindings).entries()) {
+    if (access === "read") continue;
+    assert.deepEqual(asWords(first[k]!), asWords(second[k]!), `${title}: two runs differ in '${name}'`);
+    if (type === "u32") {
+      assert.deepEqual(asWords(first[k]!), wanted[k], `${title}: '${name}' differs from the reference`);
+    } else {
+      const tolerance = tolerances[name];
+      assert.ok(tolerance !== undefined, `${title}: written binding '${name}' has no tolerance`);
+      compare(`${title}: '${name}'`, { found: first[k]!, wanted: wanted[k]!, tolerance });
+    }
+  }
+  return Object.fromEntries(Object.keys(kernel.bindings).map((name, k) => [name, first[k]!]));
+}
+
+/** Numbers without pattern, evenly spread over ±scale: the same for the same seed. */
+export function noise(count: number, seed: number, scale = 1): Float32Array<ArrayBuffer> {
+  let state = (seed * 2 + 1) >>> 0;
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    const mixed = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) >>> 0;
+    return (mixed / 2 ** 31 - 1) * scale;
+  });
+}
+
+function compare(
+  title: string,
+  { found, wanted, tolerance }: { found: Numbers; wanted: Numbers | Words; tolerance: Tolerance },
+): void {
+  let worst = 1, worstAt = -1;
+  for (let i = 0; i < wanted.length; i++) {
+    if (found[i] === wanted[i] || Object.is(found[i], wanted[i])) continue; // NaN in both: neither wrote it
+    const ratio = Math.abs(found[i]! - wanted[i]!) / tolerance(wanted[i]!, i), excess = isNaN(ratio) ? Infinity : ratio;
+    if (excess > worst) [worst, worstAt] = [excess, i];
+  }
+  assert.ok(
+    worstAt < 0,
+    `${title} at ${worstAt}: found ${found[worstAt]}, wanted ${wanted[worstAt]}, ${worst.toPrecision(3)} × tolerance`,
+  );
+}
+
+function initial<S extends Shape>(
+  name: string,
+  { type, length }: Binding<S>,
+  shape: S,
+  values: ArrayLike<number> | undefined,
+): Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> {
+  const count = length(shape);
+  if (values === undefined) return type === "u32" ? new Uint32Array(count) : new Float32Array(count).fill(NaN);
+  assert.equal(values.length, count, `'${name}' is given ${values.length} values and needs ${count}`);
+  return type === "u32" ? Uint32Array.from(values) : Float32Array.from(values);
+}
+
+function runReference<S extends Shape>(
+  kernel: Kernel<S>,
+  shape: S,
+  before: readonly (Float32Array | Uint32Array)[],
+): (Float64Array | Uint32Array<ArrayBuffer>)[] {
+  const arrays = before.map((values) => values instanceof Uint32Array ? values.slice() : Float64Array.from(values));
+  const byName: Parameters<typeof kernel.reference>[0] = Object.fromEntries(
+    Object.keys(kernel.bindings).map((name, k) => [name, arrays[k]! as Numbers & Words]), // u32 where it declares u32
+  );
+  kernel.reference(byName, shape);
+  return arrays;
+}
+
+/** Both runs in one wait: it costs more than all the rest of a check. */
+async function runTwice<S extends Shape>(
+  device: Device,
+  kernel: Kernel<S>,
+  { shape, before }: { shape: S; before: readonly (Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>)[] },
+): Promise<[Float32Array<ArrayBuffer>[], Float32Array<ArrayBuffer>[]]> {
+  const names = Object.keys(kernel.bindings);
+  const first = new PoisonedRun(device, 1, 0x7fc00000); // NaN
+  const second = new PoisonedRun(device, 3, 0x7f61b1e6); // 3e38
+  try {
+    for (const run of [first, second]) {
+      const spans = Object.fromEntries(names.map((name, k) => [name, run.place(name, before[k]!)]));
+      device.run(await device.prepare([{ kernel, shape, spans }], kernel.name));
+    }
+    const found = await device.read([...first.buffers, ...second.buffers].map(whole));
+    return [first.unwrap(found.slice(0, names.length)), second.unwrap(found.slice(names.length))];
+  } finally {
+    [...first.buffers, ...second.buffers].forEach((buffer) => device.free(buffer));
+  }
+}
+
+/** The buffers of one run: in each a span, `start` words from the beginning and in the midst of poison. */
+class PoisonedRun {
+  readonly buffers: DeviceBuffer[] = [];
+  readonly #device: Device;
+  readonly #start: number;
+  readonly #poison: number;
+
+  constructor(device: Device, alignments: number, poison: number) {
+    this.#device = device;
+    this.#start = alignments * SPAN_ALIGNMENT;
+    this.#poison = poison;
+  }
+
+  place(label: string, values: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): Span {
+    const start = this.#start, words = values.length;
+    const buffer = this.#device.allocate(start + words + SPAN_ALIGNMENT, label);
+    const contents = new Uint32Array(buffer.words).fill(this.#poison);
+    contents.set(new Uint32Array(values.buffer), start);
+    this.#device.write(whole(buffer), contents);
+    this.buffers.push(buffer);
+    return { buffer, start, words };
+  }
+
+  /** The spans out of what the buffers hold; fails if the poison changed. */
+  unwrap(found: readonly Float32Array<ArrayBuffer>[]): Float32Array<ArrayBuffer>[] {
+    return found.map((values, k) => {
+      const end = values.length - SPAN_ALIGNMENT;
+      const harmed = asWords(values).findIndex((word, i) => (i < this.#start || i >= end) && word !== this.#poison);
+      assert.equal(harmed, -1, `a word outside of '${this.buffers[k]!.label}' changed, at ${harmed - this.#start}`);
+      return values.slice(this.#start, end);
+    });
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Every shader compiles under both compilers, and says what its contract says.
+ *
+ * The compilers are naga (Deno, Firefox) and Tint (Chrome, Edge, Dawn). They accept different programs: naga does not
+ * look for barriers in divergent control flow and does not count workgroup memory, Tint does both. Tint runs on Dawn's
+ * null backend, which needs no GPU, and with WebGPU's default limits: 16 KiB of workgroup memory, 8 storage buffers and
+ * 256 invocations, which every GPU has.
+ */
+import { strict as assert } from "node:assert";
+import { kernels } from "../../kernels/all.ts";
+import { whole } from "../../runtime/device/device.ts";
+import { gpuTest, testDevice } from "./check.ts";
+import { SHAPES } from "./shapes.ts";
+import type { TintJob } from "./tint.ts";
+
+const refusals = await compileUnderTint([
+  ...kernels.map((kernel) => ({ ...kernel, shapes: SHAPES[kernel.name] ?? [] })),
+  probe("16 KiB", "4096", "workgroupBarrier();"),
+  probe("16 KiB and a word", "4097", "workgroupBarrier();"),
+  probe("a barrier in divergent flow", "64", "if (lane > 3u) { workgroupBarrier(); }"),
+]);
+Deno.test("every .wgsl in kernels/ belongs to a kernel of its name in kernels/all.ts, and has shapes here", () => {
+  const files = [...Deno.readDirSync(new URL("../../kernels", import.meta.url))].map(({ name }) => name);
+  const shaders = files.filter((name) => name.endsWith(".wgsl")).map((name) => name.slice(0, -".wgsl".length)).sort();
+  assert.deepEqual(kernels.map(({ name }) => name).sort(), shaders);
+  assert.deepEqual(Object.keys(SHAPES).sort(), shaders);
+});
+
+for (const kernel of kernels) {
+  const shapes = SHAPES[kernel.name] ?? [];
+
+  Deno.test(`the text of ${kernel.name}.wgsl declares the constants and bindings of its contract`, () => {
+    const text = kernel.source.replaceAll(/\/\/.*$/gm, "");
+    const overrides = [...text.matchAll(/\boverride\s+(\w+)/g)].map((match) => match[1]).sort();
+    for (const shape of shapes) assert.deepEqual(overrides, Object.keys(shape).sort());
+    assert.deepEqual(
+      declaredBindings(text),
+      Object.entries(kernel.bindings).map(([name, { access, type }], binding) => {
+        return { binding, name, access: access === "write" ? "read_write" : "read", type };
+      }),
+    );
+  });
+
+  gpuTest(`${kernel.name}.wgsl compiles under naga`, async () => {
+    const device = await testDevice();
+    for (const shape of shapes) {
+      const spans = Object.fromEntries(
+        Object.entries(kernel.bindings).map((
+          [name, { length }],
+        ) => [name, whole(device.allocate(length(shape), name))]),
+      );
+      await device.prepare([{ kernel, shape, spans }], kernel.name);
+      Object.values(spans).forEach(({ buffer }) => device.free(buffer));
+    }
+  });
+
+  Deno.test(`${kernel.name}.wgsl compiles under Tint within WebGPU's default limits`, () => {
+    assert.equal(refusals.get(kernel.name), null);
+  });
+}
+
+Deno.test("Tint refuses what naga lets pass: a barrier in divergent flow, and more than 16 KiB of workgroup memory", () => {
+  assert.equal(refusals.get("16 KiB"), null);
+  assert.match(refusals.get("16 KiB and a word")!, /workgroup/);
+  assert.match(refusals.get("a barrier in divergent flow")!, /uniform/);
+});
+
+function probe(name: string, memoryWords: string, body: string): TintJob {
+  const source = `var<workgroup> shares: array<f32, ${memoryWords}>; @compute @workgroup_size(64)
+    fn main(@builtin(local_invocation_index) lane: u32) { ${body} shares[lane] = 1.0; }`;
+  return { name, source, bindings: {}, shapes: [{}] };
+}
+
+/** By name: null, or why it does not compile. */
+async function compileUnderTint(jobs: readonly TintJob[]): Promise<ReadonlyMap<string, string | null>> {
+  const program = new URL("./tint.ts", import.meta.url).pathname;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", program],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const input = new Blob([JSON.stringify(jobs)]).stream().pipeTo(child.stdin);
+  const { code, stdout } = await child.output();
+  await input;
+  assert.equal(code, 0, "the process of the second compiler ended with an error, printed above");
+  return new Map(JSON.parse(new TextDecoder().decode(stdout)));
+}
+
+function declaredBindings(text: string) {
+  const declaration = /@group\(0\)\s*@binding\((\d+)\)\s*var<storage,\s*(\w+)>\s*(\w+)\s*:\s*array<(\w+)>/g;
+  return [...text.matchAll(declaration)].map(([, binding, access, name, type]) => {
+    return { binding: Number(binding), name, access, type };
+  });
+}

@@ -1,0 +1,48 @@
+/**
+ * A program that compiles shaders with Tint, the compiler of Chrome: jobs as JSON on stdin, answers as JSON on stdout.
+ *
+ * It is a process of its own because Dawn, as an add-on, does not go well with Deno's own WebGPU in one process. Dawn's
+ * null backend needs no GPU and has WebGPU's default limits.
+ * @module
+ */
+import { create } from "webgpu";
+import { type Binding, reads, type Shape, writes } from "../../kernels/kernel.ts";
+import { PipelineCache } from "../../runtime/device/webgpu_pipelines.ts";
+
+/** A kernel as far as a compiler sees it. */
+export interface TintJob {
+  readonly name: string;
+  readonly source: string;
+  readonly bindings: Readonly<Record<string, Pick<Binding, "access">>>;
+  readonly shapes: readonly Shape[];
+}
+
+interface Tint {
+  /** Only kept: Dawn crashes when its instance is collected before its devices. */
+  readonly dawn: GPU;
+  readonly pipelines: PipelineCache;
+}
+
+if (import.meta.main) {
+  const jobs: readonly TintJob[] = await new Response(Deno.stdin.readable).json();
+  const dawn = create(["backend=null"]);
+  const gpu = await (await dawn.requestAdapter())!.requestDevice();
+  const tint: Tint = { dawn, pipelines: new PipelineCache(gpu) };
+  const answers: [name: string, refusal: string | null][] = [];
+  for (const job of jobs) answers.push([job.name, await refusal(tint, job)]);
+  console.log(JSON.stringify(answers));
+  gpu.destroy();
+}
+
+async function refusal({ pipelines }: Tint, { name, source, bindings, shapes }: TintJob): Promise<string | null> {
+  const contract = Object.fromEntries(
+    Object.entries(bindings).map(([name, { access }]) => [name, access === "write" ? writes(() => 1) : reads(() => 1)]),
+  );
+  const kernel = { name, source, bindings: contract, grid: () => [1, 1, 1] as const, reference: () => {} };
+  try {
+    for (const shape of shapes) await pipelines.compiled(kernel, shape);
+    return null;
+  } catch (error) {
+    return String(error);
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * `deno task test`: prepares what the tests need, runs them and ends with `N passed, N failed, N skipped`.
+ *
+ * `--quick` leaves out the simulator's seeds and the swarm of real processes (for `deno task ok`); other arguments are
+ * passed to `deno test`. With STARLING_REQUIRE_GPU=1 a missing adapter is a failure, not a reason to skip.
+ * @module
+ */
+const SLOW = ["tests/sim/", "tests/swarm/"];
+
+const quick = Deno.args.includes("--quick");
+const passedOn = Deno.args.filter((argument) => argument !== "--quick");
+
+if (!await prepareAdapter() && Deno.env.get("STARLING_REQUIRE_GPU") === "1") {
+  console.error("STARLING_REQUIRE_GPU is 1, so GPU tests must not be skipped.");
+  Deno.exit(1);
+}
+Deno.exit(await runTests());
+
+/** Finds or installs a WebGPU adapter: kernels are verified on a software driver where there is no GPU. */
+async function prepareAdapter(): Promise<boolean> {
+  if (await hasAdapter()) return true;
+  if (Deno.build.os === "linux" && Deno.uid() === 0 && await succeeds("apt-get", ["--version"])) {
+    console.log("No WebGPU adapter found: installing the software Vulkan driver (mesa-vulkan-drivers) …");
+    await succeeds("apt-get", ["update", "-qq"]);
+    await succeeds("apt-get", ["install", "-y", "-qq", "mesa-vulkan-drivers", "libvulkan1"]);
+    if (await hasAdapter()) return true;
+  }
+  console.log(
+    "No WebGPU adapter: GPU tests will be skipped. Install a GPU driver or a software one " +
+      "(Debian and Ubuntu: apt-get install mesa-vulkan-drivers libvulkan1).",
+  );
+  return false;
+}
+
+/** In a process of its own: one that has asked in vain does not see a driver installed later. */
+function hasAdapter(): Promise<boolean> {
+  return succeeds(Deno.execPath(), ["run", "-A", new URL("./kernels/adapter.ts", import.meta.url).href]);
+}
+
+async function succeeds(command: string, args: readonly string[]): Promise<boolean> {
+  try {
+    const { code } = await new Deno.Command(command, { args: [...args], stdout: "null", stderr: "null" }).output();
+    return code === 0;
+  } catch {
+    return false; // no such command
+  }
+}
+
+/** Shows what `deno test` prints, and counts. */
+async function runTests(): Promise<number> {
+  const ignore = quick ? [`--ignore=${SLOW.join(",")}`] : [];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["test", "-A", "--doc", ...ignore, ...passedOn],
+    stdout: "piped",
+    env: { NO_COLOR: "1", XDG_RUNTIME_DIR: Deno.env.get("XDG_RUNTIME_DIR") ?? "/tmp" }, // or Mesa complains
+  }).spawn();
+  let tail = "";
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    await Deno.stdout.write(new TextEncoder().encode(text));
+    tail = (tail + text).slice(-4000);
+  }
+  const { code } = await child.status;
+  const count = (word: string) => Number(tail.match(new RegExp(`(\\d+) ${word}`))?.[1] ?? 0);
+  console.log(`${count("passed")} passed, ${count("failed")} failed, ${count("ignored")} skipped`);
+  return code;
+}

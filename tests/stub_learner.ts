@@ -1,0 +1,82 @@
+/**
+ * A learner with eight weights and no device: each step pulls them a little towards 1. For tests of what uses a learner.
+ *
+ * Bytes, digests and folds are the real ones; only training is pretended, and takes no time: a contribution is two
+ * steps of what the lease still has.
+ * @module
+ */
+import type { Learner, TrainOrder } from "../p2p/learner.ts";
+import { blobDigest } from "../p2p/store/chunks.ts";
+import type { Digest } from "../p2p/sync/types.ts";
+import { codecs } from "../runtime/state/codec/codecs.ts";
+import { fold, judge } from "../runtime/state/fold.ts";
+import { allocateWeights, readWeights, viewWeights } from "../runtime/state/weights.ts";
+import { Lease } from "../runtime/worker/lease.ts";
+
+const layout = { parameterWords: 8, hasMomentum: false, padding: [] };
+const form = { codec: codecs.f32, length: layout.parameterWords, padding: layout.padding };
+const STEPS = 2, PULL = 0.1;
+
+export interface StubLearnerOptions {
+  readonly contextLength?: number;
+  /** Tokens a second that it claims. */
+  readonly speed?: number;
+}
+
+export function openStubLearner({ contextLength = 16, speed = 1000 }: StubLearnerOptions = {}): Learner {
+  const held = new Map<Digest, Uint8Array<SharedArrayBuffer>>(), lease = new Lease();
+  let order: TrainOrder | null = null;
+
+  const hold = async (bytes: Uint8Array<SharedArrayBuffer>): Promise<Digest> => {
+    const digest = await blobDigest(bytes.slice());
+    held.set(digest, bytes);
+    return digest;
+  };
+  const find = (digest: Digest): Float32Array => {
+    const bytes = held.get(digest);
+    if (bytes === undefined) throw new Error(`Cannot use weights ${digest}: they are not held`);
+    return viewWeights(bytes, layout).parameters;
+  };
+
+  return {
+    initial: () => hold(allocateWeights(layout).bytes),
+    load: async (bytes) => await hold(readWeights(bytes, layout).bytes),
+    save: (digest) => Promise.resolve(held.get(digest)?.slice() ?? null),
+    train(next) {
+      find(next.weights);
+      order = next;
+      lease.replace(next.ranges);
+    },
+    contribute() {
+      const { round, batch, weights } = order ?? { round: 0, batch: 0, weights: null };
+      const windows = lease.take(STEPS * batch).length, ranges = lease.cut(round);
+      const about = {
+        round,
+        batch,
+        microBatch: batch,
+        ranges,
+        speed,
+        computeMs: 1000 * windows * contextLength / speed,
+      };
+      const bytes = weights === null || windows === 0
+        ? null
+        : codecs.f32.encode(find(weights).map((value) => (value - 1) * PULL)).bytes;
+      const steps = Math.ceil(windows / Math.max(1, batch));
+      return Promise.resolve({ ...about, bytes, tokens: windows * contextLength, steps, loss: bytes === null ? 0 : 1 });
+    },
+    judge(bytes) {
+      const judged = judge(bytes, form);
+      return Promise.resolve(judged.valid ? { valid: true, norm: judged.norm } : judged);
+    },
+    async fold({ parent, parts }) {
+      const next = allocateWeights(layout);
+      next.parameters.set(find(parent));
+      const input = { weights: next.parameters, momentum: null, parts };
+      fold(input, { ...form, outer: { learningRate: 1, momentum: 0 } });
+      return await hold(next.bytes);
+    },
+    evaluate: async (weights) => await find(weights).reduce((sum, value) => sum + (value - 1) ** 2, 0),
+    settle: (round) => lease.settle(round),
+    close: () => Promise.resolve(),
+  };
+}
