@@ -22,7 +22,7 @@ import { Folding, journalLink } from "./folding.ts";
 import { Joining, whyNoState } from "./joining.ts";
 import { type Ground, whyMalformed } from "./offer.ts";
 import { OwnWork } from "./own_work.ts";
-import { buildRecord } from "./record.ts";
+import { buildRecord, isRecord } from "./record.ts";
 import { reportAdoption } from "./report.ts";
 import { restore } from "./restore.ts";
 import { RULEBOOK, type Rulebook } from "./rulebook.ts";
@@ -206,8 +206,7 @@ class PeerCore implements Core {
   }
 
   #onOffer(signed: Signed<Offer>): void {
-    const { body } = signed;
-    const digest = bodyDigest(body);
+    const { body } = signed, digest = bodyDigest(body);
     if (this.#book.offers.has(digest)) return;
     const malformed = whyMalformed(body, this.#options.rules) ?? this.#whyForged(digest, signed.signature, body.peer);
     if (malformed !== null) return this.#reject("offer", body.peer, malformed);
@@ -221,8 +220,7 @@ class PeerCore implements Core {
   }
 
   #onRecord(signed: Signed<RoundRecord>, from: PeerId): void {
-    const { body, signature } = signed;
-    const digest = bodyDigest(body);
+    const { body, signature } = signed, digest = bodyDigest(body);
     if (this.#book.links.has(digest)) return;
     const reason = body.run !== this.#options.rules.run
       ? `it belongs to run ${body.run}`
@@ -273,14 +271,21 @@ class PeerCore implements Core {
     this.#resolve();
     do {
       this.#joining.run(context, ({ chain }) => this.#isWorth(chain));
-      if (this.#head !== null) this.#folding.run(context, this.#book, this.#head);
-      this.#fetching.run(context, this.#book, { urgent: this.#folding.urgent, connected: this.#exchange.connected });
+      if (this.#head !== null) this.#towardsHeavier(this.#head);
     } while (this.#adoptHeaviest() || this.#act());
     this.#beat();
     const reason = this.#work.whyStop(context);
-    if (reason === null) return;
-    this.#stopped = true;
-    context.emit({ kind: "stop", reason });
+    this.#stopped = reason !== null;
+    if (reason !== null) context.emit({ kind: "stop", reason });
+  }
+
+  #towardsHeavier(head: Link): void {
+    this.#folding.run(this.#context, this.#book, head);
+    this.#fetching.run(this.#context, this.#book, {
+      urgent: this.#folding.urgent,
+      sinceRound: head.chain!.round + 1 - this.#options.rules.lateRounds,
+      connected: this.#exchange.connected,
+    });
   }
 
   #resolve(): void {
@@ -315,7 +320,6 @@ class PeerCore implements Core {
       historyRound: chain.round - historyRounds(this.#options.rules),
       weightsRound: chain.round - this.#options.rules.lateRounds - 1,
     });
-    this.#fetching.prune(book);
     if (blobs.length > 0) context.emit({ kind: "forget", blobs });
   }
 
@@ -370,7 +374,7 @@ class PeerCore implements Core {
   }
 
   #ground(): Ground | null {
-    return this.#head === null ? null : { chain: this.#head.chain!, base: this.#head.base! };
+    return this.#head && { chain: this.#head.chain!, base: this.#head.base! };
   }
 
   #pull(from: PeerId): void {
@@ -392,8 +396,4 @@ class PeerCore implements Core {
   #beatMs(): number {
     return beatMs(this.#head?.chain?.roundMs ?? this.#options.rules.firstRoundMs);
   }
-}
-
-function isRecord(signed: Signed<Offer> | Signed<RoundRecord>): signed is Signed<RoundRecord> {
-  return signed.body.kind === "record";
 }

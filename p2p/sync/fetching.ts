@@ -12,6 +12,14 @@ const MOST_OPEN = 16;
 /** Peers named as donors in one fetch. */
 const MOST_DONORS = 8;
 
+export interface FetchingOptions {
+  /** Offers whose blobs are needed for a fold. */
+  readonly urgent: ReadonlySet<Digest>;
+  /** Older offers cannot be counted any more. */
+  readonly sinceRound: number;
+  readonly connected: readonly PeerId[];
+}
+
 export class Fetching {
   readonly #open = new Set<Digest>();
   /** Offers whose blob nobody had, and when to ask again. */
@@ -20,10 +28,19 @@ export class Fetching {
   #busyMs = 0;
 
   /** Begins what may begin: blobs of `urgent` offers first, then by age. */
-  run(context: Context, book: Book, options: { urgent: ReadonlySet<Digest>; connected: readonly PeerId[] }): void {
+  run(context: Context, book: Book, options: FetchingOptions): void {
     if (this.#open.size >= MOST_OPEN) return;
-    const wanted = [...book.offers.values()].filter((held) => held.verdict === null && this.#mayAsk(context, held));
+    const wanted = [...book.offers.values()].filter((held) =>
+      held.verdict === null && this.#mayAsk(context, held) &&
+      (held.signed.body.round >= options.sinceRound || options.urgent.has(held.digest))
+    );
     wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
+    for (const offer of this.#retryAtMs.keys()) {
+      const body = book.offers.get(offer)?.signed.body;
+      if (body === undefined || body.round < options.sinceRound && !options.urgent.has(offer)) {
+        this.#retryAtMs.delete(offer);
+      }
+    }
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
       const from = [offer.peer, ...options.connected.filter((peer) => peer !== offer.peer)]
         .filter((peer) => options.connected.includes(peer)).slice(0, MOST_DONORS);
@@ -46,11 +63,6 @@ export class Fetching {
     const busyMs = this.#busyMs;
     this.#busyMs = 0;
     return busyMs;
-  }
-
-  /** Forgets about offers that the book has dropped. */
-  prune(book: Book): void {
-    for (const offer of this.#retryAtMs.keys()) if (!book.offers.has(offer)) this.#retryAtMs.delete(offer);
   }
 
   /** When the next retry is due. */

@@ -6,7 +6,7 @@
  */
 import { isFinished } from "./chain.ts";
 import { attemptOf } from "./scribe.ts";
-import type { ChainState, Counted, Digest, Offer, PeerId, RoundRecord, SyncRules } from "./types.ts";
+import type { ChainState, Counted, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** Most offers in one record: it must fit an announcement. */
 export const MOST_COUNTED = 256;
@@ -95,6 +95,10 @@ export function selectCounted(
     taken.push(entry);
   }
   return taken;
+}
+
+export function isRecord(signed: Signed<Offer> | Signed<RoundRecord>): signed is Signed<RoundRecord> {
+  return signed.body.kind === "record";
 }
 
 /** The record that counts these offers and follows the state that `base` is the digest of. */

@@ -69,7 +69,8 @@ export class Scribing {
       base: head.base!,
       rules,
     });
-    if (counted.length === 0) return null;
+    const mayWrite = this.#attempt < chain.roster.length || counted.some(({ peer }) => peer === context.options.self);
+    if (counted.length === 0 || !mayWrite) return null; // a peer that is no member must be admitted by what it writes
 
     const present = chain.roster.filter(({ peer }) =>
       peer === context.options.self || exchange.isPresent(peer, now, chain.roundMs)

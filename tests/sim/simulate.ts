@@ -86,7 +86,10 @@ class World {
   /** Faults end and whoever is down comes back. */
   calm(): void {
     this.#links = CALM_LINKS;
-    for (const peer of this.peers) this.#up(peer);
+    for (const peer of this.peers) {
+      peer.failAfter(Infinity);
+      this.#up(peer);
+    }
   }
 
   silence(): void {
