@@ -7,6 +7,7 @@ import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { presets } from "../runtime/presets.ts";
 import { EXIT, exitOf } from "./exit.ts";
 import { failure, mannerOf, note } from "./print.ts";
+import { quietGraphicsDriver } from "./surroundings.ts";
 
 const VERSION = "0.1.0";
 
@@ -166,6 +167,7 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 }
 
 if (import.meta.main) {
+  quietGraphicsDriver();
   try {
     await program().parseAsync(Deno.args, { from: "user" });
     Deno.exit(EXIT.done);

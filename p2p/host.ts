@@ -35,7 +35,7 @@ const LONGEST_TURN_MS = 10;
 export interface HostOptions {
   readonly identity: Identity;
   readonly rules: SyncRules;
-  /** `run.json` in canonical bytes; its digest is `rules.run`. Served to joiners. */
+  /** `run.json` in canonical bytes; its digest is `rules.run`. Served to joiners; blobs that it names are kept. */
   readonly genesis: Uint8Array<ArrayBuffer>;
   /** Whether this peer may begin the run if it has no state; else it waits for a peer that has one. */
   readonly found: boolean;
@@ -96,7 +96,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   if (damage !== null) options.onEvent({ kind: "journal damaged", reason: damage });
   const initial = await initialWeights(learner, store, found);
   // After damage it is not known what else was named, so nothing is dropped.
-  if (damage === null) await dropUnnamed(store, entries, initial);
+  if (damage === null) await dropUnnamed(store, { entries, initial, genesis });
   return new PeerHost({ ...options, journal: entriesOnDisk }, { kind: "start", initial, found, journal: entries });
 }
 
@@ -278,12 +278,24 @@ async function initialWeights(learner: Learner, store: BlobStore, found: boolean
   return { digest, sizeBytes: bytes.length };
 }
 
-/** Deletes blobs that a crash left behind: stored, but named by nothing that was journaled. */
-async function dropUnnamed(store: BlobStore, entries: readonly JournalEntry[], initial: BlobName): Promise<void> {
+interface Naming {
+  readonly entries: readonly JournalEntry[];
+  readonly initial: BlobName;
+  readonly genesis: Uint8Array;
+}
+
+/**
+ * Deletes blobs that a crash left behind: stored, but named by nothing that was journaled. The run's own data (tokenizer,
+ * shards) may lie in the same store: the genesis names it, and it stays.
+ */
+async function dropUnnamed(store: BlobStore, { entries, initial, genesis }: Naming): Promise<void> {
   const named = new Set<Digest>([initial.digest]);
   for (const entry of entries) {
     if (entry.kind === "state") named.add(entry.weights.digest);
     if (entry.kind === "offer" && entry.offer.body.blob !== null) named.add(entry.offer.body.blob.digest);
   }
-  for (const digest of await store.list()) if (!named.has(digest)) await store.delete(digest);
+  const genesisText = new TextDecoder().decode(genesis);
+  for (const digest of await store.list()) {
+    if (!named.has(digest) && !genesisText.includes(digest)) await store.delete(digest);
+  }
 }

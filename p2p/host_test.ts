@@ -8,12 +8,16 @@ import type { HostEvent } from "./host_event.ts";
 import { startLibp2p } from "./net/libp2p.ts";
 import { MemoryNetwork } from "./net/memory.ts";
 import type { Transport } from "./net/transport.ts";
-import { MemoryJournal } from "./store/journal.ts";
+import type { BlobStore } from "./store/blob_store.ts";
+import { blobDigest } from "./store/chunks.ts";
+import { openDiskBlobStore } from "./store/disk.ts";
+import { openDiskJournal } from "./store/disk_journal.ts";
+import { type Journal, MemoryJournal } from "./store/journal.ts";
 import { MemoryBlobStore } from "./store/memory.ts";
 import type { Digest, SyncRules } from "./sync/types.ts";
 import { encodeMessage } from "./wire.ts";
 
-const genesis = new TextEncoder().encode('{"name":"club"}');
+const genesis = new TextEncoder().encode(`{"name":"club","shards":["${await blobDigest(new Uint8Array(20))}"]}`);
 const contextLength = 16;
 const rules: SyncRules = {
   run: await runIdOf(genesis),
@@ -32,8 +36,8 @@ const rules: SyncRules = {
 interface Peer {
   readonly host: Host;
   readonly events: HostEvent[];
-  readonly store: MemoryBlobStore;
-  readonly journal: MemoryJournal;
+  readonly store: BlobStore;
+  readonly journal: Journal;
   readonly learner: ByteLearner;
 }
 
@@ -60,7 +64,7 @@ async function start(
     ...options,
   };
   const host = await startHost(all);
-  return { host, events, learner, store: all.store as MemoryBlobStore, journal: all.journal as MemoryJournal };
+  return { host, events, learner, store: all.store, journal: all.journal };
 }
 
 /** State digests by round, as a peer has told them; the last word holds. */
@@ -130,6 +134,35 @@ Deno.test("a host alone goes on after it was closed at any moment, at the state 
   await peer.host.close();
 });
 
+Deno.test("a host comes back from its folder, also when its journal was cut short", async () => {
+  const clock = new ManualClock(), folder = await Deno.makeTempDir();
+  const open = async (): Promise<[Peer, Journal]> => {
+    const journal = await openDiskJournal(`${folder}/journal`), store = await openDiskBlobStore(`${folder}/blobs`);
+    return [await start(0, new MemoryNetwork().join(identity(0).peer), { clock, store, journal }), journal];
+  };
+  try {
+    let last = 0;
+    for (const cutBytes of [0, 0, 3]) {
+      const [peer, journal] = await open();
+      await clock.runUntil("it has a state again", () => round(peer) >= Math.max(0, last - 1));
+      const told = bases(peer).get(last);
+      await clock.runUntil("it is two rounds on", () => round(peer) >= last + 2);
+      assert.ok(told === undefined || told === bases(peer).get(last));
+      last = round(peer);
+      await peer.host.close();
+      await journal[Symbol.asyncDispose]();
+      await Deno.truncate(`${folder}/journal`, (await Deno.stat(`${folder}/journal`)).size - cutBytes);
+    }
+    const [peer, journal] = await open();
+    assert.match(peer.events.find(({ kind }) => kind === "journal damaged")?.kind ?? "", /damaged/);
+    await clock.runUntil("it goes on", () => round(peer) > last);
+    await peer.host.close();
+    await journal[Symbol.asyncDispose]();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("a host that leaves says so, ends, and the others go on without it", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork();
   const wren = await start(0, network.join(identity(0).peer), { clock });
@@ -140,9 +173,10 @@ Deno.test("a host that leaves says so, ends, and the others go on without it", a
   left.then(({ kind }) => end = kind);
   await clock.runUntil("finch has left", () => end !== null);
   assert.equal(end, "stopped");
+  const isTold = (event: HostEvent) => event.kind === "left" && event.peer === finch.host.peer;
+  await clock.runUntil("wren is told", () => wren.events.some(isTold));
   const then = round(wren);
   await clock.runUntil("wren goes on", () => round(wren) >= then + 3);
-  assert.ok(wren.events.some((event) => event.kind === "left" && event.peer === finch.host.peer));
   await wren.host.close();
 });
 
@@ -206,9 +240,10 @@ Deno.test("a host whose disk fails ends, says why and announces nothing that is 
 Deno.test("a host forgets what a crash left in its store, and nothing else", async () => {
   const clock = new ManualClock();
   const store = new MemoryBlobStore();
-  const orphan = await store.put(new Uint8Array(10));
+  const orphan = await store.put(new Uint8Array(10)), shard = await store.put(new Uint8Array(20));
   const wren = await start(0, new MemoryNetwork().join(identity(0).peer), { clock, store });
   assert.equal(await store.has(orphan), false);
+  assert.equal(await store.has(shard), true, "the genesis names it");
   await clock.runUntil("round 3", () => round(wren) >= 3);
   await wren.host.close();
   const before = await store.list();

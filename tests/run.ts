@@ -52,7 +52,7 @@ async function runTests(): Promise<number> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--doc", ...ignore, ...passedOn],
     stdout: "piped",
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", XDG_RUNTIME_DIR: Deno.env.get("XDG_RUNTIME_DIR") ?? "/tmp" }, // or Mesa complains
   }).spawn();
   let tail = "";
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {

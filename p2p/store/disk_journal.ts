@@ -7,7 +7,7 @@
  */
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
-import { syncFolder, writeAll } from "./files.ts";
+import { nullIfAbsent, syncFolder, writeAll } from "./files.ts";
 import { type Journal, type JournalContents, LARGEST_ENTRY_BYTES } from "./journal.ts";
 import { onDisk, StorageError } from "./storage_error.ts";
 
@@ -24,6 +24,15 @@ export async function openDiskJournal(path: string): Promise<Journal> {
     () => Deno.open(path, { read: true, write: true, create: true }),
   );
   return new DiskJournal(path, file);
+}
+
+/**
+ * The entries of a journal file that another peer may be writing: only reads, and leaves a damaged end alone.
+ * @returns Null if there is no such file.
+ */
+export async function readDiskJournal(path: string): Promise<readonly Uint8Array[] | null> {
+  const bytes = await onDisk(`read the journal ${path}`, () => nullIfAbsent(Deno.readFile(path)));
+  return bytes === null || !startsLikeHeader(bytes) ? null : parse(bytes).entries;
 }
 
 class DiskJournal implements Journal {

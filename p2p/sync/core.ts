@@ -48,6 +48,7 @@ class PeerCore implements Core {
   #beatAtMs: number | null = null;
   #effects: Effect[] = [];
   #hasNews = false;
+  #isFounder = false;
   #stopped = false;
   readonly #context: Context;
 
@@ -90,7 +91,7 @@ class PeerCore implements Core {
   }
 
   #take(input: Input): void {
-    const context = this.#context;
+    const context = this.#context, book = this.#book;
     switch (input.kind) {
       case "start":
         return this.#start(input);
@@ -104,7 +105,7 @@ class PeerCore implements Core {
       case "message":
         return this.#onMessage(input.message, input.from);
       case "fetched": {
-        const held = this.#book.offers.get(input.offer);
+        const held = book.offers.get(input.offer);
         this.#fetching.answered(context, input.offer, null);
         if (held === undefined) return;
         held.verdict = input.verdict;
@@ -119,9 +120,9 @@ class PeerCore implements Core {
         return offer ? this.#publish(offer) : undefined;
       }
       case "folded":
-        return this.#folding.onFolded(context, this.#book, input);
+        return this.#folding.onFolded(context, book, input);
       case "fold-failed":
-        return this.#folding.onFailed(context, this.#book, input);
+        return this.#folding.onFailed(context, book, input);
       case "loaded":
         return this.#onLoaded();
       case "load-failed":
@@ -141,6 +142,7 @@ class PeerCore implements Core {
   #start({ initial, found, journal }: Extract<Input, { kind: "start" }>): void {
     const { rules, self } = this.#options;
     this.#beatAtMs = this.#now;
+    this.#isFounder = found;
     const stateCount = restore(journal, {
       book: this.#book,
       own: this.#work.offers,
@@ -327,6 +329,7 @@ class PeerCore implements Core {
       head: this.#head!,
       exchange: this.#exchange,
       hopeUntilMs: this.#folding.hopeUntilMs,
+      isFounder: this.#isFounder,
       boxEndsAtMs: this.#work.boxEndsAtMs,
     });
     return toWrite !== null && this.#write(ground, toWrite);
@@ -365,8 +368,6 @@ class PeerCore implements Core {
     for (const offer of this.#work.offers.pending()) context.emit({ kind: "announce", message: offer });
     this.#exchange.repair(context, { book: this.#book, head });
   }
-
-  // —— small helpers ——
 
   #ground(): Ground | null {
     return this.#head === null ? null : { chain: this.#head.chain!, base: this.#head.base! };

@@ -124,7 +124,10 @@ export class OwnWork {
     readonly transferMs?: number;
   }): Signed<Offer> {
     const { now, options, report } = context;
-    const times = this.#box.offered(now, { isForHead: made.isForHead, roundMs: ground.chain.roundMs });
+    const { roundMs } = ground.chain;
+    const times = made.work === NO_WORK
+      ? { waitMs: 0, nextMs: roundMs }
+      : this.#box.offered(now, { isForHead: made.isForHead, roundMs });
     const heldOut = this.#heldOut?.record === ground.chain.head ? this.#heldOut.loss : null;
     const body = buildOffer(ground, made.work, {
       ...options,

@@ -17,6 +17,7 @@ export interface SceneOfRound {
   readonly exchange: Exchange;
   /** A heavier history is on its way: do not write a rival until then. Null if there is none. */
   readonly hopeUntilMs: number | null;
+  readonly isFounder: boolean;
   /** When our own box ends. */
   readonly boxEndsAtMs: number;
 }
@@ -84,7 +85,7 @@ export class Scribing {
       return null;
     }
     this.#closableSinceMs ??= now;
-    const before = this.#before.filter((peer) => exchange.isPresent(peer, now, chain.roundMs)).length;
+    const before = this.#beforeUs(scene, now);
     const writeAtMs = this.#closableSinceMs + before * takeoverMs(chain.roundMs);
     if (now < writeAtMs) {
       this.deadline = writeAtMs;
@@ -94,6 +95,13 @@ export class Scribing {
     return { counted, attempt: this.#attempt, reason };
   }
 
+  /** How many are to be given time to write before us. Nobody has a rank at genesis: whoever founds the run begins. */
+  #beforeUs({ head, exchange, isFounder }: SceneOfRound, now: number): number {
+    const { roster, roundMs } = head.chain!;
+    if (roster.length === 0) return isFounder ? 0 : exchange.connected.length;
+    return this.#before.filter((peer) => exchange.isPresent(peer, now, roundMs)).length;
+  }
+
   #expect(member: Member, { book, head, boxEndsAtMs }: SceneOfRound, self: PeerId): Expected {
     const { roster, roundMs } = head.chain!;
     const offer = [...book.offers.values()].find(({ signed: { body } }) =>
@@ -101,10 +109,13 @@ export class Scribing {
     );
     const fastest = Math.max(1, ...roster.map(({ speed }) => speed));
     const ownMs = member.peer === self && boxEndsAtMs < Infinity ? boxEndsAtMs : undefined;
+    // Boxes begin when a head is adopted: nobody who has not offered yet will do so much before ours would end.
+    const boxMs = this.#openedAtMs + roundMs;
+    const promisedMs = Math.max(boxMs, this.#promisedAtMs.get(member.peer) ?? boxMs);
     return {
       peer: member.peer,
       tokens: (member.speed || fastest) * roundMs / 1000,
-      promisedAtMs: offer?.receivedAtMs ?? ownMs ?? this.#promisedAtMs.get(member.peer) ?? this.#openedAtMs + roundMs,
+      promisedAtMs: offer?.receivedAtMs ?? ownMs ?? promisedMs,
       // An offer whose blob is not here yet, or not yet judged, still may be waited for.
       offered: offer !== undefined && offer.verdict !== null,
     };

@@ -25,7 +25,7 @@ type Call<P extends Port<P>> = {
 
 type Reply<P extends Port<P>, E> =
   | { readonly kind: "answer"; readonly id: number; readonly value: Answer<P, keyof P> }
-  | { readonly kind: "error"; readonly id: number; readonly error: string }
+  | { readonly kind: "error"; readonly id: number; readonly name: string; readonly message: string }
   | { readonly kind: "event"; readonly event: E };
 
 /** A thread and what can be asked of it. */
@@ -50,7 +50,7 @@ export function openRemote<P extends Port<P>, E>(worker: Worker, onEvent: (event
     const waiting = open.get(data.id);
     open.delete(data.id);
     if (data.kind === "answer") waiting?.resolve(data.value);
-    else waiting?.reject(new Error(data.error));
+    else waiting?.reject(Object.assign(new Error(data.message), { name: data.name }));
   };
   worker.onerror = (event) => {
     event.preventDefault();
@@ -90,7 +90,8 @@ export function serve<P extends Port<P>, E>(scope: WorkerScope, port: P): (event
       const { value, buffers } = answer instanceof Moved ? answer : { value: answer, buffers: [] };
       send({ kind: "answer", id, value: value as Answer<P, keyof P> }, buffers); // what the port gave for this name
     } catch (error) {
-      send({ kind: "error", id, error: error instanceof Error ? error.message : String(error) });
+      const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
+      send({ kind: "error", id, name, message });
     }
   };
   return (event) => send({ kind: "event", event });

@@ -12,6 +12,8 @@ import { SimPeer, type Surroundings } from "./sim_peer.ts";
 import { CALM_LINKS, drawWeather, type Links, type Weather, type WeatherOptions } from "./weather.ts";
 
 export interface SimulateOptions extends WeatherOptions {
+  /** In place of what the seed draws. */
+  readonly weather?: Weather;
   /** Rules of each peer, to plant a bug. */
   readonly rulebookOf?: (peer: number) => Rulebook;
 }
@@ -26,7 +28,7 @@ export interface Outcome {
 const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "egret", "stork", "raven", "eagle"];
 
 export function simulate(options: SimulateOptions): Outcome {
-  const weather = drawWeather(options);
+  const weather = options.weather ?? drawWeather(options);
   const world = new World(weather, options);
   world.clock.runUntil(weather.stormMs);
   world.calm();
@@ -45,6 +47,8 @@ class World {
   readonly #draw: Chance;
   #links: Links;
   #isSilent = false;
+  /** How long a peer stays down when its power fails. */
+  readonly #downMs = new Map<SimPeer, number>();
 
   constructor(weather: Weather, { seed, rulebookOf = () => RULEBOOK }: SimulateOptions) {
     this.#weather = weather;
@@ -73,7 +77,7 @@ class World {
         this.clock.at(atMs, () => {
           if (!peer.isUp || this.#links === CALM_LINKS) return;
           peer.failAfter(afterEffects);
-          this.clock.after(downMs, () => this.#up(peer));
+          this.#downMs.set(peer, downMs);
         });
       }
     });
@@ -113,6 +117,7 @@ class World {
   }
 
   #down(peer: SimPeer): void {
+    this.clock.after(this.#downMs.get(peer) ?? 0, () => this.#up(peer));
     for (const other of this.peers) {
       if (other === peer || !other.isUp) continue;
       this.clock.after(this.#delayMs(), () => !peer.isUp && other.tell({ kind: "disconnected", peer: peer.id }));

@@ -19,7 +19,7 @@ Deno.test("three peers train, one is killed and returns, one joins late: one dig
   const run = join(folder, "run");
   await Deno.mkdir(run);
   await Deno.writeTextFile(join(run, "run.json"), JSON.stringify(tinyRun()));
-  await Deno.writeTextFile(join(run, "secret.key"), "ab".repeat(32) + "\n");
+  await Deno.writeTextFile(join(run, "network.key"), "ab".repeat(32) + "\n");
   const seats = new Map<string, Seat>();
   const sit = (name: string, args: readonly string[]) => {
     const seat = new Seat([...args, "--state", join(folder, name), "--name", name, ...LOCAL]);

@@ -1,0 +1,147 @@
+/**
+ * `starling inspect`: the chain of records that a peer knows, one record, or the ledger of its data.
+ *
+ * It only reads the journal, so it works beside a running peer.
+ * @module
+ */
+import { join } from "node:path";
+import { decodeJournalEntry } from "../p2p/wire.ts";
+import { readDiskJournal } from "../p2p/store/disk_journal.ts";
+import { bodyDigest } from "../p2p/sync/digest.ts";
+import { account } from "../p2p/sync/ledger.ts";
+import { windowCount } from "../p2p/sync/ranges.ts";
+import type { ChainState, Digest, Offer, RoundRecord } from "../p2p/sync/types.ts";
+import { defaultStatePath, openRunFolder } from "../runtime/run_folder.ts";
+import { UsageError } from "./exit.ts";
+import { counted, grouped, nats, short, table } from "./format.ts";
+import { json, line } from "./print.ts";
+
+export interface InspectOptions {
+  readonly folder: string;
+  /** "chain", "ledger", or the beginning of a record's digest. */
+  readonly what: string;
+  readonly state?: string;
+  readonly json?: boolean;
+}
+
+/** What a journal says, by digest. */
+interface Known {
+  readonly records: ReadonlyMap<Digest, RoundRecord>;
+  readonly offers: ReadonlyMap<Digest, Offer>;
+  readonly states: ReadonlyMap<Digest, ChainState>;
+  /** The heaviest state that this peer has folded. */
+  readonly chain: ChainState;
+}
+
+/** Prints what was asked for. */
+export async function inspect({ folder, what, state, json: asJson }: InspectOptions): Promise<void> {
+  await openRunFolder(folder); // a folder without a run gets its own message
+  const path = state ?? defaultStatePath(folder);
+  const known = await readKnown(path);
+  if (what === "ledger") return showLedger(known, asJson ?? false);
+  if (what === "chain") return showChain(known, asJson ?? false);
+  return showRecord(known, what, asJson ?? false);
+}
+
+async function readKnown(path: string): Promise<Known> {
+  const entries = await readDiskJournal(join(path, "journal"));
+  if (entries === null) throw new UsageError(`Cannot inspect ${path}: no peer has run there. Name one with --state`);
+  const records = new Map<Digest, RoundRecord>(), offers = new Map<Digest, Offer>();
+  const states = new Map<Digest, ChainState>();
+  for (const bytes of entries) {
+    const decoded = decodeJournalEntry(bytes);
+    if (!decoded.ok) continue; // of another version: the peer itself says so when it starts
+    const entry = decoded.value;
+    if (entry.kind === "offer") offers.set(bodyDigest(entry.offer.body), entry.offer.body);
+    else records.set(bodyDigest(entry.record.body), entry.record.body);
+    if (entry.kind === "state") states.set(entry.chain.head, entry.chain);
+  }
+  const chain = [...states.values()].sort((a, b) => b.weight - a.weight || (a.head < b.head ? -1 : 1))[0];
+  if (chain === undefined) throw new UsageError(`Cannot inspect ${path}: this peer has no state yet`);
+  return { records, offers, states, chain };
+}
+
+/** From the head back, newest first, as far as the journal goes. */
+function* history({ records, chain }: Known): Generator<[Digest, RoundRecord]> {
+  for (let digest: Digest | undefined = chain.head; digest !== undefined;) {
+    const record: RoundRecord | undefined = records.get(digest);
+    if (record === undefined) return;
+    yield [digest, record];
+    digest = record.parents[0];
+  }
+}
+
+function showChain(known: Known, asJson: boolean): void {
+  const links = [...history(known)];
+  if (asJson) return links.forEach(([digest, record]) => json({ digest, ...record }));
+  const rows = links.map(([digest, { round, counted: offers, scribe, attempt }]) => [
+    String(round),
+    short(digest),
+    String(offers.length),
+    counted(tokensOf(known, offers)),
+    offers.some(({ age }) => age > 0) ? String(offers.filter(({ age }) => age > 0).length) : "",
+    short(scribe) + (attempt > 0 ? ` (rank ${attempt})` : ""),
+  ]);
+  line(`${links.length} records from the head back; weight ${grouped(known.chain.weight)}`);
+  for (const text of table([" round", "record", " offers", " tokens", " late", "scribe"], rows)) line(text);
+}
+
+function showRecord(known: Known, prefix: string, asJson: boolean): void {
+  const found = [...known.records].filter(([digest]) => digest.startsWith(prefix.replace(/…$/, "")));
+  const [first, ...others] = found;
+  if (first === undefined || others.length > 0) {
+    throw new UsageError(
+      first === undefined
+        ? `Cannot find a record '${prefix}': say chain, ledger, or the digest of a record that 'inspect <folder>' lists`
+        : `Cannot choose among ${found.length} records that begin with '${prefix}': give more digits`,
+    );
+  }
+  const [digest, record] = first;
+  const offers = record.counted.map(({ offer, age }) => ({
+    digest: offer,
+    age,
+    offer: known.offers.get(offer) ?? null,
+  }));
+  if (asJson) return json({ digest, ...record, offers });
+  line(`record ${digest}`);
+  line(`round ${record.round}, written by ${record.scribe}, rank ${record.attempt}`);
+  line(`parent ${record.parents.join(", ") || "none"}`);
+  line(`state before it ${record.base}`);
+  const rows = offers.map(({ digest, age, offer }) => [
+    offer?.name ?? "?",
+    short(digest),
+    offer === null ? "not in this journal" : grouped(offer.tokens),
+    offer === null ? "" : nats(offer.loss),
+    offer === null ? "" : String(offer.steps),
+    age === 0 ? "" : `${age} late`,
+  ]);
+  for (const text of table(["peer", "offer", " tokens", " loss", " steps", "age"], rows)) line(text);
+}
+
+function showLedger(known: Known, asJson: boolean): void {
+  const { ledger } = known.chain, links = [...history(known)];
+  const isWhole = links.at(-1)?.[1].parents.length === 0;
+  const trained = links.flatMap(([, record]) =>
+    record.counted.flatMap(({ offer }) => known.offers.get(offer)?.ranges ?? [])
+  );
+  const problems = isWhole ? account(ledger, trained.map((range) => [range])) : null;
+  const leased = ledger.leases.map(({ peer, ranges }) => ({ peer, windows: windowCount(ranges), ranges }));
+  if (asJson) return json({ ...ledger, leases: leased, problems });
+  const open = leased.reduce((sum, { windows }) => sum + windows, 0) + windowCount(ledger.returned);
+  line(`windows below the cursor: ${grouped(ledger.cursor)}`);
+  line(`  trained     ${grouped(ledger.cursor - open)}`);
+  line(`  leased      ${grouped(open - windowCount(ledger.returned))}`);
+  line(`  returned    ${grouped(windowCount(ledger.returned))}`);
+  line(`  duplicated  ${grouped(ledger.duplicated)}`);
+  for (const text of table(["peer", " windows"], leased.map(({ peer, windows }) => [peer, grouped(windows)]))) {
+    line(text);
+  }
+  if (problems === null) {
+    line("This journal does not reach back to the first record, so the sums cannot be proved from it.");
+  } else if (problems.length === 0) line("Proved from all records: each window is trained once, leased, or returned.");
+  else problems.forEach((problem) => line(`WRONG: ${problem}`));
+}
+
+function tokensOf({ offers }: Known, counted: RoundRecord["counted"]): number {
+  return counted.reduce((sum, { offer }) => sum + (offers.get(offer)?.tokens ?? 0), 0);
+}
