@@ -48,6 +48,8 @@ export interface LocalLearner extends Learner, OpenedTraining, AsyncDisposable {
 
 /** States whose weights are held: the head's, its parent's, and some for late readers. */
 const HELD_STATES = 5;
+/** A step in hand may take as long; a device that hangs may not. */
+const LONGEST_CLOSE_MS = 10_000;
 
 /**
  * Opens device, corpus and model in threads of their own.
@@ -141,13 +143,21 @@ function localLearner({ training, folding, opened, onEvent, ...start }: {
     resume: () => setPace({ paused: false }),
     checkpoint: () => training.call("checkpoint", null),
     close: () =>
-      closing ??= training.call("close", null).catch(() => {}).then(() => {
+      closing ??= within(LONGEST_CLOSE_MS, training.call("close", null)).then(() => {
         training.terminate();
         folding.terminate();
       }),
     [Symbol.asyncDispose]: () => learner.close(),
   };
   return learner;
+}
+
+/** Resolves when the work has ended, well or not, or after `ms`. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([work.catch(() => {}), late]);
+  clearTimeout(timer);
 }
 
 function trainingThread(): Worker {

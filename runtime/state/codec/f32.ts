@@ -25,21 +25,29 @@ export const f32: Codec = {
     if (bytes.length !== f32.sizeBytes(length)) {
       return { ok: false, reason: `has ${bytes.length} bytes, ${length} values need ${f32.sizeBytes(length)}` };
     }
-    return { ok: true, vector: vectorOf(new DataView(bytes.buffer, bytes.byteOffset + HEADER_BYTES), length) };
+    return { ok: true, vector: vectorOf(valuesOf(bytes, length)) };
   },
 };
 
-function vectorOf(values: DataView, length: number): EncodedVector {
+/** A view where the bytes are aligned, else a copy. Right on little-endian machines, the only ones there are. */
+function valuesOf(bytes: Uint8Array, length: number): Float32Array {
+  const start = bytes.byteOffset + HEADER_BYTES;
+  return start % 4 === 0
+    ? new Float32Array(bytes.buffer, start, length)
+    : new Float32Array(new Uint8Array(bytes.subarray(HEADER_BYTES)).buffer);
+}
+
+function vectorOf(values: Float32Array): EncodedVector {
   return {
-    length,
+    length: values.length,
     normSquared() {
       // Squares of f32 cannot overflow an f64 sum: only a value that is not finite makes it so.
       let sum = 0;
-      for (let i = 0; i < length; i++) sum += values.getFloat32(4 * i, true) ** 2;
+      for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
       return sum;
     },
     addTo(into, { start, share }) {
-      for (let i = 0; i < into.length; i++) into[i] = into[i]! + share * values.getFloat32(4 * (start + i), true);
+      for (let i = 0; i < into.length; i++) into[i] = into[i]! + share * values[start + i]!;
     },
   };
 }
