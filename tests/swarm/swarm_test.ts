@@ -5,14 +5,8 @@
  */
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
-import { type Child, startChild } from "../../cli/child.ts";
-import type { PeerEvent } from "../../runtime/event.ts";
+import { Seat } from "../starling.ts";
 import { tinyRun } from "../tiny_run.ts";
-
-const LONGEST_WAIT_MS = 90_000;
-
-type Round = Extract<PeerEvent, { kind: "round" }>;
-type Started = Extract<PeerEvent, { kind: "started" }>;
 
 Deno.test("three peers train, one is killed and returns, one joins late: one digest, and the loss has fallen", async () => {
   const folder = await Deno.makeTempDir({ prefix: "starling-swarm-" });
@@ -22,14 +16,14 @@ Deno.test("three peers train, one is killed and returns, one joins late: one dig
   await Deno.writeTextFile(join(run, "network.key"), "ab".repeat(32) + "\n");
   const seats = new Map<string, Seat>();
   const sit = (name: string, args: readonly string[]) => {
-    const seat = new Seat([...args, "--state", join(folder, name), "--name", name, ...LOCAL]);
+    const seat = new Seat([...args, "--state", join(folder, name), "--name", name]);
     seats.set(name, seat);
     return seat;
   };
 
   try {
     const wren = sit("wren", ["start", run]);
-    const { addresses, ticket } = await wren.next("started") as Started;
+    const { addresses, ticket } = await wren.next("started");
     const meet = ["--peer", addresses[0]!];
     const finch = sit("finch", ["start", run, ...meet]);
     const robin = sit("robin", ["start", run, ...meet, "--throttle", "50"]);
@@ -56,63 +50,7 @@ Deno.test("three peers train, one is killed and returns, one joins late: one dig
     for (const [name, seat] of seats) console.error(`--- ${name}\n${seat.account()}`);
     throw error;
   } finally {
-    for (const { child } of seats.values()) child.interrupt();
-    await Promise.all([...seats.values()].map(({ child }) => child[Symbol.asyncDispose]()));
+    await Promise.all([...seats.values()].map((seat) => seat[Symbol.asyncDispose]()));
     await Deno.remove(folder, { recursive: true });
   }
 });
-
-const LOCAL = ["--device", "cpu", "--threads", "1", "--listen", "127.0.0.1", "--no-mdns"];
-
-/** A peer process and all that it has said. */
-class Seat {
-  readonly child: Child;
-  readonly #events: PeerEvent[] = [];
-  #wake = Promise.withResolvers<void>();
-
-  constructor(args: readonly string[]) {
-    const wake = () => {
-      this.#wake.resolve();
-      this.#wake = Promise.withResolvers<void>();
-    };
-    this.child = startChild({
-      args,
-      onEvent: (event) => {
-        this.#events.push(event);
-        wake();
-      },
-    });
-    this.child.ended.then(wake);
-  }
-
-  next(kind: PeerEvent["kind"]): Promise<PeerEvent> {
-    return this.#find((event) => event.kind === kind, kind);
-  }
-
-  round(wanted: (round: Round) => boolean): Promise<Round> {
-    const isWanted = (event: PeerEvent): event is Round => event.kind === "round" && wanted(event);
-    return this.#find(isWanted, `a round with ${wanted}`) as Promise<Round>;
-  }
-
-  account(): string {
-    return [...this.#events.slice(-12).map((event) => JSON.stringify(event)), this.child.complaint()].join("\n");
-  }
-
-  async #find(wanted: (event: PeerEvent) => boolean, what: string): Promise<PeerEvent> {
-    let over = false;
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, LONGEST_WAIT_MS);
-    this.child.ended.then(() => over = true);
-    try {
-      for (const deadline = Date.now() + LONGEST_WAIT_MS;;) {
-        const found = this.#events.find(wanted);
-        if (found !== undefined) return found;
-        if (over) throw new Error(`the process ended before ${what}`);
-        if (Date.now() >= deadline) throw new Error(`waited ${LONGEST_WAIT_MS} ms for ${what}`);
-        await Promise.race([this.#wake.promise, late.promise]);
-      }
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-}

@@ -1,0 +1,183 @@
+/**
+ * The command line as a user meets it: what works prints what it should, and what cannot work says what was found, what
+ * was wanted and what to do, with the documented exit code, and harms nothing.
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { join } from "node:path";
+import { formatTicket, parseTicket } from "../p2p/ticket.ts";
+import type { Digest } from "../p2p/sync/types.ts";
+import { memoryFolder } from "../runtime/folder.ts";
+import { diskFolder } from "../runtime/folder_disk.ts";
+import { writeFolder } from "../runtime/model/huggingface.ts";
+import { initialWeights } from "../runtime/model/parameters.ts";
+import { bytesTokenizer } from "../runtime/data/tokenizer.ts";
+import { starling } from "./starling.ts";
+import { tinyRun } from "./tiny_run.ts";
+
+Deno.test("every command has help, and the program lists them all", async () => {
+  const { out } = await starling(["--help"]);
+  for (const name of ["demo", "init", "start", "join", "status", "sample", "eval", "export", "devices", "inspect"]) {
+    assert.match(out, new RegExp(`^  ${name} `, "m"));
+    const help = await starling([name, "--help"]);
+    assert.equal(help.code, 0);
+    assert.match(help.out, new RegExp(`Usage: starling ${name}`));
+  }
+});
+
+/** Arguments, the exit code, and what standard error must say. `{folder}` is a fresh folder. */
+const REFUSALS: readonly (readonly [title: string, args: readonly string[], code: number, says: RegExp])[] = [
+  ["an unknown command", ["sttart"], 2, /unknown command 'sttart'[\s\S]*Did you mean start\?/],
+  ["an unknown flag", ["demo", "--minuets", "1"], 2, /unknown option '--minuets'[\s\S]*--minutes/],
+  ["a flag of the wrong type", ["demo", "--peers", "two"], 2, /'two' is invalid.*whole number from 1 to 8/],
+  ["a flag out of range", ["start", "{folder}", "--throttle", "0"], 2, /whole number from 1 to 100/],
+  ["an unknown preset", ["init", "{folder}/new", "--preset", "huge"], 2, /Allowed choices are demo, small, gpt2/],
+  ["an unknown device", ["devices", "--device", "tpu"], 2, /unknown option '--device'/],
+  ["a folder without a run", ["start", "{folder}"], 4, /it has no run.json. Make a run with 'starling init/],
+  ["data that is missing", ["init", "{folder}/new", "--data", "{folder}/none"], 4, /Cannot use '.*none' as text/],
+  ["data that is empty", ["init", "{folder}/new", "--data", "{folder}/empty"], 4, /as text: .*; choose another/],
+  [
+    "text shorter than a window",
+    ["init", "{folder}/new", "--data", "{folder}/short.txt"],
+    4,
+    /it has 12 tokens and .*needs at least 258/,
+  ],
+  ["a vocabulary for bytes", ["init", "{folder}/new", "--vocabulary", "999"], 4, /Choose --tokenizer bpe/],
+  ["a text that is no ticket", ["join", "hello"], 4, /This is not a ticket: tickets are one word/],
+  [
+    "a ticket of a newer version",
+    ["join", "star9abc"],
+    4,
+    /version 9, newer than this program understands \(1\). Update it/,
+  ],
+  ["a damaged ticket", ["join", `${ticket().slice(0, -9)}a`], 4, /damaged: its checksum is wrong/],
+  [
+    "nobody at the ticket's addresses",
+    ["join", ticket(), "--folder", "{folder}/joined", "--no-mdns"],
+    5,
+    /nobody answered[\s\S]*127.0.0.1[\s\S]*fresh ticket/,
+  ],
+  ["a model folder without a model", ["eval", "{folder}", "--text", "{folder}/short.txt"], 4, /it has no config.json/],
+  ["nothing to evaluate on", ["eval", "{folder}/model"], 2, /say on what, with --tokens <file> or --text <file>/],
+  [
+    "tokens that the model does not know",
+    ["eval", "{folder}/model", "--tokens", "{folder}/wrong.u32"],
+    2,
+    /token 1 is 300 and the model knows 0 to 255/,
+  ],
+  ["half a token", ["eval", "{folder}/model", "--tokens", "{folder}/short.txt", "--device", "cpu"], 2, /token 0 is/],
+  [
+    "a model with a missing tensor",
+    ["eval", "{folder}/lacking", "--text", "{folder}/short.txt"],
+    4,
+    /it has no tensor 'transformer.h.1.attn.c_attn.weight'/,
+  ],
+  ["a run nobody has trained", ["export", "{folder}/run"], 2, /no peer has finished a round/],
+  ["a chain where no peer has run", ["inspect", "{folder}/run"], 2, /no peer has run there/],
+];
+
+for (const [title, args, wantedCode, says] of REFUSALS) {
+  Deno.test(`the program refuses ${title}`, async () => {
+    await using place = await makePlace();
+    const { code, err } = await starling(args.map((text) => text.replaceAll("{folder}", place.path)));
+    assert.match(err, says);
+    assert.equal(code, wantedCode, err);
+    assert.doesNotMatch(err, /at file:|Stack/, "an expected error needs no stack");
+  });
+}
+
+Deno.test("run.json with wrong fields is refused with every field, what was found and what is wanted", async () => {
+  await using place = await makePlace();
+  const run = tinyRun();
+  await Deno.writeTextFile(
+    join(place.path, "run", "run.json"),
+    JSON.stringify({ ...run, seed: "seven", colour: "red", model: { ...run.model, headCount: 3 } }),
+  );
+  const { code, err } = await starling(["start", join(place.path, "run")]);
+  assert.equal(code, 4);
+  assert.match(err, /'seed': .*expected (int|number).*found "seven"/);
+  assert.match(err, /colour/);
+  assert.match(err, /'model.width': must be a multiple of headCount \(3\)/);
+});
+
+Deno.test("eval counts each token but the first once, and prints the result as its last line", async () => {
+  await using place = await makePlace();
+  const tokens = Uint32Array.from({ length: 75 }, (_, i) => (i * 37) % 256); // contexts of 32: 32 + 32 + 10
+  await Deno.writeFile(join(place.path, "tokens.u32"), new Uint8Array(tokens.buffer));
+  const { code, out } = await starling([
+    "eval",
+    join(place.path, "model"),
+    ...["--tokens", join(place.path, "tokens.u32"), "--device", "cpu", "--json"],
+  ]);
+  assert.equal(code, 0);
+  const result = JSON.parse(out.trim().split("\n").at(-1)!);
+  assert.equal(result.tokens, 74);
+  assert.ok(Math.abs(result.loss - Math.log(256)) < 0.1, "a model that knows nothing guesses among 256");
+  assert.ok(Math.abs(result.perplexity - Math.exp(result.loss)) < 1e-9);
+});
+
+Deno.test("sample gives the same text for the same seed, and another for another", async () => {
+  await using place = await makePlace();
+  const args = ["sample", join(place.path, "model"), "--prompt", "ab", "--tokens", "40", "--device", "cpu", "--seed"];
+  const [first, again, other] = [
+    await starling([...args, "5"]),
+    await starling([...args, "5"]),
+    await starling([...args, "6"]),
+  ];
+  assert.equal(first.code, 0, first.err);
+  assert.ok(first.out.startsWith("ab"));
+  assert.equal(first.out, again.out);
+  assert.notEqual(first.out, other.out);
+});
+
+Deno.test("a private run without its key says so and how to get it", async () => {
+  await using place = await makePlace();
+  await Deno.remove(join(place.path, "run", "network.key"));
+  const { code, err } = await starling(["start", join(place.path, "run")]);
+  assert.equal(code, 4);
+  assert.match(err, /it is private and .*network.key is missing. Join again with a ticket/);
+});
+
+/** A ticket of a run that nobody runs. */
+function ticket(): string {
+  const peer = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+  const text = formatTicket({
+    run: "ab".repeat(32) as Digest,
+    name: "nobody",
+    addresses: [`/ip4/127.0.0.1/tcp/9/p2p/${peer}`],
+    networkKey: new Uint8Array(32),
+  });
+  assert.ok(parseTicket(text).ok);
+  return text;
+}
+
+/** A folder with some of everything; gone when disposed. */
+async function makePlace(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await Deno.makeTempDir({ prefix: "starling-commands-" });
+  const run = tinyRun(), { model } = run;
+  await Deno.mkdir(join(path, "run"));
+  await Deno.mkdir(join(path, "empty"));
+  await Deno.writeTextFile(join(path, "run", "run.json"), JSON.stringify(run));
+  await Deno.writeTextFile(join(path, "run", "network.key"), `${"ab".repeat(32)}\n`);
+  await Deno.writeTextFile(join(path, "short.txt"), "hello world\n");
+  await Deno.writeFile(join(path, "wrong.u32"), new Uint8Array(Uint32Array.of(1, 300, 2).buffer));
+  const weights = initialWeights(model, 1), tokenizerJson = bytesTokenizer().toJson();
+  await writeFolder(diskFolder(join(path, "model")), { config: model, weights, tokenizerJson });
+  await lackATensor(path, weights);
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+/** A folder whose config asks for one layer more than its weights have. */
+async function lackATensor(path: string, weights: Float32Array<ArrayBuffer>): Promise<void> {
+  const { model } = tinyRun(), folder = memoryFolder();
+  await writeFolder(folder, {
+    config: { ...model, layerCount: 1 },
+    weights: initialWeights({ ...model, layerCount: 1 }, 1),
+    tokenizerJson: null,
+  });
+  const config = memoryFolder();
+  await writeFolder(config, { config: model, weights, tokenizerJson: null });
+  await Deno.mkdir(join(path, "lacking"));
+  await Deno.writeFile(join(path, "lacking", "model.safetensors"), folder.files.get("model.safetensors")!);
+  await Deno.writeFile(join(path, "lacking", "config.json"), config.files.get("config.json")!);
+}

@@ -1,0 +1,87 @@
+/**
+ * The program as a user runs it: a command in a process of its own, and peers that can be watched.
+ * @module
+ */
+import { type Child, startChild } from "../cli/child.ts";
+import type { PeerEvent } from "../runtime/event.ts";
+
+const MAIN = new URL("../cli/main.ts", import.meta.url).href;
+const LONGEST_WAIT_MS = 90_000;
+
+/** Flags that keep a test's peer on one thread and off the network. */
+export const LOCAL = ["--device", "cpu", "--threads", "1", "--listen", "127.0.0.1", "--no-mdns"];
+
+export type RoundEvent = Extract<PeerEvent, { kind: "round" }>;
+
+/** Runs a command to its end. */
+export async function starling(args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", MAIN, ...args],
+    stdin: "null",
+    env: { NO_COLOR: "1" },
+  }).output();
+  return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
+}
+
+/** A peer process and all that it has said. */
+export class Seat implements AsyncDisposable {
+  readonly child: Child;
+  readonly #events: PeerEvent[] = [];
+  #wake = Promise.withResolvers<void>();
+
+  constructor(args: readonly string[]) {
+    const wake = () => {
+      this.#wake.resolve();
+      this.#wake = Promise.withResolvers<void>();
+    };
+    this.child = startChild({
+      args: [...args, ...LOCAL],
+      onEvent: (event) => {
+        this.#events.push(event);
+        wake();
+      },
+    });
+    this.child.ended.then(wake);
+  }
+
+  /** The first event of a kind, said or yet to come. */
+  next<K extends PeerEvent["kind"]>(kind: K): Promise<Extract<PeerEvent, { kind: K }>> {
+    return this.#find((event): event is Extract<PeerEvent, { kind: K }> => event.kind === kind, kind);
+  }
+
+  /** The first round that is wanted, said or yet to come. */
+  round(wanted: (round: RoundEvent) => boolean): Promise<RoundEvent> {
+    return this.#find((event): event is RoundEvent => event.kind === "round" && wanted(event), `round: ${wanted}`);
+  }
+
+  said(kind: PeerEvent["kind"]): readonly PeerEvent[] {
+    return this.#events.filter((event) => event.kind === kind);
+  }
+
+  /** For a failed test: the last that it said. */
+  account(): string {
+    return [...this.#events.slice(-12).map((event) => JSON.stringify(event)), this.child.complaint()].join("\n");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.child[Symbol.asyncDispose]();
+  }
+
+  async #find<E extends PeerEvent>(wanted: (event: PeerEvent) => event is E, what: string): Promise<E> {
+    let over = false;
+    const late = Promise.withResolvers<void>(), deadlineMs = Date.now() + LONGEST_WAIT_MS;
+    const timer = setTimeout(late.resolve, LONGEST_WAIT_MS);
+    this.child.ended.then(() => over = true);
+    try {
+      for (;;) {
+        const found = this.#events.find(wanted);
+        if (found !== undefined) return found;
+        if (over) throw new Error(`The process ended before ${what}:\n${this.account()}`);
+        if (Date.now() >= deadlineMs) throw new Error(`Waited ${LONGEST_WAIT_MS} ms for ${what}:\n${this.account()}`);
+        await Promise.race([this.#wake.promise, late.promise]);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
