@@ -57,7 +57,7 @@ Deno.test("a remote answers each call with its own result, and events arrive bes
 
 Deno.test("a remote's error rejects the call with its message and leaves the remote working", async () => {
   const { remote } = connect();
-  await assert.rejects(remote.call("fail", "no memory"), /^Error: no memory$/);
+  await assert.rejects(remote.call("fail", "no memory"), /^RangeError: no memory$/);
   assert.equal(await remote.call("sum", [1]), 1);
   remote.terminate();
 });
