@@ -120,7 +120,7 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
 
 function showLedger(known: Known, asJson: boolean): void {
   const { ledger } = known.chain, links = [...history(known)];
-  const isWhole = links.at(-1)?.[1].parents.length === 0;
+  const isWhole = links.at(-1)?.[1].round === 1; // the genesis record counts nothing and is not journaled
   const trained = links.flatMap(([, record]) =>
     record.counted.flatMap(({ offer }) => known.offers.get(offer)?.ranges ?? [])
   );
