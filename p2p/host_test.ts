@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { connectBoth, identity } from "../tests/conformance/transport.ts";
 import { ManualClock } from "../tests/manual_clock.ts";
-import { ByteLearner } from "../tests/byte_learner.ts";
+import { openStubLearner, type StubLearner } from "../tests/stub_learner.ts";
 import { runIdOf } from "./genesis.ts";
 import { type Host, type HostOptions, startHost } from "./host.ts";
 import type { HostEvent } from "./host_event.ts";
@@ -38,7 +38,7 @@ interface Peer {
   readonly events: HostEvent[];
   readonly store: BlobStore;
   readonly journal: Journal;
-  readonly learner: ByteLearner;
+  readonly learner: StubLearner;
   readonly transport: Transport;
 }
 
@@ -48,7 +48,7 @@ async function start(
   options: Partial<HostOptions> & Pick<HostOptions, "clock">,
 ): Promise<Peer> {
   const events: HostEvent[] = [], store = new MemoryBlobStore(), journal = new MemoryJournal();
-  const learner = new ByteLearner({ seed: n, contextLength });
+  const learner = openStubLearner({ contextLength, pull: 0.1 + n / 100 });
   const all: HostOptions = {
     identity: identity(n),
     rules,
