@@ -2,13 +2,14 @@ import { strict as assert } from "node:assert";
 import { connectBoth, identity } from "../tests/conformance/transport.ts";
 import { ManualClock } from "../tests/manual_clock.ts";
 import { openStubLearner, type StubLearner } from "../tests/stub_learner.ts";
+import type { Learner } from "./learner.ts";
 import { runIdOf } from "./genesis.ts";
 import { type Host, type HostOptions, startHost } from "./host.ts";
 import type { HostEvent } from "./host_event.ts";
 import { startLibp2p } from "./net/libp2p.ts";
 import { MemoryNetwork } from "./net/memory.ts";
 import type { Transport } from "./net/transport.ts";
-import type { BlobStore } from "./store/blob_store.ts";
+import { type BlobStore, CHUNK_BYTES } from "./store/blob_store.ts";
 import { blobDigest } from "./store/chunks.ts";
 import { openDiskBlobStore } from "./store/disk.ts";
 import { openDiskJournal } from "./store/disk_journal.ts";
@@ -119,6 +120,41 @@ Deno.test("three hosts train together, one dies and comes back from its disk, on
   for (const peer of all) assert.deepEqual(peer.events.filter(({ kind }) => kind === "mismatch"), []);
   assert.ok(wren.learner.settled.some((line) => line.endsWith(" counted")));
   for (const { host } of all) assert.equal((await host.close()).kind, "closed");
+});
+
+/** A learner whose contributions are so long that they are fetched in several chunks. They mean nothing. */
+function longWindedLearner(n: number): Learner {
+  const learner = openStubLearner({ contextLength });
+  return {
+    ...learner,
+    async contribute() {
+      const contribution = await learner.contribute(), { bytes, round } = contribution;
+      const long = new Uint8Array(6 * CHUNK_BYTES).map((_, i) => n * 13 + round * 7 + i);
+      return { ...contribution, bytes: bytes === null ? null : long };
+    },
+    judge: () => Promise.resolve({ valid: true, norm: 1 }),
+  };
+}
+
+Deno.test("hosts ask for a contribution only where it is, and drop nobody", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const refused: string[] = [];
+  const join = (n: number): Transport => {
+    const transport = network.join(identity(n).peer), request = transport.request.bind(transport);
+    transport.request = (to, name, ...rest) =>
+      request(to, name, ...rest).catch((error: Error) => {
+        if (name.startsWith("blobs/")) refused.push(error.message);
+        throw error;
+      });
+    return transport;
+  };
+  const addresses = [`/memory/${identity(0).peer}`];
+  const peers = [await start(0, join(0), { clock, learner: longWindedLearner(0) })];
+  for (const n of [1, 2]) peers.push(await start(n, join(n), { clock, addresses, learner: longWindedLearner(n) }));
+  await clock.runUntil("all three are counted in some rounds", () => agree(peers, 5));
+  assert.deepEqual(refused, []);
+  for (const { events } of peers) assert.deepEqual(events.filter(({ kind }) => kind === "donor dropped"), []);
+  for (const { host } of peers) await host.close();
 });
 
 Deno.test("a host alone goes on after it was closed at any moment, at the state it had", async () => {
