@@ -30,7 +30,7 @@ export const tinyLlama: ModelConfig = {
 };
 
 /** One key-value head for all; the output layer is the token embedding. */
-export const tinyTiedLlama: ModelConfig = {
+const tinyTiedLlama: ModelConfig = {
   ...sizes,
   family: "llama",
   keyValueHeadCount: 1,

@@ -31,7 +31,7 @@ export interface CompileOptions {
 export const LARGEST_PAGE_COUNT = 65_536;
 
 /** Where the modules keep the constants of `simd.as`; each writes the same bytes. */
-export const STATIC_ADDRESS = 1024;
+const STATIC_ADDRESS = 1024;
 
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
