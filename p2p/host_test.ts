@@ -215,11 +215,26 @@ Deno.test("a host that leaves says so, ends, and the others go on without it", a
   left.then(({ kind }) => end = kind);
   await clock.runUntil("finch has left", () => end !== null);
   assert.equal(end, "stopped");
-  const isTold = (event: HostEvent) => event.kind === "left" && event.peer === finch.host.peer;
+  const isTold = (event: HostEvent) =>
+    event.kind === "left" && event.peer === finch.host.peer && event.name === "peer 1";
   await clock.runUntil("wren is told", () => wren.events.some(isTold));
   const then = round(wren);
   await clock.runUntil("wren goes on", () => round(wren) >= then + 3);
   await wren.host.close();
+});
+
+Deno.test("a host that leaves dials nobody and says of nobody that it cannot be reached", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork(), transport = network.join(identity(0).peer);
+  const wren = await start(0, transport, { clock });
+  const finch = await start(1, network.join(identity(1).peer), { clock, addresses: [`/memory/${identity(0).peer}`] });
+  await clock.runUntil("both are at round 2", () => agree([wren, finch], 2));
+  const left = finch.host.leave();
+  let isOver = false;
+  left.then(() => isOver = true);
+  await wren.host.close();
+  await transport[Symbol.asyncDispose]();
+  await clock.runUntil("finch has left", () => isOver);
+  assert.deepEqual(finch.events.filter(({ kind }) => kind === "unreachable"), []);
 });
 
 Deno.test("a host survives garbage, foreign and forged messages, and names their senders", async () => {

@@ -71,6 +71,7 @@ export function openStubLearner(
         ranges,
         speed,
         computeMs: 1000 * windows * contextLength / speed,
+        idleMs: 0,
       };
       const bytes = weights === null || windows === 0
         ? null

@@ -39,6 +39,17 @@ export class Lease {
     return taken.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, i) => start + i));
   }
 
+  /** Positions handed out since the last cut that the lease still has. */
+  get pending(): number {
+    return windowCount(this.#pending);
+  }
+
+  /** Takes back what was handed out since the last cut, or some of it: it was not trained. */
+  giveBack(positions?: readonly number[]): void {
+    const back = positions?.map((start) => ({ start, end: start + 1 }));
+    this.#pending = back === undefined ? [] : subtract(this.#pending, union(back));
+  }
+
   /** What was handed out since the last cut, now offered in `round`. */
   cut(round: number): Ranges {
     const ranges = this.#pending;
