@@ -4,6 +4,8 @@
  */
 import { strict as assert } from "node:assert";
 import { dirname, join, normalize, relative } from "node:path";
+import { kernels } from "../kernels/all.ts";
+import { SHAPES } from "./kernels/shapes.ts";
 
 const ROOT = normalize(join(import.meta.dirname!, ".."));
 const ROOMS = ["kernels", "runtime", "p2p", "cli", "tests", "bench"];
@@ -136,6 +138,20 @@ Deno.test("WGSL and AssemblyScript live only in kernels, each beside its contrac
   const strayAssembly = listFiles(ROOT).filter((path) => path.endsWith(".as") && !path.startsWith("kernels/"));
   const inline = product.filter((path) => codeLines(path).some(({ text }) => /@compute|@workgroup_size/.test(text)));
   assert.deepEqual([...wrong, ...strayAssembly, ...inline], []);
+});
+
+Deno.test("the table of kernels in ARCHITECTURE.md has every kernel with its shape and its bindings in order", () => {
+  const rows = Deno.readTextFileSync(join(ROOT, "ARCHITECTURE.md")).matchAll(
+    /^\| `(\w+)` +\| ([A-Z_ ]+?) +\| (.+) \|$/gm,
+  );
+  const table = new Map(Array.from(rows, ([, name, shape, bindings]) => [name, { shape, bindings }]));
+  assert.deepEqual([...table.keys()].sort(), kernels.map(({ name }) => name).sort());
+  for (const { name, bindings } of kernels) {
+    const row = table.get(name)!;
+    assert.equal(row.shape, Object.keys(SHAPES[name]![0]!).join(" "), name);
+    const written = Object.entries(bindings).map(([key, { access }]) => access === "write" ? `${key}\\*` : `${key}\\b`);
+    assert.match(row.bindings!, new RegExp(`^${written.join(".*? ")}`), name);
+  }
 });
 
 function listFiles(folder: string): string[] {
