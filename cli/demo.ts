@@ -52,7 +52,7 @@ export async function demo(options: DemoOptions): Promise<number> {
   const peers: Child[] = [];
   let failedPeer = "";
   {
-    using screen = openScreen(options.manner, () => goal);
+    using screen = openScreen(options.manner, () => ({ ...goal, agreement: tally.newest() }));
     screen.say(introduction(options));
     const first = Promise.withResolvers<readonly string[]>();
     const take = (name: string, event: PeerEvent) => {
@@ -116,6 +116,15 @@ class Tally {
     const shared = [...this.#rounds.values()].filter((byName) => byName.size > 1);
     const equal = shared.filter((byName) => new Set([...byName.values()].map(({ digest }) => digest)).size === 1);
     return { compared: shared.length, equal: equal.length };
+  }
+
+  /** For the live view: on how many peers the newest shared state is equal. */
+  newest(): string {
+    const shared = [...this.#rounds.entries()].filter(([, byName]) => byName.size > 1).sort(([a], [b]) => b - a)[0];
+    if (shared === undefined) return "";
+    const [round, byName] = shared, digests = [...byName.values()].map(({ digest }) => digest);
+    const equal = digests.filter((digest) => digest === digests[0]).length;
+    return `(round ${round}: equal on ${equal} of ${digests.length} peers)`;
   }
 
   tokensByName(): Map<string, number> {

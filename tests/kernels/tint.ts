@@ -5,7 +5,9 @@
  * null backend needs no GPU and has WebGPU's default limits.
  * @module
  */
-import { create } from "webgpu";
+// Not in deno.json: who only trains need not download 130 MB of another compiler.
+// deno-lint-ignore no-import-prefix
+import { create } from "npm:webgpu@0.6.2";
 import { type Binding, reads, type Shape, writes } from "../../kernels/kernel.ts";
 import { PipelineCache } from "../../runtime/device/webgpu_pipelines.ts";
 
