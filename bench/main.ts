@@ -1,5 +1,6 @@
 /**
- * `deno task bench`: runs the benchmarks and prints a table, or JSON lines with `--json`. `--only <name>` runs one.
+ * `deno task bench`: runs the benchmarks and prints a table, or JSON lines with `--json`. `--only <name>` runs one; the
+ * three minutes of `demo` run no other way.
  *
  * Compare figures of one run only: machines are noisy.
  * @module
@@ -12,10 +13,15 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   matmul: async () => (await import("./matmul.ts")).matmulBench,
   kernels: async () => (await import("./kernels.ts")).kernelsBench,
   step: async () => (await import("./step.ts")).stepBench,
+  memory: async () => (await import("./memory.ts")).memoryBench,
   fold: async () => (await import("./fold.ts")).foldBench,
   lag: async () => (await import("./lag.ts")).lagBench,
   blobs: async () => (await import("./blobs.ts")).blobsBench,
+  demo: async () => (await import("./demo.ts")).demoBench,
 };
+
+/** Take minutes: run only if asked for. */
+const LONG: ReadonlySet<string> = new Set(["demo"]);
 
 const { only, json } = new Command("bench")
   .option("--only <name>", `one of: ${Object.keys(BENCHES).join(", ")}`)
@@ -28,7 +34,7 @@ if (only !== undefined && !(only in BENCHES)) {
   Deno.exit(2);
 }
 const host = { deno: Deno.version.deno, os: Deno.build.os, cores: navigator.hardwareConcurrency };
-for (const name of only === undefined ? Object.keys(BENCHES) : [only]) {
+for (const name of only === undefined ? Object.keys(BENCHES).filter((name) => !LONG.has(name)) : [only]) {
   const bench = await BENCHES[name]!();
   if (!json) console.log(`\n${bench.name}: ${bench.question}`);
   for await (const line of bench.run()) {
