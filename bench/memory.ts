@@ -10,8 +10,10 @@ import type { Device } from "../runtime/device/device.ts";
 import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
 import { presets } from "../runtime/presets.ts";
 import { openTrainer } from "../runtime/train/trainer.ts";
+import { realClock } from "../runtime/worker/clock.ts";
+import { probeSpeed } from "../runtime/worker/speed_probe.ts";
 import type { Bench, BenchLine } from "./line.ts";
-import { exampleWindows, openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
+import { exampleWindows, isSoftware, openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
 
 const B = 8, STEPS = 500;
 /** Metrics are read as often, as a learner does; the ring holds 64 steps. */
@@ -34,6 +36,7 @@ export const memoryBench: Bench = {
       yield await plan(device);
       yield await course(device);
     }
+    yield* peaksOfStarts();
   },
 };
 
@@ -54,6 +57,34 @@ async function plan(device: Device): Promise<BenchLine> {
     peakToPlan: peakBytes / plannedBytes,
     rssGrowthMiB: (Deno.memoryUsage().rss - rssBefore) / MIB,
   };
+}
+
+/**
+ * A peer's way to its plan: it tries micro-batches, and then opens a trainer for the fastest, whose plan it prints. What
+ * was tried is freed, but the largest of it stays the peak. Software drivers are too slow for the search.
+ */
+async function* peaksOfStarts(): AsyncGenerator<BenchLine> {
+  const { model, training } = presets.demo;
+  for (const open of [openCpuDevice, openWebGpuDevice]) {
+    const device = await openOrSay(open);
+    if (typeof device === "string") continue; // said above
+    await using _ = device;
+    if (isSoftware(device)) continue;
+    const { microBatch } = await probeSpeed({ device, model, most: training.batch, clock: realClock });
+    const { peakBytes: searchedBytes } = device.memory();
+    await using trainer = await openTrainer({ device, model, microBatch });
+    const { peakBytes } = device.memory(), { plannedBytes } = trainer;
+    const peakToPlan = peakBytes / plannedBytes;
+    yield {
+      name: "search and plan",
+      device: device.description,
+      microBatch,
+      plannedBytes,
+      searchedBytes,
+      peakBytes,
+      peakToPlan,
+    };
+  }
 }
 
 /** Buffers and resident set along many steps of a tiny model. */
