@@ -17,6 +17,7 @@ if (import.meta.main) {
   if (newest === undefined) throw new Error(`Cannot redraw: no .jsonl file in ${RESULTS.pathname}`);
   const lines = parseLines(Deno.readTextFileSync(new URL(newest, RESULTS)));
   Deno.writeTextFileSync(PAGE, redraw(Deno.readTextFileSync(PAGE), lines));
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", PAGE.pathname] }).spawn().status; // aligns the tables
 }
 
 /** The page with every table drawn anew. @throws {Error} if a table has no lines. */

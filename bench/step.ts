@@ -4,8 +4,8 @@
  * PyTorch trains the same shape, batch and optimizer (`step_pytorch.py`), on every number of threads up to the cores;
  * the ratio is to the fastest of them. Its Python is `python3`, or what STARLING_PYTHON names.
  *
- * B sequences of T bytes, N = B·T tokens a step. A software driver gets a smaller model: there the figures that count
- * are dispatches and submits.
+ * B windows of T bytes, B·T tokens a step. A real GPU also trains a large model, because a small one does not fill it; a
+ * software driver gets a tiny one: there the figures that count are dispatches and submits.
  * @module
  */
 import { openCpuDevice } from "../runtime/device/cpu.ts";
@@ -81,16 +81,19 @@ async function* webgpu(): AsyncGenerator<BenchLine> {
     return;
   }
   await using _ = device;
-  const [name, model] = isSoftware(device)
-    ? ["step of a tiny model", TINY_MODEL] as const
-    : ["step of the demo's model", presets.demo.model] as const;
-  yield { name, device: device.description, ...await measure(device, model) };
+  const { description } = device;
+  if (isSoftware(device)) {
+    yield { name: "step of a tiny model", device: description, ...await measure(device, TINY_MODEL) };
+    return;
+  }
+  yield { name: "step of the demo's model", device: description, ...await measure(device, presets.demo.model) };
+  yield { name: "step of GPT-2 of 124 M", device: description, ...await measure(device, presets.gpt2.model, 2) };
 }
 
 /** Opens a trainer, warms it up, and times rounds of steps that are enqueued and then waited for. */
-async function measure(device: Device, model: ModelConfig) {
-  await using trainer = await openTrainer({ device, model, microBatch: B, outer: false });
-  const windows = exampleWindows(B, model);
+async function measure(device: Device, model: ModelConfig, batch = B) {
+  await using trainer = await openTrainer({ device, model, microBatch: batch, outer: false });
+  const windows = exampleWindows(batch, model);
   trainer.writeWeights(initialWeights(model, 1));
   const steps = async (count: number) => {
     const startedAtMs = performance.now();
@@ -102,11 +105,11 @@ async function measure(device: Device, model: ModelConfig) {
   const count = Math.max(1, Math.round(ROUND_MS / await steps(2)));
   const runs = countRuns(device);
   await steps(1);
-  const { dispatches, submits } = { ...runs };
+  const { dispatches, submits } = runs;
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) times.push(await steps(count));
   times.sort((a, b) => a - b);
-  const tokens = B * model.contextLength, medianMs = times[ROUNDS >> 1]!;
+  const tokens = batch * model.contextLength, medianMs = times[ROUNDS >> 1]!;
   return {
     tokensPerSecond: tokens / medianMs * 1000,
     bestTokensPerSecond: tokens / times[0]! * 1000,
