@@ -1,7 +1,8 @@
 /**
  * Redraws the tables of `docs/benchmarks.md` from the newest file of JSON lines in `bench/results/`.
  *
- * A table stands between `<!-- table <bench> -->` and `<!-- end -->`. Where a file holds several runs of one thing, a
+ * A table stands between `<!-- table <bench> -->` and `<!-- end -->`; `<!-- table <bench>: <name> -->` holds only the
+ * lines of one name. Where a file holds several runs of one thing, a
  * cell shows the least and the most of them: that is the noise.
  *
  *     deno run -A bench/redraw.ts
@@ -22,18 +23,18 @@ if (import.meta.main) {
 
 /** The page with every table drawn anew. @throws {Error} if a table has no lines. */
 export function redraw(page: string, lines: readonly RecordedLine[]): string {
-  return page.replaceAll(
-    /(<!-- table (\w+) -->)[^]*?(<!-- end -->)/g,
-    (_, start: string, bench: string, end: string) => {
-      const own = lines.filter((line) => line.bench === bench);
-      if (own.length === 0) throw new Error(`Cannot draw the table of '${bench}': the results have no line of it`);
-      return `${start}\n\n${table(own)}\n\n${end}`;
-    },
-  );
+  const tables = /<!-- table (\w+)(?:: (.+))? -->[^]*?<!-- end -->/g;
+  return page.replaceAll(tables, (_, bench: string, name: string | undefined) => {
+    const mark = name === undefined ? bench : `${bench}: ${name}`;
+    const own = lines.filter((line) => line.bench === bench && (name === undefined || line.name === name));
+    if (own.length === 0) throw new Error(`Cannot draw the table '${mark}': the results have no line of it`);
+    return `<!-- table ${mark} -->\n\n${table(own, name === undefined ? [] : ["name"])}\n\n<!-- end -->`;
+  });
 }
 
-function table(lines: readonly RecordedLine[]): string {
-  const keys = [...new Set(lines.flatMap((line) => Object.keys(line)))].filter((key) => !HOST_KEYS.has(key));
+function table(lines: readonly RecordedLine[], hidden: readonly string[]): string {
+  const keys = [...new Set(lines.flatMap((line) => Object.keys(line)))]
+    .filter((key) => !HOST_KEYS.has(key) && !hidden.includes(key));
   keys.sort((a, b) => Number(SUBJECT_KEYS.has(b)) - Number(SUBJECT_KEYS.has(a)));
   const rows = [...Map.groupBy(lines, subjectOf).values()].map((runs) => keys.map((key) => cell(runs, key)));
   const numeric = keys.map((key) => lines.some((line) => typeof line[key] === "number"));

@@ -29,5 +29,13 @@ Deno.test("redraw() shows the least and the most of several runs of one thing, a
 });
 
 Deno.test("redraw() refuses a table that the results have no line of", () => {
-  assert.throws(() => redraw(page, [line(1)]), /table of 'fold': the results have no line of it/);
+  assert.throws(() => redraw(page, [line(1)]), /table 'fold': the results have no line of it/);
+});
+
+Deno.test("redraw() draws the lines of one name where the mark gives it", () => {
+  const marked = "<!-- table step: tiny -->\n<!-- end -->";
+  assert.equal(
+    redraw(marked, [line(5), line(9, { name: "large" })]),
+    "<!-- table step: tiny -->\n\n| ms per step |\n| --: |\n| 5 |\n\n<!-- end -->",
+  );
 });
