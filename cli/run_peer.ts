@@ -17,7 +17,7 @@ import type { RunFolder, StateFolder } from "../runtime/run_folder.ts";
 import { emptyStatus, statusAfter } from "../runtime/status.ts";
 import { birdName } from "./bird_name.ts";
 import { EXIT } from "./exit.ts";
-import { counted, short } from "./format.ts";
+import { counted, shortPeer } from "./format.ts";
 import { aborted, type Interrupt } from "./interrupt.ts";
 import { note } from "./print.ts";
 import { openScreen, type Screen } from "./screen.ts";
@@ -174,7 +174,7 @@ function welcome({ config, path }: RunFolder, { name, peer, flags }: {
   readonly flags: PeerFlags;
 }): string {
   const throttled = flags.throttle < 100 ? `, computing ${flags.throttle} % of the time` : "";
-  return `Run "${config.name}": this peer is ${name} (${short(peer.id)})${throttled}. Files: ${path}\n` +
+  return `Run "${config.name}": this peer is ${name} (${shortPeer(peer.id)})${throttled}. Files: ${path}\n` +
     `Others join with:\n  deno task starling join ${peer.ticket}\n`;
 }
 
