@@ -42,7 +42,7 @@ export interface HostOptions {
   readonly found: boolean;
   /** Whom to dial: the addresses of the ticket. */
   readonly addresses: readonly string[];
-  /** For people, at most 80 characters each. */
+  /** For people; offers carry the first 80 characters of each. */
   readonly name: string;
   readonly device: string;
   readonly transport: Transport;

@@ -17,6 +17,7 @@ const PEER_ID_PREFIX = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
 const PEER_ID_BYTES = PEER_ID_PREFIX.length + 32;
 const PEER_ID_TEXT = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/;
 
+/** A peer's key and what is done with it. */
 export interface Identity {
   readonly peer: PeerId;
   /** The private key: 32 bytes. Only the transport and the key file need it. */
@@ -25,7 +26,10 @@ export interface Identity {
   sign(digest: Digest): Uint8Array;
 }
 
-/** @throws {RangeError} if the seed is not 32 bytes. */
+/**
+ * The identity of a seed, which is its whole secret.
+ * @throws {RangeError} if the seed is not 32 bytes.
+ */
 export function identityFromSeed(seed: Uint8Array): Identity {
   if (seed.length !== SEED_BYTES) {
     throw new RangeError(`Cannot make an identity: found a seed of ${seed.length} bytes, wanted ${SEED_BYTES}`);
@@ -50,7 +54,7 @@ export function verifySignature(peer: PeerId, digest: Digest, signature: Uint8Ar
 }
 
 /** The peer id of an Ed25519 public key. */
-export function peerIdOf(publicKey: Uint8Array): PeerId {
+function peerIdOf(publicKey: Uint8Array): PeerId {
   const bytes = new Uint8Array(PEER_ID_BYTES);
   bytes.set(PEER_ID_PREFIX);
   bytes.set(publicKey, PEER_ID_PREFIX.length);

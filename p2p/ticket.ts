@@ -13,6 +13,7 @@ import type { Digest } from "./sync/types.ts";
 
 const NETWORK_KEY_BYTES = 32;
 
+/** What a ticket says. */
 export interface Ticket {
   readonly run: Digest;
   /** The run's name, for people. */
@@ -23,6 +24,7 @@ export interface Ticket {
   readonly networkKey: Uint8Array<ArrayBuffer> | null;
 }
 
+/** A ticket, or why the text is none. */
 export type ParsedTicket =
   | { readonly ok: true; readonly ticket: Ticket }
   | { readonly ok: false; readonly reason: string };
@@ -39,7 +41,10 @@ const schema = z.strictObject({
   key: z.instanceof(Uint8Array).refine((bytes) => bytes.length === NETWORK_KEY_BYTES).nullable(),
 });
 
-/** @throws {RangeError} if the ticket has no address, or too many or too long parts. */
+/**
+ * The ticket as one word.
+ * @throws {RangeError} if it has no address, or too many or too long parts.
+ */
 export function formatTicket({ run, name, addresses, networkKey }: Ticket): string {
   const content = { run: fromString(run, "base16"), name, addresses: [...addresses], key: networkKey };
   const valid = schema.safeParse(content);

@@ -70,7 +70,7 @@ const roundsSchema = z.strictObject({
   message: "must have leastMs ≤ firstMs ≤ longestMs",
 });
 
-export const runConfigSchema = z.strictObject({
+const runConfigSchema = z.strictObject({
   $schema: z.string().optional(),
   version: z.literal(1),
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be 1 to 40 of a-z, 0-9 and '-', not starting with '-'"),

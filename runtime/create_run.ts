@@ -14,6 +14,7 @@ import { encodeShards } from "./data/shards.ts";
 import { bytesTokenizer, type Tokenizer } from "./data/tokenizer.ts";
 import { type PresetName, presets } from "./presets.ts";
 
+/** What is chosen for a new run; the rest is its preset's. */
 export interface NewRun {
   readonly name: string;
   readonly preset: PresetName;

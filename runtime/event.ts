@@ -30,6 +30,7 @@ export interface MemberRound {
   readonly fate: string;
 }
 
+/** One thing that happened to a peer. */
 export type PeerEvent =
   | { readonly kind: "device"; readonly description: string; readonly reason: string }
   | {

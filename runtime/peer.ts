@@ -23,9 +23,10 @@ import { peerEvents } from "./peer_events.ts";
 import type { DeviceChoice } from "./device/open.ts";
 import type { BlobPlace } from "./worker/messages.ts";
 
+/** All that a peer is made of; only what has no default must be given. */
 export interface PeerOptions {
   readonly config: RunConfig;
-  /** For people, at most 80 characters. */
+  /** For people; offers carry its first 80 characters. */
   readonly name: string;
   readonly identity: Identity;
   readonly transport: Transport;
@@ -51,6 +52,7 @@ export interface PeerOptions {
   readonly onEvent?: (event: PeerEvent) => void;
 }
 
+/** A peer at work. Disposing ends it at once; `leave` lets its last work be counted. */
 export interface Peer extends AsyncDisposable {
   readonly id: PeerId;
   /** The text that lets others join. */
@@ -101,7 +103,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
       found: options.found ?? addresses.length === 0,
       addresses,
       name,
-      device: learner.device.slice(0, LONGEST_NAME),
+      device: learner.device,
       transport,
       store: blobs,
       journal,
@@ -132,7 +134,6 @@ function syncRules({ model, training, outer, rounds }: RunConfig, run: SyncRules
   };
 }
 
-const LONGEST_NAME = 80;
 const MOST_TICKET_ADDRESSES = 8;
 
 function peerOf(host: Host, learner: LocalLearner, ticket: string): Peer {

@@ -8,6 +8,7 @@
 import type { RunConfig } from "./config.ts";
 import type { ModelConfig } from "./model/config.ts";
 
+/** A size of model with training choices that suit it. */
 export interface Preset {
   /** For people: what it is for, in one line. */
   readonly summary: string;
@@ -102,4 +103,5 @@ export const presets = {
   },
 } as const satisfies Readonly<Record<string, Preset>>;
 
+/** Names of the presets. */
 export type PresetName = keyof typeof presets;

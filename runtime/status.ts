@@ -11,6 +11,7 @@ export interface OfferFate {
   readonly reason: string;
 }
 
+/** What a peer knows, after some events. */
 export interface PeerStatus {
   /** Digest of the run's genesis. */
   readonly run: string;

@@ -37,7 +37,10 @@ const LONGEST_REQUEST_MS = 120_000;
 const MOST_STREAMS = 64;
 const REFUSED = 0, ANSWERED = 1;
 
-/** @throws {TransportError} "no port" if it cannot listen where it should. */
+/**
+ * Starts a node; resolves when it listens.
+ * @throws {TransportError} "no port" if it cannot listen where it should.
+ */
 export async function startLibp2p(options: Libp2pOptions): Promise<Transport> {
   return new Libp2pTransport(await startNode(options), options);
 }

@@ -27,6 +27,7 @@ import { TransportError } from "./transport_error.ts";
 export const DIAL_TIMEOUT_MS = 15_000;
 const MOST_CONNECTIONS = 300;
 
+/** Who joins which run, and where it listens. */
 export interface Libp2pOptions {
   readonly identity: Identity;
   /** Peers of other runs are not heard and not counted as connected. */

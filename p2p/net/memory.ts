@@ -17,6 +17,7 @@ import { requestError, TransportError, type TransportFailure } from "./transport
 
 const ADDRESS_PREFIX = "/memory/";
 
+/** A network of peers in one process; `join` adds a peer. */
 export class MemoryNetwork {
   readonly #members = new Map<PeerId, MemoryTransport>();
   readonly #cut = new Set<string>();

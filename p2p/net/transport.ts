@@ -12,6 +12,7 @@ export const LARGEST_ANNOUNCEMENT_BYTES = 64 * 1024;
 /** Most bytes of a request and of a response. Bulk is pulled in pieces of this size, so a slow reader slows the sender. */
 export const LARGEST_MESSAGE_BYTES = 1024 * 1024 + 16 * 1024;
 
+/** Who came and who went. */
 export type TransportEvent =
   | { readonly kind: "connected"; readonly peer: PeerId; readonly address: string }
   | { readonly kind: "disconnected"; readonly peer: PeerId };
@@ -19,6 +20,7 @@ export type TransportEvent =
 /** Answers a request; throwing or returning null refuses it. */
 export type RequestHandler = (from: PeerId, request: Uint8Array) => Promise<Uint8Array | null>;
 
+/** One peer's end of the network. */
 export interface Transport extends AsyncDisposable {
   readonly peer: PeerId;
   /** Addresses others can dial, each ending in this peer's id; the loopback ones last. */

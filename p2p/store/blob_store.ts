@@ -10,6 +10,7 @@ import type { Digest } from "../sync/types.ts";
 
 export const CHUNK_BYTES = 256 * 1024;
 
+/** Blobs by digest. */
 export interface BlobStore {
   has(digest: Digest): Promise<boolean>;
   /** Stores whole bytes and returns their name. Durable when it resolves (on disk: written, synced, renamed). */
@@ -29,6 +30,7 @@ export interface BlobStore {
   partial(digest: Digest, sizeBytes: number): Promise<PartialBlob>;
 }
 
+/** A blob of which some chunks are held. */
 export interface PartialBlob {
   /** Indices of chunks held and verified against the list given to `begin`. */
   held(): Promise<readonly number[]>;

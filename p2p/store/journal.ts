@@ -9,12 +9,14 @@
 /** Most bytes of one entry; a longer length in a file is damage. */
 export const LARGEST_ENTRY_BYTES = 2 * 1024 * 1024;
 
+/** What a journal holds, and what of it was lost. */
 export interface JournalContents {
   readonly entries: readonly Uint8Array[];
   /** What could not be read, or null if all was whole. */
   readonly dropped: { readonly sizeBytes: number; readonly reason: string; readonly keptAt: string | null } | null;
 }
 
+/** A list of entries that only grows, but for `rewrite`. */
 export interface Journal extends AsyncDisposable {
   /** Everything appended before, in order. Called once, before anything else. */
   read(): Promise<JournalContents>;

@@ -6,6 +6,7 @@ import type { Digest } from "../sync/types.ts";
 import type { BlobStore, PartialBlob } from "./blob_store.ts";
 import { blobDigest, checkChunk, checkChunkList, checkComplete, chunkSpan } from "./chunks.ts";
 
+/** A blob store that ends with the process. */
 export class MemoryBlobStore implements BlobStore {
   readonly #blobs = new Map<Digest, Uint8Array<ArrayBuffer>>();
   readonly #partials = new Map<Digest, MemoryPartialBlob>();

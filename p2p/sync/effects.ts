@@ -188,7 +188,7 @@ export interface Core {
 export interface CoreOptions {
   readonly self: PeerId;
   readonly rules: SyncRules;
-  /** For people: what this peer and its device are called, at most 80 characters each. */
+  /** For people: what this peer and its device are called; offers carry the first 80 characters of each. */
   readonly name: string;
   readonly device: string;
   /** Ed25519 over a digest's 32 bytes; deterministic. */

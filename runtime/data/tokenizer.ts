@@ -5,6 +5,7 @@
  */
 import { byteLevelJson, BYTES_ONLY } from "./tokenizer_json.ts";
 
+/** Text to token ids and back. */
 export interface Tokenizer {
   readonly kind: "bytes" | "bpe";
   /** Every id is below it. */

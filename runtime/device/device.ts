@@ -39,6 +39,7 @@ export interface Program {
   readonly dispatchCount: number;
 }
 
+/** How much of a device's memory is in use. */
 export interface MemoryUse {
   /** Bytes in buffers now. */
   readonly bytes: number;
@@ -46,8 +47,10 @@ export interface MemoryUse {
   readonly peakBytes: number;
 }
 
+/** The providers in this folder. */
 export type DeviceKind = "webgpu" | "cpu" | "plain";
 
+/** A device, open; disposing frees everything on it. */
 export interface Device extends AsyncDisposable {
   readonly kind: DeviceKind;
   /** For people: "NVIDIA RTX 3060 through Vulkan", "cpu (wasm simd, 2 threads)". */

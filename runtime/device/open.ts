@@ -10,9 +10,11 @@ import type { Device } from "./device.ts";
 import { measureGflops } from "./probe.ts";
 import { openWebGpuDevice } from "./webgpu.ts";
 
+/** What a user may ask for. */
 export type DeviceChoice = "auto" | "cpu" | "webgpu";
 type Offered = Exclude<DeviceChoice, "auto">;
 
+/** How devices are opened and measured; the defaults are right but for tests. */
 export interface OpenDeviceOptions {
   /** Threads of the cpu device; the default is one a core. */
   readonly threads?: number;
@@ -29,11 +31,13 @@ export type Measurement =
   | { readonly kind: Offered; readonly ok: true; readonly description: string; readonly gflops: number }
   | { readonly kind: Offered; readonly ok: false; readonly problem: string };
 
+/** The device that `auto` takes, and why, for people. */
 export interface Choice {
   readonly kind: Offered;
   readonly reason: string;
 }
 
+/** An open device and why it was chosen. */
 export interface OpenedDevice {
   readonly device: Device;
   readonly reason: string;

@@ -25,6 +25,7 @@ import { parameterLayout } from "./parameters.ts";
 import { randomWords } from "./random.ts";
 import { sampleToken, type SamplingOptions } from "./sampling.ts";
 
+/** What writes, and where. */
 export interface GeneratorOptions {
   readonly device: Device;
   readonly model: ModelConfig;
@@ -34,6 +35,7 @@ export interface GeneratorOptions {
   readonly chunkTokens?: number;
 }
 
+/** How one text is chosen and when it ends. */
 export interface GenerationOptions extends SamplingOptions {
   /** Tokens to generate. */
   readonly tokenCount: number;
@@ -85,6 +87,7 @@ interface GeneratorParts {
   readonly own: readonly DeviceBuffer[];
 }
 
+/** A model that writes. Made by `openGenerator`; disposing frees its buffers, not the device. */
 export class Generator implements AsyncDisposable {
   readonly #device: Device;
   readonly #model: ModelConfig;

@@ -41,6 +41,7 @@ export interface Parameter {
 /** `residual` is `normal`, smaller by √(2 · layers): what each layer adds to the stream must not grow with depth. */
 export type Initial = "normal" | "residual" | "one" | "zero";
 
+/** Every parameter's place in the arena of one model. */
 export interface ParameterLayout {
   /** In the order of the arena. */
   readonly parameters: readonly Parameter[];

@@ -7,6 +7,7 @@
  */
 import type { DeviceBuffer, Span } from "../device/device.ts";
 
+/** One optimizer step, measured. */
 export interface StepMetrics {
   /** Optimizer steps since the weights were new, this one included. */
   readonly step: number;

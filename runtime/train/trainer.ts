@@ -20,6 +20,7 @@ import { RING_LENGTH, StepLog, type StepMetrics } from "./step_metrics.ts";
 import { type TrainingBuffer, type TrainingGraph, trainingGraph } from "./training_graph.ts";
 import { microBatches, packWindows, predictedTokens } from "./windows.ts";
 
+/** What to train, and on what. */
 export interface TrainerOptions {
   readonly device: Device;
   readonly model: ModelConfig;
@@ -29,6 +30,7 @@ export interface TrainerOptions {
   readonly outer?: boolean;
 }
 
+/** Losses of some windows, summed. */
 export interface Evaluation {
   /** Nats. */
   readonly lossSum: number;
@@ -110,6 +112,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   }
 }
 
+/** A model in training on one device. Made by `openTrainer`; disposing frees its buffers, not the device. */
 export class Trainer implements AsyncDisposable {
   readonly layout: ParameterLayout;
   readonly microBatch: number;

@@ -6,7 +6,7 @@
 import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { JournalEntry, SyncEvent } from "../../p2p/sync/effects.ts";
 import type { ChainState, Digest, Offer, PeerId, RoundRecord } from "../../p2p/sync/types.ts";
-import type { Clock } from "./clock.ts";
+import type { VirtualTime } from "./virtual_time.ts";
 import type { Life } from "./sim_peer.ts";
 
 export type Fate = Extract<SyncEvent, { kind: "fate" }>;
@@ -25,11 +25,11 @@ export class Observer {
   readonly lives: { readonly peer: PeerId; readonly life: Life }[] = [];
   readonly trace: string[] = [];
   readonly tally = { records: 0, offers: 0, crashes: 0, left: 0, reorganised: 0, deepest: 0, late: 0, lost: 0 };
-  readonly #clock: Clock;
+  readonly #clock: VirtualTime;
   readonly #onDisk = new Map<PeerId, ChainState>();
   readonly #restarting = new Set<PeerId>();
 
-  constructor(clock: Clock) {
+  constructor(clock: VirtualTime) {
     this.#clock = clock;
   }
 

@@ -7,14 +7,14 @@ import { createCore } from "../../p2p/sync/core.ts";
 import type { Core, CoreOptions, Effect, Input, JournalEntry } from "../../p2p/sync/effects.ts";
 import type { Rulebook } from "../../p2p/sync/rulebook.ts";
 import type { Digest, Message, PeerId } from "../../p2p/sync/types.ts";
-import type { Clock } from "./clock.ts";
+import type { VirtualTime } from "./virtual_time.ts";
 import type { Observer } from "./observer.ts";
 import { foldWeights, INITIAL, StubLearner } from "./stub_learner.ts";
 import { digestOf } from "../../p2p/sync/digest.ts";
 
 /** What a peer needs from the world around it. */
 export interface Surroundings {
-  readonly clock: Clock;
+  readonly clock: VirtualTime;
   readonly observer: Observer;
   readonly rulebook: Rulebook;
   /** Nobody offers any more. */

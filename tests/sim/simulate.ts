@@ -5,7 +5,7 @@
 import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
 import type { Digest, Message, PeerId } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
-import { Clock } from "./clock.ts";
+import { VirtualTime } from "./virtual_time.ts";
 import { brokenLaws } from "./laws.ts";
 import { Observer } from "./observer.ts";
 import { SimPeer, type Surroundings } from "./sim_peer.ts";
@@ -40,7 +40,7 @@ export function simulate(options: SimulateOptions): Outcome {
 }
 
 class World {
-  readonly clock = new Clock();
+  readonly clock = new VirtualTime();
   readonly observer = new Observer(this.clock);
   readonly peers: readonly SimPeer[];
   readonly #weather: Weather;

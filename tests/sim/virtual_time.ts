@@ -11,7 +11,7 @@ interface Planned {
 
 const MOST_ACTS_AT_ONCE = 10_000;
 
-export class Clock {
+export class VirtualTime {
   nowMs = 0;
   readonly #heap: Planned[] = [];
   #order = 0;
