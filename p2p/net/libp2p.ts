@@ -12,14 +12,8 @@ import { isPeerId } from "../identity.ts";
 import type { PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
 import { readFrame, sendFrame } from "./frame.ts";
-import {
-  deepMessage,
-  DIAL_TIMEOUT_MS,
-  type Libp2pOptions,
-  type StarlingNode,
-  startNode,
-  topicOf,
-} from "./libp2p_node.ts";
+import { deepMessage, dialError, otherRunError } from "./libp2p_errors.ts";
+import { DIAL_TIMEOUT_MS, type Libp2pOptions, type StarlingNode, startNode, topicOf } from "./libp2p_node.ts";
 import {
   LARGEST_ANNOUNCEMENT_BYTES,
   LARGEST_MESSAGE_BYTES,
@@ -249,7 +243,7 @@ class Libp2pTransport implements Transport {
     const check = (): void => {
       if (this.#peers.has(peer)) resolve();
     };
-    const abort = (): void => reject(new TransportError("unreachable", OTHER_RUN(peer)));
+    const abort = (): void => reject(otherRunError(peer));
     this.#eventHandlers.push(check);
     signal.addEventListener("abort", abort);
     try {
@@ -275,9 +269,6 @@ class Libp2pTransport implements Transport {
   }
 }
 
-const OTHER_RUN = (peer: PeerId) =>
-  `Cannot connect to ${peer}: it answered, but did not say that it takes part in this run. Is the ticket of another run?`;
-
 function parseAddress(address: string): Multiaddr {
   try {
     return multiaddr(address);
@@ -285,20 +276,6 @@ function parseAddress(address: string): Multiaddr {
     const wanted = "wanted one like /ip4/192.168.1.7/tcp/4001/p2p/12D3…";
     throw new TransportError("unreachable", `Cannot connect to ${address}: this is no address, ${wanted}.`, { cause });
   }
-}
-
-function dialError(address: string, cause: unknown, timedOut: boolean): TransportError {
-  const text = deepMessage(cause);
-  const because = /ECONNREFUSED/.test(text)
-    ? "nothing listens there. Is that peer running, and is the port right?"
-    : /EHOSTUNREACH|ENETUNREACH|ENOTFOUND/.test(text)
-    ? "that host cannot be reached from here. Is the address right, and are you on the same network?"
-    : /does not match|UnexpectedPeer|expected peer/i.test(text)
-    ? "another peer answers there. Ask for a new ticket."
-    : timedOut || /Timeout|ECONNRESET|EPIPE|EncryptionFailed|aborted/i.test(text)
-    ? "no proper answer. It may be behind a firewall, or belong to a run with another key."
-    : text;
-  return new TransportError("unreachable", `Cannot connect to ${address}: ${because}`, { cause });
 }
 
 function prefixed(first: number, bytes: Uint8Array): Uint8Array {

@@ -21,8 +21,8 @@ import { toString } from "uint8arrays";
 import type { Identity } from "../identity.ts";
 import type { Digest } from "../sync/types.ts";
 import { dialerSpeaksFirst } from "./dialer_speaks_first.ts";
+import { listenError } from "./libp2p_errors.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES } from "./transport.ts";
-import { TransportError } from "./transport_error.ts";
 
 export const DIAL_TIMEOUT_MS = 15_000;
 const MOST_CONNECTIONS = 300;
@@ -101,25 +101,4 @@ export async function startNode(
 /** The file format of @libp2p/pnet. */
 function swarmKey(key: Uint8Array): Uint8Array {
   return new TextEncoder().encode(`/key/swarm/psk/1.0.0/\n/base16/\n${toString(key, "base16")}`);
-}
-
-function listenError(listen: readonly string[], cause: unknown): TransportError {
-  const where = listen.join(" and ");
-  const text = deepMessage(cause);
-  const remedy = /EADDRINUSE|in use/i.test(text)
-    ? "the port is in use by another program. Choose another port with --listen, or 0 for any free one"
-    : /EACCES|permission/i.test(text)
-    ? "this user may not open that port. Choose one above 1023 with --listen"
-    : /EADDRNOTAVAIL/.test(text)
-    ? "this machine does not have that address. Choose 0.0.0.0 for all it has, with --listen"
-    : `${text}. Addresses look like /ip4/0.0.0.0/tcp/4001; choose one with --listen`;
-  return new TransportError("no port", `Cannot listen on ${where}: ${remedy}.`, { cause });
-}
-
-/** The messages of an error and of those it wraps: libp2p hides what the system said inside. */
-export function deepMessage(error: unknown, depth = 0): string {
-  if (!(error instanceof Error) || depth > 4) return String(error);
-  const inner = [error.cause, ...(error instanceof AggregateError ? error.errors : [])]
-    .filter((other) => other !== undefined);
-  return [`${error.name}: ${error.message}`, ...inner.map((other) => deepMessage(other, depth + 1))].join("; ");
 }
