@@ -167,6 +167,7 @@ class PeerHost implements Host {
   }
 
   leave(): Promise<HostEnd> {
+    this.#mesh[Symbol.asyncDispose](); // whoever leaves looks for nobody; `#finish` waits for it
     this.#mailbox.put({ kind: "leave" });
     return this.ended;
   }

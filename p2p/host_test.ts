@@ -2,13 +2,14 @@ import { strict as assert } from "node:assert";
 import { connectBoth, identity } from "../tests/conformance/transport.ts";
 import { ManualClock } from "../tests/manual_clock.ts";
 import { ByteLearner } from "../tests/byte_learner.ts";
+import type { Contribution, Verdict } from "./learner.ts";
 import { runIdOf } from "./genesis.ts";
 import { type Host, type HostOptions, startHost } from "./host.ts";
 import type { HostEvent } from "./host_event.ts";
 import { startLibp2p } from "./net/libp2p.ts";
 import { MemoryNetwork } from "./net/memory.ts";
 import type { Transport } from "./net/transport.ts";
-import type { BlobStore } from "./store/blob_store.ts";
+import { type BlobStore, CHUNK_BYTES } from "./store/blob_store.ts";
 import { blobDigest } from "./store/chunks.ts";
 import { openDiskBlobStore } from "./store/disk.ts";
 import { openDiskJournal } from "./store/disk_journal.ts";
@@ -115,6 +116,42 @@ Deno.test("three hosts train together, one dies and comes back from its disk, on
   for (const { host } of all) assert.equal((await host.close()).kind, "closed");
 });
 
+/** Its contributions are so long that they are fetched in several chunks. */
+class LongWindedLearner extends ByteLearner {
+  override async contribute(): Promise<Contribution> {
+    const { bytes, ...contribution } = await super.contribute();
+    if (bytes === null) return { ...contribution, bytes };
+    const long = new Uint8Array(6 * CHUNK_BYTES).map((_, i) => bytes[i % bytes.length]!);
+    return { ...contribution, bytes: long };
+  }
+
+  override judge(): Promise<Verdict> {
+    return Promise.resolve({ valid: true, norm: 1 });
+  }
+}
+
+Deno.test("hosts ask for a contribution only where it is, and drop nobody", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const refused: string[] = [];
+  const join = (n: number): Transport => {
+    const transport = network.join(identity(n).peer), request = transport.request.bind(transport);
+    transport.request = (to, name, ...rest) =>
+      request(to, name, ...rest).catch((error: Error) => {
+        if (name.startsWith("blobs/")) refused.push(error.message);
+        throw error;
+      });
+    return transport;
+  };
+  const addresses = [`/memory/${identity(0).peer}`];
+  const learner = (n: number) => new LongWindedLearner({ seed: n, contextLength });
+  const peers = [await start(0, join(0), { clock, learner: learner(0) })];
+  for (const n of [1, 2]) peers.push(await start(n, join(n), { clock, addresses, learner: learner(n) }));
+  await clock.runUntil("all three are counted in some rounds", () => agree(peers, 5));
+  assert.deepEqual(refused, []);
+  for (const { events } of peers) assert.deepEqual(events.filter(({ kind }) => kind === "donor dropped"), []);
+  for (const { host } of peers) await host.close();
+});
+
 Deno.test("a host alone goes on after it was closed at any moment, at the state it had", async () => {
   const clock = new ManualClock();
   const network = new MemoryNetwork();
@@ -173,11 +210,26 @@ Deno.test("a host that leaves says so, ends, and the others go on without it", a
   left.then(({ kind }) => end = kind);
   await clock.runUntil("finch has left", () => end !== null);
   assert.equal(end, "stopped");
-  const isTold = (event: HostEvent) => event.kind === "left" && event.peer === finch.host.peer;
+  const isTold = (event: HostEvent) =>
+    event.kind === "left" && event.peer === finch.host.peer && event.name === "peer 1";
   await clock.runUntil("wren is told", () => wren.events.some(isTold));
   const then = round(wren);
   await clock.runUntil("wren goes on", () => round(wren) >= then + 3);
   await wren.host.close();
+});
+
+Deno.test("a host that leaves dials nobody and says of nobody that it cannot be reached", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork(), transport = network.join(identity(0).peer);
+  const wren = await start(0, transport, { clock });
+  const finch = await start(1, network.join(identity(1).peer), { clock, addresses: [`/memory/${identity(0).peer}`] });
+  await clock.runUntil("both are at round 2", () => agree([wren, finch], 2));
+  const left = finch.host.leave();
+  let isOver = false;
+  left.then(() => isOver = true);
+  await wren.host.close();
+  await transport[Symbol.asyncDispose]();
+  await clock.runUntil("finch has left", () => isOver);
+  assert.deepEqual(finch.events.filter(({ kind }) => kind === "unreachable"), []);
 });
 
 Deno.test("a host survives garbage, foreign and forged messages, and names their senders", async () => {

@@ -35,7 +35,9 @@ export interface Contribution {
   /** Mean training loss, nats per token; 0 if no step was made. */
   readonly loss: number;
   readonly speed: number;
+  /** Since the last contribution: time in steps, and time without anything to train on. */
   readonly computeMs: number;
+  readonly idleMs: number;
 }
 
 export type Verdict =

@@ -81,6 +81,7 @@ const offer: z.ZodType<Offer> = z.strictObject({
   heldOut: amount.nullable(),
   speed: amount,
   computeMs: ms,
+  idleMs: ms,
   waitMs: ms,
   transferMs: ms,
   nextMs: ms,

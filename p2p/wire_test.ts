@@ -26,6 +26,7 @@ const offer: Offer = {
   heldOut: null,
   speed: 1234.5,
   computeMs: 900,
+  idleMs: 0,
   waitMs: 10.5,
   transferMs: 0,
   nextMs: 1000,

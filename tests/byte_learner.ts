@@ -67,6 +67,7 @@ export class ByteLearner implements Learner {
       loss: windows === 0 ? 0 : 3,
       speed: 100,
       computeMs: 900,
+      idleMs: 0,
     });
   }
 

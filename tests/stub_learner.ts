@@ -57,6 +57,7 @@ export function openStubLearner({ contextLength = 16, speed = 1000 }: StubLearne
         ranges,
         speed,
         computeMs: 1000 * windows * contextLength / speed,
+        idleMs: 0,
       };
       const bytes = weights === null || windows === 0
         ? null

@@ -45,6 +45,7 @@ export const NO_WORK: Work = {
   loss: 0,
   speed: 0,
   computeMs: 0,
+  idleMs: 0,
 };
 
 export function buildOffer({ chain, base }: Ground, work: Work, options: OfferOptions): Offer {
@@ -66,6 +67,7 @@ export function buildOffer({ chain, base }: Ground, work: Work, options: OfferOp
     heldOut: options.heldOut,
     speed: work.speed,
     computeMs: Math.round(work.computeMs),
+    idleMs: Math.round(work.idleMs),
     waitMs: Math.round(options.waitMs),
     transferMs: Math.round(options.transferMs),
     nextMs: Math.round(options.nextMs),

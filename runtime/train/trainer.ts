@@ -168,20 +168,36 @@ export class Trainer implements AsyncDisposable {
    * @param windows At least one window of 2 to windowLength + 1 tokens.
    */
   step(windows: readonly Uint32Array[], settings: StepSettings): void {
+    const parts = this.stepInParts(windows, settings);
+    while (!parts.next().done) { /* all at once */ }
+  }
+
+  /**
+   * `step` in parts, for whoever has to wait in between: stops after every micro-batch but the last. A step that is not
+   * run to its end has changed nothing; no other method may be called in the middle of one that is, but for `idle`.
+   */
+  *stepInParts(windows: readonly Uint32Array[], settings: StepSettings): Generator<void, void, void> {
     const tokens = windows.reduce((sum, window) => sum + predictedTokens(window), 0);
     if (tokens <= 0) throw new RangeError("Cannot step: the batch predicts no token");
     const inputs = this.#pack(windows);
-    this.#stepCount++;
-    this.#device.write(whole(this.#buffers.settings), settingValues(settings, { tokens, t: this.#stepCount }));
+    const values = settingValues(settings, { tokens, t: this.#stepCount + 1 });
+    this.#device.write(whole(this.#buffers.settings), values);
 
     this.#device.run(this.#programs.begin);
-    for (const input of inputs) {
+    for (const [i, input] of inputs.entries()) {
+      if (i > 0) yield;
       this.#device.write(whole(this.#buffers.inputs), input);
       this.#run(this.#programs.forward);
       this.#run(this.#programs.backward);
     }
+    this.#stepCount++;
     const place = this.#log.push(this.#stepCount, tokens);
     this.#device.run(this.#programs.updates[place]!);
+  }
+
+  /** Waits for the device. */
+  idle(): Promise<void> {
+    return this.#device.idle();
   }
 
   /** Metrics of the steps since the last call, at most the last 64. */

@@ -85,6 +85,20 @@ Deno.test("step() on micro-batches, the last one not full, equals the step on th
   assert.ok(norms.every((norm) => Math.abs(norm - norms[0]!) < 1e-6 * norm), `${norms}`);
 });
 
+Deno.test("stepInParts() stops after each micro-batch but the last, and a step that is given up changes nothing", async () => {
+  const [first, second] = [countingWindows(5, tinyGpt2), countingWindows(3, tinyGpt2, 7)];
+  await using whole = await open({ microBatch: 2 });
+  for (const windows of [first, second]) whole.step(windows, settings);
+  await using parted = await open({ microBatch: 2 });
+  const givenUp = parted.stepInParts(second, settings);
+  assert.deepEqual([givenUp.next().done, parted.stepCount], [false, 0]);
+  const parts = parted.stepInParts(first, settings);
+  assert.deepEqual([1, 2, 3].map(() => parts.next().done), [false, false, true]);
+  parted.step(second, settings);
+  assert.deepEqual(await parted.readWeights(), await whole.readWeights());
+  assert.deepEqual(await parted.readMetrics(), await whole.readMetrics());
+});
+
 Deno.test("step() with windows of different lengths weighs every predicted token the same", async () => {
   const [long, other] = countingWindows(2, tinyGpt2), short = other!.subarray(0, 4);
   await using trainer = await open({ microBatch: 1 });

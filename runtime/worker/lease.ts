@@ -42,6 +42,17 @@ export class Lease {
     return positions;
   }
 
+  /** Positions handed out since the last cut that the lease still has. */
+  get pending(): number {
+    return countOf(this.#pending);
+  }
+
+  /** Takes back what was handed out since the last cut, or some of it: it was not trained. */
+  giveBack(positions?: readonly number[]): void {
+    const back = positions?.map((start) => ({ start, end: start + 1 }));
+    this.#pending = back === undefined ? [] : subtract(this.#pending, normalise(back));
+  }
+
   /** What was handed out since the last cut, now offered in `round`. */
   cut(round: number): readonly Range[] {
     const ranges = this.#pending;

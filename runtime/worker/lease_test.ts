@@ -73,3 +73,16 @@ Deno.test("a lease never hands out a position twice while its offer is open (see
     offers = offers.filter((offer) => offer.round !== settled && offer.round > round - 32);
   }
 });
+
+Deno.test("positions that are given back are handed out again, and not reported", () => {
+  const lease = new Lease();
+  lease.replace([{ start: 0, end: 10 }]);
+  lease.take(3);
+  const failed = lease.take(3);
+  assert.equal(lease.pending, 6);
+  lease.giveBack(failed);
+  assert.equal(lease.pending, 3);
+  assert.deepEqual(lease.take(2), [3, 4]);
+  lease.giveBack();
+  assert.deepEqual([lease.pending, lease.left, lease.cut(1)], [0, 10, []]);
+});
