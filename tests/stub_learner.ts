@@ -3,7 +3,7 @@
  *
  * Bytes, digests and folds are the real ones; only training is pretended, and takes no time: a contribution is two
  * steps of what the lease still has. It holds few weights at a time, so that hosts have to keep and load them. What the
- * simulator has instead (`sim/stub_learner.ts`) has no bytes at all.
+ * simulator has instead (`sim/sim_learner.ts`) has no bytes at all.
  * @module
  */
 import type { Learner, TrainOrder } from "../p2p/learner.ts";

@@ -11,7 +11,7 @@ export type PeerId = string & { readonly __brand: "PeerId" };
 /** SHA-256 as 64 lower-case hexadecimal digits. */
 export type Digest = string & { readonly __brand: "Digest" };
 
-/** Windows `start ≤ i < end` of the run's data order (`runtime/data/order.ts`). */
+/** Positions `start ≤ i < end` of the run's data order (`runtime/data/order.ts`), each of which is a window to train on. */
 export interface Range {
   readonly start: number;
   readonly end: number;

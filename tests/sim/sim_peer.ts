@@ -9,7 +9,7 @@ import type { Rulebook } from "../../p2p/sync/rulebook.ts";
 import type { Digest, Message, PeerId } from "../../p2p/sync/types.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 import type { Observer } from "./observer.ts";
-import { foldWeights, INITIAL, StubLearner } from "./stub_learner.ts";
+import { foldWeights, INITIAL, SimLearner } from "./sim_learner.ts";
 import { digestOf } from "../../p2p/sync/digest.ts";
 
 /** What a peer needs from the world around it. */
@@ -51,7 +51,7 @@ export class SimPeer {
   hasLeft = false;
   readonly #options: SimPeerOptions;
   readonly #world: Surroundings;
-  #learner: StubLearner;
+  #learner: SimLearner;
   #queue: Effect[] = [];
   #performing = false;
   #powerFor = Infinity;
@@ -228,8 +228,8 @@ export class SimPeer {
     this.#world.down(this, reason);
   }
 
-  #newLearner(): StubLearner {
+  #newLearner(): SimLearner {
     const { speed, core } = this.#options;
-    return new StubLearner({ speed, contextLength: core.rules.contextLength });
+    return new SimLearner({ speed, contextLength: core.rules.contextLength });
   }
 }

@@ -23,7 +23,7 @@ export function foldWeights(parent: Digest, parts: readonly Part[]): BlobName {
   return { digest: digestOf({ parent, folded }), sizeBytes: WEIGHTS_BYTES };
 }
 
-export class StubLearner {
+export class SimLearner {
   /** Weights in memory: lost in a crash. */
   readonly held = new Set<Digest>();
   #order: TrainOrder | null = null;
