@@ -60,11 +60,10 @@ export {
   type Evaluation,
   type Moments,
   openTrainer,
-  planTrainer,
   type Trainer,
   type TrainerOptions,
-  type TrainerPlan,
 } from "./runtime/train/trainer.ts";
+export { planTrainer, type TrainerPlan, type TrainerShape } from "./runtime/train/trainer_plan.ts";
 export type { StepSettings } from "./runtime/train/inner_step.ts";
 export type { StepMetrics } from "./runtime/train/step_metrics.ts";
 export type { Cut } from "./runtime/train/pseudo_gradient.ts";

@@ -10,24 +10,26 @@
  */
 import { ropeTable } from "../../kernels/rope.ts";
 import { type Device, type DeviceBuffer, type Program, whole } from "../device/device.ts";
-import { allocateAll, bindSteps, prepareParts } from "../graph/plan.ts";
+import { allocateAll } from "../graph/plan.ts";
 import { headSize, type ModelConfig } from "../model/config.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
-import { bytesOf, expectArena } from "./arena.ts";
-import { type InnerBuffers, innerDispatches, innerWords, settingValues, type StepSettings } from "./inner_step.ts";
-import { type Cut, PseudoGradient, type PseudoGradientBuffers, pseudoGradientWords } from "./pseudo_gradient.ts";
-import { RING_LENGTH, StepLog, type StepMetrics } from "./step_metrics.ts";
-import { type TrainingBuffer, type TrainingGraph, trainingGraph } from "./training_graph.ts";
+import { expectArena } from "./arena.ts";
+import { settingValues, type StepSettings } from "./inner_step.ts";
+import { type Cut, PseudoGradient } from "./pseudo_gradient.ts";
+import { StepLog, type StepMetrics } from "./step_metrics.ts";
+import {
+  planTrainer,
+  preparePrograms,
+  type TrainerBuffers,
+  type TrainerPlan,
+  type TrainerPrograms,
+  type TrainerShape,
+} from "./trainer_plan.ts";
 import { microBatches, packWindows, predictedTokens } from "./windows.ts";
 
 /** What to train, and on what. */
-export interface TrainerOptions {
+export interface TrainerOptions extends TrainerShape {
   readonly device: Device;
-  readonly model: ModelConfig;
-  /** Sequences that go through the model at once. */
-  readonly microBatch: number;
-  /** Whether pseudo-gradients will be cut, which takes three more arenas. Default true. */
-  readonly outer?: boolean;
 }
 
 /** Losses of some windows, summed. */
@@ -47,57 +49,16 @@ export interface Moments {
   readonly residual: Float32Array<ArrayBuffer> | null;
 }
 
-/** What a trainer asks of a device, known before it is asked. */
-export interface TrainerPlan {
-  readonly training: TrainingGraph;
-  /** Words of every buffer. */
-  readonly bufferWords: Readonly<Record<string, number>>;
-  readonly plannedBytes: number;
-}
-
-/** Plans without a device: for printing what a run will need, and for finding a micro-batch that fits. */
-export function planTrainer(options: Omit<TrainerOptions, "device">): TrainerPlan {
-  const { model, microBatch, outer = true } = options;
-  const training = trainingGraph(model, { B: microBatch, T: model.contextLength }), arena = training.layout.words;
-  const bufferWords = {
-    ...training.bufferWords,
-    ...innerWords(arena),
-    ...(outer ? pseudoGradientWords(arena) : {}),
-    ...Object.fromEntries(training.memory.slotWords.map((words, slot) => [slotName(slot), words])),
-  };
-  return { training, bufferWords, plannedBytes: bytesOf(bufferWords) };
-}
-
 /**
  * Opens a trainer with weights, moments and residual of zero: call `writeWeights` (and `loadMoments`) next.
  * @throws {DeviceMemoryError} if the plan does not fit; nothing stays allocated. Try half the micro-batch.
  */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   const { device, model, microBatch, outer = true } = options;
-  const plan = planTrainer(options), { training } = plan;
-  const buffers = allocateAll(device, plan.bufferWords) as Buffers; // `planTrainer` names all of them
+  const plan = planTrainer(options);
+  const buffers = allocateAll(device, plan.bufferWords) as TrainerBuffers; // `planTrainer` names all of them
   try {
-    const slots = training.memory.slotWords.map((_, slot) => buffers[slotName(slot)]!);
-    const dispatches = bindSteps(training.graph, { memory: training.memory, slots, buffers });
-    const inner = innerDispatches(buffers, training.layout);
-    const programs: Programs = {
-      begin: await device.prepare([inner.clearGradients, inner.clearTotal], "begin step"),
-      beginEvaluation: await device.prepare([inner.clearTotal], "begin evaluation"),
-      forward: await prepareParts(device, dispatches.slice(0, training.forwardStepCount), {
-        label: "forward",
-        mostPrograms: 3,
-      }),
-      backward: await prepareParts(device, dispatches.slice(training.forwardStepCount), {
-        label: "backward",
-        mostPrograms: 5,
-      }),
-      updates: await Promise.all(
-        Array.from({ length: RING_LENGTH }, (_, place) => device.prepare(inner.update(place), "update")),
-      ),
-      keepWeights: await device.prepare([inner.keepWeights], "keep weights"),
-      restoreWeights: await device.prepare([inner.restoreWeights], "restore weights"),
-      shift: await device.prepare([inner.shift], "shift"),
-    };
+    const programs = await preparePrograms(device, buffers, plan);
     const T = model.contextLength, positions = Uint32Array.from({ length: microBatch * T }, (_, n) => n % T);
     device.write(whole(buffers.positions), positions);
     if (model.family === "llama") {
@@ -119,8 +80,8 @@ export class Trainer implements AsyncDisposable {
   readonly plannedBytes: number;
   readonly #device: Device;
   readonly #model: ModelConfig;
-  readonly #buffers: Buffers;
-  readonly #programs: Programs;
+  readonly #buffers: TrainerBuffers;
+  readonly #programs: TrainerPrograms;
   readonly #pseudoGradient: PseudoGradient | undefined;
   readonly #log = new StepLog();
   #stepCount = 0;
@@ -290,29 +251,9 @@ export class Trainer implements AsyncDisposable {
   }
 }
 
-type Buffers =
-  & Readonly<Record<string, DeviceBuffer>>
-  & Readonly<Record<TrainingBuffer, DeviceBuffer>>
-  & InnerBuffers
-  & PseudoGradientBuffers;
-
-const slotName = (slot: number): string => `slot ${slot}`;
-
 interface TrainerParts {
   readonly plan: TrainerPlan;
-  readonly buffers: Buffers;
-  readonly programs: Programs;
+  readonly buffers: TrainerBuffers;
+  readonly programs: TrainerPrograms;
   readonly pseudoGradient: PseudoGradient | undefined;
-}
-
-interface Programs {
-  readonly begin: Program;
-  readonly beginEvaluation: Program;
-  readonly forward: readonly Program[];
-  readonly backward: readonly Program[];
-  /** One for each place of the ring. */
-  readonly updates: readonly Program[];
-  readonly keepWeights: Program;
-  readonly restoreWeights: Program;
-  readonly shift: Program;
 }

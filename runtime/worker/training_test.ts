@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { limitedDevice, openScene, smallRun, turn } from "../../tests/training_scene.ts";
-import { planTrainer } from "../train/trainer.ts";
+import { planTrainer } from "../train/trainer_plan.ts";
 import type { LearnerEvent } from "./messages.ts";
 
 Deno.test("training runs its lease in order, contributes what it did, and lowers the loss of the fold", async () => {

@@ -1,0 +1,95 @@
+/**
+ * What a trainer is made of before it trains: every buffer by its words, and the programs that run over them.
+ *
+ * `planTrainer` needs no device, so that memory can be told, and a micro-batch chosen, before anything is allocated.
+ * @module
+ */
+import type { Device, DeviceBuffer, Program } from "../device/device.ts";
+import { bindSteps, prepareParts } from "../graph/plan.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { bytesOf } from "./arena.ts";
+import { type InnerBuffers, innerDispatches, innerWords } from "./inner_step.ts";
+import { type PseudoGradientBuffers, pseudoGradientWords } from "./pseudo_gradient.ts";
+import { RING_LENGTH } from "./step_metrics.ts";
+import { type TrainingBuffer, type TrainingGraph, trainingGraph } from "./training_graph.ts";
+
+/** What to train, and how much at once. */
+export interface TrainerShape {
+  readonly model: ModelConfig;
+  /** Sequences that go through the model at once. */
+  readonly microBatch: number;
+  /** Whether pseudo-gradients will be cut, which takes three more arenas. Default true. */
+  readonly outer?: boolean;
+}
+
+/** What a trainer asks of a device. */
+export interface TrainerPlan {
+  readonly training: TrainingGraph;
+  /** Words of every buffer. */
+  readonly bufferWords: Readonly<Record<string, number>>;
+  readonly plannedBytes: number;
+}
+
+/** The buffers of a plan, allocated. */
+export type TrainerBuffers =
+  & Readonly<Record<string, DeviceBuffer>>
+  & Readonly<Record<TrainingBuffer, DeviceBuffer>>
+  & InnerBuffers
+  & PseudoGradientBuffers;
+
+export interface TrainerPrograms {
+  readonly begin: Program;
+  readonly beginEvaluation: Program;
+  readonly forward: readonly Program[];
+  readonly backward: readonly Program[];
+  /** One for each place of the ring. */
+  readonly updates: readonly Program[];
+  readonly keepWeights: Program;
+  readonly restoreWeights: Program;
+  readonly shift: Program;
+}
+
+/** Plans without a device: for printing what a run will need, and for finding a micro-batch that fits. */
+export function planTrainer({ model, microBatch, outer = true }: TrainerShape): TrainerPlan {
+  const training = trainingGraph(model, { B: microBatch, T: model.contextLength }), arena = training.layout.words;
+  const bufferWords = {
+    ...training.bufferWords,
+    ...innerWords(arena),
+    ...(outer ? pseudoGradientWords(arena) : {}),
+    ...Object.fromEntries(training.memory.slotWords.map((words, slot) => [slotName(slot), words])),
+  };
+  return { training, bufferWords, plannedBytes: bytesOf(bufferWords) };
+}
+
+/** Compiles everything that a trainer ever runs, but the cut of a pseudo-gradient. */
+export async function preparePrograms(
+  device: Device,
+  buffers: TrainerBuffers,
+  { training }: TrainerPlan,
+): Promise<TrainerPrograms> {
+  const slots = training.memory.slotWords.map((_, slot) => buffers[slotName(slot)]!);
+  const dispatches = bindSteps(training.graph, { memory: training.memory, slots, buffers });
+  const inner = innerDispatches(buffers, training.layout);
+  return {
+    begin: await device.prepare([inner.clearGradients, inner.clearTotal], "begin step"),
+    beginEvaluation: await device.prepare([inner.clearTotal], "begin evaluation"),
+    forward: await prepareParts(device, dispatches.slice(0, training.forwardStepCount), {
+      label: "forward",
+      mostPrograms: 3,
+    }),
+    backward: await prepareParts(device, dispatches.slice(training.forwardStepCount), {
+      label: "backward",
+      mostPrograms: 5,
+    }),
+    updates: await Promise.all(
+      Array.from({ length: RING_LENGTH }, (_, place) => device.prepare(inner.update(place), "update")),
+    ),
+    keepWeights: await device.prepare([inner.keepWeights], "keep weights"),
+    restoreWeights: await device.prepare([inner.restoreWeights], "restore weights"),
+    shift: await device.prepare([inner.shift], "shift"),
+  };
+}
+
+function slotName(slot: number): string {
+  return `slot ${slot}`;
+}
