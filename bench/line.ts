@@ -12,3 +12,30 @@ export interface Bench {
   readonly question: string;
   run(): AsyncIterable<BenchLine>;
 }
+
+/** A line as `--json` prints it: with the benchmark's name, the machine, and its load when the benchmark began. */
+export type RecordedLine = BenchLine & {
+  readonly bench: string;
+  readonly os: string;
+  readonly cores: number;
+  readonly deno: string;
+  readonly loadBefore: number;
+};
+
+/** Keys that say where a line was measured. */
+export const HOST_KEYS: ReadonlySet<string> = new Set(["bench", "os", "cores", "deno", "loadBefore"]);
+/** Keys that say what was measured; a reason says why nothing was. */
+export const SUBJECT_KEYS: ReadonlySet<string> = new Set([
+  ...["name", "device", "threads", "codec", "run", "round", "reason"],
+]);
+
+/** Equal for lines of different runs that measured the same thing. */
+export function subjectOf(line: BenchLine & { readonly bench: string }): string {
+  const keys = Object.keys(line).filter((key) => key === "bench" || SUBJECT_KEYS.has(key)).sort();
+  return JSON.stringify(keys.map((key) => [key, line[key]]));
+}
+
+/** Parses what `--json` printed. */
+export function parseLines(text: string): RecordedLine[] {
+  return text.trim().split("\n").map((line) => JSON.parse(line) as RecordedLine);
+}

@@ -1,45 +1,60 @@
 /**
- * `deno task bench`: runs the benchmarks and prints a table, or JSON lines with `--json`. `--only <name>` runs one.
+ * `deno task bench`: runs the benchmarks and prints a table, or JSON lines with `--json`. `--only <name>` runs one; the
+ * three minutes of `demo` run no other way. `--compare <file>` sets each figure beside that of an earlier run's lines.
  *
- * Compare figures of one run only: machines are noisy.
+ * Compare figures of one run only, or of runs on one quiet machine: machines are noisy.
  * @module
  */
 import { Command } from "commander";
-import type { Bench, BenchLine } from "./line.ts";
+import { type Bench, type BenchLine, parseLines, subjectOf } from "./line.ts";
 
 /** Loaded one by one, so that `--only` starts nothing else. */
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   matmul: async () => (await import("./matmul.ts")).matmulBench,
   kernels: async () => (await import("./kernels.ts")).kernelsBench,
   step: async () => (await import("./step.ts")).stepBench,
+  memory: async () => (await import("./memory.ts")).memoryBench,
   fold: async () => (await import("./fold.ts")).foldBench,
   lag: async () => (await import("./lag.ts")).lagBench,
   blobs: async () => (await import("./blobs.ts")).blobsBench,
+  demo: async () => (await import("./demo.ts")).demoBench,
 };
 
-const { only, json } = new Command("bench")
+/** Take minutes: run only if asked for. */
+const LONG: ReadonlySet<string> = new Set(["demo"]);
+
+const { only, json, compare } = new Command("bench")
   .option("--only <name>", `one of: ${Object.keys(BENCHES).join(", ")}`)
   .option("--json", "one JSON object a line")
+  .option("--compare <file>", "JSON lines of an earlier run: prints each figure with its ratio to the figure there")
   .parse(Deno.args, { from: "user" })
-  .opts<{ only?: string; json?: boolean }>();
+  .opts<{ only?: string; json?: boolean; compare?: string }>();
 
 if (only !== undefined && !(only in BENCHES)) {
   console.error(`Cannot run benchmark '${only}': there are ${Object.keys(BENCHES).join(", ")}`);
   Deno.exit(2);
 }
-const host = { deno: Deno.version.deno, os: Deno.build.os, cores: navigator.hardwareConcurrency };
-for (const name of only === undefined ? Object.keys(BENCHES) : [only]) {
+const earlier = new Map(
+  compare === undefined ? [] : parseLines(await Deno.readTextFile(compare)).map((line) => [subjectOf(line), line]),
+);
+for (const name of only === undefined ? Object.keys(BENCHES).filter((name) => !LONG.has(name)) : [only]) {
   const bench = await BENCHES[name]!();
+  const loadBefore = Number(Deno.loadavg()[0]!.toFixed(2));
+  const host = { deno: Deno.version.deno, os: Deno.build.os, cores: navigator.hardwareConcurrency, loadBefore };
   if (!json) console.log(`\n${bench.name}: ${bench.question}`);
   for await (const line of bench.run()) {
-    console.log(json ? JSON.stringify({ bench: name, ...host, ...line }) : text(line));
+    console.log(json ? JSON.stringify({ bench: name, ...host, ...line }) : text(line, name));
   }
 }
 Deno.exit(0); // a device's threads need not be waited for
 
-function text({ name, ...figures }: BenchLine): string {
-  const parts = Object.entries(figures).map(([key, value]) =>
-    `${key} ${typeof value === "number" ? Number(value.toPrecision(4)) : value}`
-  );
+function text({ name, ...figures }: BenchLine, bench: string): string {
+  const before = earlier.get(subjectOf({ bench, name, ...figures }));
+  const parts = Object.entries(figures).map(([key, value]) => {
+    if (typeof value !== "number") return `${key} ${value}`;
+    const was = before?.[key];
+    const ratio = typeof was === "number" && was !== 0 && was !== value ? ` (×${(value / was).toFixed(2)})` : "";
+    return `${key} ${Number(value.toPrecision(4))}${ratio}`;
+  });
   return `  ${name.padEnd(40)} ${parts.join("  ")}`;
 }

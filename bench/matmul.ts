@@ -1,17 +1,22 @@
 /**
- * Matrix products on the cpu device, on one and two threads, beside jax-js's WebAssembly backend in the same run.
+ * Matrix products on the cpu device, on one thread and on all, beside jax-js's WebAssembly backend in the same run; and
+ * on a GPU, if there is a real one.
  *
  * jax-js is not a dependency: it is imported when the benchmark runs, and said to be absent where it cannot be.
  * @module
  */
 import { matmul } from "../kernels/matmul.ts";
 import { openCpuDevice } from "../runtime/device/cpu.ts";
-import { whole } from "../runtime/device/device.ts";
+import { type Device, whole } from "../runtime/device/device.ts";
+import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
 import type { Bench, BenchLine } from "./line.ts";
+import { isSoftware, openOrSay } from "./training.ts";
 
 type Product = readonly [M: number, N: number, K: number, TRANSPOSE_A: number, TRANSPOSE_B: number];
 
 const SQUARES: readonly Product[] = [[512, 512, 512, 0, 0], [1024, 1024, 1024, 0, 0]];
+/** A GPU is not busy with less. */
+const LARGE: readonly Product[] = [[2048, 2048, 2048, 0, 0], [4096, 4096, 4096, 0, 0], [4096, 4096, 4096, 0, 1]];
 
 /** Those of the demo's model, 1024 tokens: forward, gradient of the input, gradient of the weights. */
 const LAYERS: readonly Product[] = [[128, 384], [128, 128], [128, 512], [512, 128], [128, 256]].flatMap(
@@ -27,16 +32,27 @@ const ROUNDS = 15, ROUND_FLOPS = 2e8;
 
 export const matmulBench: Bench = {
   name: "matmul",
-  question: "How fast are matrix products in f32 on the cpu device, and in jax-js's WebAssembly?",
+  question: "How fast are matrix products in f32 on this machine's devices, and in jax-js's WebAssembly?",
   async *run() {
-    for (const threads of [1, 2]) yield* ours(threads);
+    for (const threads of new Set([1, navigator.hardwareConcurrency])) {
+      await using device = await openCpuDevice({ threads });
+      for await (const line of ours(device, [...SQUARES, ...LAYERS])) yield { ...line, threads };
+    }
     yield* jax();
+    yield* gpu();
   },
 };
 
-async function* ours(threads: number): AsyncGenerator<BenchLine> {
-  await using device = await openCpuDevice({ threads });
-  for (const [M, N, K, TRANSPOSE_A, TRANSPOSE_B] of [...SQUARES, ...LAYERS]) {
+async function* gpu(): AsyncGenerator<BenchLine> {
+  const device = await openOrSay(openWebGpuDevice);
+  if (typeof device === "string") return yield { name: "matmul", device: "webgpu, skipped", reason: device };
+  await using _ = device;
+  if (isSoftware(device)) return yield { name: "matmul", device: "webgpu, skipped", reason: device.description };
+  yield* ours(device, [...SQUARES, ...LARGE]);
+}
+
+async function* ours(device: Device, products: readonly Product[]): AsyncGenerator<BenchLine> {
+  for (const [M, N, K, TRANSPOSE_A, TRANSPOSE_B] of products) {
     const [a, b, bias, y] = [M * K, K * N, 1, M * N].map((words) => device.allocate(words, "matrix")) as Four;
     for (const buffer of [a, b]) device.write(whole(buffer), ramp(buffer.words));
     const shape = { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 0 };
@@ -47,7 +63,7 @@ async function* ours(threads: number): AsyncGenerator<BenchLine> {
       await device.idle();
     });
     for (const buffer of [a, b, bias, y]) device.free(buffer);
-    yield { name: title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]), device: device.description, threads, gflops };
+    yield { name: title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]), device: device.description, gflops };
   }
 }
 

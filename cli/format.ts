@@ -44,6 +44,11 @@ export function short(digest: string): string {
   return `${digest.slice(0, 8)}…`;
 }
 
+/** The last letters of a peer id: all ids begin alike. */
+export function shortPeer(peer: string): string {
+  return `…${peer.slice(-8)}`;
+}
+
 const BARS = "▁▂▃▄▅▆▇█";
 
 /** A line of bars, at most `width` of them, each the mean of its share of `values`; constant values give low bars. */

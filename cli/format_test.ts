@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { bytes, clock, counted, grouped, nats, percent, sparkline, table } from "./format.ts";
+import { bytes, clock, counted, grouped, nats, percent, shortPeer, sparkline, table } from "./format.ts";
 
 Deno.test("grouped() sets commas between thousands", () => {
   assert.deepEqual([0, 999, 1000, 1234567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
@@ -26,6 +26,10 @@ Deno.test("clock() shows hours only when there are any, and never a negative tim
 
 Deno.test("nats() shows a dash for a loss that does not exist yet", () => {
   assert.deepEqual([2.414, null, NaN].map(nats), ["2.41", "–", "–"]);
+});
+
+Deno.test("shortPeer() keeps the end of an id, where ids differ", () => {
+  assert.equal(shortPeer("12D3KooWD4ybto5ymZDv6VvFNVxgdimELrF9iZF4jiqRux2hcquQ"), "…ux2hcquQ");
 });
 
 Deno.test("percent() rounds", () => assert.equal(percent(0.968), "97 %"));

@@ -10,10 +10,10 @@ import { readDiskJournal } from "../p2p/store/disk_journal.ts";
 import { bodyDigest } from "../p2p/sync/digest.ts";
 import { account } from "../p2p/sync/ledger.ts";
 import { windowCount } from "../p2p/sync/ranges.ts";
-import type { ChainState, Digest, Offer, RoundRecord } from "../p2p/sync/types.ts";
+import type { ChainState, Digest, Offer, PeerId, RoundRecord } from "../p2p/sync/types.ts";
 import { defaultStatePath, openRunFolder } from "../runtime/run_folder.ts";
 import { UsageError } from "./exit.ts";
-import { counted, grouped, nats, short, table } from "./format.ts";
+import { counted, grouped, nats, short, shortPeer, table } from "./format.ts";
 import { json, line } from "./print.ts";
 
 export interface InspectOptions {
@@ -80,7 +80,7 @@ function showChain(known: Known, asJson: boolean): void {
     String(offers.length),
     counted(tokensOf(known, offers)),
     offers.some(({ age }) => age > 0) ? String(offers.filter(({ age }) => age > 0).length) : "",
-    short(scribe) + (attempt > 0 ? ` (rank ${attempt})` : ""),
+    nameOf(known, scribe) + (attempt > 0 ? ` (rank ${attempt})` : ""),
   ]);
   line(`${links.length} records from the head back; weight ${grouped(known.chain.weight)}`);
   for (const text of table([" round", "record", " offers", " tokens", " late", "scribe"], rows)) line(text);
@@ -104,7 +104,7 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
   }));
   if (asJson) return json({ digest, ...record, offers });
   line(`record ${digest}`);
-  line(`round ${record.round}, written by ${record.scribe}, rank ${record.attempt}`);
+  line(`round ${record.round}, written by ${nameOf(known, record.scribe)}, rank ${record.attempt}`);
   line(`parent ${record.parents.join(", ") || "none"}`);
   line(`state before it ${record.base}`);
   const rows = offers.map(({ digest, age, offer }) => [
@@ -133,13 +133,24 @@ function showLedger(known: Known, asJson: boolean): void {
   line(`  leased      ${grouped(open - windowCount(ledger.returned))}`);
   line(`  returned    ${grouped(windowCount(ledger.returned))}`);
   line(`  duplicated  ${grouped(ledger.duplicated)}`);
-  for (const text of table(["peer", " windows"], leased.map(({ peer, windows }) => [peer, grouped(windows)]))) {
+  for (
+    const text of table(
+      ["peer", " windows"],
+      leased.map(({ peer, windows }) => [nameOf(known, peer), grouped(windows)]),
+    )
+  ) {
     line(text);
   }
   if (problems === null) {
     line("This journal does not reach back to the first record, so the sums cannot be proved from it.");
   } else if (problems.length === 0) line("Proved from all records: each window is trained once, leased, or returned.");
   else problems.forEach((problem) => line(`WRONG: ${problem}`));
+}
+
+/** A peer's name for people, with the end of its id because names may repeat. */
+function nameOf({ chain }: Known, peer: PeerId): string {
+  const member = chain.roster.find((other) => other.peer === peer);
+  return member === undefined ? shortPeer(peer) : `${member.name} ${shortPeer(peer)}`;
 }
 
 function tokensOf({ offers }: Known, counted: RoundRecord["counted"]): number {

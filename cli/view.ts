@@ -21,17 +21,20 @@ export interface View {
   /** Tokens counted at the times of the last rounds: the run's speed is theirs. */
   readonly marks: readonly { readonly atMs: number; readonly tokens: number }[];
   readonly progress: Extract<PeerEvent, { kind: "progress" }> | null;
-  /** The last thing worth saying. */
-  readonly notice: string;
+  /** The last thing worth saying, and when it was said. */
+  readonly notice: { readonly text: string; readonly atMs: number };
 }
 
 export interface Goal {
   /** When the view's work ends by itself, if it does. */
   readonly endsAtMs?: number;
   readonly untilLoss?: number;
+  /** How many of how many peers hold the newest state that more than one has reported. */
+  readonly agreement?: string;
 }
 
 const SPEED_ROUNDS = 6;
+const NOTICE_MS = 15_000;
 
 /** A view before the first event. */
 export function emptyView(nowMs: number): View {
@@ -49,12 +52,13 @@ export function emptyView(nowMs: number): View {
     members: [],
     marks: [],
     progress: null,
-    notice: "",
+    notice: { text: "", atMs: nowMs },
   };
 }
 
 /** The view after one more event. */
 export function observe(view: View, event: PeerEvent, nowMs: number): View {
+  const noticed = (text: string): View => ({ ...view, notice: { text, atMs: nowMs } });
   switch (event.kind) {
     case "started":
       return { ...view, run: event.run, name: event.name, selfName: event.peerName };
@@ -73,24 +77,22 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
     case "progress":
       return { ...view, progress: event };
     case "warning":
-      return { ...view, notice: event.message };
+      return noticed(event.message);
     case "alone":
     case "mismatch":
     case "finished":
-      return { ...view, notice: event.reason };
+      return noticed(event.reason);
     case "offer":
-      return event.fate === "counted"
-        ? view
-        : { ...view, notice: `round ${event.round}: ${event.fate}: ${event.reason}` };
+      return event.fate === "counted" ? view : noticed(`round ${event.round}: offer ${event.fate}: ${event.reason}`);
     case "fetching":
-      return { ...view, notice: `fetching ${event.what}: ${percent(event.bytes / Math.max(1, event.totalBytes))}` };
+      return noticed(`fetching ${event.what}: ${percent(event.bytes / Math.max(1, event.totalBytes))}`);
     case "admitted":
-      return { ...view, notice: `round ${event.round}: admitted` };
+      return noticed(`round ${event.round}: admitted`);
     case "waiting":
-      return { ...view, notice: event.reason };
+      return noticed(event.reason);
     case "joined":
     case "left":
-      return { ...view, notice: `${event.peerName} ${event.reason}` };
+      return noticed(`${event.peerName} ${event.reason}`);
     case "device":
     case "plan":
     case "connected":
@@ -135,7 +137,7 @@ export function render(view: View, goal: Goal, nowMs: number): string[] {
   ].join("  ·  ");
   const rows = view.members.map((member) => [
     member.name === view.selfName ? `${member.name} ★` : member.name,
-    member.device,
+    shortDevice(member.device),
     grouped(member.speed),
     `${member.microBatch} × ${Math.max(1, Math.ceil(member.batch / Math.max(1, member.microBatch)))}`,
     String(member.steps),
@@ -147,11 +149,12 @@ export function render(view: View, goal: Goal, nowMs: number): string[] {
   const lines = [head, lossLine(view)];
   if (rows.length > 0) {
     const headings = ["peer", "device", " tok/s", "batch", " steps", " compute", " wait", " net", "last offer"];
-    lines.push(...table(headings, rows), `  state ${short(view.digest)}`);
+    lines.push(...table(headings, rows), `  state ${short(view.digest)}${goal.agreement ? `  ${goal.agreement}` : ""}`);
   } else if (view.progress !== null) {
     lines.push(`  first round: step ${view.progress.steps}, loss ${nats(view.progress.loss)}`);
   }
-  if (view.notice !== "") lines.push(`  ${view.notice}`);
+  const { text, atMs } = view.notice;
+  if (text !== "" && nowMs - atMs < NOTICE_MS) lines.push(`  ${text}`);
   return lines;
 }
 
@@ -168,6 +171,11 @@ export function roundLine(view: View, goal: Goal, nowMs: number): string {
     `state ${short(view.digest)}`,
     ...(left === null ? [] : [`${clock(left)} to go`]),
   ].join("  ");
+}
+
+/** "cpu (WebAssembly SIMD, 1 thread)" → "cpu": a table's row has no room for more. */
+function shortDevice(description: string): string {
+  return description.replace(/ \(.*$/, "").slice(0, 28);
 }
 
 function lossLine({ losses, heldOuts }: View): string {

@@ -50,11 +50,6 @@ export class Performer {
     this.#options = options;
   }
 
-  /** Blobs on their way. */
-  get fetchCount(): number {
-    return this.#fetches.size;
-  }
-
   /** Performs effects in order; entries of the journal that follow each other become durable in one write. */
   async performAll(effects: readonly Effect[]): Promise<void> {
     for (let i = 0; i < effects.length; i++) {
@@ -94,7 +89,7 @@ export class Performer {
       case "evaluate":
         return this.#behind(() => this.#evaluate(effect));
       case "adopted":
-        return learner.adopted?.(effect.chain, effect.weights);
+        return; // the host's status
       case "train":
         this.#lastOrder = effect.order;
         return learner.train(effect.order);

@@ -58,6 +58,11 @@ export class Seat implements AsyncDisposable {
     return this.#events.filter((event) => event.kind === kind);
   }
 
+  /** Resolves at the next event, or when the process ends. */
+  get changed(): Promise<void> {
+    return this.#wake.promise;
+  }
+
   /** For a failed test: the last that it said. */
   account(): string {
     return [...this.#events.slice(-12).map((event) => JSON.stringify(event)), this.child.complaint()].join("\n");
@@ -83,5 +88,31 @@ export class Seat implements AsyncDisposable {
     } finally {
       clearTimeout(timer);
     }
+  }
+}
+
+/**
+ * What each of the peers said of one round: the first that all of them have said, or will, and that is wanted. A peer
+ * that lags may pass over a round, so which one it is cannot be known before.
+ */
+export async function sharedRound(
+  seats: readonly Seat[],
+  wanted: (round: RoundEvent) => boolean,
+): Promise<readonly RoundEvent[]> {
+  const deadlineMs = Date.now() + LONGEST_WAIT_MS;
+  const late = Promise.withResolvers<void>(), timer = setTimeout(late.resolve, LONGEST_WAIT_MS);
+  try {
+    while (Date.now() < deadlineMs) {
+      const changed = Promise.race([...seats.map((seat) => seat.changed), late.promise]);
+      const [first, ...others] = seats.map((seat) => seat.said("round").filter((event) => event.kind === "round"));
+      for (const round of first!.filter(wanted)) {
+        const same = others.map((rounds) => rounds.find((other) => other.round === round.round));
+        if (same.every((other) => other !== undefined)) return [round, ...same];
+      }
+      await changed;
+    }
+    throw new Error(`Waited ${LONGEST_WAIT_MS} ms for a round that all have: ${wanted}`);
+  } finally {
+    clearTimeout(timer);
   }
 }

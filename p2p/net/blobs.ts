@@ -11,7 +11,14 @@
  */
 import { fromString, toString } from "uint8arrays";
 import { type BlobStore, CHUNK_BYTES, type PartialBlob } from "../store/blob_store.ts";
-import { type ChunkList, chunkSpan, decodeChunkList, digestOf, encodeChunkList, sha256 } from "../store/chunks.ts";
+import {
+  type ChunkList,
+  chunkListDigest,
+  chunkSpan,
+  decodeChunkList,
+  encodeChunkList,
+  sha256,
+} from "../store/chunks.ts";
 import { StorageError } from "../store/storage_error.ts";
 import type { BlobName, Digest, PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
@@ -255,7 +262,7 @@ async function hashStored(store: BlobStore, digest: Digest): Promise<ChunkList |
     chunks.push(await sha256(chunk));
   }
   const list = { sizeBytes, chunks };
-  if (await digestOf(list) === digest) return list;
+  if (await chunkListDigest(list) === digest) return list;
   await store.get(digest); // verifies, and drops what is damaged
   return null;
 }

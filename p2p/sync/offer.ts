@@ -8,7 +8,8 @@ import type { BlobName, ChainState, Digest, Offer, PeerId, SyncRules } from "./t
 
 /** Most ranges in one offer: a lease is rarely in more than a few pieces. */
 const MOST_RANGES = 256;
-const LONGEST_NAME = 80;
+/** Characters of what a peer and its device are called. */
+export const LONGEST_NAME = 80;
 /** Beyond what any machine does; keeps leases within bounds (law 7). */
 const LARGEST_SPEED = 1e8;
 const LARGEST_TOKENS = 1e12;

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { openPlainDevice } from "../device/plain.ts";
 import { findParameter, initialWeights, parameterLayout, valuesOf } from "../model/parameters.ts";
-import { countingWindows, nameOf, roughWeights, tinyGpt2, tinyLlama, tinyModels } from "../model/tiny_models.ts";
+import { countingWindows, nameOf, roughWeights, tinyGpt2, tinyLlama, tinyModels } from "../../tests/tiny_models.ts";
 import type { StepSettings } from "./inner_step.ts";
 import { inspect } from "./inspect.ts";
 import { openTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";

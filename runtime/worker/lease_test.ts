@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { seededRandom } from "../../tests/seeded_random.ts";
+import { chance } from "../../tests/chance.ts";
 import { Lease } from "./lease.ts";
 
 const range = (start: number, end: number) => ({ start, end });
@@ -51,7 +51,7 @@ Deno.test("pending positions that a new lease does not have are not reported", (
 });
 
 Deno.test("a lease never hands out a position twice while its offer is open (seed 5)", () => {
-  const random = seededRandom(5), lease = new Lease();
+  const random = chance(5).next, lease = new Lease();
   let pending: number[] = [], offers: { round: number; positions: number[] }[] = [];
   for (let round = 0; round < 300; round++) {
     const start = Math.floor(random() * 200), end = start + 50;

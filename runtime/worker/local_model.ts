@@ -9,7 +9,7 @@
  *  - rebase on an anchor A: parameters ← A + (parameters − B), B ← A. What was not contributed yet is kept.
  * @module
  */
-import { splitBatch } from "../batching/balancer.ts";
+import { splitBatch } from "../batching/split_batch.ts";
 import { type Device, DeviceLostError, DeviceMemoryError } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { CodecName } from "../state/codec/codec.ts";

@@ -1,0 +1,70 @@
+/**
+ * How fast does a blob go from one peer's disk to another's, over libp2p on loopback, both hashing all of it?
+ *
+ * The donor is a process of its own (`blobs_donor.ts`) and holds a blob for each fetch, so that its hash of the chunk
+ * list, which it keeps, is part of every one. What it wrote is still in the page cache: its disk is not measured, the
+ * reader's is (written, synced, renamed).
+ * @module
+ */
+import { identityFromSeed } from "../p2p/identity.ts";
+import { fetchBlob } from "../p2p/net/blobs.ts";
+import { startLibp2p } from "../p2p/net/libp2p.ts";
+import { openDiskBlobStore } from "../p2p/store/disk.ts";
+import type { Bench, BenchLine } from "./line.ts";
+import { type Donor, NETWORK_KEY, RUN, SIZE_BYTES } from "./blobs_donor.ts";
+import { readLines } from "./read_lines.ts";
+
+const BLOBS = 5;
+const MIB = 2 ** 20;
+
+export const blobsBench: Bench = {
+  name: "blobs",
+  question: `how fast does a blob of ${SIZE_BYTES / MIB} MiB go from disk to disk between two processes?`,
+  async *run() {
+    for (const membership of ["open", "private"] as const) yield await measure(membership);
+  },
+};
+
+async function measure(membership: "open" | "private"): Promise<BenchLine> {
+  const folder = await Deno.makeTempDir({ prefix: "starling-blobs-" });
+  const donorProcess = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", new URL("blobs_donor.ts", import.meta.url).href, `${folder}/donor`, membership, String(BLOBS)],
+    stdin: "piped", // its end ends the donor
+    stdout: "piped",
+  }).spawn();
+  try {
+    const donor = await firstLine(donorProcess.stdout);
+    await using transport = await startLibp2p({
+      identity: identityFromSeed(new Uint8Array(32).fill(1)),
+      run: RUN,
+      listen: ["/ip4/127.0.0.1/tcp/0"],
+      networkKey: membership === "private" ? NETWORK_KEY : null,
+    });
+    const peer = await transport.connect(donor.address);
+    const store = await openDiskBlobStore(`${folder}/reader`);
+    const times: number[] = [];
+    for (const digest of donor.digests) {
+      const startedAtMs = performance.now();
+      const fetched = await fetchBlob({ transport, store }, { digest, sizeBytes: SIZE_BYTES }, { donors: [peer] });
+      times.push(performance.now() - startedAtMs);
+      if (!fetched.ok) throw new Error(`Cannot measure: ${fetched.reason}`);
+    }
+    times.sort((a, b) => a - b);
+    return {
+      name: `${SIZE_BYTES / MIB} MiB, disk to disk`,
+      run: membership,
+      device: "libp2p over TCP on loopback",
+      mibPerSecond: SIZE_BYTES / MIB / times[BLOBS >> 1]! * 1000,
+      bestMibPerSecond: SIZE_BYTES / MIB / times[0]! * 1000,
+    };
+  } finally {
+    await donorProcess.stdin.close();
+    await donorProcess.status;
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function firstLine(stream: ReadableStream<Uint8Array>): Promise<Donor> {
+  for await (const line of readLines(stream)) return JSON.parse(line) as Donor;
+  throw new Error("Cannot measure: the donor ended before it was ready; its message is above");
+}

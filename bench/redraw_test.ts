@@ -1,0 +1,41 @@
+import { strict as assert } from "node:assert";
+import type { RecordedLine } from "./line.ts";
+import { redraw } from "./redraw.ts";
+
+const host = { os: "linux", cores: 2, deno: "2.9.6", loadBefore: 0.5 };
+const line = (msPerStep: number, more = {}): RecordedLine => ({
+  bench: "step",
+  ...host,
+  name: "tiny",
+  msPerStep,
+  ...more,
+});
+const page =
+  "Before.\n<!-- table step -->\nold\n<!-- end -->\nBetween.\n<!-- table fold -->\nold\n<!-- end -->\nAfter.";
+const fold: RecordedLine = { bench: "fold", ...host, name: "fold of 8", ms: 12 };
+
+Deno.test("redraw() replaces what stands between the marks and nothing else", () => {
+  assert.equal(
+    redraw(page, [line(1.234), fold]),
+    "Before.\n<!-- table step -->\n\n| name | ms per step |\n| --- | --: |\n| tiny | 1.23 |\n\n<!-- end -->\n" +
+      "Between.\n<!-- table fold -->\n\n| name | ms |\n| --- | --: |\n| fold of 8 | 12 |\n\n<!-- end -->\nAfter.",
+  );
+});
+
+Deno.test("redraw() shows the least and the most of several runs of one thing, and other things apart", () => {
+  const drawn = redraw(page, [line(30), line(20.5), line(7, { device: "cpu" }), fold]);
+  assert.match(drawn, /\| tiny \| {2}\| 20\.5 – 30 \|/);
+  assert.match(drawn, /\| tiny \| cpu \| 7 \|/);
+});
+
+Deno.test("redraw() refuses a table that the results have no line of", () => {
+  assert.throws(() => redraw(page, [line(1)]), /table 'fold': the results have no line of it/);
+});
+
+Deno.test("redraw() draws the lines of one name where the mark gives it", () => {
+  const marked = "<!-- table step: tiny -->\n<!-- end -->";
+  assert.equal(
+    redraw(marked, [line(5), line(9, { name: "large" })]),
+    "<!-- table step: tiny -->\n\n| ms per step |\n| --: |\n| 5 |\n\n<!-- end -->",
+  );
+});

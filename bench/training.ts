@@ -1,0 +1,57 @@
+/**
+ * What the benchmarks that train have in common: windows of a text, settings of a step, and a count of what was run.
+ * @module
+ */
+import type { Device } from "../runtime/device/device.ts";
+import type { ModelConfig } from "../runtime/model/config.ts";
+import { presets } from "../runtime/presets.ts";
+import type { StepSettings } from "../runtime/train/inner_step.ts";
+
+const { beta1, beta2, epsilon, clip, weightDecay: decay, learningRate: rate } = presets.demo.training;
+
+/** AdamW as the demo trains. */
+export const SETTINGS: StepSettings = { rate, beta1, beta2, epsilon, decay, clip };
+
+/** The demo's model made small enough for software drivers. */
+export const TINY_MODEL: ModelConfig = {
+  ...presets.demo.model,
+  contextLength: 32,
+  layerCount: 2,
+  headCount: 2,
+  keyValueHeadCount: 2,
+  width: 32,
+  hiddenWidth: 128,
+};
+
+/** Windows of a text without chance: the same in every run. */
+export function exampleWindows(count: number, { contextLength, vocabularySize }: ModelConfig): Uint32Array[] {
+  return Array.from(
+    { length: count },
+    (_, b) => Uint32Array.from({ length: contextLength + 1 }, (_, t) => (t * t + 31 * b) % vocabularySize),
+  );
+}
+
+/** Counts what a device is asked to run, from now on: each program is one submit. */
+export function countRuns(device: Device): { dispatches: number; submits: number } {
+  const counts = { dispatches: 0, submits: 0 }, run = device.run.bind(device);
+  device.run = (program) => {
+    counts.submits++;
+    counts.dispatches += program.dispatchCount;
+    run(program);
+  };
+  return counts;
+}
+
+/** Whether a device is a driver that runs shaders on the processor. */
+export function isSoftware({ description }: Device): boolean {
+  return /software/i.test(description);
+}
+
+/** Opens a device, or says as a line why it cannot be had. */
+export async function openOrSay(open: () => Promise<Device>): Promise<Device | string> {
+  try {
+    return await open();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,99 @@
+import { strict as assert } from "node:assert";
+import type { MemberRound, PeerEvent } from "../runtime/event.ts";
+import { emptyView, observe, remainingMs, render, roundLine, runSpeed, type View } from "./view.ts";
+
+const member: MemberRound = {
+  peer: "12D3KooW",
+  name: "wren",
+  device: "cpu (WebAssembly SIMD, 1 thread)",
+  speed: 1234,
+  batch: 12,
+  microBatch: 8,
+  steps: 14,
+  tokens: 2000,
+  computeShare: 0.97,
+  waitShare: 0.01,
+  transferShare: 0.02,
+  fate: "counted",
+};
+
+function round(
+  number: number,
+  tokens: number,
+  changes: Partial<Extract<PeerEvent, { kind: "round" }>> = {},
+): PeerEvent {
+  return {
+    kind: "round",
+    round: number,
+    head: "ab".repeat(32),
+    digest: "cd".repeat(32),
+    weights: "ef".repeat(32),
+    tokens,
+    targetTokens: null,
+    loss: 5 / number,
+    heldOut: null,
+    peers: 1,
+    members: [member],
+    roundMs: 6000,
+    ...changes,
+  };
+}
+
+function after(...events: readonly (readonly [atMs: number, event: PeerEvent])[]): View {
+  return events.reduce((view, [atMs, event]) => observe(view, event, atMs), emptyView(0));
+}
+
+Deno.test("a view shows the run, the losses, one row a peer, and marks this peer", () => {
+  const started: PeerEvent = {
+    kind: "started",
+    run: "7f3a".repeat(16),
+    name: "club",
+    peer: "12D3KooW",
+    peerName: "wren",
+    folder: "club/peer",
+    addresses: [],
+    ticket: "star1",
+  };
+  const view = after([0, started], [6000, round(1, 8000)], [12_000, round(2, 20_000, { heldOut: 4.25 })]);
+  assert.deepEqual(render(view, {}, 12_000), [
+    "run club 7f3a7f3a…  ·  round 2  ·  0:12  ·  20.0 k tokens  ·  2,000 tok/s",
+    "loss  5.00 █▁ 2.50   held-out 4.25 → 4.25",
+    "  peer    device  tok/s  batch  steps  compute  wait  net  last offer",
+    "  wren ★  cpu     1,234  8 × 2     14     97 %   1 %  2 %  counted",
+    "  state cdcdcdcd…",
+  ]);
+});
+
+Deno.test("a view without a round yet says how the first is going", () => {
+  const progress: PeerEvent = {
+    kind: "progress",
+    round: 1,
+    tokens: 512,
+    steps: 3,
+    batch: 4,
+    microBatch: 4,
+    loss: 5.5,
+    tokensPerSecond: 900,
+    rate: 1e-3,
+  };
+  assert.match(render(after([100, progress]), {}, 200).join("\n"), /first round: step 3, loss 5.50/);
+});
+
+Deno.test("the speed of a run is that of its last rounds, and the time to go follows from it", () => {
+  const view = after([0, round(1, 0)], [10_000, round(2, 20_000, { targetTokens: 60_000 })]);
+  assert.equal(runSpeed(view), 2000);
+  assert.equal(remainingMs(view, {}, 10_000), 20_000);
+  assert.equal(remainingMs(view, { endsAtMs: 13_000 }, 10_000), 3000);
+  assert.match(roundLine(view, {}, 10_000), /^round 2 .*2,000 tok\/s.*0:20 to go$/);
+});
+
+Deno.test("a notice goes after a while", () => {
+  const view = after([0, round(1, 0)], [1000, { kind: "warning", message: "a step was skipped" }]);
+  assert.match(render(view, {}, 2000).join("\n"), /a step was skipped/);
+  assert.doesNotMatch(render(view, {}, 60_000).join("\n"), /a step was skipped/);
+});
+
+Deno.test("a round that nobody trained in has no loss, and the view keeps the last one", () => {
+  const view = after([0, round(1, 0)], [1000, round(2, 0, { loss: null, members: [] })]);
+  assert.equal(view.losses.length, 1);
+});
