@@ -27,7 +27,10 @@ const WINDOW_MS = 5;
 export class VirtualClock implements Clock {
   /** Sleeps last until they are cut short. */
   isFrozen = false;
+  /** Most work without a sleep in between. */
+  longestWorkMs = 0;
   #ms = 0;
+  #sleptAtMs = 0;
 
   now(): number {
     return this.#ms;
@@ -35,6 +38,7 @@ export class VirtualClock implements Clock {
 
   work(ms: number): void {
     this.#ms += ms;
+    this.longestWorkMs = Math.max(this.longestWorkMs, this.#ms - this.#sleptAtMs);
   }
 
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
@@ -46,6 +50,17 @@ export class VirtualClock implements Clock {
       });
     }
     if (!signal.aborted && ms < 60_000) this.#ms += ms;
+    this.#sleptAtMs = this.#ms;
+  }
+}
+
+const MOST_TURNS = 3000;
+
+/** Turns of the event loop until something has come true. */
+export async function until(what: string, isTrue: () => boolean): Promise<void> {
+  for (let turns = 0; !isTrue(); turns++) {
+    if (turns > MOST_TURNS) throw new Error(`Waited in vain until ${what}`);
+    await turn();
   }
 }
 

@@ -1,0 +1,206 @@
+import { strict as assert } from "node:assert";
+import { openScene, turn, until, type VirtualClock } from "../../tests/training_scene.ts";
+import { type Device, DeviceLostError, DeviceMemoryError } from "../device/device.ts";
+import { openPlainDevice } from "../device/plain.ts";
+import type { LearnerEvent } from "./messages.ts";
+
+/** A micro-batch takes so long on the slow device. */
+const MICRO_BATCH_MS = 150;
+/** Of a batch of 8 with micro-batches of 2. */
+const STEP_MS = 4 * MICRO_BATCH_MS;
+
+type Failure = DeviceLostError | DeviceMemoryError;
+
+const lost = () => new DeviceLostError("Cannot run on the GPU: it was unplugged");
+const short = () => new DeviceMemoryError("Cannot run: no memory is left");
+
+/** A plain device whose forward passes take time. */
+function slowDevice(clock: VirtualClock, microBatchMs = MICRO_BATCH_MS): Device {
+  const device = openPlainDevice();
+  return {
+    ...device,
+    run(program) {
+      if (program.label.startsWith("forward")) clock.work(microBatchMs);
+      device.run(program);
+    },
+  };
+}
+
+/** A device that fails in the given call of a method, counted from when it is armed, once or for good. */
+function failingDevice(failure: () => Failure, { isForGood }: { readonly isForGood: boolean }) {
+  const device = openPlainDevice();
+  let callsLeft = Infinity, method: "run" | "read" | "write" = "run", isGone = false;
+  const call = <T>(name: typeof method, act: () => T): T => {
+    if (isGone) throw failure();
+    if (name === method && --callsLeft <= 0) {
+      callsLeft = Infinity;
+      isGone = isForGood;
+      throw failure();
+    }
+    return act();
+  };
+  const failing: Device = {
+    ...device,
+    run: (program) => call("run", () => device.run(program)),
+    read: async (spans) => await call("read", () => device.read(spans)),
+    write: (span, values) => call("write", () => device.write(span, values)),
+    free: (buffer) => call("run", () => device.free(buffer)),
+  };
+  return {
+    device: failing,
+    failAt(call: number, of: typeof method): void {
+      [callsLeft, method] = [call, of];
+    },
+  };
+}
+
+function warnings(events: readonly LearnerEvent[]): string[] {
+  return events.flatMap((event) => event.kind === "warning" ? [event.message] : []);
+}
+
+Deno.test("on a slow device a throttle acts between the micro-batches of one step", async () => {
+  const tokensIn = async (percent: number) => {
+    await using peer = openScene({ microBatch: 2, devices: (clock) => [slowDevice(clock)] });
+    peer.training.pace({ percent, paused: false });
+    await peer.training.train(peer.order(1, { ranges: [{ start: 0, end: 1e6 }] }), peer.weights);
+    await until("24 steps have had time", () => peer.clock.now() >= 24 * STEP_MS);
+    const atMs = peer.clock.now(), { longestWorkMs } = peer.clock;
+    return { rate: (await peer.training.contribute()).tokens / atMs, longestWorkMs };
+  };
+  const full = await tokensIn(100), half = await tokensIn(50);
+  // The end falls anywhere in a step of 1.2 s, one in twelve.
+  assert.ok(Math.abs(half.rate / full.rate - 0.5) < 0.05, `${half.rate} of ${full.rate} tokens a millisecond`);
+  assert.ok(half.longestWorkMs <= 200, `${half.longestWorkMs} ms of work in one go`);
+});
+
+Deno.test("a pause begins in the middle of a step, lets a contribution be made, and the step is done again", async () => {
+  const devices = (clock: VirtualClock) => [slowDevice(clock)];
+  await using peer = openScene({ codec: "f32", microBatch: 2, devices });
+  const { training, weights, clock, events } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights);
+  await until("a step has begun", () => clock.now() >= MICRO_BATCH_MS);
+  training.pace({ percent: 100, paused: true });
+  await until(
+    "it pauses",
+    () => events.some((event) => event.kind === "waiting" && event.reason === "paused by the user"),
+  );
+  const atMs = clock.now();
+  assert.ok(atMs < STEP_MS, `${atMs} ms: the step was not run to its end`);
+  const nothing = await training.contribute();
+  assert.deepEqual([nothing.bytes, nothing.tokens], [null, 0]);
+  assert.equal(clock.now(), atMs, "nothing was computed while it was paused");
+  training.pace({ percent: 100, paused: false });
+  await peer.stepped(2);
+  const { bytes, ranges } = await training.contribute();
+  assert.deepEqual(ranges, [{ start: 0, end: 16 }]);
+  assert.deepEqual(bytes, await undisturbed());
+});
+
+/** What two steps on windows 0–15 contribute when nothing goes wrong. */
+async function undisturbed(): Promise<Uint8Array | null> {
+  await using peer = openScene({ codec: "f32", microBatch: 2 });
+  await peer.training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), peer.weights);
+  await peer.stepped(2);
+  return (await peer.training.contribute()).bytes;
+}
+
+for (const method of ["run", "read", "write"] as const) {
+  Deno.test(`a device that is lost in a ${method} is replaced, and what was not contributed is trained again`, async () => {
+    const first = failingDevice(lost, { isForGood: true });
+    await using peer = openScene({ codec: "f32", microBatch: 2, devices: () => [first.device, openPlainDevice()] });
+    const { training, weights, events } = peer;
+    first.failAt(method === "run" ? 20 : 7, method);
+    await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights);
+    if (method === "read") first.failAt(1, "read");
+    await until("it warns", () => warnings(events).length > 0);
+    assert.match(
+      warnings(events)[0]!,
+      /unplugged\. Training goes on on .*, from the last contribution with new moments/,
+    );
+    await until("its lease is used up", () => events.some(({ kind }) => kind === "waiting"));
+    const contribution = await training.contribute();
+    assert.deepEqual([contribution.tokens, contribution.steps], [16 * 16, 2]);
+    assert.deepEqual(contribution.bytes, await undisturbed());
+    assert.ok(!events.some((event) => event.kind === "failed"));
+  });
+}
+
+Deno.test("a device that is lost in a contribution offers nothing, and the next contribution has it all", async () => {
+  const first = failingDevice(lost, { isForGood: true });
+  await using peer = openScene({ codec: "f32", microBatch: 2, devices: () => [first.device, openPlainDevice()] });
+  const { training, weights } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights);
+  await peer.stepped(2);
+  first.failAt(1, "run");
+  assert.deepEqual((await training.contribute()).bytes, null);
+  await peer.stepped(2);
+  assert.deepEqual((await training.contribute()).bytes, await undisturbed());
+});
+
+Deno.test("moments of the last checkpoint outlive a lost device", async () => {
+  const first = failingDevice(lost, { isForGood: true });
+  await using peer = openScene({ microBatch: 2, devices: () => [first.device, openPlainDevice()] });
+  const { training, weights, events } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 8 }] }), weights);
+  await peer.stepped(1);
+  const saved = await training.saveMoments();
+  first.failAt(1, "run");
+  await training.contribute();
+  assert.match(warnings(events)[0]!, /with moments of step 1$/);
+  await peer.stepped(1);
+  assert.equal(saved!.stepCount, 1);
+  assert.equal((await training.saveMoments())!.stepCount, 2);
+});
+
+Deno.test("training ends and says why when no device is left, and its peer goes on without contributing", async () => {
+  const only = failingDevice(lost, { isForGood: true });
+  await using peer = openScene({ microBatch: 2, devices: () => [only.device] });
+  const { training, weights, events } = peer;
+  only.failAt(20, "run");
+  await training.train(peer.order(1), weights);
+  await until("training has failed", () => events.some(({ kind }) => kind === "failed"));
+  assert.deepEqual(events.findLast((event) => event.kind === "failed"), {
+    kind: "failed",
+    message: "no device is left",
+  });
+  assert.equal((await training.contribute()).bytes, null);
+  await assert.rejects(training.evaluate(weights));
+});
+
+Deno.test("memory that runs out in the middle halves the micro-batch, keeps the batch and every window", async () => {
+  const device = failingDevice(short, { isForGood: false });
+  await using peer = openScene({ codec: "f32", microBatch: 4, devices: () => [device.device] });
+  const { training, weights, events } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights);
+  device.failAt(1, "read");
+  await peer.stepped(1);
+  await until("its lease is used up", () => events.some(({ kind }) => kind === "waiting"));
+  assert.match(
+    warnings(events)[0]!,
+    /no memory is left\. Training goes on in micro-batches of 2; batches stay as they are/,
+  );
+  const contribution = await training.contribute();
+  assert.deepEqual([contribution.batch, contribution.microBatch], [8, 2]);
+  assert.deepEqual(contribution.ranges, [{ start: 0, end: 16 }]);
+});
+
+Deno.test("memory that runs out with one sequence at a time ends training with the device's own words", async () => {
+  const device = failingDevice(short, { isForGood: false });
+  await using peer = openScene({ microBatch: 1, devices: () => [device.device] });
+  const { training, weights, events } = peer;
+  device.failAt(20, "run");
+  await training.train(peer.order(1), weights);
+  await until("training has failed", () => events.some(({ kind }) => kind === "failed"));
+  assert.ok(events.some((event) => event.kind === "failed" && /no memory is left/.test(event.message)));
+});
+
+Deno.test("only waiting that a person can do something about is told, and it is counted from the first order", async () => {
+  await using peer = openScene();
+  const { training, weights, events, clock } = peer;
+  for (let turns = 0; turns < 5; turns++) await turn();
+  clock.work(5000);
+  await training.train(peer.order(1, { ranges: [] }), weights);
+  for (let turns = 0; turns < 5; turns++) await turn();
+  assert.ok((await training.contribute()).idleMs < 1000);
+  assert.deepEqual(events.filter(({ kind }) => kind === "waiting"), []);
+});
