@@ -47,33 +47,33 @@ export const demoBench: Bench = {
 
 /** A line for each state whose held-out loss a peer told, and one for the whole. */
 async function* follow(lines: AsyncIterable<string>, seconds: () => number): AsyncGenerator<BenchLine> {
-  let device = "", firstCountedSeconds: number | null = null, round = 0;
+  let device = "", firstWorkSeconds: number | null = null, round = 0;
   let state = { seconds: 0, tokens: 0 };
   for await (const line of lines) {
     const event = JSON.parse(line) as PeerEvent | Done;
     if (event.kind === "device") device = event.description;
-    if (event.kind === "offer" && event.fate === "counted") firstCountedSeconds ??= seconds();
     if (event.kind === "round" && event.round > round) {
       round = event.round;
       const { heldOut, tokens, peers } = event; // the loss is of the state that this round began with
       if (heldOut !== null) yield { name: "state", device, round: round - 1, ...state, heldOut };
       yield { name: "round", device, round, peers, roundSeconds: event.roundMs / 1000 };
       state = { seconds: seconds(), tokens };
+      if (tokens > 0) firstWorkSeconds ??= state.seconds; // the offer that a peer joins with is counted, but is empty
     }
-    if (event.kind === "done") yield summary(event, { device, firstCountedSeconds });
+    if (event.kind === "done") yield summary(event, { device, firstWorkSeconds });
   }
 }
 
 function summary(
   { rounds, tokens, heldOutFirst, heldOut, digestsCompared, digestsEqual, elapsedMs }: Done,
-  { device, firstCountedSeconds }: { readonly device: string; readonly firstCountedSeconds: number | null },
+  { device, firstWorkSeconds }: { readonly device: string; readonly firstWorkSeconds: number | null },
 ): BenchLine {
   const seconds = elapsedMs / 1000;
   return {
     name: "whole demo",
     device,
     seconds,
-    firstCountedSeconds,
+    firstWorkSeconds,
     heldOutFirst,
     heldOutLast: heldOut,
     rounds,
