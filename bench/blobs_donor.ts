@@ -9,7 +9,7 @@ import { serveBlobs } from "../p2p/net/blobs.ts";
 import { startLibp2p } from "../p2p/net/libp2p.ts";
 import { openDiskBlobStore } from "../p2p/store/disk.ts";
 import type { Digest } from "../p2p/sync/types.ts";
-import { seededRandom } from "../tests/seeded_random.ts";
+import { chance } from "../tests/chance.ts";
 
 export const SIZE_BYTES = 64 * 2 ** 20;
 export const RUN = "ab".repeat(32) as Digest;
@@ -24,7 +24,7 @@ export interface Donor {
 if (import.meta.main) {
   const [folder, membership, count] = Deno.args;
   const store = await openDiskBlobStore(folder!);
-  const random = seededRandom(1), words = Uint32Array.from({ length: SIZE_BYTES / 4 }, () => random() * 2 ** 32);
+  const random = chance(1).next, words = Uint32Array.from({ length: SIZE_BYTES / 4 }, () => random() * 2 ** 32);
   const digests: Digest[] = [];
   for (let blob = 0; blob < Number(count); blob++) {
     words[0] = blob;

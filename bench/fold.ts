@@ -5,7 +5,7 @@
  */
 import { codecs } from "../runtime/state/codec/codecs.ts";
 import { fold } from "../runtime/state/fold.ts";
-import { seededRandom } from "../tests/seeded_random.ts";
+import { chance } from "../tests/chance.ts";
 import type { Bench, BenchLine } from "./line.ts";
 
 const LENGTH = 1_000_000, REPEATS = 7;
@@ -23,7 +23,7 @@ export const foldBench: Bench = {
 
 /** The median of some folds, after one that is not timed. */
 function measure(codec: (typeof codecs)[keyof typeof codecs], peers: number): BenchLine {
-  const random = seededRandom(1);
+  const random = chance(1).next;
   const { bytes } = codec.encode(Float32Array.from({ length: LENGTH }, () => random() - 0.5));
   const parts = Array.from({ length: peers }, () => ({ bytes: bytes.slice(), weight: 1000 }));
   const weights = new Float32Array(LENGTH), momentum = new Float32Array(LENGTH);

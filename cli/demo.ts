@@ -12,7 +12,7 @@ import { EXIT, UsageError } from "./exit.ts";
 import { clock, counted, nats, percent } from "./format.ts";
 import { createRun } from "./init.ts";
 import { exportModel } from "./export.ts";
-import { aborted, listenForInterrupt } from "./interrupt.ts";
+import { aborted, BY_USER, listenForInterrupt } from "./interrupt.ts";
 import { json, line, type Manner, note, raw } from "./print.ts";
 import { sampleFrom } from "./sample.ts";
 import { openScreen } from "./screen.ts";
@@ -22,7 +22,7 @@ export interface DemoOptions {
   readonly minutes: number;
   readonly peers: number;
   readonly untilLoss?: number;
-  readonly device: string;
+  readonly device: "auto" | "cpu" | "webgpu";
   readonly manner: Manner;
 }
 
@@ -32,6 +32,7 @@ const NAMES = ["wren", "finch", "robin", "heron", "swift", "lark", "crane", "mar
 /** Of the last peer: the slow machine of the demo. */
 const THROTTLE = 50;
 const PROMPT = "/**\n * The `fs.";
+const MARGIN = "  | ";
 
 /** Runs the demo and returns the exit code. */
 export async function demo(options: DemoOptions): Promise<number> {
@@ -47,7 +48,7 @@ export async function demo(options: DemoOptions): Promise<number> {
   await createRun({ folder: options.folder, name: "demo", preset: "demo", membership: "private", seed: 1 });
 
   const tally = new Tally();
-  using interrupt = listenForInterrupt({ say: "Stopping: each peer finishes the offer in hand." });
+  using interrupt = listenForInterrupt();
   const timer = setTimeout(() => interrupt.stop("time"), options.minutes * 60_000);
   const peers: Child[] = [];
   let failedPeer = "";
@@ -87,6 +88,7 @@ export async function demo(options: DemoOptions): Promise<number> {
       await aborted(interrupt.signal);
     }
     clearTimeout(timer);
+    if (interrupt.signal.reason === BY_USER) screen.say("Stopping: each peer finishes the offer in hand.");
     await Promise.all(peers.map((peer) => peer[Symbol.asyncDispose]()));
   }
   if (failedPeer !== "") {
@@ -182,9 +184,19 @@ async function finish(options: DemoOptions, tally: Tally, elapsedMs: number): Pr
       : `State digests DIFFERED in ${compared - equal} of ${compared} rounds: this is a bug, please report it.`,
   );
   line("It writes:");
-  raw("  | ");
-  for await (const text of sampleFrom({ folder: model, prompt: PROMPT, tokens: 240, temperature: 0.7, seed: 1 })) {
-    raw(text.replaceAll("\n", "\n  | "));
+  let margin = MARGIN;
+  for await (
+    const text of sampleFrom({
+      folder: model,
+      prompt: PROMPT,
+      tokens: 240,
+      temperature: 0.6,
+      seed: 1,
+      device: options.device,
+    })
+  ) {
+    raw(margin + text.replaceAll("\n", `\n${MARGIN}`));
+    margin = "";
   }
   line(`\n\nModel: ${model} (Hugging Face layout).   Next:`);
   line(`  deno task starling sample ${model} --prompt "/**"`);

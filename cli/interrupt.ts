@@ -2,7 +2,8 @@
  * Ctrl+C: once asks to stop, twice ends the process now.
  * @module
  */
-import { note } from "./print.ts";
+/** The reason of the signal when it was Ctrl+C. */
+export const BY_USER = "interrupted";
 
 export interface Interrupt extends Disposable {
   /** Aborts at the first Ctrl+C (or SIGTERM, or when `stop` is called). */
@@ -12,12 +13,11 @@ export interface Interrupt extends Disposable {
 }
 
 /** Listens for Ctrl+C until it is disposed. */
-export function listenForInterrupt({ say }: { readonly say: string }): Interrupt {
+export function listenForInterrupt(): Interrupt {
   const controller = new AbortController();
   const onSignal = () => {
     if (controller.signal.aborted) Deno.exit(130);
-    note(`\n${say}`);
-    controller.abort("interrupted");
+    controller.abort(BY_USER);
   };
   const signals: readonly Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
   for (const signal of signals) Deno.addSignalListener(signal, onSignal);

@@ -21,7 +21,7 @@ import { UsageError } from "./exit.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { note } from "./print.ts";
 import { listenAddresses, rememberPort, runPeer } from "./run_peer.ts";
-import { LEAVING, type PeerFlags } from "./start.ts";
+import type { PeerFlags } from "./start.ts";
 
 /** A ticket that cannot be used. */
 export class TicketError extends Error {
@@ -37,7 +37,7 @@ export async function join(
   const { ticket } = parsed, path = folder ?? ticket.name;
   await expectSameRun(path, ticket);
   await using state = await openStateFolder(flags.state ?? defaultStatePath(path), { now: new Date() });
-  using interrupt = listenForInterrupt({ say: LEAVING });
+  using interrupt = listenForInterrupt();
   await using transport = await startLibp2p({
     identity: state.identity,
     run: ticket.run,

@@ -70,7 +70,8 @@ export class LiveBlock implements Disposable {
   }
 
   #eraser(): string {
-    return this.#height === 0 ? "" : `\x1b[${this.#height}A\x1b[J`;
+    // "\r" because the terminal may have echoed "^C"
+    return this.#height === 0 ? "" : `\r\x1b[${this.#height}A\x1b[J`;
   }
 }
 

@@ -18,7 +18,7 @@ import { emptyStatus, statusAfter } from "../runtime/status.ts";
 import { birdName } from "./bird_name.ts";
 import { EXIT } from "./exit.ts";
 import { counted, shortPeer } from "./format.ts";
-import { aborted, type Interrupt } from "./interrupt.ts";
+import { aborted, BY_USER, type Interrupt } from "./interrupt.ts";
 import { note } from "./print.ts";
 import { openScreen, type Screen } from "./screen.ts";
 import type { PeerFlags } from "./start.ts";
@@ -36,6 +36,7 @@ export interface PeerRun {
 /** Where a peer keeps the status of itself is written at most this often. */
 const STATUS_MS = 1_000;
 const LONGEST_LEAVING_MS = 12_000;
+const LEAVING = "Stopping: finishing the offer in hand (at most 10 s). Ctrl+C again stops at once.";
 
 /** Trains until the interrupt, the run's target or `--minutes`; returns the exit code. */
 export async function runPeer({ run, state, transport, interrupt, flags, addresses }: PeerRun): Promise<number> {
@@ -80,6 +81,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
   if (flags.attached) stopWithInput(interrupt);
   await Promise.race([aborted(interrupt.signal), peer.ended]);
   clearTimeout(timer);
+  if (interrupt.signal.reason === BY_USER) screen.say(LEAVING);
   const code = await leave(peer, state, record.take);
   await record.close();
   return code;

@@ -30,7 +30,7 @@ export interface PeerFlags {
 export async function start({ folder, ...flags }: PeerFlags & { readonly folder: string }): Promise<number> {
   const run = await openRunFolder(folder);
   await using state = await openStateFolder(flags.state ?? defaultStatePath(folder), { now: new Date() });
-  using interrupt = listenForInterrupt({ say: LEAVING });
+  using interrupt = listenForInterrupt();
   await using transport = await startLibp2p({
     identity: state.identity,
     run: await runIdOf(genesisBytes(run.config)),
@@ -41,6 +41,3 @@ export async function start({ folder, ...flags }: PeerFlags & { readonly folder:
   await rememberPort(transport, state);
   return await runPeer({ run, state, transport, interrupt, flags, addresses: flags.peer });
 }
-
-/** Said at the first Ctrl+C. */
-export const LEAVING = "Stopping: finishing the offer in hand (at most 10 s). Ctrl+C again stops at once.";

@@ -16,7 +16,7 @@ export type Heads = {
 };
 
 /** The largest head that the shaders have registers for. */
-export const LARGEST_HEAD_SIZE = 128;
+const LARGEST_HEAD_SIZE = 128;
 
 /**
  * Words of a packed row. Every kernel that sees packed rows asks for it when it is prepared.

@@ -26,9 +26,10 @@ import type { Core, Input, JournalEntry } from "./sync/effects.ts";
 import type { BlobName, ChainState, Digest, PeerId, SyncRules } from "./sync/types.ts";
 import { decodeMessage } from "./wire.ts";
 
-/** Fates and refusals that a status remembers. */
-const MOST_REMEMBERED = 128;
+/** Time between two refusals told of one sender, so that a flood of bytes is no flood of events. */
 const REFUSAL_EVERY_MS = 1000;
+/** Senders whose last refusal is remembered. */
+const MOST_REFUSED = 128;
 /** After this long in one go the loop lets sockets and timers have their turn. */
 const LONGEST_TURN_MS = 10;
 
@@ -54,22 +55,10 @@ export interface HostOptions {
 
 type OpenedOptions = Omit<HostOptions, "journal"> & { readonly journal: PeerJournal };
 
-type EventOf<K extends HostEvent["kind"]> = Extract<HostEvent, { kind: K }>;
-
+/** The head that this peer has adopted; null until there is one. */
 export interface HostStatus {
-  readonly peer: PeerId;
-  readonly run: Digest;
-  readonly addresses: readonly string[];
-  /** Connected now. */
-  readonly peers: readonly PeerId[];
-  /** Of the head; null until there is one. */
   readonly chain: ChainState | null;
   readonly weights: Digest | null;
-  /** What became of this peer's last offers, and of what others sent that was dropped; the newest last. */
-  readonly fates: readonly EventOf<"fate">[];
-  readonly refusals: readonly (EventOf<"rejected"> | EventOf<"message refused">)[];
-  /** Blobs on their way. */
-  readonly fetchCount: number;
 }
 
 export interface Host extends AsyncDisposable {
@@ -109,9 +98,7 @@ class PeerHost implements Host {
   readonly #performer: Performer;
   readonly #mesh: AsyncDisposable;
   readonly #loop: Promise<void>;
-  readonly #fates: EventOf<"fate">[] = [];
-  readonly #refusals: (EventOf<"rejected"> | EventOf<"message refused">)[] = [];
-  /** When a refusal of a sender's message was last told, so that a flood of bytes is no flood of events. */
+  /** When a refusal of a sender's message was last told. */
   readonly #refusedAtMs = new Map<PeerId, number>();
   readonly #resolveEnded: (end: HostEnd) => void;
   #end: HostEnd | null = null;
@@ -136,7 +123,7 @@ class PeerHost implements Host {
       ...options,
       weightsBytes: start.initial.sizeBytes,
       answer: (input) => this.#mailbox.put(input),
-      emit: (event) => this.#emit(event),
+      emit: options.onEvent,
       fail: (error) => this.#finish({ kind: "failed", error }),
     });
     this.#mailbox.put(start);
@@ -146,27 +133,17 @@ class PeerHost implements Host {
     this.#mesh = keepConnected(transport, {
       addresses,
       clock,
-      onUnreachable: (address, reason) => this.#emit({ kind: "unreachable", address, reason }),
+      onUnreachable: (address, reason) => this.#options.onEvent({ kind: "unreachable", address, reason }),
     });
     this.#loop = this.#run();
   }
 
   status(): HostStatus {
-    const { transport, rules } = this.#options;
-    return {
-      peer: this.peer,
-      run: rules.run,
-      addresses: transport.addresses(),
-      peers: transport.peers(),
-      chain: this.#chain,
-      weights: this.#weights,
-      fates: [...this.#fates],
-      refusals: [...this.#refusals],
-      fetchCount: this.#performer.fetchCount,
-    };
+    return { chain: this.#chain, weights: this.#weights };
   }
 
   leave(): Promise<HostEnd> {
+    this.#mesh[Symbol.asyncDispose](); // whoever leaves looks for nobody; `#finish` waits for it
     this.#mailbox.put({ kind: "leave" });
     return this.ended;
   }
@@ -184,7 +161,7 @@ class PeerHost implements Host {
     const { transport } = this.#options;
     transport.onEvent((event) => {
       if (this.#end !== null) return;
-      this.#emit(event);
+      this.#options.onEvent(event);
       this.#mailbox.put({ kind: event.kind, peer: event.peer });
     });
     for (const peer of transport.peers()) this.#mailbox.put({ kind: "connected", peer });
@@ -209,9 +186,9 @@ class PeerHost implements Host {
   #refuse(peer: PeerId, reason: string): void {
     const now = this.#options.clock.now();
     if (now - (this.#refusedAtMs.get(peer) ?? -Infinity) < REFUSAL_EVERY_MS) return;
-    if (this.#refusedAtMs.size >= MOST_REMEMBERED) this.#refusedAtMs.clear();
+    if (this.#refusedAtMs.size >= MOST_REFUSED) this.#refusedAtMs.clear();
     this.#refusedAtMs.set(peer, now);
-    this.#emit({ kind: "message refused", peer, reason });
+    this.#options.onEvent({ kind: "message refused", peer, reason });
   }
 
   /** The loop: one input at a time, its effects in order, then the next. */
@@ -254,17 +231,6 @@ class PeerHost implements Host {
     const quiet = [this.#mesh[Symbol.asyncDispose](), this.#performer.close(), this.#loop];
     Promise.all(quiet).then(() => this.#resolveEnded(end));
   }
-
-  #emit(event: HostEvent): void {
-    if (event.kind === "fate") remember(this.#fates, event);
-    if (event.kind === "rejected" || event.kind === "message refused") remember(this.#refusals, event);
-    this.#options.onEvent(event);
-  }
-}
-
-function remember<T>(list: T[], item: T): void {
-  list.push(item);
-  if (list.length > MOST_REMEMBERED) list.shift();
 }
 
 /** The name of the run's first weights; a founder also stores them, for those who join before the first round ends. */

@@ -1,14 +1,15 @@
 import { strict as assert } from "node:assert";
 import { connectBoth, identity } from "../tests/conformance/transport.ts";
 import { ManualClock } from "../tests/manual_clock.ts";
-import { ByteLearner } from "../tests/byte_learner.ts";
+import { openStubLearner, type StubLearner } from "../tests/stub_learner.ts";
+import type { Learner } from "./learner.ts";
 import { runIdOf } from "./genesis.ts";
 import { type Host, type HostOptions, startHost } from "./host.ts";
 import type { HostEvent } from "./host_event.ts";
 import { startLibp2p } from "./net/libp2p.ts";
 import { MemoryNetwork } from "./net/memory.ts";
 import type { Transport } from "./net/transport.ts";
-import type { BlobStore } from "./store/blob_store.ts";
+import { type BlobStore, CHUNK_BYTES } from "./store/blob_store.ts";
 import { blobDigest } from "./store/chunks.ts";
 import { openDiskBlobStore } from "./store/disk.ts";
 import { openDiskJournal } from "./store/disk_journal.ts";
@@ -38,7 +39,8 @@ interface Peer {
   readonly events: HostEvent[];
   readonly store: BlobStore;
   readonly journal: Journal;
-  readonly learner: ByteLearner;
+  readonly learner: StubLearner;
+  readonly transport: Transport;
 }
 
 async function start(
@@ -47,7 +49,7 @@ async function start(
   options: Partial<HostOptions> & Pick<HostOptions, "clock">,
 ): Promise<Peer> {
   const events: HostEvent[] = [], store = new MemoryBlobStore(), journal = new MemoryJournal();
-  const learner = new ByteLearner({ seed: n, contextLength });
+  const learner = openStubLearner({ contextLength, pull: 0.1 + n / 100 });
   const all: HostOptions = {
     identity: identity(n),
     rules,
@@ -64,7 +66,7 @@ async function start(
     ...options,
   };
   const host = await startHost(all);
-  return { host, events, learner, store: all.store, journal: all.journal };
+  return { host, events, learner, transport, store: all.store, journal: all.journal };
 }
 
 /** State digests by round, as a peer has told them; the last word holds. */
@@ -76,6 +78,11 @@ function bases({ events }: Peer): Map<number, Digest> {
 
 function round({ host }: Peer): number {
   return host.status().chain?.round ?? -1;
+}
+
+/** Why messages to this peer were refused, in order. */
+function refusals({ events }: Peer): string[] {
+  return events.flatMap((event) => event.kind === "message refused" ? [event.reason] : []);
 }
 
 /** Whether all have told the same state for this round. */
@@ -93,8 +100,8 @@ Deno.test("three hosts train together, one dies and comes back from its disk, on
   const finch = await start(1, transport, { clock, addresses });
   const robin = await start(2, join(2), { clock, addresses });
   await clock.runUntil("three peers agree on round 3", () => agree([wren, finch, robin], 3));
-  assert.deepEqual(wren.host.status().peers.length, 2, "finch and robin");
-  assert.deepEqual(robin.host.status().peers.length, 2, "the mesh lets robin find finch through wren");
+  assert.deepEqual(wren.transport.peers().length, 2, "finch and robin");
+  assert.deepEqual(robin.transport.peers().length, 2, "the mesh lets robin find finch through wren");
 
   await finch.host.close();
   await transport[Symbol.asyncDispose]();
@@ -113,6 +120,41 @@ Deno.test("three hosts train together, one dies and comes back from its disk, on
   for (const peer of all) assert.deepEqual(peer.events.filter(({ kind }) => kind === "mismatch"), []);
   assert.ok(wren.learner.settled.some((line) => line.endsWith(" counted")));
   for (const { host } of all) assert.equal((await host.close()).kind, "closed");
+});
+
+/** A learner whose contributions are so long that they are fetched in several chunks. They mean nothing. */
+function longWindedLearner(n: number): Learner {
+  const learner = openStubLearner({ contextLength });
+  return {
+    ...learner,
+    async contribute() {
+      const contribution = await learner.contribute(), { bytes, round } = contribution;
+      const long = new Uint8Array(6 * CHUNK_BYTES).map((_, i) => n * 13 + round * 7 + i);
+      return { ...contribution, bytes: bytes === null ? null : long };
+    },
+    judge: () => Promise.resolve({ valid: true, norm: 1 }),
+  };
+}
+
+Deno.test("hosts ask for a contribution only where it is, and drop nobody", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const refused: string[] = [];
+  const join = (n: number): Transport => {
+    const transport = network.join(identity(n).peer), request = transport.request.bind(transport);
+    transport.request = (to, name, ...rest) =>
+      request(to, name, ...rest).catch((error: Error) => {
+        if (name.startsWith("blobs/")) refused.push(error.message);
+        throw error;
+      });
+    return transport;
+  };
+  const addresses = [`/memory/${identity(0).peer}`];
+  const peers = [await start(0, join(0), { clock, learner: longWindedLearner(0) })];
+  for (const n of [1, 2]) peers.push(await start(n, join(n), { clock, addresses, learner: longWindedLearner(n) }));
+  await clock.runUntil("all three are counted in some rounds", () => agree(peers, 5));
+  assert.deepEqual(refused, []);
+  for (const { events } of peers) assert.deepEqual(events.filter(({ kind }) => kind === "donor dropped"), []);
+  for (const { host } of peers) await host.close();
 });
 
 Deno.test("a host alone goes on after it was closed at any moment, at the state it had", async () => {
@@ -173,11 +215,26 @@ Deno.test("a host that leaves says so, ends, and the others go on without it", a
   left.then(({ kind }) => end = kind);
   await clock.runUntil("finch has left", () => end !== null);
   assert.equal(end, "stopped");
-  const isTold = (event: HostEvent) => event.kind === "left" && event.peer === finch.host.peer;
+  const isTold = (event: HostEvent) =>
+    event.kind === "left" && event.peer === finch.host.peer && event.name === "peer 1";
   await clock.runUntil("wren is told", () => wren.events.some(isTold));
   const then = round(wren);
   await clock.runUntil("wren goes on", () => round(wren) >= then + 3);
   await wren.host.close();
+});
+
+Deno.test("a host that leaves dials nobody and says of nobody that it cannot be reached", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork(), transport = network.join(identity(0).peer);
+  const wren = await start(0, transport, { clock });
+  const finch = await start(1, network.join(identity(1).peer), { clock, addresses: [`/memory/${identity(0).peer}`] });
+  await clock.runUntil("both are at round 2", () => agree([wren, finch], 2));
+  const left = finch.host.leave();
+  let isOver = false;
+  left.then(() => isOver = true);
+  await wren.host.close();
+  await transport[Symbol.asyncDispose]();
+  await clock.runUntil("finch has left", () => isOver);
+  assert.deepEqual(finch.events.filter(({ kind }) => kind === "unreachable"), []);
 });
 
 Deno.test("a host survives garbage, foreign and forged messages, and names their senders", async () => {
@@ -200,15 +257,15 @@ Deno.test("a host survives garbage, foreign and forged messages, and names their
     encodeMessage(beat),
   ];
   for (const frame of frames) {
-    const before = wren.host.status().refusals.length;
+    const before = refusals(wren).length;
     stranger.announce(frame);
-    await clock.runUntil("it was refused", () => wren.host.status().refusals.length > before);
+    await clock.runUntil("it was refused", () => refusals(wren).length > before);
     clock.advance(1000);
     await stranger.request(wren.host.peer, "sync/1", frame);
-    await clock.runUntil("it was refused again", () => wren.host.status().refusals.length > before + 1);
+    await clock.runUntil("it was refused again", () => refusals(wren).length > before + 1);
     clock.advance(1000);
   }
-  const reasons = wren.host.status().refusals.map((event) => event.kind === "message refused" ? event.reason : "");
+  const reasons = refusals(wren);
   assert.match(reasons[0]!, /has version none/);
   assert.match(reasons.at(-3)!, /is of another run/);
   assert.match(reasons.at(-1)!, /it is the beat of another peer/);

@@ -5,7 +5,7 @@
  * tests have a stub. Calls may overlap; a learner runs folds and judgements in the order asked.
  * @module
  */
-import type { ChainState, Digest, Offer, Range } from "./sync/types.ts";
+import type { Digest, Offer, Range } from "./sync/types.ts";
 
 /** What to train next. It replaces the order before it; steps made since the last contribution are kept (rebased). */
 export interface TrainOrder {
@@ -35,7 +35,9 @@ export interface Contribution {
   /** Mean training loss, nats per token; 0 if no step was made. */
   readonly loss: number;
   readonly speed: number;
+  /** Since the last contribution: time in steps, and time without anything to train on. */
   readonly computeMs: number;
+  readonly idleMs: number;
 }
 
 export type Verdict =
@@ -78,7 +80,5 @@ export interface Learner {
   /** Held-out loss of weights, nats per token. */
   evaluate(weights: Digest): Promise<number>;
   settle(round: number, fate: Fate): void;
-  /** A new head was adopted: for whoever shows or saves it. */
-  adopted?(chain: ChainState, weights: Digest): void;
   close(): Promise<void>;
 }

@@ -8,7 +8,7 @@
 import type { HostEvent } from "./host_event.ts";
 import type { PeerJournal } from "./journal_entries.ts";
 import type { FoldPart, Learner, TrainOrder } from "./learner.ts";
-import { fetchBlob } from "./net/blobs.ts";
+import { fetchBlob, type FetchOptions } from "./net/blobs.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES, type Transport } from "./net/transport.ts";
 import type { BlobStore } from "./store/blob_store.ts";
 import type { Effect, Input, JournalEntry } from "./sync/effects.ts";
@@ -35,6 +35,8 @@ export interface PerformerOptions {
 
 type EffectOf<K extends Effect["kind"]> = Extract<Effect, { kind: K }>;
 
+type Donors = Pick<FetchOptions, "donors" | "others">;
+
 export class Performer {
   readonly #options: PerformerOptions;
   readonly #closing = new AbortController();
@@ -46,11 +48,6 @@ export class Performer {
 
   constructor(options: PerformerOptions) {
     this.#options = options;
-  }
-
-  /** Blobs on their way. */
-  get fetchCount(): number {
-    return this.#fetches.size;
   }
 
   /** Performs effects in order; entries of the journal that follow each other become durable in one write. */
@@ -92,7 +89,7 @@ export class Performer {
       case "evaluate":
         return this.#behind(() => this.#evaluate(effect));
       case "adopted":
-        return learner.adopted?.(effect.chain, effect.weights);
+        return; // the host's status
       case "train":
         this.#lastOrder = effect.order;
         return learner.train(effect.order);
@@ -150,7 +147,9 @@ export class Performer {
 
   async #fetch({ digest, offer, blob, from }: EffectOf<"fetch">): Promise<void> {
     const { store, learner, answer } = this.#options;
-    const failure = await this.#bring(blob, from);
+    // Only the author is sure to have it; the others may still be fetching it themselves.
+    const donors = from.filter((peer) => peer === offer.peer), others = from.filter((peer) => peer !== offer.peer);
+    const failure = await this.#bring(blob, { donors, others });
     const bytes = failure === null ? await store.get(blob.digest) : null;
     if (bytes === null) {
       return answer({ kind: "missing", offer: digest, reason: failure ?? "it was damaged on this disk" });
@@ -164,7 +163,7 @@ export class Performer {
   async #load({ weights, from }: EffectOf<"load">): Promise<void> {
     const { store, learner, answer } = this.#options;
     const failed = (reason: string) => answer({ kind: "load-failed", weights: weights.digest, reason });
-    const failure = await this.#bring(weights, from);
+    const failure = await this.#bring(weights, { donors: from });
     const bytes = failure === null ? await store.get(weights.digest) : null;
     if (bytes === null) return failed(failure ?? "they were damaged on this disk");
     try {
@@ -219,7 +218,7 @@ export class Performer {
   }
 
   /** Has the blob in the store when it resolves with null; else says why not. */
-  async #bring(blob: BlobName, from: readonly PeerId[]): Promise<string | null> {
+  async #bring(blob: BlobName, from: Donors): Promise<string | null> {
     if (await this.#options.store.has(blob.digest)) return null;
     let fetch = this.#fetches.get(blob.digest);
     if (fetch === undefined) {
@@ -232,10 +231,10 @@ export class Performer {
     return await fetch.done;
   }
 
-  async #bringFrom(blob: BlobName, donors: readonly PeerId[], signal: AbortSignal): Promise<string | null> {
+  async #bringFrom(blob: BlobName, from: Donors, signal: AbortSignal): Promise<string | null> {
     const { transport, store, emit } = this.#options;
     const onProgress = (heldBytes: number): void => emit({ kind: "fetching", blob, heldBytes });
-    const fetched = await fetchBlob({ transport, store }, blob, { donors, signal, onProgress });
+    const fetched = await fetchBlob({ transport, store }, blob, { ...from, signal, onProgress });
     for (const { peer, reason } of fetched.dropped) emit({ kind: "donor dropped", peer, blob, reason });
     if (!fetched.ok) return fetched.reason;
     emit({ kind: "fetched", blob });

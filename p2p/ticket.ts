@@ -11,7 +11,7 @@ import { concat, equals, fromString, toString } from "uint8arrays";
 import { z } from "zod";
 import type { Digest } from "./sync/types.ts";
 
-export const NETWORK_KEY_BYTES = 32;
+const NETWORK_KEY_BYTES = 32;
 
 export interface Ticket {
   readonly run: Digest;

@@ -11,6 +11,9 @@ import { z } from "zod";
 import { isPeerId, SIGNATURE_BYTES } from "./identity.ts";
 import { LARGEST_BLOB_BYTES } from "./store/chunks.ts";
 import type { JournalEntry } from "./sync/effects.ts";
+import { LONGEST_NAME } from "./sync/offer.ts";
+import { isRangeSet } from "./sync/ranges.ts";
+import { MOST_COUNTED } from "./sync/record.ts";
 import type {
   BlobName,
   ChainState,
@@ -34,14 +37,12 @@ export type Decoded<T> =
   | { readonly ok: false; readonly reason: string };
 
 // Bounds. A message that keeps them all may still be too large to announce; the sender finds that out.
-const MOST_COUNTED = 256;
 const MOST_RANGES = 2048;
 const MOST_RECORDS = 512;
 const MOST_OFFERS = 2048;
 const MOST_DIGESTS = 2048;
 const MOST_MEMBERS = 2048;
 const MOST_RECENT = 64;
-const LONGEST_NAME = 80;
 /** A year. */
 const LONGEST_MS = 366 * 24 * 3600 * 1000;
 
@@ -61,7 +62,7 @@ const label = z.string().max(LONGEST_NAME);
 
 const range: z.ZodType<Range> = z.strictObject({ start: count, end: count });
 const ranges: z.ZodType<readonly Range[]> = z.array(range).max(MOST_RANGES)
-  .refine(isSorted, "are not sorted, disjoint and non-empty");
+  .refine(isRangeSet, "are not sorted, apart and non-empty");
 const blob: z.ZodType<BlobName> = z.strictObject({ digest, sizeBytes: count.max(LARGEST_BLOB_BYTES) });
 
 const offer: z.ZodType<Offer> = z.strictObject({
@@ -81,6 +82,7 @@ const offer: z.ZodType<Offer> = z.strictObject({
   heldOut: amount.nullable(),
   speed: amount,
   computeMs: ms,
+  idleMs: ms,
   waitMs: ms,
   transferMs: ms,
   nextMs: ms,
@@ -245,10 +247,6 @@ function check<T>(schema: z.ZodType<T>, value: unknown): Decoded<T> {
 function field(value: unknown, key: string): unknown {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
   return Reflect.get(value, key);
-}
-
-function isSorted(list: readonly Range[]): boolean {
-  return list.every(({ start, end }, i) => start < end && (i === 0 || list[i - 1]!.end <= start));
 }
 
 function short(value: unknown): string {

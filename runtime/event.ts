@@ -17,8 +17,14 @@ export interface MemberRound {
   readonly microBatch: number;
   readonly steps: number;
   readonly tokens: number;
+  /** Share of the time since its last offer in which it trained. */
   readonly computeShare: number;
+  /**
+   * Share in which it could have trained and had nothing to train on. Rests that its owner chose (a throttle, a pause)
+   * and evaluations are in neither share: a peer throttled to half shows one half computing and no waiting.
+   */
   readonly waitShare: number;
+  /** Share in which it was fetching others' contributions. Training goes on meanwhile, so shares may add to over 1. */
   readonly transferShare: number;
   /** What became of its last offer: "counted", "counted late (1 round)", "joined". */
   readonly fate: string;

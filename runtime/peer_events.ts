@@ -111,7 +111,7 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
         return event.peer === self ? null : {
           kind: "left",
           peer: event.peer,
-          peerName: short(event.peer),
+          peerName: event.name,
           reason: `left in round ${event.round}: ${event.reason}`,
         };
       case "alone":
@@ -153,8 +153,8 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
 const FATES = { counted: "counted", "counted late": "late", lost: "lost", unknown: "unknown" } as const;
 
 function memberRound({ offer, age }: { readonly offer: Offer; readonly age: number }): MemberRound {
-  const { peer, name, device, speed, batch, microBatch, steps, tokens, computeMs, waitMs, transferMs } = offer;
-  const all = Math.max(1, computeMs + waitMs + transferMs);
+  const { peer, name, device, speed, batch, microBatch, steps, tokens, computeMs, idleMs, transferMs, nextMs } = offer;
+  const shareOf = (ms: number): number => Math.min(1, ms / Math.max(1, nextMs)); // since its last offer
   return {
     peer,
     name,
@@ -164,9 +164,9 @@ function memberRound({ offer, age }: { readonly offer: Offer; readonly age: numb
     microBatch,
     steps,
     tokens,
-    computeShare: computeMs / all,
-    waitShare: waitMs / all,
-    transferShare: transferMs / all,
+    computeShare: shareOf(computeMs),
+    waitShare: shareOf(idleMs),
+    transferShare: shareOf(transferMs),
     fate: offer.blob === null ? "joined" : age === 0 ? "counted" : `counted late (${age} round${age === 1 ? "" : "s"})`,
   };
 }

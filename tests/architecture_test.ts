@@ -4,6 +4,8 @@
  */
 import { strict as assert } from "node:assert";
 import { dirname, join, normalize, relative } from "node:path";
+import { kernels } from "../kernels/all.ts";
+import { SHAPES } from "./kernels/shapes.ts";
 
 const ROOT = normalize(join(import.meta.dirname!, ".."));
 const ROOMS = ["kernels", "runtime", "p2p", "cli", "tests", "bench"];
@@ -19,9 +21,26 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   bench: ["kernels", "runtime", "p2p", "cli", "tests", "mod.ts"],
 };
 
-/** Files outside cli, tests and bench whose job is disk, sockets or workers. */
+/** Arrows inside a room: what a folder may import of its own room, besides itself. A file beside the folders may all. */
+const INNER_ARROWS: Readonly<Record<string, readonly string[]>> = {
+  "p2p/sync": ["p2p/learner.ts"],
+  "p2p/store": ["p2p/sync", "p2p/identity.ts"],
+  "p2p/net": ["p2p/sync", "p2p/store", "p2p/identity.ts", "p2p/clock.ts"],
+  "runtime/device": [],
+  "runtime/graph": ["runtime/device"],
+  "runtime/model": ["runtime/graph", "runtime/device", "runtime/folder.ts"],
+  "runtime/train": ["runtime/model", "runtime/graph", "runtime/device", "runtime/config.ts"],
+  "runtime/batching": [],
+  "runtime/data": ["runtime/config.ts", "runtime/folder.ts"],
+  "runtime/state": ["runtime/train", "runtime/model", "runtime/config.ts"],
+  "runtime/worker": [
+    ...["runtime/train", "runtime/batching", "runtime/state", "runtime/data", "runtime/model", "runtime/device"],
+    ...["runtime/config.ts", "runtime/folder.ts", "runtime/folder_disk.ts"],
+  ],
+};
+
+/** Files outside cli, tests and bench whose job is disk. */
 const MAY_SAY_DENO = [
-  "p2p/net/libp2p.ts",
   "p2p/store/disk.ts",
   "p2p/store/disk_journal.ts",
   "p2p/store/files.ts",
@@ -38,6 +57,19 @@ const product = sources.filter((path) => !isTest(path) && !/^(tests|bench)\//.te
 Deno.test("every arrow between rooms is one that ARCHITECTURE.md allows", () => {
   const wrong = sources.flatMap((path) =>
     importsOf(path).filter((target) => !arrowAllowed(path, target)).map((target) => `${path} imports ${target}`)
+  );
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("every arrow inside p2p and runtime is one that ARCHITECTURE.md allows", () => {
+  const folders = new Set(product.map(folderOf).filter((folder) => /^(p2p|runtime)\/./.test(folder)));
+  assert.deepEqual([...folders].sort(), Object.keys(INNER_ARROWS).sort(), "each folder has its arrows here");
+  const wrong = product.filter((path) => folderOf(path) in INNER_ARROWS).flatMap((path) =>
+    importsOf(path).filter((target) => {
+      const from = folderOf(path), to = folderOf(target);
+      return roomOf(target) === roomOf(path) && to !== from &&
+        !INNER_ARROWS[from]!.some((may) => may === to || may === target);
+    }).map((target) => `${path} imports ${target}`)
   );
   assert.deepEqual(wrong, []);
 });
@@ -72,15 +104,30 @@ Deno.test("p2p/sync is pure: no clock, chance, I/O, promise or Deno", () => {
   assert.deepEqual(wrong, []);
 });
 
+Deno.test("p2p/sync takes nothing from packages but encoding and hashing, and of the learner only types", () => {
+  const allowed = /^(\.\/\w+\.ts|@ipld\/dag-cbor|@noble\/hashes\/.+)$/;
+  const wrong = product.filter((path) => path.startsWith("p2p/sync/")).flatMap((path) =>
+    codeLines(path).filter(({ text }) => {
+      const [, from] = /from "([^"]+)"/.exec(text) ?? [];
+      return from !== undefined && !allowed.test(from) && !(from === "../learner.ts" && /^import type /.test(text));
+    }).map(({ line, text }) => `${path}:${line} ${text.trim()}`)
+  );
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("mod.ts lists the names that it exports", () => {
+  assert.ok(product.every((path) => codeLines(path).every(({ text }) => !/^export (\*|default)/.test(text))));
+});
+
 Deno.test("navigator.gpu appears in one product file", () => {
   const files = product.filter((path) => codeLines(path).some(({ text }) => text.includes("navigator.gpu")));
   assert.ok(files.length <= 1, files.join(", "));
 });
 
-Deno.test("Deno. appears only in cli and in files whose job is disk, sockets or workers", () => {
-  const wrong = product.filter((path) => !path.startsWith("cli/") && !MAY_SAY_DENO.includes(path))
-    .filter((path) => codeLines(path).some(({ text }) => /\bDeno\./.test(text)));
-  assert.deepEqual(wrong, []);
+Deno.test("outside cli, Deno. and node: appear in the files whose job is disk, and nowhere else", () => {
+  const found = product.filter((path) => !path.startsWith("cli/"))
+    .filter((path) => codeLines(path).some(({ text }) => /\bDeno\.|"node:/.test(text)));
+  assert.deepEqual(found, MAY_SAY_DENO);
 });
 
 Deno.test("WGSL and AssemblyScript live only in kernels, each beside its contract", () => {
@@ -91,6 +138,20 @@ Deno.test("WGSL and AssemblyScript live only in kernels, each beside its contrac
   const strayAssembly = listFiles(ROOT).filter((path) => path.endsWith(".as") && !path.startsWith("kernels/"));
   const inline = product.filter((path) => codeLines(path).some(({ text }) => /@compute|@workgroup_size/.test(text)));
   assert.deepEqual([...wrong, ...strayAssembly, ...inline], []);
+});
+
+Deno.test("the table of kernels in ARCHITECTURE.md has every kernel with its shape and its bindings in order", () => {
+  const rows = Deno.readTextFileSync(join(ROOT, "ARCHITECTURE.md")).matchAll(
+    /^\| `(\w+)` +\| ([A-Z_ ]+?) +\| (.+) \|$/gm,
+  );
+  const table = new Map(Array.from(rows, ([, name, shape, bindings]) => [name, { shape, bindings }]));
+  assert.deepEqual([...table.keys()].sort(), kernels.map(({ name }) => name).sort());
+  for (const { name, bindings } of kernels) {
+    const row = table.get(name)!;
+    assert.equal(row.shape, Object.keys(SHAPES[name]![0]!).join(" "), name);
+    const written = Object.entries(bindings).map(([key, { access }]) => access === "write" ? `${key}\\*` : `${key}\\b`);
+    assert.match(row.bindings!, new RegExp(`^${written.join(".*? ")}`), name);
+  }
 });
 
 function listFiles(folder: string): string[] {
@@ -111,6 +172,11 @@ function isTest(path: string): boolean {
 function roomOf(path: string): string {
   const first = path.split("/")[0]!;
   return ROOMS.includes(first) ? first : path;
+}
+
+/** "runtime/state" for all that lies in or below it; the room for a file beside the folders. */
+function folderOf(path: string): string {
+  return path.split("/").slice(0, -1).slice(0, 2).join("/");
 }
 
 function arrowAllowed(from: string, to: string): boolean {

@@ -2,7 +2,8 @@
  * A learner with eight weights and no device: each step pulls them a little towards 1. For tests of what uses a learner.
  *
  * Bytes, digests and folds are the real ones; only training is pretended, and takes no time: a contribution is two
- * steps of what the lease still has.
+ * steps of what the lease still has. It holds few weights at a time, so that hosts have to keep and load them. What the
+ * simulator has instead (`sim/stub_learner.ts`) has no bytes at all.
  * @module
  */
 import type { Learner, TrainOrder } from "../p2p/learner.ts";
@@ -15,21 +16,34 @@ import { Lease } from "../runtime/worker/lease.ts";
 
 const layout = { parameterWords: 8, hasMomentum: false, padding: [] };
 const form = { codec: codecs.f32, length: layout.parameterWords, padding: layout.padding };
-const STEPS = 2, PULL = 0.1;
+const STEPS = 2;
+const MOST_HELD = 3;
 
 export interface StubLearnerOptions {
   readonly contextLength?: number;
   /** Tokens a second that it claims. */
   readonly speed?: number;
+  /** Share of the way to 1 that a contribution goes: another one at each peer gives each its own bytes. */
+  readonly pull?: number;
 }
 
-export function openStubLearner({ contextLength = 16, speed = 1000 }: StubLearnerOptions = {}): Learner {
+export interface StubLearner extends Learner {
+  /** What `settle` was told, as "round fate". */
+  readonly settled: readonly string[];
+}
+
+export function openStubLearner(
+  { contextLength = 16, speed = 1000, pull = 0.1 }: StubLearnerOptions = {},
+): StubLearner {
+  const settled: string[] = [];
   const held = new Map<Digest, Uint8Array<SharedArrayBuffer>>(), lease = new Lease();
   let order: TrainOrder | null = null;
 
   const hold = async (bytes: Uint8Array<SharedArrayBuffer>): Promise<Digest> => {
     const digest = await blobDigest(bytes.slice());
+    held.delete(digest); // to be the newest
     held.set(digest, bytes);
+    for (const oldest of held.keys()) if (held.size > MOST_HELD) held.delete(oldest);
     return digest;
   };
   const find = (digest: Digest): Float32Array => {
@@ -57,10 +71,11 @@ export function openStubLearner({ contextLength = 16, speed = 1000 }: StubLearne
         ranges,
         speed,
         computeMs: 1000 * windows * contextLength / speed,
+        idleMs: 0,
       };
       const bytes = weights === null || windows === 0
         ? null
-        : codecs.f32.encode(find(weights).map((value) => (value - 1) * PULL)).bytes;
+        : codecs.f32.encode(find(weights).map((value) => (value - 1) * pull)).bytes;
       const steps = Math.ceil(windows / Math.max(1, batch));
       return Promise.resolve({ ...about, bytes, tokens: windows * contextLength, steps, loss: bytes === null ? 0 : 1 });
     },
@@ -76,7 +91,11 @@ export function openStubLearner({ contextLength = 16, speed = 1000 }: StubLearne
       return await hold(next.bytes);
     },
     evaluate: async (weights) => await find(weights).reduce((sum, value) => sum + (value - 1) ** 2, 0),
-    settle: (round) => lease.settle(round),
+    settled,
+    settle(round, fate) {
+      settled.push(`${round} ${fate}`);
+      lease.settle(round);
+    },
     close: () => Promise.resolve(),
   };
 }

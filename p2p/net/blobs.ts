@@ -11,11 +11,19 @@
  */
 import { fromString, toString } from "uint8arrays";
 import { type BlobStore, CHUNK_BYTES, type PartialBlob } from "../store/blob_store.ts";
-import { type ChunkList, chunkSpan, decodeChunkList, digestOf, encodeChunkList, sha256 } from "../store/chunks.ts";
+import {
+  type ChunkList,
+  chunkListDigest,
+  chunkSpan,
+  decodeChunkList,
+  encodeChunkList,
+  sha256,
+} from "../store/chunks.ts";
 import { StorageError } from "../store/storage_error.ts";
 import type { BlobName, Digest, PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
 import type { Transport } from "./transport.ts";
+import { TransportError, type TransportFailure } from "./transport_error.ts";
 
 const PROTOCOL = "blobs/1";
 const ASK_LIST = 0, ASK_CHUNK = 1;
@@ -27,6 +35,7 @@ const SLOW_MS = 30_000;
 /** Chunk lists remembered by a server. */
 const MOST_LISTS = 32;
 
+/** A donor that lied, stalled or went away in the middle. One that merely lacks the blob is not at fault. */
 export interface DroppedDonor {
   readonly peer: PeerId;
   readonly reason: string;
@@ -37,8 +46,10 @@ export type Fetched =
   | { readonly ok: false; readonly reason: string; readonly dropped: readonly DroppedDonor[] };
 
 export interface FetchOptions {
-  /** Who may have it, the best first. */
+  /** Who should have it, the best first: all of them are asked at once. */
   readonly donors: readonly PeerId[];
+  /** Who may have it: asked one after the other, and only when the donors have failed. */
+  readonly others?: readonly PeerId[];
   readonly signal?: AbortSignal;
   readonly onProgress?: (heldBytes: number, sizeBytes: number) => void;
   /** How long one answer may take. */
@@ -90,6 +101,9 @@ class Fetch {
   readonly #blob: BlobName;
   readonly #options: FetchOptions;
   readonly #dropped = new Map<PeerId, string>();
+  /** Asked in vain, and not to blame. */
+  readonly #lacking = new Map<PeerId, string>();
+  #hasList = false;
   /** Indices not held and not asked for. */
   #waiting: number[] = [];
   #inFlight = 0;
@@ -105,26 +119,41 @@ class Fetch {
   }
 
   async run(): Promise<Fetched> {
-    const list = await this.#fetchList();
-    if (list === null) return this.#failed();
-    await this.#partial.begin(list.chunks);
-    const held = new Set(await this.#partial.held());
-    this.#waiting = list.chunks.map((_, index) => index).filter((index) => !held.has(index));
-    for (const index of held) this.#count(index);
+    const { donors, others = [] } = this.#options;
+    for (const group of [donors, ...others.map((peer) => [peer])]) {
+      if (!await this.#pullFrom(group)) continue;
+      await this.#partial.finish();
+      return { ok: true, dropped: this.#droppedDonors() };
+    }
+    return this.#failed();
+  }
 
-    const donors = this.#options.donors.filter((donor) => !this.#dropped.has(donor)).slice(0, MOST_IN_FLIGHT);
+  /** Whether every chunk is there after these donors have given what they can. */
+  async #pullFrom(group: readonly PeerId[]): Promise<boolean> {
+    if (!this.#hasList) {
+      const list = await this.#fetchList(group);
+      if (list === null) return false;
+      await this.#begin(list);
+    }
+    const donors = group.filter((donor) => this.#mayAsk(donor)).slice(0, MOST_IN_FLIGHT);
     const workersEach = Math.min(MOST_PER_DONOR, Math.ceil(MOST_IN_FLIGHT / Math.max(1, donors.length)));
     const workers = Array.from({ length: workersEach }, () => donors).flat();
     const ended = await Promise.allSettled(workers.map((donor) => this.#work(donor)));
     for (const worker of ended) if (worker.status === "rejected") throw worker.reason;
-    if (this.#waiting.length > 0) return this.#failed();
-    await this.#partial.finish();
-    return { ok: true, dropped: this.#droppedDonors() };
+    return this.#waiting.length === 0;
+  }
+
+  async #begin(list: ChunkList): Promise<void> {
+    this.#hasList = true;
+    await this.#partial.begin(list.chunks);
+    const held = new Set(await this.#partial.held());
+    this.#waiting = list.chunks.map((_, index) => index).filter((index) => !held.has(index));
+    for (const index of held) this.#count(index);
   }
 
   /** A list that gives the blob's name, from the first donor that has one. */
-  async #fetchList(): Promise<ChunkList | null> {
-    for (const donor of this.#options.donors) {
+  async #fetchList(donors: readonly PeerId[]): Promise<ChunkList | null> {
+    for (const donor of donors) {
       if (this.#options.signal?.aborted) return null;
       try {
         const bytes = await this.#ask(donor, encodeRequest(this.#blob.digest, null));
@@ -134,7 +163,9 @@ class Fetch {
         }
         this.#drop(donor, "sent a chunk list that is not this blob's");
       } catch (error) {
-        this.#drop(donor, reasonOf(error));
+        // Whoever is gone before it gave anything has broken no promise.
+        if (failureOf(error) === "gone") this.#lacking.set(donor, "is not there");
+        else this.#failedToGive(donor, error);
       }
     }
     return null;
@@ -142,7 +173,7 @@ class Fetch {
 
   /** Pulls chunk after chunk from one donor until nothing is left, or the donor fails. */
   async #work(donor: PeerId): Promise<void> {
-    while (!this.#dropped.has(donor) && !this.#options.signal?.aborted) {
+    while (this.#mayAsk(donor)) {
       const index = this.#waiting.shift();
       if (index === undefined) {
         if (this.#inFlight === 0) return;
@@ -168,8 +199,18 @@ class Fetch {
     } catch (error) {
       this.#waiting.unshift(index);
       if (error instanceof StorageError) throw error;
-      this.#drop(donor, reasonOf(error));
+      this.#failedToGive(donor, error);
     }
+  }
+
+  #mayAsk(donor: PeerId): boolean {
+    return !this.#dropped.has(donor) && !this.#lacking.has(donor) && !this.#options.signal?.aborted;
+  }
+
+  /** A refusal says that the donor does not have it, or not any more; all else is a fault. */
+  #failedToGive(donor: PeerId, error: unknown): void {
+    if (failureOf(error) === "refused") this.#lacking.set(donor, "does not have it");
+    else this.#drop(donor, reasonOf(error));
   }
 
   /** The first reason counts: what fails after it may only be its consequence, and an abort is nobody's fault. */
@@ -195,14 +236,14 @@ class Fetch {
   }
 
   #failed(): Fetched {
-    const dropped = this.#droppedDonors();
+    const asked = [...this.#dropped, ...this.#lacking];
     const what = `Cannot fetch blob ${this.#blob.digest} (${this.#heldBytes} of ${this.#blob.sizeBytes} bytes held)`;
     const why = this.#options.signal?.aborted
       ? "it was aborted"
-      : dropped.length === 0
+      : asked.length === 0
       ? "nobody is known to have it"
-      : dropped.map(({ peer, reason }) => `${peer} ${reason}`).join("; ");
-    return { ok: false, reason: `${what}: ${why}`, dropped };
+      : asked.map(([peer, reason]) => `${peer} ${reason}`).join("; ");
+    return { ok: false, reason: `${what}: ${why}`, dropped: this.#droppedDonors() };
   }
 
   #droppedDonors(): readonly DroppedDonor[] {
@@ -221,7 +262,7 @@ async function hashStored(store: BlobStore, digest: Digest): Promise<ChunkList |
     chunks.push(await sha256(chunk));
   }
   const list = { sizeBytes, chunks };
-  if (await digestOf(list) === digest) return list;
+  if (await chunkListDigest(list) === digest) return list;
   await store.get(digest); // verifies, and drops what is damaged
   return null;
 }
@@ -240,6 +281,10 @@ function parseRequest(bytes: Uint8Array): { readonly digest: Digest; readonly in
   const digest = toString(bytes.subarray(1, 1 + DIGEST_BYTES), "base16") as Digest;
   if (!hasIndex) return { digest, index: null };
   return { digest, index: new DataView(bytes.buffer, bytes.byteOffset).getUint32(1 + DIGEST_BYTES) };
+}
+
+function failureOf(error: unknown): TransportFailure | null {
+  return error instanceof TransportError ? error.kind : null;
 }
 
 function reasonOf(error: unknown): string {

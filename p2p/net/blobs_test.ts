@@ -152,9 +152,37 @@ Deno.test("fetchBlob() says of every donor why it could not help", async () => {
   const nobody = identity(9).peer;
   const fetched = await fetch({ donors: [...donors.map(({ transport }) => transport.peer), nobody] });
   assert.equal(fetched.ok, false);
-  assert.match(fetched.ok ? "" : fetched.reason, /it refused; .*it refused; .*it is not connected/);
+  assert.match(fetched.ok ? "" : fetched.reason, /does not have it; .*does not have it; .*is not there/);
+  assert.deepEqual(fetched.dropped, [], "none of them is at fault");
   assert.deepEqual(await store.list(), []);
   assert.match(reasonOf(await fetch({ donors: [] as PeerId[] })), /nobody is known to have it/);
+});
+
+Deno.test("fetchBlob() asks nobody else while its donor gives what it has", async () => {
+  const { fetch, donors } = await scene(2);
+  const asked = [0, 0];
+  for (const [i, donor] of donors.entries()) {
+    meddle(donor, (serve) => (from, request) => {
+      asked[i]!++;
+      return serve(from, request);
+    });
+  }
+  const [author, other] = donors.map(({ transport }) => transport.peer);
+  assert.deepEqual(await fetch({ donors: [author!], others: [other!] }), { ok: true, dropped: [] });
+  assert.deepEqual(asked, [11, 0]);
+});
+
+Deno.test("fetchBlob() turns to the others, and blames nobody, when its donor has dropped the blob in the middle", async () => {
+  const { fetch, donors, store, blob } = await scene(3);
+  const [author, stranger, other] = donors.map(({ transport }) => transport.peer);
+  let chunks = 0;
+  meddle(
+    donors[0]!,
+    (serve) => (from, request) => request[0] === 1 && ++chunks > 4 ? Promise.resolve(null) : serve(from, request),
+  );
+  await donors[1]!.store.delete(blob.digest);
+  assert.deepEqual(await fetch({ donors: [author!], others: [stranger!, other!] }), { ok: true, dropped: [] });
+  assert.deepEqual(await store.get(blob.digest), bytes);
 });
 
 Deno.test("fetchBlob() does not blame a donor for its own disk", async () => {

@@ -29,6 +29,7 @@ export interface MeshOptions {
   /** From the ticket; dialled for as long as the mesh lives. */
   readonly addresses: readonly string[];
   readonly clock: Clock;
+  /** Told once, until the peer was connected again. */
   readonly onUnreachable: (address: string, reason: string) => void;
 }
 
@@ -151,7 +152,7 @@ class Mesh implements AsyncDisposable {
       const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (known.failures - 1));
       known.retryAtMs = this.#options.clock.now() + waitMs;
       if (!known.given && known.failures >= MOST_FAILURES) this.#known.delete(peer);
-      this.#options.onUnreachable(known.addresses[0]!, failure);
+      if (known.failures === 1) this.#options.onUnreachable(known.addresses[0]!, failure);
     }).finally(() => this.#run());
     this.#dialing.set(peer, dial);
   }

@@ -36,16 +36,16 @@ export async function chunkListOf(bytes: Uint8Array<ArrayBuffer>): Promise<Chunk
 }
 
 /** The name of the blob that has this list. */
-export function digestOf(list: ChunkList): Promise<Digest> {
+export function chunkListDigest(list: ChunkList): Promise<Digest> {
   return sha256(encodeChunkList(list));
 }
 
 /** The name of these bytes as a blob. */
 export async function blobDigest(bytes: Uint8Array<ArrayBuffer>): Promise<Digest> {
-  return await digestOf(await chunkListOf(bytes));
+  return await chunkListDigest(await chunkListOf(bytes));
 }
 
-export function chunkCount(sizeBytes: number): number {
+function chunkCount(sizeBytes: number): number {
   return Math.ceil(sizeBytes / CHUNK_BYTES);
 }
 
@@ -74,7 +74,9 @@ export function decodeChunkList(bytes: Uint8Array): ChunkList | null {
 
 /** @throws {Error} if the list is not that of the blob. */
 export async function checkChunkList(digest: Digest, list: ChunkList): Promise<void> {
-  const found = list.chunks.length === chunkCount(list.sizeBytes) ? await digestOf(list) : "a list of another length";
+  const found = list.chunks.length === chunkCount(list.sizeBytes)
+    ? await chunkListDigest(list)
+    : "a list of another length";
   if (found === digest) return;
   throw new Error(`Cannot fetch blob ${digest}: its chunk list gives ${found}`);
 }

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { pattern, testBlobStore } from "../../tests/conformance/blob_store.ts";
 import { CHUNK_BYTES } from "./blob_store.ts";
-import { chunkListOf, digestOf } from "./chunks.ts";
+import { chunkListDigest, chunkListOf } from "./chunks.ts";
 import { openDiskBlobStore } from "./disk.ts";
 import { StorageError, storageError } from "./storage_error.ts";
 
@@ -27,7 +27,7 @@ Deno.test("DiskBlobStore drops a blob that the disk has changed", async () => {
 
 Deno.test("DiskBlobStore drops chunks of an unfinished blob that the disk has changed, and only those", async () => {
   await inFolder(async (folder) => {
-    const bytes = pattern(3 * CHUNK_BYTES), list = await chunkListOf(bytes), digest = await digestOf(list);
+    const bytes = pattern(3 * CHUNK_BYTES), list = await chunkListOf(bytes), digest = await chunkListDigest(list);
     const before = await (await openDiskBlobStore(folder)).partial(digest, bytes.length);
     await before.begin(list.chunks);
     await before.write(0, bytes.slice(0, CHUNK_BYTES));
@@ -60,7 +60,7 @@ Deno.test("DiskBlobStore keeps at most 64 unfinished blobs from before, the last
       await Deno.utime(path, 1000 + i, 1000 + i);
     }
     const list = await chunkListOf(pattern(10));
-    await store.partial(await digestOf(list), 10);
+    await store.partial(await chunkListDigest(list), 10);
     const left = (await Array.fromAsync(Deno.readDir(`${folder}/partial`))).map(({ name }) => Number(name)).sort();
     assert.equal(left.length, 64);
     assert.equal(Math.min(...left), 6);

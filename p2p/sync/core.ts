@@ -10,7 +10,6 @@
  * Rules that all peers must compute alike are pure functions beside them (`chain.ts`, `record.ts`, `fork.ts`).
  * @module
  */
-import { strict as assert } from "node:assert";
 import { Book, historyRounds, type Link } from "./book.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
@@ -351,7 +350,7 @@ class PeerCore implements Core {
     this.#context.report({ kind: "closed", round: body.round, reason });
     this.#resolve();
     const { chain: next, fault } = this.#book.links.get(digest)!;
-    assert(next !== null, `Cannot write record ${body.round}: ${fault ?? "its offers are not known"}`);
+    if (next === null) throw new Error(`Cannot write record ${body.round}: ${fault ?? "its offers are not known"}`);
     return true;
   }
 

@@ -161,7 +161,13 @@ export type SyncEvent =
     readonly theirs: Digest;
   }
   | { readonly kind: "joined"; readonly peer: PeerId; readonly name: string; readonly round: number }
-  | { readonly kind: "left"; readonly peer: PeerId; readonly reason: string; readonly round: number }
+  | {
+    readonly kind: "left";
+    readonly peer: PeerId;
+    readonly name: string;
+    readonly reason: string;
+    readonly round: number;
+  }
   /** A heavier history replaced `depth` records of this peer's; null if they parted before what it remembers. */
   | { readonly kind: "reorganised"; readonly from: Digest; readonly to: Digest; readonly depth: number | null }
   /** Waiting for a state, for blobs, for company: shown to users, changes nothing. */

@@ -7,7 +7,6 @@
  */
 import type { Book, Link } from "./book.ts";
 import { beatMs, type Context } from "./context.ts";
-import { isHeavier } from "./fork.ts";
 import type { AskState, Beat, Digest, Message, Offer, PeerId, Pull, RoundRecord, Signed } from "./types.ts";
 
 /** Most of each in one History: it must fit a message. */
@@ -66,9 +65,9 @@ export class Exchange {
     return { kind: "beat", run: options.rules.run, peer: options.self, head: head.digest, round, weight };
   }
 
-  /** A beat came: pulls if it shows a heavier head that is not complete here. */
+  /** A beat showed a heavier head: pulls if that is not complete here. */
   onBeat(context: Context, beat: Beat, from: PeerId, known: { readonly book: Book; readonly head: Link }): void {
-    if (!isHeavier(beat, known.head.chain!) || known.book.links.get(beat.head)?.chain) return;
+    if (known.book.links.get(beat.head)?.chain) return;
     this.pull(context, this.#connected.has(beat.peer) ? beat.peer : from, known);
   }
 

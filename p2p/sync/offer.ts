@@ -8,7 +8,8 @@ import type { BlobName, ChainState, Digest, Offer, PeerId, SyncRules } from "./t
 
 /** Most ranges in one offer: a lease is rarely in more than a few pieces. */
 const MOST_RANGES = 256;
-const LONGEST_NAME = 80;
+/** Characters of what a peer and its device are called. */
+export const LONGEST_NAME = 80;
 /** Beyond what any machine does; keeps leases within bounds (law 7). */
 const LARGEST_SPEED = 1e8;
 const LARGEST_TOKENS = 1e12;
@@ -45,6 +46,7 @@ export const NO_WORK: Work = {
   loss: 0,
   speed: 0,
   computeMs: 0,
+  idleMs: 0,
 };
 
 export function buildOffer({ chain, base }: Ground, work: Work, options: OfferOptions): Offer {
@@ -66,6 +68,7 @@ export function buildOffer({ chain, base }: Ground, work: Work, options: OfferOp
     heldOut: options.heldOut,
     speed: work.speed,
     computeMs: Math.round(work.computeMs),
+    idleMs: Math.round(work.idleMs),
     waitMs: Math.round(options.waitMs),
     transferMs: Math.round(options.transferMs),
     nextMs: Math.round(options.nextMs),

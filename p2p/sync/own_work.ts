@@ -4,7 +4,7 @@
  * @module
  */
 import { localBatch } from "./balance.ts";
-import { Box } from "./box.ts";
+import { BoxTimer } from "./box_timer.ts";
 import { isFinished } from "./chain.ts";
 import type { Context } from "./context.ts";
 import { bodyDigest } from "./digest.ts";
@@ -21,7 +21,7 @@ const LONGEST_GOODBYE_MS = 10_000;
 
 export class OwnWork {
   readonly offers = new OwnOffers();
-  readonly #box = new Box();
+  readonly #box = new BoxTimer();
   #heldOut: { readonly record: Digest; readonly loss: number } | null = null;
   #evaluating: Digest | null = null;
   /** When a leaving peer stops at the latest. */

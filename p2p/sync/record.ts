@@ -36,12 +36,12 @@ export function whyNotCountable(
 }
 
 /** State digest of a recent ancestor of this state, or null if the record is none. */
-export function baseOf(record: Digest, { recent }: ChainState): Digest | null {
+function baseOf(record: Digest, { recent }: ChainState): Digest | null {
   return recent.find(({ parent }) => parent === record)?.base ?? null;
 }
 
 /** The order of counted offers in a record and of contributions in a fold. */
-export function compareCounted(a: Counted, b: Counted): number {
+function compareCounted(a: Counted, b: Counted): number {
   if (a.peer !== b.peer) return a.peer < b.peer ? -1 : 1;
   if (a.age !== b.age) return a.age - b.age;
   return a.offer < b.offer ? -1 : a.offer > b.offer ? 1 : 0;

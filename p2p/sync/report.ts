@@ -47,6 +47,7 @@ export function reportAdoption(
     report({
       kind: "left",
       peer: member.peer,
+      name: member.name,
       reason: whyLeft(member, { chain, offers, silentRounds: rules.rosterRounds }),
       round: chain.round,
     });

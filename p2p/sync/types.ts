@@ -49,10 +49,14 @@ export interface Offer {
   readonly heldOut: number | null;
   /** Tokens per second while computing, an EMA: what leases and batches are sized by. */
   readonly speed: number;
+  /** Since its offer before: time in steps, and time without anything to train on (a throttle's rests are neither). */
   readonly computeMs: number;
+  readonly idleMs: number;
+  /** From its offer to the next head; training may have gone on. Round lengths are balanced by it. */
   readonly waitMs: number;
+  /** Time in which contributions were being fetched. */
   readonly transferMs: number;
-  /** How long after this offer the next one may be expected. */
+  /** How long after this offer the next one may be expected: the time since the one before, if there is one. */
   readonly nextMs: number;
   /** This is the last one: the peer leaves, its lease returns. */
   readonly leaving: boolean;

@@ -6,8 +6,6 @@
  * importing this file costs nothing.
  * @module
  */
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 
 /** What the text is and whose, for people. */
 export const EMBEDDED_SOURCE = "Node.js API documentation from @types/node 26.6.6 (MIT licence, DefinitelyTyped)";
@@ -19,9 +17,4 @@ export const EMBEDDED_DIGEST = "347177288f3b81aeef2577a4ee832b766c5d469181622a78
 export async function loadEmbeddedText(): Promise<string> {
   const { embeddedModules } = await import("./embedded_modules.ts");
   return embeddedModules.map(([, text]) => text).join("");
-}
-
-/** SHA-256 of a text in UTF-8, as hexadecimal digits. */
-export function digestOfText(text: string): string {
-  return bytesToHex(sha256(utf8ToBytes(text)));
 }

@@ -12,7 +12,7 @@ import type { Tokenizer } from "./tokenizer.ts";
 const MAGIC = "STARLTOK", VERSION = 1, HEADER_BYTES = 24;
 
 /** 4 Mi tokens: 8 MiB at two bytes each. */
-export const DEFAULT_SHARD_TOKENS = 4 * 1024 * 1024;
+const DEFAULT_SHARD_TOKENS = 4 * 1024 * 1024;
 
 /** Bytes read from a shard at once, and how many such pages are kept. */
 const PAGE_BYTES = 16 * 1024, PAGE_COUNT = 64;

@@ -24,15 +24,13 @@ import {
   type Program,
   type Span,
 } from "./device.ts";
-import { compileWasm, type WasmCache } from "./wasm_module.ts";
+import { compileWasm } from "./wasm_module.ts";
 
 export interface CpuDeviceOptions {
   /** Threads that work, the calling one included; the default is one a core. */
   readonly threads?: number;
   /** Most bytes of memory; the default and upper bound is 4 GiB. */
   readonly limitBytes?: number;
-  /** Keeps compiled kernels between runs. */
-  readonly cache?: WasmCache;
   /** Operations that a dispatch must hold before threads share it; the default is `SHARED_WORK`. */
   readonly sharedWork?: number;
 }
@@ -170,7 +168,7 @@ class CpuDevice implements Device {
   async #link(kernels: ReadonlySet<Kernel>): Promise<void> {
     const fresh = [...kernels].filter((kernel) => !this.#entries.has(kernel));
     if (fresh.length === 0) return;
-    const module = await compileWasm(fresh.map(({ name, wasm }) => ({ name, text: wasm!.source })), this.#options);
+    const module = await compileWasm(fresh.map(({ name, wasm }) => ({ name, text: wasm!.source })));
     this.#expectOpen("link kernels");
     const first = await this.#pool.link(module, fresh.map(({ wasm }) => wasm!.entry));
     fresh.forEach((kernel, i) => this.#entries.set(kernel, first + i));

@@ -11,7 +11,7 @@ import { fill } from "../../kernels/fill.ts";
 import type { Kernel } from "../../kernels/kernel.ts";
 import { openCpuDevice } from "./cpu.ts";
 import { type Device, DeviceMemoryError, type Dispatch, KernelError, whole } from "./device.ts";
-import { compileWasm, type WasmCache } from "./wasm_module.ts";
+import { compileWasm } from "./wasm_module.ts";
 
 const COUNT = 5_000;
 const { wasm: _, ...addByReference } = add;
@@ -83,26 +83,11 @@ Deno.test("a WebAssembly form that does not compile is refused with its kernel, 
   await doubling(device, 1);
 });
 
-Deno.test("a cache is asked before the compiler and keeps what it made", async () => {
-  const kept = new Map<string, Uint8Array>(), asked: string[] = [];
-  const cache: WasmCache = {
-    read: (key) => Promise.resolve((asked.push(key), kept.get(key))),
-    write: (key, bytes) => Promise.resolve(void kept.set(key, bytes)),
-  };
-  const text = "export function answer(): i32 { return 42; }";
-  await compileWasm([{ name: "answer", text }], { cache });
-  assert.deepEqual([...kept.keys()], asked);
-  const other = new Map<string, Uint8Array>();
-  await compileWasm([{ name: "other", text: text.replace("answer", "other") }], {
-    cache: {
-      read: () => Promise.resolve(undefined),
-      write: (key, bytes) => Promise.resolve(void other.set(key, bytes)),
-    },
-  });
-  // A cache that answers with another module's bytes: had the compiler been asked, the export would be `third`.
-  const third = [{ name: "third", text: text.replace("answer", "third") }];
-  const module = await compileWasm(third, { cache: { ...cache, read: () => Promise.resolve([...other.values()][0]) } });
-  assert.ok(WebAssembly.Module.exports(module).some(({ name }) => name === "other"));
+Deno.test("compileWasm() compiles the same sources once, in whatever order they come", async () => {
+  const source = (name: string) => ({ name, text: `export function ${name}(): i32 { return 42; }` });
+  const [one, two] = [source("one"), source("two")];
+  assert.equal(await compileWasm([one, two]), await compileWasm([two, one]));
+  assert.notEqual(await compileWasm([one]), await compileWasm([two]));
 });
 
 Deno.test("a closed device leaves no thread behind: a process that did nothing else ends by itself", async () => {

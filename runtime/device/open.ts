@@ -8,7 +8,6 @@
 import { openCpuDevice } from "./cpu.ts";
 import type { Device } from "./device.ts";
 import { measureGflops } from "./probe.ts";
-import type { WasmCache } from "./wasm_module.ts";
 import { openWebGpuDevice } from "./webgpu.ts";
 
 export type DeviceChoice = "auto" | "cpu" | "webgpu";
@@ -17,8 +16,6 @@ type Offered = Exclude<DeviceChoice, "auto">;
 export interface OpenDeviceOptions {
   /** Threads of the cpu device; the default is one a core. */
   readonly threads?: number;
-  /** Keeps compiled kernels of the cpu device between runs. */
-  readonly cache?: WasmCache;
   /** What opens each device, in the order in which they are tried. */
   readonly providers?: DeviceProviders;
   /** The measurement, in GFLOP/s. */

@@ -2,7 +2,7 @@
  * Compiles the AssemblyScript forms of kernels, in memory, into one WebAssembly module.
  *
  * It knows no device and no threads. The compiler is a dependency like any other and is only loaded when a module is
- * not yet in a cache; nothing is written anywhere unless a cache is handed in.
+ * needed; nothing is written anywhere.
  *
  * The one thing to know: every source is a file of its own in the compiler's eyes, so private names may repeat;
  * exported names become exports of the one module and must not. Helpers come from `kernels/simd.as`.
@@ -17,37 +17,25 @@ export interface WasmSource {
   readonly text: string;
 }
 
-/** Keeps compiled bytes between runs, by key. Its errors are errors of the compilation. */
-export interface WasmCache {
-  read(key: string): Promise<Uint8Array | undefined>;
-  write(key: string, bytes: Uint8Array): Promise<void>;
-}
-
-export interface CompileOptions {
-  readonly cache?: WasmCache;
-}
-
 /** Pages of 64 KiB that a 32-bit memory can have: 4 GiB. */
 export const LARGEST_PAGE_COUNT = 65_536;
 
 /** Where the modules keep the constants of `simd.as`; each writes the same bytes. */
-export const STATIC_ADDRESS = 1024;
+const STATIC_ADDRESS = 1024;
 
+/** Modules of this thread, by their sources. */
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
 /**
  * One module with the exports of all sources, over an imported shared memory `env.memory`.
  * @throws {KernelError} with the compiler's message.
  */
-export async function compileWasm(
-  sources: readonly WasmSource[],
-  { cache }: CompileOptions = {},
-): Promise<WebAssembly.Module> {
+export async function compileWasm(sources: readonly WasmSource[]): Promise<WebAssembly.Module> {
   const sorted = sources.toSorted((a, b) => a.name < b.name ? -1 : 1);
-  const key = await hash([...FLAGS, simdSource, ...sorted.flatMap(({ name, text }) => [name, text])]);
+  const key = JSON.stringify(sorted.map(({ name, text }) => [name, text]));
   let module = compiled.get(key);
   if (module === undefined) {
-    module = build(sorted, key, cache);
+    module = compileText(sorted).then((bytes) => WebAssembly.compile(bytes));
     compiled.set(key, module);
     module.catch(() => compiled.delete(key));
   }
@@ -71,18 +59,6 @@ const FLAGS = [
   ...["--enable", fused ? "simd,threads,relaxed-simd" : "simd,threads"],
 ];
 
-async function build(
-  sources: readonly WasmSource[],
-  key: string,
-  cache: WasmCache | undefined,
-): Promise<WebAssembly.Module> {
-  const kept = await cache?.read(key);
-  if (kept !== undefined) return await WebAssembly.compile(Uint8Array.from(kept));
-  const bytes = await compileText(sources);
-  await cache?.write(key, bytes);
-  return await WebAssembly.compile(bytes);
-}
-
 async function compileText(sources: readonly WasmSource[]): Promise<Uint8Array<ArrayBuffer>> {
   const { default: asc } = await import("assemblyscript/asc");
   const files = new Map([["simd.ts", simdSource], ...sources.map(({ name, text }) => [`${name}.ts`, text] as const)]);
@@ -98,9 +74,4 @@ async function compileText(sources: readonly WasmSource[]): Promise<Uint8Array<A
   if (error === null && bytes !== undefined) return bytes;
   const names = sources.map(({ name }) => name).join(", ");
   throw new KernelError(`Cannot compile the WebAssembly forms of ${names}: ${error?.message}\n${stderr.toString()}`);
-}
-
-async function hash(texts: readonly string[]): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(texts)));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

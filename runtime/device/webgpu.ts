@@ -25,19 +25,14 @@ import {
 import { PipelineCache } from "./webgpu_pipelines.ts";
 import { Readback } from "./webgpu_readback.ts";
 
-export interface WebGpuDeviceOptions {
-  /** Which GPU of a machine that has two. */
-  readonly powerPreference?: GPUPowerPreference;
-}
-
 /** This machine has no GPU that WebGPU can use. */
 export class NoAdapterError extends Error {
   override readonly name = "NoAdapterError";
 }
 
 /** For people: the name of the GPU that `openWebGpuDevice` would open, or undefined if there is none. */
-export async function describeWebGpu(options: WebGpuDeviceOptions = {}): Promise<string | undefined> {
-  const adapter = await requestAdapter(options);
+export async function describeWebGpu(): Promise<string | undefined> {
+  const adapter = await requestAdapter();
   return adapter === null ? undefined : describe(adapter.info);
 }
 
@@ -45,8 +40,8 @@ export async function describeWebGpu(options: WebGpuDeviceOptions = {}): Promise
  * Opens the GPU with all the limits that its driver has.
  * @throws {NoAdapterError} if there is none.
  */
-export async function openWebGpuDevice(options: WebGpuDeviceOptions = {}): Promise<Device> {
-  const adapter = await requestAdapter(options);
+export async function openWebGpuDevice(): Promise<Device> {
+  const adapter = await requestAdapter();
   if (adapter === null) {
     throw new NoAdapterError(
       "Cannot open a WebGPU device: no adapter found. Install a Vulkan driver (on Debian mesa-vulkan-drivers serves " +
@@ -68,8 +63,9 @@ export async function openWebGpuDevice(options: WebGpuDeviceOptions = {}): Promi
   return new WebGpuDevice(gpu, describe(adapter.info));
 }
 
-function requestAdapter({ powerPreference = "high-performance" }: WebGpuDeviceOptions): Promise<GPUAdapter | null> {
-  return navigator.gpu?.requestAdapter({ powerPreference }) ?? Promise.resolve(null); // absent in some browsers
+/** The fast GPU of a machine that has two. */
+function requestAdapter(): Promise<GPUAdapter | null> {
+  return navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ?? Promise.resolve(null); // absent in some browsers
 }
 
 function describe({ vendor, architecture, device, description }: GPUAdapterInfo): string {

@@ -3,7 +3,7 @@ import { copy } from "../../kernels/copy.ts";
 import { gelu as geluKernel } from "../../kernels/gelu.ts";
 import { whole } from "../device/device.ts";
 import { openPlainDevice } from "../device/plain.ts";
-import { smallNumbers } from "../model/tiny_models.ts";
+import { smallNumbers } from "../../tests/tiny_models.ts";
 import { appendBackward } from "./gradient.ts";
 import { planMemory } from "./memory.ts";
 import * as ops from "./ops.ts";

@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { add } from "../../kernels/add.ts";
 import { copy } from "../../kernels/copy.ts";
 import { randomWords } from "../model/random.ts";
-import { tinyModels } from "../model/tiny_models.ts";
+import { tinyModels } from "../../tests/tiny_models.ts";
 import { trainingGraph } from "../train/training_graph.ts";
 import { lifetimes, planMemory, uniteSlots } from "./memory.ts";
 import { Graph, type Tensor } from "./tensor.ts";

@@ -6,7 +6,7 @@ import { openPlainDevice } from "../device/plain.ts";
 import { inspect } from "../train/inspect.ts";
 import type { ModelConfig } from "./config.ts";
 import { type GenerationOptions, type Generator, openGenerator } from "./generate.ts";
-import { nameOf, roughWeights, tinyGpt2, tinyLlama, tinyModels } from "./tiny_models.ts";
+import { nameOf, roughWeights, tinyGpt2, tinyLlama, tinyModels } from "../../tests/tiny_models.ts";
 
 /** Nine tokens: as long as the context. */
 const text = [3, 1, 4, 1, 5, 9, 2, 6, 5];

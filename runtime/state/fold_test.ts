@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { blobDigest } from "../../p2p/store/chunks.ts";
-import { seededRandom } from "../../tests/seeded_random.ts";
+import { chance } from "../../tests/chance.ts";
 import { codecs } from "./codec/codecs.ts";
 import { fold } from "./fold.ts";
 import { allocateWeights } from "./weights.ts";
@@ -25,7 +25,7 @@ const close = (found: ArrayLike<number>, wanted: readonly number[]) =>
   wanted.forEach((value, i) => assert.ok(Math.abs(found[i]! - value) < 1e-6, `${i}: found ${found[i]}, not ${value}`));
 
 Deno.test("a fold of one peer with rate 1 and no momentum gives that peer's weights, to one rounding of the difference", () => {
-  const random = seededRandom(3);
+  const random = chance(3).next;
   const anchor = Float32Array.from({ length: 10_000 }, () => random() - 0.5);
   const local = anchor.map((value) => value + (random() - 0.5) * 0.01);
   const { weights } = foldOf([[...anchor.map((value, i) => value - local[i]!)]], { from: [...anchor] });
@@ -129,7 +129,7 @@ Deno.test("a seeded fold of five int8 parts with momentum has the pinned digest,
 
 /** Five contributions by peer id, handed over in an order drawn from `arrivalSeed`, sorted, folded twice. */
 async function seededFold(arrivalSeed: number): Promise<string> {
-  const random = seededRandom(42), arrival = seededRandom(arrivalSeed), length = 9_984;
+  const random = chance(42).next, arrival = chance(arrivalSeed).next, length = 9_984;
   const folded = allocateWeights({ parameterWords: length, hasMomentum: true });
   folded.parameters.forEach((_, i) => folded.parameters[i] = random() - 0.5);
   for (let round = 0; round < 2; round++) {

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import type { Device } from "../device/device.ts";
-import { countingWindows } from "../model/tiny_models.ts";
+import { countingWindows } from "../../tests/tiny_models.ts";
 import { type ModelConfig, modelConfigSchema } from "../model/config.ts";
 import { openTrainer } from "./trainer.ts";
 

@@ -4,7 +4,7 @@ import { openCpuDevice } from "../device/cpu.ts";
 import type { Device } from "../device/device.ts";
 import { openPlainDevice } from "../device/plain.ts";
 import { initialWeights } from "../model/parameters.ts";
-import { countingWindows, nameOf, tinyModels } from "../model/tiny_models.ts";
+import { countingWindows, nameOf, tinyModels } from "../../tests/tiny_models.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { openTrainer } from "./trainer.ts";
 

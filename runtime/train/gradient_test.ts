@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { openPlainDevice } from "../device/plain.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { parameterLayout, valuesOf } from "../model/parameters.ts";
-import { nameOf, roughWeights, smallNumbers, tinyGpt2, tinyModels } from "../model/tiny_models.ts";
+import { nameOf, roughWeights, smallNumbers, tinyGpt2, tinyModels } from "../../tests/tiny_models.ts";
 import { inspect, type Inspection } from "./inspect.ts";
 
 /** Three sequences of odd and different lengths, tokens repeated. */

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { openPlainDevice } from "../device/plain.ts";
 import { initialWeights, parameterLayout } from "../model/parameters.ts";
-import { countingWindows, roughWeights, tinyGpt2, tinyLlama } from "../model/tiny_models.ts";
+import { countingWindows, roughWeights, tinyGpt2, tinyLlama } from "../../tests/tiny_models.ts";
 import type { StepSettings } from "./inner_step.ts";
 import { type Cut, QUANTISE_BLOCK } from "./pseudo_gradient.ts";
 import { openTrainer, type Trainer } from "./trainer.ts";

@@ -25,8 +25,6 @@ export interface TrainerOptions {
   readonly model: ModelConfig;
   /** Sequences that go through the model at once. */
   readonly microBatch: number;
-  /** Tokens that a window predicts; the model's context length if absent. */
-  readonly windowLength?: number;
   /** Whether pseudo-gradients will be cut, which takes three more arenas. Default true. */
   readonly outer?: boolean;
 }
@@ -57,8 +55,8 @@ export interface TrainerPlan {
 
 /** Plans without a device: for printing what a run will need, and for finding a micro-batch that fits. */
 export function planTrainer(options: Omit<TrainerOptions, "device">): TrainerPlan {
-  const { model, microBatch, windowLength = model.contextLength, outer = true } = options;
-  const training = trainingGraph(model, { B: microBatch, T: windowLength }), arena = training.layout.words;
+  const { model, microBatch, outer = true } = options;
+  const training = trainingGraph(model, { B: microBatch, T: model.contextLength }), arena = training.layout.words;
   const bufferWords = {
     ...training.bufferWords,
     ...innerWords(arena),
@@ -73,7 +71,7 @@ export function planTrainer(options: Omit<TrainerOptions, "device">): TrainerPla
  * @throws {DeviceMemoryError} if the plan does not fit; nothing stays allocated. Try half the micro-batch.
  */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
-  const { device, model, microBatch, windowLength = model.contextLength, outer = true } = options;
+  const { device, model, microBatch, outer = true } = options;
   const plan = planTrainer(options), { training } = plan;
   const buffers = allocateAll(device, plan.bufferWords) as Buffers; // `planTrainer` names all of them
   try {
@@ -98,7 +96,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
       restoreWeights: await device.prepare([inner.restoreWeights], "restore weights"),
       shift: await device.prepare([inner.shift], "shift"),
     };
-    const T = windowLength, positions = Uint32Array.from({ length: microBatch * T }, (_, n) => n % T);
+    const T = model.contextLength, positions = Uint32Array.from({ length: microBatch * T }, (_, n) => n % T);
     device.write(whole(buffers.positions), positions);
     if (model.family === "llama") {
       const table = { positionCount: model.contextLength, headSize: headSize(model), base: model.ropeTheta };
@@ -115,7 +113,6 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
 export class Trainer implements AsyncDisposable {
   readonly layout: ParameterLayout;
   readonly microBatch: number;
-  readonly windowLength: number;
   readonly plannedBytes: number;
   readonly #device: Device;
   readonly #model: ModelConfig;
@@ -126,7 +123,7 @@ export class Trainer implements AsyncDisposable {
   #stepCount = 0;
 
   /** Use `openTrainer`. */
-  constructor({ device, model, microBatch, windowLength }: TrainerOptions, parts: TrainerParts) {
+  constructor({ device, model, microBatch }: TrainerOptions, parts: TrainerParts) {
     this.#device = device;
     this.#model = model;
     this.#buffers = parts.buffers;
@@ -135,7 +132,6 @@ export class Trainer implements AsyncDisposable {
     this.layout = parts.plan.training.layout;
     this.plannedBytes = parts.plan.plannedBytes;
     this.microBatch = microBatch;
-    this.windowLength = windowLength ?? model.contextLength;
   }
 
   get parameterCount(): number {
@@ -165,23 +161,39 @@ export class Trainer implements AsyncDisposable {
   /**
    * One optimizer step on a batch of any size, in micro-batches. Their gradients are sums divided by the tokens of the
    * whole batch, so accumulation computes the gradient of the large batch. Only enqueues.
-   * @param windows At least one window of 2 to windowLength + 1 tokens.
+   * @param windows At least one window of 2 to contextLength + 1 tokens.
    */
   step(windows: readonly Uint32Array[], settings: StepSettings): void {
+    const parts = this.stepInParts(windows, settings);
+    while (!parts.next().done) { /* all at once */ }
+  }
+
+  /**
+   * `step` in parts, for whoever has to wait in between: stops after every micro-batch but the last. A step that is not
+   * run to its end has changed nothing; no other method may be called in the middle of one that is, but for `idle`.
+   */
+  *stepInParts(windows: readonly Uint32Array[], settings: StepSettings): Generator<void, void, void> {
     const tokens = windows.reduce((sum, window) => sum + predictedTokens(window), 0);
     if (tokens <= 0) throw new RangeError("Cannot step: the batch predicts no token");
     const inputs = this.#pack(windows);
-    this.#stepCount++;
-    this.#device.write(whole(this.#buffers.settings), settingValues(settings, { tokens, t: this.#stepCount }));
+    const values = settingValues(settings, { tokens, t: this.#stepCount + 1 });
+    this.#device.write(whole(this.#buffers.settings), values);
 
     this.#device.run(this.#programs.begin);
-    for (const input of inputs) {
+    for (const [i, input] of inputs.entries()) {
+      if (i > 0) yield;
       this.#device.write(whole(this.#buffers.inputs), input);
       this.#run(this.#programs.forward);
       this.#run(this.#programs.backward);
     }
+    this.#stepCount++;
     const place = this.#log.push(this.#stepCount, tokens);
     this.#device.run(this.#programs.updates[place]!);
+  }
+
+  /** Waits for the device. */
+  idle(): Promise<void> {
+    return this.#device.idle();
   }
 
   /** Metrics of the steps since the last call, at most the last 64. */
@@ -266,7 +278,7 @@ export class Trainer implements AsyncDisposable {
   }
 
   #pack(windows: readonly Uint32Array[]): Uint32Array[] {
-    const shape = { B: this.microBatch, T: this.windowLength, V: this.#model.vocabularySize };
+    const shape = { B: this.microBatch, T: this.#model.contextLength, V: this.#model.vocabularySize };
     return microBatches(windows, this.microBatch).map((batch) => packWindows(batch, shape));
   }
 

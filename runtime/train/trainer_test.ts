@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { openPlainDevice } from "../device/plain.ts";
 import { findParameter, initialWeights, parameterLayout, valuesOf } from "../model/parameters.ts";
-import { countingWindows, nameOf, roughWeights, tinyGpt2, tinyLlama, tinyModels } from "../model/tiny_models.ts";
+import { countingWindows, nameOf, roughWeights, tinyGpt2, tinyLlama, tinyModels } from "../../tests/tiny_models.ts";
 import type { StepSettings } from "./inner_step.ts";
 import { inspect } from "./inspect.ts";
 import { openTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
@@ -83,6 +83,20 @@ Deno.test("step() on micro-batches, the last one not full, equals the step on th
     gradient.forEach((value, i) => assert.ok(Math.abs(value - after[0]![i]!) < 2e-6 * largest, `value ${i}`));
   }
   assert.ok(norms.every((norm) => Math.abs(norm - norms[0]!) < 1e-6 * norm), `${norms}`);
+});
+
+Deno.test("stepInParts() stops after each micro-batch but the last, and a step that is given up changes nothing", async () => {
+  const [first, second] = [countingWindows(5, tinyGpt2), countingWindows(3, tinyGpt2, 7)];
+  await using whole = await open({ microBatch: 2 });
+  for (const windows of [first, second]) whole.step(windows, settings);
+  await using parted = await open({ microBatch: 2 });
+  const givenUp = parted.stepInParts(second, settings);
+  assert.deepEqual([givenUp.next().done, parted.stepCount], [false, 0]);
+  const parts = parted.stepInParts(first, settings);
+  assert.deepEqual([1, 2, 3].map(() => parts.next().done), [false, false, true]);
+  parted.step(second, settings);
+  assert.deepEqual(await parted.readWeights(), await whole.readWeights());
+  assert.deepEqual(await parted.readMetrics(), await whole.readMetrics());
 });
 
 Deno.test("step() with windows of different lengths weighs every predicted token the same", async () => {

@@ -4,7 +4,7 @@
  */
 import type { StepMetrics } from "../train/step_metrics.ts";
 
-/** How this thread spent its time. */
+/** How this thread spent its time; a throttle's rests and pauses are `throttled`. */
 export interface TimeShares {
   readonly computingMs: number;
   readonly throttledMs: number;
@@ -30,6 +30,15 @@ export class Box {
     this.steps++;
     this.tokens += step.tokens;
     this.#lossSum += step.loss * step.tokens;
+  }
+
+  /** The steps were lost; the time was spent. */
+  forgetSteps(): void {
+    this.steps =
+      this.tokens =
+      this.skipped =
+      this.#lossSum =
+        0;
   }
 
   spend(activity: Activity, ms: number): void {

@@ -26,7 +26,6 @@ import { Training } from "./training.ts";
 /** All that lives from `open` to `close`. */
 interface Session {
   readonly config: RunConfig;
-  readonly device: Device;
   readonly local: LocalModel;
   readonly training: Training;
   readonly running: Promise<void>;
@@ -38,8 +37,7 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
   async open(setup) {
     const { config } = setup, { contextLength, vocabularySize } = config.model;
     const corpus = openCorpus(await openText(setup), { contextLength, vocabularySize });
-    const { device, reason } = await openDevice(setup.device, setup.threads === null ? {} : { threads: setup.threads });
-    tell({ kind: "device", device: device.description, reason });
+    const device = await openAskedDevice(setup);
     const local = await openLocalModel(device, setup);
     const training = new Training({
       local,
@@ -52,7 +50,7 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
       onEvent: tell,
     });
     training.pace({ percent: setup.percent, paused: false });
-    session = { config, device, local, training, running: training.run() };
+    session = { config, local, training, running: training.run() };
     return {
       device: device.description,
       trainWindows: corpus.train.windowCount,
@@ -82,12 +80,11 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
 
   async close() {
     if (session === null) return;
-    const { training, running, local, device } = session;
+    const { training, running, local } = session;
     session = null;
     training.close();
     await running;
     await local[Symbol.asyncDispose]();
-    await device[Symbol.asyncDispose]();
   },
 });
 
@@ -113,6 +110,12 @@ function openPlace(digest: string, place: BlobPlace | undefined): ByteReader {
   return place.kind === "file" ? openFile(place.path) : memoryReader(place.bytes, `blob ${digest.slice(0, 8)}…`);
 }
 
+async function openAskedDevice({ device: choice, threads }: TrainingSetup): Promise<Device> {
+  const { device, reason } = await openDevice(choice, threads === null ? {} : { threads });
+  tell({ kind: "device", device: device.description, reason });
+  return device;
+}
+
 /** Finds the fastest micro-batch, and takes up the optimizer where the last session left it. */
 async function openLocalModel(device: Device, setup: TrainingSetup): Promise<LocalModel> {
   const { config: { model, outer, training }, checkpoint } = setup;
@@ -124,6 +127,7 @@ async function openLocalModel(device: Device, setup: TrainingSetup): Promise<Loc
   }
   const local = new LocalModel({
     device,
+    reopenDevice: () => openAskedDevice(setup),
     model,
     codec: outer.codec,
     largestMicroBatch,

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { seededRandom } from "../../tests/seeded_random.ts";
+import { chance } from "../../tests/chance.ts";
 import { Lease } from "./lease.ts";
 
 const range = (start: number, end: number) => ({ start, end });
@@ -51,7 +51,7 @@ Deno.test("pending positions that a new lease does not have are not reported", (
 });
 
 Deno.test("a lease never hands out a position twice while its offer is open (seed 5)", () => {
-  const random = seededRandom(5), lease = new Lease();
+  const random = chance(5).next, lease = new Lease();
   let pending: number[] = [], offers: { round: number; positions: number[] }[] = [];
   for (let round = 0; round < 300; round++) {
     const start = Math.floor(random() * 200), end = start + 50;
@@ -72,4 +72,17 @@ Deno.test("a lease never hands out a position twice while its offer is open (see
     lease.settle(settled);
     offers = offers.filter((offer) => offer.round !== settled && offer.round > round - 32);
   }
+});
+
+Deno.test("positions that are given back are handed out again, and not reported", () => {
+  const lease = new Lease();
+  lease.replace([{ start: 0, end: 10 }]);
+  lease.take(3);
+  const failed = lease.take(3);
+  assert.equal(lease.pending, 6);
+  lease.giveBack(failed);
+  assert.equal(lease.pending, 3);
+  assert.deepEqual(lease.take(2), [3, 4]);
+  lease.giveBack();
+  assert.deepEqual([lease.pending, lease.left, lease.cut(1)], [0, 10, []]);
 });

@@ -9,8 +9,8 @@
  *  - rebase on an anchor A: parameters ← A + (parameters − B), B ← A. What was not contributed yet is kept.
  * @module
  */
-import { splitBatch } from "../batching/balancer.ts";
-import { type Device, DeviceMemoryError } from "../device/device.ts";
+import { splitBatch } from "../batching/split_batch.ts";
+import { type Device, DeviceLostError, DeviceMemoryError } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { CodecName } from "../state/codec/codec.ts";
 import { f32 } from "../state/codec/f32.ts";
@@ -20,7 +20,10 @@ import { QUANTISE_BLOCK } from "../train/pseudo_gradient.ts";
 import { type Moments, openTrainer, type Trainer } from "../train/trainer.ts";
 
 export interface LocalModelOptions {
+  /** The model's own from now on: it closes it. */
   readonly device: Device;
+  /** Opens one in place of a device that was lost. */
+  reopenDevice(): Promise<Device>;
   readonly model: ModelConfig;
   readonly codec: CodecName;
   /** Most sequences at once: what is fastest, or what fits. */
@@ -38,31 +41,41 @@ export interface StepShape {
   readonly accumulation: number;
 }
 
+/** What came through a failure of the device. */
+export interface Recovery {
+  /** Whether progress since the base did. */
+  readonly isKept: boolean;
+  /** For people. */
+  readonly message: string;
+}
+
 /** An executed batch may differ from the requested one by this share before the trainer is opened anew. */
 const TOLERATED = 0.25;
 
 export class LocalModel implements AsyncDisposable {
   readonly #options: LocalModelOptions;
+  #device: Device;
   #largest: number;
   #trainer: Trainer | null = null;
   #base: Float32Array | null = null;
   #isMoved = false;
   /** State of a trainer that is not open: what the next one starts with. */
-  #parked: { readonly moments: Moments | null; readonly weights: Float32Array | null } = {
-    moments: null,
-    weights: null,
-  };
+  #parked: ParkedState = { moments: null, weights: null };
+  /** The last moments that were on the host: better than none if the device is lost. */
+  #keptMoments: Moments | null = null;
   /** Round of the last cut, until its fate is known. */
   #pending: number | null = null;
 
   constructor(options: LocalModelOptions) {
     this.#options = options;
+    this.#device = options.device;
     this.#largest = options.largestMicroBatch;
   }
 
   /** The optimizer's state to begin with, instead of zeros. */
   loadMoments(moments: Moments): void {
     this.#parked = { ...this.#parked, moments };
+    this.#keptMoments = moments;
     this.#trainer?.loadMoments(moments);
   }
 
@@ -125,13 +138,57 @@ export class LocalModel implements AsyncDisposable {
     this.#trainer?.commitResidual(isCounted && this.#options.codec !== "f32");
   }
 
+  /**
+   * Makes ready to go on after the device failed in the middle of something: on another device if it was lost, with half
+   * the micro-batch if its memory ran out. Call `fit` next.
+   * @throws {DeviceMemoryError} if the micro-batch cannot be halved.
+   */
+  async recover(failure: DeviceLostError | DeviceMemoryError): Promise<Recovery> {
+    const trainer = this.#trainer;
+    if (failure instanceof DeviceLostError) {
+      const from = await this.#restart();
+      await closeQuietly(this.#device);
+      this.#device = await this.#options.reopenDevice();
+      return { isKept: false, message: `${failure.message}. Training goes on on ${this.#device.description}, ${from}` };
+    }
+    if (trainer === null || trainer.microBatch === 1) throw failure;
+    this.#largest = Math.floor(trainer.microBatch / 2);
+    const how = `${failure.message}. Training goes on in micro-batches of ${this.#largest}; batches stay as they are`;
+    const state = await stateOf(trainer).catch(() => null);
+    if (state === null) return { isKept: false, message: `${how}. It starts ${await this.#restart()}` };
+    await this.#park(state);
+    return { isKept: true, message: how };
+  }
+
   async saveMoments(): Promise<OuterMoments | null> {
-    const moments = await this.#trainer?.saveMoments() ?? this.#parked.moments;
+    if (this.#trainer !== null) this.#keptMoments = await this.#trainer.saveMoments();
+    const moments = this.#trainer === null ? this.#parked.moments : this.#keptMoments;
     return moments === null || moments.residual === null ? null : { ...moments, residual: moments.residual };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#trainer?.[Symbol.asyncDispose]();
+    if (this.#trainer !== null) await closeQuietly(this.#trainer);
+    await closeQuietly(this.#device);
+  }
+
+  /** Goes back to the base, with the last moments that the host has; gives it in words. */
+  async #restart(): Promise<string> {
+    // What quantisation lost before the base was contributed since, or not at all.
+    const moments = this.#keptMoments === null ? null : { ...this.#keptMoments, residual: null };
+    await this.#park({ moments, weights: this.#base });
+    this.#isMoved = false;
+    return `from the last contribution with ${
+      moments === null ? "new moments" : `moments of step ${moments.stepCount}`
+    }`;
+  }
+
+  /** Closes the trainer and keeps a state for the next one. */
+  async #park(state: ParkedState): Promise<void> {
+    if (this.#trainer !== null) await closeQuietly(this.#trainer);
+    this.#trainer = null;
+    this.#pending = null;
+    this.#parked = state;
+    this.#keptMoments = state.moments ?? this.#keptMoments;
   }
 
   /** How the open trainer would execute a batch, or null if a new one would do it clearly better. */
@@ -150,13 +207,8 @@ export class LocalModel implements AsyncDisposable {
 
   /** Replaces the trainer by one of another micro-batch in the same state. */
   async #open(microBatch: number): Promise<void> {
-    const { device, model, onOpen } = this.#options;
-    if (this.#trainer !== null) {
-      this.#parked = { moments: await this.#trainer.saveMoments(), weights: await this.#trainer.readWeights() };
-      await this.#trainer[Symbol.asyncDispose]();
-      this.#trainer = null;
-      this.#pending = null;
-    }
+    const { model, onOpen } = this.#options, device = this.#device;
+    if (this.#trainer !== null) await this.#park(await stateOf(this.#trainer));
     const trainer = await openTrainer({ device, model, microBatch }), { moments, weights } = this.#parked;
     if (moments !== null) trainer.loadMoments(moments);
     if (weights !== null) trainer.writeWeights(weights);
@@ -164,6 +216,24 @@ export class LocalModel implements AsyncDisposable {
     this.#trainer = trainer;
     this.#parked = { moments: null, weights: null };
     onOpen(trainer);
+  }
+}
+
+interface ParkedState {
+  readonly moments: Moments | null;
+  readonly weights: Float32Array | null;
+}
+
+async function stateOf(trainer: Trainer): Promise<ParkedState> {
+  return { moments: await trainer.saveMoments(), weights: await trainer.readWeights() };
+}
+
+/** What is lost cannot be closed. */
+async function closeQuietly(resource: AsyncDisposable): Promise<void> {
+  try {
+    await resource[Symbol.asyncDispose]();
+  } catch (error) {
+    if (!(error instanceof DeviceLostError)) throw error;
   }
 }
 

@@ -37,7 +37,7 @@ export function probeSpeed({ device, model, most, clock }: SpeedProbeOptions): P
     async measure(microBatch) {
       try {
         await using trainer = await openTrainer({ device, model, microBatch });
-        return await measureSteps(trainer, clock);
+        return await measureSteps(trainer, model.contextLength, clock);
       } catch (error) {
         if (error instanceof DeviceMemoryError) return null;
         throw error;
@@ -46,9 +46,9 @@ export function probeSpeed({ device, model, most, clock }: SpeedProbeOptions): P
   });
 }
 
-async function measureSteps(trainer: Trainer, clock: Clock): Promise<number> {
-  const { microBatch, windowLength } = trainer;
-  const windows = Array.from({ length: microBatch }, () => new Uint32Array(windowLength + 1));
+async function measureSteps(trainer: Trainer, contextLength: number, clock: Clock): Promise<number> {
+  const { microBatch } = trainer;
+  const windows = Array.from({ length: microBatch }, () => new Uint32Array(contextLength + 1));
   const step = async () => {
     trainer.step(windows, SETTINGS);
     await trainer.readMetrics();
@@ -60,5 +60,5 @@ async function measureSteps(trainer: Trainer, clock: Clock): Promise<number> {
     await step();
     ms = clock.now() - startMs;
   }
-  return 1000 * steps * microBatch * windowLength / ms;
+  return 1000 * steps * microBatch * contextLength / ms;
 }

@@ -3,7 +3,8 @@
  *
  * It knows no threads, rounds' rules or other peers, and reads no clock of its own. One loop (`run`) does everything;
  * what is asked of it waits in a queue and is done between two bursts of steps, so nothing interleaves. A burst is as
- * many steps as take about `BURST_MS`: one wait for the device each, and never long before the next request is seen.
+ * many steps as take about `BURST_MS`: one wait for the device each, and never long before the next request is seen. A
+ * step that takes longer is done in slices of about `BURST_MS`: pace and pause act between its micro-batches.
  * @module
  */
 import type { Contribution, Fate, TrainOrder } from "../../p2p/learner.ts";
@@ -11,6 +12,7 @@ import { Throughput } from "../batching/throughput.ts";
 import type { TrainingConfig } from "../config.ts";
 import type { TokenSource } from "../data/corpus.ts";
 import { windowAt } from "../data/order.ts";
+import { DeviceLostError, DeviceMemoryError } from "../device/device.ts";
 import type { OuterMoments } from "../state/checkpoint.ts";
 import { learningRate } from "../train/schedule.ts";
 import type { StepMetrics } from "../train/step_metrics.ts";
@@ -39,8 +41,31 @@ const BURST_MS = 100;
 const MOST_STEPS_A_BURST = 32;
 /** Steps without a finite gradient, one after another, after which training cannot be saved. */
 const MOST_SKIPPED = 20;
+/** Failures of the device, one after another, after which it is given up. */
+const MOST_DEVICE_FAILURES = 3;
 /** Requests end a wait; this only bounds it. */
 const IDLE_MS = 60_000;
+
+/** What is being done between two looks at the requests. */
+interface Burst {
+  readonly order: TrainOrder;
+  /** Taken from the lease. */
+  readonly positions: number[];
+  /** Start of the work that is not accounted for yet. */
+  sinceMs: number;
+  workedMs: number;
+  restedMs: number;
+  rate: number;
+}
+
+/** Why nothing is trained now, and whether that is news to anybody. */
+interface Idle {
+  readonly reason: string;
+  readonly activity: Activity;
+  readonly isNews: boolean;
+}
+
+const PAUSED: Idle = { reason: "paused by the user", activity: "throttled", isNews: true };
 
 export class Training {
   readonly #options: TrainingOptions;
@@ -56,8 +81,10 @@ export class Training {
   #box = new Box();
   /** Tokens of this peer that the order's count does not have yet. */
   #ahead = 0;
-  #stepMs = BURST_MS;
+  /** Of the last burst; unknown steps may take for ever. */
+  #stepMs = Infinity;
   #skippedInARow = 0;
+  #deviceFailures = 0;
   #isPaused = false;
   #isFailed = false;
   #isClosed = false;
@@ -75,15 +102,15 @@ export class Training {
         await request();
         continue;
       }
-      const idle = this.#idleReason();
+      const idle = this.#idle();
       if (idle !== null) {
         this.#tellWaiting(idle);
-        await this.#rest(IDLE_MS, "waiting");
+        await this.#rest(IDLE_MS, idle.activity);
       } else if (this.#pace.dueMs > 0) {
         this.#pace.rested(await this.#rest(this.#pace.dueMs, "throttled"));
       } else {
         this.#saidWaiting = null;
-        await this.#burst().catch((error) => this.#fail(error));
+        await this.#onDevice(() => this.#burst()).catch((error) => this.#fail(error));
         await this.#rest(0, "computing");
       }
     }
@@ -93,13 +120,16 @@ export class Training {
   train(order: TrainOrder, weights: Float32Array): Promise<void> {
     return this.#ask(async () => {
       const isSame = this.#order?.weights === order.weights && !this.#isCut;
+      if (this.#order === null) this.#box = new Box(); // nobody waited for work before there could be any
       this.#order = order;
       this.#lease.replace(order.ranges);
       this.#ahead = this.#box.tokens;
       this.#isCut = false;
       try {
-        this.#shape = await this.#options.local.fit(order.batch);
-        if (!isSame) this.#options.local.rebase(weights);
+        await this.#onDevice(async () => {
+          this.#shape = await this.#options.local.fit(order.batch);
+          if (!isSame) this.#options.local.rebase(weights);
+        });
       } catch (error) {
         this.#fail(error);
       }
@@ -107,27 +137,27 @@ export class Training {
   }
 
   contribute(): Promise<Contribution> {
-    return this.#ask(async () => {
+    return this.#askDevice(async () => {
       const box = this.#box, round = this.#order?.round ?? 0, { batch, microBatch } = this.#shape;
-      const speed = this.#throughput.tokensPerSecond, computeMs = box.shares.computingMs;
-      const about = { round, batch, microBatch, speed, computeMs };
+      const speed = this.#throughput.tokensPerSecond, { computingMs: computeMs, waitingMs: idleMs } = box.shares;
+      const about = { round, batch, microBatch, speed, computeMs, idleMs };
+      // What the lease allows to claim.
+      const tokens = Math.min(box.tokens, this.#lease.pending * this.#options.contextLength);
+      const bytes = tokens === 0 || this.#isFailed ? null : await this.#options.local.cut(round);
       this.#tell({ kind: "shares", round, ...box.shares });
       this.#box = new Box();
-      const ranges = this.#lease.cut(round), windows = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
-      const tokens = Math.min(box.tokens, windows * this.#options.contextLength); // what the lease allows to claim
-      if (tokens === 0 || this.#isFailed) {
-        this.#lease.settle(round); // nothing is offered, so nothing is used up
-        return { ...about, bytes: null, tokens: 0, steps: 0, ranges: [], loss: 0 };
+      if (bytes === null) {
+        this.#lease.giveBack(); // nothing is offered, so nothing is used up
+        return { ...about, bytes, tokens: 0, steps: 0, ranges: [], loss: 0 };
       }
-      const bytes = await this.#options.local.cut(round);
       this.#isCut = true;
-      return { ...about, bytes, tokens, steps: box.steps, ranges, loss: box.loss };
+      return { ...about, bytes, tokens, steps: box.steps, ranges: this.#lease.cut(round), loss: box.loss };
     });
   }
 
   /** Held-out loss of any weights, nats per token; what is being trained stays as it is. */
   evaluate(weights: Float32Array): Promise<number> {
-    return this.#ask(async () => {
+    return this.#askDevice(async () => {
       const { local, heldOut, config, clock } = this.#options, startMs = clock.now();
       if (this.#order === null) await local.fit(config.batch);
       const { lossSum, tokens } = await local.trainer.evaluate(heldOut, weights);
@@ -137,7 +167,7 @@ export class Training {
   }
 
   settle(round: number, fate: Fate): Promise<void> {
-    return this.#ask(() => {
+    return this.#askDevice(() => {
       this.#lease.settle(round);
       this.#options.local.settle(round, fate === "counted");
     });
@@ -151,7 +181,7 @@ export class Training {
   }
 
   saveMoments(): Promise<OuterMoments | null> {
-    return this.#ask(() => this.#options.local.saveMoments());
+    return this.#askDevice(() => this.#options.local.saveMoments());
   }
 
   close(): void {
@@ -159,62 +189,139 @@ export class Training {
     this.#wake.abort();
   }
 
-  #idleReason(): string | null {
-    if (this.#order === null) return "no order has come yet";
-    if (this.#isClosed) return "this peer is closing";
-    if (this.#isFailed) return "training has stopped";
-    if (this.#isPaused) return "paused by the user";
-    if (this.#lease.left === 0) return "the lease is used up";
-    return null;
+  #idle(): Idle | null {
+    const waiting = (reason: string, isNews: boolean): Idle => ({ reason, isNews, activity: "waiting" });
+    if (this.#order === null) return waiting("no order has come yet", false); // who gives orders says why
+    if (this.#isClosed) return waiting("this peer is closing", false);
+    if (this.#isFailed) return waiting("training has stopped", false); // was told as a failure
+    if (this.#isPaused) return PAUSED;
+    if (this.#lease.left > 0) return null;
+    const isNews = this.#order.ranges.length > 0; // an order without data is one to rest
+    return waiting("this round's share of the data is trained", isNews);
   }
 
   /** Steps until about `BURST_MS` have passed, then waits for the device and takes stock. */
   async #burst(): Promise<void> {
-    const { local, clock } = this.#options, order = this.#order!, startMs = clock.now();
+    const { local, clock } = this.#options, order = this.#order!;
+    const burst = { order, positions: [], sinceMs: clock.now(), workedMs: 0, restedMs: 0, rate: 0 };
     const most = Math.max(1, Math.min(MOST_STEPS_A_BURST, Math.floor(BURST_MS / Math.max(1, this.#stepMs))));
-    let rate = 0, stepCount = 0;
-    for (; stepCount < most && this.#lease.left > 0; stepCount++) {
-      rate = this.#step(order);
+    let steps: readonly StepMetrics[];
+    try {
+      for (let count = 0; count < most && this.#lease.left > 0; count++) {
+        if (!await this.#step(burst)) return this.#giveUp(burst);
+      }
+      steps = await local.trainer.readMetrics();
+    } catch (error) {
+      this.#giveUp(burst);
+      throw error;
     }
-    local.stepped();
-    const steps = await local.trainer.readMetrics(), ms = clock.now() - startMs;
     steps.forEach((step) => this.#take(step));
-    this.#stepMs = ms / stepCount;
-    this.#box.spend("computing", ms);
-    this.#pace.worked(ms);
+    this.#account(burst);
+    this.#deviceFailures = 0;
+    this.#stepMs = burst.workedMs / steps.length;
     const tokens = steps.reduce((sum, step) => sum + step.tokens, 0);
-    this.#throughput.add(tokens, ms + this.#pace.dueMs);
-    const loss = steps.reduce((sum, step) => sum + step.loss * step.tokens, 0) / tokens;
-    const tokensPerSecond = this.#throughput.tokensPerSecond;
+    this.#throughput.add(tokens, burst.workedMs + burst.restedMs + this.#pace.dueMs);
     this.#tell({
       kind: "steps",
       round: order.round,
       steps: steps.length,
       tokens,
-      loss,
+      loss: steps.reduce((sum, step) => sum + step.loss * step.tokens, 0) / tokens,
       gradientNorm: steps.at(-1)!.gradientNorm,
-      rate,
+      rate: burst.rate,
       ...this.#shape,
-      tokensPerSecond,
+      tokensPerSecond: this.#throughput.tokensPerSecond,
     });
     if (this.#skippedInARow >= MOST_SKIPPED) {
       this.#fail(new Error(`${this.#skippedInARow} steps in a row had gradients that are not finite`));
     }
   }
 
-  /** One inner step on the next windows of the lease. */
-  #step(order: TrainOrder): number {
-    const { local, config, seed, contextLength, train } = this.#options;
-    const windows = this.#lease.take(this.#shape.batch).map((position) => {
+  /** One inner step on the next windows of the lease; false if it was given up in the middle. */
+  async #step(burst: Burst): Promise<boolean> {
+    const { local, config, seed, contextLength, train, clock } = this.#options, { batch, accumulation } = this.#shape;
+    const positions = this.#lease.take(batch);
+    burst.positions.push(...positions);
+    this.#ahead += positions.length * contextLength;
+    const windows = positions.map((position) => {
       const window = new Uint32Array(contextLength + 1);
       train.read(windowAt(position, { seed, windowCount: train.windowCount }), window);
       return window;
     });
-    this.#ahead += windows.length * contextLength;
-    const rate = learningRate(config, order.tokens + this.#ahead);
+    burst.rate = learningRate(config, burst.order.tokens + this.#ahead);
     const { beta1, beta2, epsilon, weightDecay: decay, clip } = config;
-    local.trainer.step(windows, { rate, beta1, beta2, epsilon, decay, clip });
-    return rate;
+    const parts = local.trainer.stepInParts(windows, { rate: burst.rate, beta1, beta2, epsilon, decay, clip });
+    // Waiting for the device costs time, so a slice has as many micro-batches as take about `BURST_MS`.
+    const slice = Math.max(1, Math.floor(BURST_MS * accumulation / this.#stepMs));
+    for (let done = 1; !parts.next().done; done++) {
+      if (done % slice !== 0) continue;
+      await local.trainer.idle();
+      if (clock.now() - burst.sinceMs >= BURST_MS && !await this.#breathe(burst)) return false;
+    }
+    local.stepped();
+    return true;
+  }
+
+  /** Between two micro-batches: rests as the pace wants. False if the step should be given up. */
+  async #breathe(burst: Burst): Promise<boolean> {
+    this.#account(burst);
+    do {
+      if (this.#isPaused) {
+        this.#tellWaiting(PAUSED);
+        await this.#sleep(IDLE_MS, PAUSED.activity);
+      } else {
+        const restedMs = await this.#sleep(this.#pace.dueMs, "throttled"); // if only to hear of a new pace
+        this.#pace.rested(restedMs);
+        burst.restedMs += restedMs;
+      }
+      // Requests wait for a step in hand, but not for the end of a pause.
+      if (this.#isClosed || (this.#isPaused && this.#requests.length > 0)) return false;
+    } while (this.#isPaused || this.#pace.dueMs > 0);
+    burst.sinceMs = this.#options.clock.now();
+    return true;
+  }
+
+  /** Notes the work done since the last time. */
+  #account(burst: Burst): void {
+    const now = this.#options.clock.now(), ms = now - burst.sinceMs;
+    this.#box.spend("computing", ms);
+    this.#pace.worked(ms);
+    burst.workedMs += ms;
+    burst.sinceMs = now;
+  }
+
+  /** What was not trained to the end will be trained again. */
+  #giveUp({ positions }: Burst): void {
+    this.#lease.giveBack(positions);
+    this.#ahead -= positions.length * this.#options.contextLength;
+  }
+
+  /** Does something with the device; once more, if the device fails in the middle and training can go on. */
+  async #onDevice<T>(action: () => T | Promise<T>): Promise<T> {
+    let failure: DeviceLostError | DeviceMemoryError | null = null;
+    for (;;) {
+      try {
+        if (failure !== null) await this.#recover(failure);
+        return await action();
+      } catch (error) {
+        if (!(error instanceof DeviceLostError || error instanceof DeviceMemoryError)) throw error;
+        if (++this.#deviceFailures > MOST_DEVICE_FAILURES) throw error;
+        failure = error;
+      }
+    }
+  }
+
+  async #recover(failure: DeviceLostError | DeviceMemoryError): Promise<void> {
+    const { local } = this.#options;
+    const { isKept, message } = await local.recover(failure);
+    this.#tell({ kind: "warning", message });
+    this.#stepMs = Infinity;
+    if (!isKept) {
+      this.#lease.giveBack();
+      this.#ahead -= this.#box.tokens;
+      this.#box.forgetSteps();
+    }
+    if (this.#order !== null) this.#shape = await local.fit(this.#order.batch);
   }
 
   #take(step: StepMetrics): void {
@@ -224,14 +331,23 @@ export class Training {
     this.#tell({ kind: "warning", message: `Step ${step.step} was skipped: its gradient is not finite` });
   }
 
-  /** Sleeps, unless something happens; gives how long. */
+  /** Sleeps, unless requests wait. */
   async #rest(ms: number, activity: Activity): Promise<number> {
+    return this.#requests.length > 0 ? 0 : await this.#sleep(ms, activity);
+  }
+
+  /** Sleeps until something happens; gives how long. */
+  async #sleep(ms: number, activity: Activity): Promise<number> {
     const { clock } = this.#options, startMs = clock.now();
-    if (this.#requests.length === 0) await clock.sleep(ms, this.#wake.signal);
+    await clock.sleep(ms, this.#wake.signal);
     this.#wake = new AbortController();
-    const restedMs = clock.now() - startMs;
-    this.#box.spend(activity, restedMs);
-    return restedMs;
+    const sleptMs = clock.now() - startMs;
+    this.#box.spend(activity, sleptMs);
+    return sleptMs;
+  }
+
+  #askDevice<T>(request: () => T | Promise<T>): Promise<T> {
+    return this.#ask(() => this.#onDevice(request));
   }
 
   /** Puts a request in the queue. */
@@ -254,8 +370,8 @@ export class Training {
     this.#tell({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   }
 
-  #tellWaiting(reason: string): void {
-    if (reason === this.#saidWaiting) return;
+  #tellWaiting({ reason, isNews }: Idle): void {
+    if (!isNews || reason === this.#saidWaiting) return;
     this.#saidWaiting = reason;
     this.#tell({ kind: "waiting", round: this.#order?.round ?? 0, reason });
   }

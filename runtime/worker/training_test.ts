@@ -1,161 +1,10 @@
 import { strict as assert } from "node:assert";
-import { tinyRun } from "../../tests/tiny_run.ts";
-import type { Contribution, TrainOrder } from "../../p2p/learner.ts";
-import type { Digest } from "../../p2p/sync/types.ts";
-import type { RunConfig } from "../config.ts";
-import { openCorpus } from "../data/corpus.ts";
-import { markovTokens } from "../data/markov.ts";
-import { type Device, DeviceMemoryError } from "../device/device.ts";
-import { openPlainDevice } from "../device/plain.ts";
-import { initialWeights } from "../model/parameters.ts";
-import { codecs } from "../state/codec/codecs.ts";
-import { fold } from "../state/fold.ts";
+import { limitedDevice, openScene, smallRun, turn } from "../../tests/training_scene.ts";
 import { planTrainer } from "../train/trainer.ts";
-import { weightsLayout } from "../state/weights.ts";
-import type { Clock } from "./clock.ts";
-import { heldOutWindows } from "./held_out.ts";
-import { LocalModel } from "./local_model.ts";
 import type { LearnerEvent } from "./messages.ts";
-import { Training } from "./training.ts";
-
-/** Training on one window takes so long, in virtual time. */
-const WINDOW_MS = 5;
-
-/** Time that passes by work and by sleep, both of which take no real time. */
-class VirtualClock implements Clock {
-  /** Sleeps last until they are cut short. */
-  isFrozen = false;
-  #ms = 0;
-
-  now(): number {
-    return this.#ms;
-  }
-
-  work(ms: number): void {
-    this.#ms += ms;
-  }
-
-  async sleep(ms: number, signal: AbortSignal): Promise<void> {
-    await turn(); // requests of the test come in between
-    if (this.isFrozen && ms > 0) {
-      return await new Promise((resolve) => {
-        if (signal.aborted) resolve();
-        else signal.addEventListener("abort", () => resolve());
-      });
-    }
-    if (!signal.aborted && ms < 60_000) this.#ms += ms;
-  }
-}
-
-/** Lets everything that is due run once. */
-const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
-
-interface Setup {
-  readonly codec?: "int8" | "f32";
-  readonly microBatch?: number;
-  /** Memory of the device. */
-  readonly limitBytes?: number;
-}
-
-/** A plain device with little memory. */
-function limitedDevice(limitBytes: number): Device {
-  const device = openPlainDevice();
-  return {
-    ...device,
-    allocate(words, label) {
-      if (device.memory().bytes + 4 * words > limitBytes) throw new DeviceMemoryError(`No memory for ${label}`);
-      return device.allocate(words, label);
-    },
-  };
-}
-
-/** So small that the plain device trains it in milliseconds. */
-function smallRun(codec: "int8" | "f32"): RunConfig {
-  const { model, training, outer } = tinyRun();
-  return tinyRun({
-    model: { ...model, vocabularySize: 8, contextLength: 16, layerCount: 1, width: 16, hiddenWidth: 64 },
-    data: { kind: "markov", seed: 5, symbolCount: 8, tokenCount: 40_000 },
-    training: { ...training, learningRate: 0.01, warmupTokens: 0, batch: 8 },
-    outer: { ...outer, codec },
-  });
-}
-
-/** A training loop on the plain device, its events, and what folds its contributions. */
-function open({ codec = "int8", microBatch = 4, limitBytes = Infinity }: Setup = {}) {
-  const run = smallRun(codec), { contextLength, vocabularySize } = run.model;
-  if (run.data.kind !== "markov") throw new Error("tinyRun has a Markov source");
-  const corpus = openCorpus(markovTokens(run.data), { contextLength, vocabularySize });
-  const events: LearnerEvent[] = [], clock = new VirtualClock();
-  const onEvent = (event: LearnerEvent) => void events.push(event);
-  const local = new LocalModel({
-    device: limitedDevice(limitBytes),
-    model: run.model,
-    codec,
-    largestMicroBatch: microBatch,
-    onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
-      onEvent({ kind: "memory", microBatch, plannedBytes, parameterCount }),
-    onMemoryShort: (microBatch) => onEvent({ kind: "warning", message: `${microBatch} do not fit` }),
-  });
-  const training = new Training({
-    local,
-    config: run.training,
-    seed: run.seed,
-    contextLength,
-    train: {
-      ...corpus.train,
-      read(window, into) {
-        clock.work(WINDOW_MS);
-        corpus.train.read(window, into);
-      },
-    },
-    heldOut: heldOutWindows(corpus.heldOut, { seed: run.seed, contextLength }).slice(0, 16),
-    clock,
-    onEvent,
-  });
-  const layout = weightsLayout(run), weights = initialWeights(run.model, run.seed);
-  const running = training.run();
-  return {
-    training,
-    clock,
-    events,
-    weights,
-    order: (round: number, fields: Partial<TrainOrder> = {}): TrainOrder => ({
-      round,
-      weights: `${round}` as Digest,
-      tokens: 0,
-      ranges: [{ start: round * 100, end: round * 100 + 96 }],
-      batch: 8,
-      roundMs: 1000,
-      ...fields,
-    }),
-    foldInto(parent: Float32Array, contributions: readonly Contribution[]): Float32Array {
-      const parts = contributions.map(({ bytes, tokens }) => ({ bytes: bytes!, weight: tokens }));
-      const form = { codec: codecs[codec], padding: layout.padding, outer: run.outer };
-      return fold({ weights: parent.slice(), momentum: null, parts }, form).weights;
-    },
-    /** Resolves when so many steps have been reported since `from` events. */
-    async stepped(count: number): Promise<void> {
-      const from = events.length;
-      for (let turns = 0; stepsIn(events.slice(from)) < count; turns++) {
-        await turn();
-        for (const event of events) if (event.kind === "failed") throw new Error(event.message);
-        if (turns > 2000) throw new Error(`Training made no ${count} steps: ${JSON.stringify(events.at(-1))}`);
-      }
-    },
-    async [Symbol.asyncDispose]() {
-      training.close();
-      await running;
-      await local[Symbol.asyncDispose]();
-    },
-  };
-}
-
-function stepsIn(events: readonly LearnerEvent[]): number {
-  return events.reduce((sum, event) => sum + (event.kind === "steps" ? event.steps : 0), 0);
-}
 
 Deno.test("training runs its lease in order, contributes what it did, and lowers the loss of the fold", async () => {
-  await using peer = open();
+  await using peer = openScene();
   const { training, weights } = peer;
   await training.train(peer.order(1), weights);
   await peer.stepped(5);
@@ -170,7 +19,7 @@ Deno.test("training runs its lease in order, contributes what it did, and lowers
 });
 
 Deno.test("training goes on after a contribution, and the new anchor keeps that progress", async () => {
-  await using peer = open({ codec: "f32" });
+  await using peer = openScene({ codec: "f32" });
   const { training, weights } = peer;
   await training.train(peer.order(1), weights);
   await peer.stepped(3);
@@ -191,7 +40,7 @@ Deno.test("training goes on after a contribution, and the new anchor keeps that 
 
 /** Weights after so many steps on the lease of round 1, without any contribution. */
 async function stepsAlone(count: number): Promise<Float32Array> {
-  await using peer = open({ codec: "f32" });
+  await using peer = openScene({ codec: "f32" });
   const { training, weights } = peer;
   await training.train(peer.order(1, { ranges: [{ start: 100, end: 100 + 8 * count }] }), weights);
   await peer.stepped(count);
@@ -199,7 +48,7 @@ async function stepsAlone(count: number): Promise<Float32Array> {
 }
 
 Deno.test("a second cut before a new anchor does not contribute anything twice", async () => {
-  await using peer = open({ codec: "f32" });
+  await using peer = openScene({ codec: "f32" });
   const { training, weights } = peer;
   await training.train(peer.order(1), weights);
   await peer.stepped(2);
@@ -212,7 +61,7 @@ Deno.test("a second cut before a new anchor does not contribute anything twice",
 });
 
 Deno.test("a box without a step contributes nothing and uses nothing up", async () => {
-  await using peer = open();
+  await using peer = openScene();
   const { training, weights } = peer;
   training.pace({ percent: 100, paused: true });
   await training.train(peer.order(1), weights);
@@ -225,7 +74,7 @@ Deno.test("a box without a step contributes nothing and uses nothing up", async 
 });
 
 Deno.test("steps on windows that a new lease does not have are not claimed, but go into the next contribution", async () => {
-  await using peer = open({ codec: "f32" });
+  await using peer = openScene({ codec: "f32" });
   const { training, weights } = peer;
   await training.train(peer.order(1, { ranges: [{ start: 100, end: 116 }] }), weights);
   await peer.stepped(2);
@@ -241,7 +90,7 @@ Deno.test("steps on windows that a new lease does not have are not claimed, but 
 });
 
 Deno.test("training stops for good, offers nothing and says why when gradients are never finite", async () => {
-  await using peer = open();
+  await using peer = openScene();
   const { training, weights, events } = peer;
   await training.train(peer.order(1, { ranges: [{ start: 0, end: 200 }] }), weights.map(tooLarge));
   const ended = (event: LearnerEvent) => event.kind === "failed" || (event.kind === "waiting" && event.round === 1);
@@ -253,7 +102,7 @@ Deno.test("training stops for good, offers nothing and says why when gradients a
 });
 
 Deno.test("windows whose steps were all skipped are trained again from better weights", async () => {
-  await using peer = open();
+  await using peer = openScene();
   const { training, weights } = peer;
   await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights.map(tooLarge));
   await peer.stepped(2);
@@ -267,9 +116,9 @@ Deno.test("windows whose steps were all skipped are trained again from better we
 const tooLarge = (value: number) => value * 1e30;
 
 Deno.test("a device without the memory for a micro-batch trains on half of it, and says so", async () => {
-  await using peer = open({
+  await using peer = openScene({
     microBatch: 8,
-    limitBytes: planTrainer({ model: smallRun("int8").model, microBatch: 4 }).plannedBytes,
+    devices: () => [limitedDevice(planTrainer({ model: smallRun("int8").model, microBatch: 4 }).plannedBytes)],
   });
   const { training, weights, events } = peer;
   await training.train(peer.order(1), weights);
@@ -280,7 +129,7 @@ Deno.test("a device without the memory for a micro-batch trains on half of it, a
 });
 
 Deno.test("training waits when its lease is used up, says so, and takes a last batch that is smaller", async () => {
-  await using peer = open();
+  await using peer = openScene();
   const { training, weights } = peer;
   await training.train(peer.order(1, { ranges: [{ start: 0, end: 11 }] }), weights);
   await peer.stepped(2);
@@ -288,12 +137,12 @@ Deno.test("training waits when its lease is used up, says so, and takes a last b
   const contribution = await training.contribute();
   assert.deepEqual(contribution.ranges, [{ start: 0, end: 11 }]);
   assert.equal(contribution.tokens, 11 * 16);
-  assert.ok(peer.events.some((event) => event.kind === "waiting" && event.reason === "the lease is used up"));
+  assert.ok(peer.events.some((event) => event.kind === "waiting" && /is trained/.test(event.reason)));
 });
 
 Deno.test("a throttle of 50 % halves the steps in the same time, and 25 % quarters them", async () => {
   const speedAt = async (percent: number) => {
-    await using peer = open();
+    await using peer = openScene();
     peer.training.pace({ percent, paused: false });
     await peer.training.train(peer.order(1, { ranges: [{ start: 0, end: 1e6 }] }), peer.weights);
     while (peer.clock.now() < 4000) await turn();
@@ -307,7 +156,7 @@ Deno.test("a throttle of 50 % halves the steps in the same time, and 25 % quarte
 });
 
 Deno.test("a throttle is lifted, a pause begun and a contribution made in the middle of a rest", async () => {
-  await using peer = open();
+  await using peer = openScene();
   const { training, clock, events } = peer;
   clock.isFrozen = true;
   training.pace({ percent: 1, paused: false });
@@ -322,7 +171,7 @@ Deno.test("a throttle is lifted, a pause begun and a contribution made in the mi
 
 Deno.test("the residual goes into the next contribution if the last one was counted, and not if it was lost", async () => {
   const secondOf = async (fate: "counted" | "lost") => {
-    await using peer = open();
+    await using peer = openScene();
     const { training, weights } = peer;
     await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights);
     await peer.stepped(2);
@@ -336,7 +185,7 @@ Deno.test("the residual goes into the next contribution if the last one was coun
 });
 
 Deno.test("windows of a lost offer are trained again if the lease still has them", async () => {
-  await using peer = open();
+  await using peer = openScene();
   const { training, weights } = peer;
   await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights);
   await peer.stepped(2);
@@ -349,7 +198,7 @@ Deno.test("windows of a lost offer are trained again if the lease still has them
 
 Deno.test("another micro-batch is opened in the same state: weights, moments and progress", async () => {
   const run = async (batches: readonly [number, number]) => {
-    await using peer = open({ codec: "f32", microBatch: 8 });
+    await using peer = openScene({ codec: "f32", microBatch: 8 });
     const { training, weights } = peer;
     await training.train(peer.order(1, { batch: batches[0], ranges: [{ start: 0, end: 8 }] }), weights);
     await peer.stepped(1);
@@ -366,12 +215,12 @@ Deno.test("another micro-batch is opened in the same state: weights, moments and
 
 Deno.test("evaluating weights in the middle of a box does not disturb training", async () => {
   const run = async (evaluates: boolean) => {
-    await using peer = open({ codec: "f32" });
+    await using peer = openScene({ codec: "f32" });
     const { training, weights } = peer;
     await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights);
     if (evaluates) await training.evaluate(weights.map((value) => value * 3));
     await peer.stepped(evaluates ? 0 : 2);
-    while (!peer.events.some((event) => event.kind === "waiting" && /used up/.test(event.reason))) {
+    while (!peer.events.some((event) => event.kind === "waiting" && /is trained/.test(event.reason))) {
       await turn();
     }
     return (await training.contribute()).bytes;

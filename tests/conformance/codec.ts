@@ -4,7 +4,7 @@
  */
 import { strict as assert } from "node:assert";
 import type { Codec, EncodedVector } from "../../runtime/state/codec/codec.ts";
-import { seededRandom } from "../seeded_random.ts";
+import { chance } from "../chance.ts";
 
 const LENGTHS = [1, 3, 63, 64, 65, 1000, 4096, 5000];
 const SEED = 11;
@@ -81,7 +81,7 @@ export function testCodec(codec: Codec): void {
   });
 
   Deno.test(title(`never throws on damaged bytes (seed ${SEED})`), () => {
-    const random = seededRandom(SEED), length = 200, good = codec.encode(wave(length)).bytes;
+    const random = chance(SEED).next, length = 200, good = codec.encode(wave(length)).bytes;
     for (let i = 0; i < 3000; i++) {
       const bytes = good.slice(0, random() < 0.3 ? Math.floor(random() * (good.length + 1)) : good.length);
       const damages = 1 + Math.floor(random() * 4);

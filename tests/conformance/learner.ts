@@ -167,6 +167,7 @@ const offer: Offer = {
   heldOut: null,
   speed: 0,
   computeMs: 0,
+  idleMs: 0,
   waitMs: 0,
   transferMs: 0,
   nextMs: 0,

@@ -20,6 +20,7 @@ import {
   whole,
 } from "../../runtime/device/device.ts";
 import { describeWebGpu, openWebGpuDevice } from "../../runtime/device/webgpu.ts";
+import { chance } from "../chance.ts";
 
 /** Rounding unit of f32: one operation is off by at most this part of its result. */
 export const U = 2 ** -24;
@@ -78,12 +79,8 @@ export async function checkKernel<S extends Shape>(
 
 /** Numbers without pattern, evenly spread over ±scale: the same for the same seed. */
 export function noise(count: number, seed: number, scale = 1): Float32Array<ArrayBuffer> {
-  let state = (seed * 2 + 1) >>> 0;
-  return Float32Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    const mixed = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) >>> 0;
-    return (mixed / 2 ** 31 - 1) * scale;
-  });
+  const random = chance(seed);
+  return Float32Array.from({ length: count }, () => random.between(-scale, scale));
 }
 
 function compare(

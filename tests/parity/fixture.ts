@@ -36,7 +36,7 @@ interface Expected {
 export const FAMILIES = ["gpt2", "llama"] as const;
 
 /** Folder of a fixture: it is a folder of `transformers` with more files in it. */
-export function fixturePath(family: typeof FAMILIES[number]): string {
+function fixturePath(family: typeof FAMILIES[number]): string {
   return `${import.meta.dirname}/../golden/${family}`;
 }
 

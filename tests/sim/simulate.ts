@@ -4,7 +4,7 @@
  */
 import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
 import type { Digest, Message, PeerId } from "../../p2p/sync/types.ts";
-import { type Chance, chance } from "./chance.ts";
+import { type Chance, chance } from "../chance.ts";
 import { Clock } from "./clock.ts";
 import { brokenLaws } from "./laws.ts";
 import { Observer } from "./observer.ts";

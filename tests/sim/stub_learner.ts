@@ -56,6 +56,7 @@ export class StubLearner {
       loss: 1,
       speed: this.#options.speed,
       computeMs: windows / this.#windowsPerMs,
+      idleMs: 0,
     };
   }
 

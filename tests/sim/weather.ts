@@ -2,7 +2,7 @@
  * What one seed has in store: rules of the run, machines, links, and who joins, crashes and leaves when.
  * @module
  */
-import { type Chance, chance } from "./chance.ts";
+import { type Chance, chance } from "../chance.ts";
 import { digestOf } from "../../p2p/sync/digest.ts";
 import type { SyncRules } from "../../p2p/sync/types.ts";
 

@@ -1,12 +1,12 @@
 /**
- * Models and texts that are small enough for unit tests. Nothing but tests uses them.
+ * Models and texts that are small enough for unit tests.
  *
  * Sizes are odd or prime where a model allows it, so that no tile, row or span is full by chance.
  * @module
  */
-import type { ModelConfig } from "./config.ts";
-import { initialWeights, parameterLayout, valuesOf } from "./parameters.ts";
-import { randomWords } from "./random.ts";
+import type { ModelConfig } from "../runtime/model/config.ts";
+import { initialWeights, parameterLayout, valuesOf } from "../runtime/model/parameters.ts";
+import { randomWords } from "../runtime/model/random.ts";
 
 const sizes = { vocabularySize: 13, contextLength: 9, layerCount: 2, headCount: 4, normEpsilon: 1e-5, ropeTheta: 100 };
 
@@ -30,7 +30,7 @@ export const tinyLlama: ModelConfig = {
 };
 
 /** One key-value head for all; the output layer is the token embedding. */
-export const tinyTiedLlama: ModelConfig = {
+const tinyTiedLlama: ModelConfig = {
   ...sizes,
   family: "llama",
   keyValueHeadCount: 1,

@@ -12,7 +12,7 @@ export interface Cut {
   readonly leaving: boolean;
 }
 
-export class Box {
+export class BoxTimer {
   #endsAtMs: number | null = null;
   /** The cut that the learner is making. */
   #cut: Cut | null = null;

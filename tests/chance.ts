@@ -1,5 +1,5 @@
 /**
- * Numbers that look like chance and are the same for the same seed, everywhere.
+ * Chance for tests: numbers without pattern, the same for the same seed everywhere.
  * @module
  */
 
@@ -13,14 +13,15 @@ export interface Chance {
   pick<T>(choices: readonly T[]): T;
 }
 
-/** Mulberry32 by Tommy Ettinger, public domain: 32 bits of state, good enough for weather. */
+/** SplitMix32: 32 bits of state, good enough for tests and for nothing else. */
 export function chance(seed: number): Chance {
   let state = seed >>> 0;
   const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    state = (state + 0x9e3779b9) >>> 0;
+    let z = state;
+    z = Math.imul(z ^ (z >>> 16), 0x85ebca6b);
+    z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
+    return ((z ^ (z >>> 16)) >>> 0) / 2 ** 32;
   };
   return {
     next,

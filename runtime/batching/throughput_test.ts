@@ -1,42 +1,5 @@
 import { strict as assert } from "node:assert";
-import { testBatchPolicy } from "../../tests/conformance/batch_policy.ts";
-import { splitBatch } from "./balancer.ts";
-import { constantBatch } from "./constant.ts";
 import { probeMicroBatch, Throughput } from "./throughput.ts";
-import { warmupBatch } from "./warmup.ts";
-
-testBatchPolicy(() => constantBatch(24));
-testBatchPolicy(() => warmupBatch({ first: 4, last: 32, rampTokens: 1_000_000 }));
-
-Deno.test("warmupBatch() ramps in a straight line and then stays", () => {
-  const policy = warmupBatch({ first: 4, last: 32, rampTokens: 1000 });
-  assert.deepEqual([0, 250, 500, 999, 1000, 5000].map((tokens) => policy.request({ tokens })), [4, 11, 18, 31, 32, 32]);
-});
-
-for (
-  const { batch, microBatch, accumulation } of [
-    { batch: 1, microBatch: 1, accumulation: 1 },
-    { batch: 16, microBatch: 16, accumulation: 1 },
-    { batch: 17, microBatch: 9, accumulation: 2 },
-    { batch: 31, microBatch: 16, accumulation: 2 },
-    { batch: 33, microBatch: 11, accumulation: 3 },
-    { batch: 100, microBatch: 15, accumulation: 7 },
-  ]
-) {
-  Deno.test(`splitBatch() runs ${batch} as ${accumulation} × ${microBatch} where 16 fit`, () => {
-    assert.deepEqual(splitBatch(batch, 16), { microBatch, accumulation });
-  });
-}
-
-Deno.test("splitBatch() never runs less than asked for, nor more than by accumulation − 1", () => {
-  for (let batch = 1; batch < 300; batch++) {
-    for (let most = 1; most < 40; most++) {
-      const { microBatch, accumulation } = splitBatch(batch, most);
-      const over = microBatch * accumulation - batch;
-      assert.ok(microBatch <= most && over >= 0 && over <= accumulation - 1, `${batch} by ${most}`);
-    }
-  }
-});
 
 Deno.test("Throughput is its first reading at first, and forgets it within seconds of work", () => {
   const throughput = new Throughput();

@@ -1,0 +1,162 @@
+/**
+ * A training loop on the plain device in virtual time, for tests of what it does between steps.
+ * @module
+ */
+import type { Contribution, TrainOrder } from "../p2p/learner.ts";
+import type { Digest } from "../p2p/sync/types.ts";
+import type { RunConfig } from "../runtime/config.ts";
+import { openCorpus } from "../runtime/data/corpus.ts";
+import { markovTokens } from "../runtime/data/markov.ts";
+import { type Device, DeviceMemoryError } from "../runtime/device/device.ts";
+import { openPlainDevice } from "../runtime/device/plain.ts";
+import { initialWeights } from "../runtime/model/parameters.ts";
+import { codecs } from "../runtime/state/codec/codecs.ts";
+import { fold } from "../runtime/state/fold.ts";
+import { weightsLayout } from "../runtime/state/weights.ts";
+import type { Clock } from "../runtime/worker/clock.ts";
+import { heldOutWindows } from "../runtime/worker/held_out.ts";
+import { LocalModel } from "../runtime/worker/local_model.ts";
+import type { LearnerEvent } from "../runtime/worker/messages.ts";
+import { Training } from "../runtime/worker/training.ts";
+import { tinyRun } from "./tiny_run.ts";
+
+/** Training on one window takes so long, in virtual time. */
+const WINDOW_MS = 5;
+
+/** Time that passes by work and by sleep, both of which take no real time. */
+export class VirtualClock implements Clock {
+  /** Sleeps last until they are cut short. */
+  isFrozen = false;
+  #ms = 0;
+
+  now(): number {
+    return this.#ms;
+  }
+
+  work(ms: number): void {
+    this.#ms += ms;
+  }
+
+  async sleep(ms: number, signal: AbortSignal): Promise<void> {
+    await turn(); // requests of the test come in between
+    if (this.isFrozen && ms > 0) {
+      return await new Promise((resolve) => {
+        if (signal.aborted) resolve();
+        else signal.addEventListener("abort", () => resolve());
+      });
+    }
+    if (!signal.aborted && ms < 60_000) this.#ms += ms;
+  }
+}
+
+/** Lets everything that is due run once. */
+export const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
+
+export interface SceneOptions {
+  readonly codec?: "int8" | "f32";
+  readonly microBatch?: number;
+  /** The first device, and those opened in its place when it is lost. */
+  readonly devices?: (clock: VirtualClock) => readonly Device[];
+}
+
+/** A plain device with little memory. */
+export function limitedDevice(limitBytes: number): Device {
+  const device = openPlainDevice();
+  return {
+    ...device,
+    allocate(words, label) {
+      if (device.memory().bytes + 4 * words > limitBytes) throw new DeviceMemoryError(`No memory for ${label}`);
+      return device.allocate(words, label);
+    },
+  };
+}
+
+/** So small that the plain device trains it in milliseconds. */
+export function smallRun(codec: "int8" | "f32"): RunConfig {
+  const { model, training, outer } = tinyRun();
+  return tinyRun({
+    model: { ...model, vocabularySize: 8, contextLength: 16, layerCount: 1, width: 16, hiddenWidth: 64 },
+    data: { kind: "markov", seed: 5, symbolCount: 8, tokenCount: 40_000 },
+    training: { ...training, learningRate: 0.01, warmupTokens: 0, batch: 8 },
+    outer: { ...outer, codec },
+  });
+}
+
+/** A training loop on the plain device, its events, and what folds its contributions. */
+export function openScene({ codec = "int8", microBatch = 4, devices }: SceneOptions = {}) {
+  const run = smallRun(codec), { contextLength, vocabularySize } = run.model;
+  if (run.data.kind !== "markov") throw new Error("tinyRun has a Markov source");
+  const corpus = openCorpus(markovTokens(run.data), { contextLength, vocabularySize });
+  const events: LearnerEvent[] = [], clock = new VirtualClock();
+  const spares = [...devices?.(clock) ?? [openPlainDevice()]];
+  const onEvent = (event: LearnerEvent) => void events.push(event);
+  const local = new LocalModel({
+    device: spares.shift()!,
+    reopenDevice: () => {
+      const device = spares.shift();
+      return device === undefined ? Promise.reject(new Error("no device is left")) : Promise.resolve(device);
+    },
+    model: run.model,
+    codec,
+    largestMicroBatch: microBatch,
+    onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
+      onEvent({ kind: "memory", microBatch, plannedBytes, parameterCount }),
+    onMemoryShort: (microBatch) => onEvent({ kind: "warning", message: `${microBatch} do not fit` }),
+  });
+  const training = new Training({
+    local,
+    config: run.training,
+    seed: run.seed,
+    contextLength,
+    train: {
+      ...corpus.train,
+      read(window, into) {
+        clock.work(WINDOW_MS);
+        corpus.train.read(window, into);
+      },
+    },
+    heldOut: heldOutWindows(corpus.heldOut, { seed: run.seed, contextLength }).slice(0, 16),
+    clock,
+    onEvent,
+  });
+  const layout = weightsLayout(run), weights = initialWeights(run.model, run.seed);
+  const running = training.run();
+  return {
+    training,
+    clock,
+    events,
+    weights,
+    order: (round: number, fields: Partial<TrainOrder> = {}): TrainOrder => ({
+      round,
+      weights: `${round}` as Digest,
+      tokens: 0,
+      ranges: [{ start: round * 100, end: round * 100 + 96 }],
+      batch: 8,
+      roundMs: 1000,
+      ...fields,
+    }),
+    foldInto(parent: Float32Array, contributions: readonly Contribution[]): Float32Array {
+      const parts = contributions.map(({ bytes, tokens }) => ({ bytes: bytes!, weight: tokens }));
+      const form = { codec: codecs[codec], padding: layout.padding, outer: run.outer };
+      return fold({ weights: parent.slice(), momentum: null, parts }, form).weights;
+    },
+    /** Resolves when so many steps have been reported since `from` events. */
+    async stepped(count: number): Promise<void> {
+      const from = events.length;
+      for (let turns = 0; stepsIn(events.slice(from)) < count; turns++) {
+        await turn();
+        for (const event of events) if (event.kind === "failed") throw new Error(event.message);
+        if (turns > 2000) throw new Error(`Training made no ${count} steps: ${JSON.stringify(events.at(-1))}`);
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      training.close();
+      await running;
+      await local[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function stepsIn(events: readonly LearnerEvent[]): number {
+  return events.reduce((sum, event) => sum + (event.kind === "steps" ? event.steps : 0), 0);
+}
