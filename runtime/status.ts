@@ -20,7 +20,7 @@ export interface PeerStatus {
   readonly peerName: string;
   readonly device: string;
   readonly addresses: readonly string[];
-  readonly ticket: string;
+  readonly ticket: string | null;
   /** Connected peers. */
   readonly connected: readonly string[];
   readonly round: number;
@@ -53,7 +53,7 @@ export const emptyStatus: PeerStatus = {
   peerName: "",
   device: "",
   addresses: [],
-  ticket: "",
+  ticket: null,
   connected: [],
   round: 0,
   head: "",
