@@ -223,6 +223,43 @@ Deno.test("a host that leaves says so, ends, and the others go on without it", a
   await wren.host.close();
 });
 
+/** A clock that leaps forward by `leapMs`, as that of a machine that slept; alarms ring by the time that was passing. */
+class LeapingClock extends ManualClock {
+  leapMs = 0;
+
+  override now(): number {
+    return super.now() + this.leapMs;
+  }
+
+  override alarm(atMs: number, act: () => void): Disposable {
+    return super.alarm(atMs - this.leapMs, act);
+  }
+}
+
+Deno.test("rounds go on and lose no offer when the clock of a peer leaps forward by hours", async () => {
+  const clock = new ManualClock(), leaping = new LeapingClock(), network = new MemoryNetwork();
+  const wren = await start(0, network.join(identity(0).peer), { clock });
+  const addresses = [`/memory/${identity(0).peer}`];
+  const finch = await start(1, network.join(identity(1).peer), { clock: leaping, addresses });
+  const agreeOn = (at: number) =>
+    clock.runUntil(`both agree on round ${at}`, () => {
+      leaping.advance(10);
+      return agree([wren, finch], at);
+    });
+  await agreeOn(2);
+  for (const hours of [1, 5]) {
+    leaping.leapMs = hours * 3_600_000;
+    await agreeOn(round(wren) + 3);
+    const last = wren.events.findLast((event) => event.kind === "round");
+    assert.equal(last?.counted.filter(({ offer }) => offer.tokens > 0).length, 2, "both contribute");
+  }
+  for (const { events } of [wren, finch]) {
+    assert.deepEqual(events.filter((event) => event.kind === "fate" && event.fate !== "counted"), []);
+    assert.deepEqual(events.filter(({ kind }) => kind === "mismatch" || kind === "reorganised"), []);
+  }
+  for (const { host } of [wren, finch]) await host.close();
+});
+
 Deno.test("a host that leaves dials nobody and says of nobody that it cannot be reached", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork(), transport = network.join(identity(0).peer);
   const wren = await start(0, transport, { clock });

@@ -14,11 +14,14 @@ export const LOCAL = ["--device", "cpu", "--threads", "1", "--listen", "127.0.0.
 export type RoundEvent = Extract<PeerEvent, { kind: "round" }>;
 
 /** Runs a command to its end. */
-export async function starling(args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+export async function starling(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<{ code: number; out: string; err: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", MAIN, ...args],
     stdin: "null",
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...environment },
   }).output();
   return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
 }
