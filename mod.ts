@@ -57,6 +57,7 @@ export { fetchGenesis, runIdOf } from "./p2p/genesis.ts";
 export type { Transport } from "./p2p/net/transport.ts";
 export { type Libp2pOptions } from "./p2p/net/libp2p_node.ts";
 export { startLibp2p } from "./p2p/net/libp2p.ts";
+export { fetchBlob } from "./p2p/net/blobs.ts";
 export { MemoryNetwork } from "./p2p/net/memory.ts";
 export type { BlobStore } from "./p2p/store/blob_store.ts";
 export { MemoryBlobStore } from "./p2p/store/memory.ts";

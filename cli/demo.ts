@@ -60,7 +60,7 @@ export async function demo(options: DemoOptions): Promise<number> {
       if (event.kind === "started") first.resolve(event.addresses);
       if (event.kind === "device" && name === NAMES[0]) screen.say(`Device: ${event.description}. ${event.reason}`);
       if (event.kind === "round") tally.add(name, event);
-      if (options.manner === "json") json({ time: Date.now(), peerName: name, ...event });
+      if (options.manner === "json") json({ time: Date.now(), by: name, ...event });
       else if (name === NAMES[0]) screen.take(event);
       if (
         options.untilLoss !== undefined && event.kind === "round" && (event.heldOut ?? Infinity) <= options.untilLoss
@@ -147,7 +147,8 @@ class Tally {
 async function finish(options: DemoOptions, tally: Tally, elapsedMs: number): Promise<number> {
   const rounds = tally.history(), last = rounds.at(-1);
   if (last === undefined) {
-    line(`Stopped after ${clock(elapsedMs)}, before the first round was done. Nothing was kept.`);
+    if (options.manner === "json") json({ time: Date.now(), kind: "done", rounds: 0, elapsedMs });
+    else line(`Stopped after ${clock(elapsedMs)}, before the first round was done. Nothing was kept.`);
     return EXIT.done;
   }
   const heldOuts = rounds.flatMap(({ heldOut }) => heldOut === null ? [] : [heldOut]);

@@ -35,6 +35,7 @@ const CODE_BY_ERROR: Readonly<Record<string, number>> = {
   TicketError: EXIT.input,
   TransportError: EXIT.network,
   NoAdapterError: EXIT.device,
+  NoDeviceError: EXIT.device,
   DeviceMemoryError: EXIT.device,
   DeviceLostError: EXIT.device,
   KernelError: EXIT.device,

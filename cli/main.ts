@@ -114,7 +114,7 @@ function peerOptions(command: Command): Command {
   return command
     .addOption(stateOption())
     .addOption(deviceOption())
-    .option("--threads <n>", "threads of the cpu device (default: all cores)", whole(1, 256))
+    .option("--threads <n>", "threads of the cpu device (default: all cores)", whole(1, 64))
     .option("--throttle <percent>", "share of the time that this peer may compute", whole(1, 100), 100)
     .option("--name <name>", "how others see this peer (default: a bird)")
     .option("--port <n>", "TCP port to listen on (default: the last one used)", whole(1, 65_535))

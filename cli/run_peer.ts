@@ -36,6 +36,8 @@ export interface PeerRun {
 /** Where a peer keeps the status of itself is written at most this often. */
 const STATUS_MS = 1_000;
 const LONGEST_LEAVING_MS = 12_000;
+/** After the run's target is reached: the others need the last contributions to get there too. */
+const SERVING_MS = 20_000;
 const LEAVING = "Stopping: finishing the offer in hand (at most 10 s). Ctrl+C again stops at once.";
 
 /** Trains until the interrupt, the run's target or `--minutes`; returns the exit code. */
@@ -48,6 +50,12 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
 
   const name = flags.name ?? birdName(state.identity.peer);
   const record = recordEvents(state, screen);
+  const take = (event: PeerEvent) => {
+    record.take(event);
+    if (event.kind !== "finished") return;
+    screen.say(`Others may fetch the final state from this peer for ${SERVING_MS / 1000} s more.`);
+    setTimeout(() => interrupt.stop("finished"), SERVING_MS);
+  };
   const checkpoint = await state.loadOptimizer();
   await using peer = await startPeer({
     config: run.config,
@@ -61,7 +69,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     addresses,
     device: flags.device,
     throttle: flags.throttle,
-    onEvent: record.take,
+    onEvent: take,
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(checkpoint === null ? {} : { checkpoint }),
   });

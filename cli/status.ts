@@ -52,7 +52,7 @@ function describe(last: PeerStatus, running: boolean): string[] {
         member.fate,
       ]),
     ),
-    ...(running ? [`ticket: ${last.ticket}`] : []),
+    ...(running && last.ticket !== null ? [`ticket: ${last.ticket}`] : []),
   ];
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Transport } from "./net/transport.ts";
+import { TransportError } from "./net/transport_error.ts";
 import { sha256 } from "./store/chunks.ts";
 import type { Digest, PeerId } from "./sync/types.ts";
 
@@ -20,7 +21,7 @@ export function serveGenesis(transport: Pick<Transport, "onRequest">, genesis: U
 
 /**
  * Asks a connected peer for the genesis of a run.
- * @throws {Error} if the peer does not answer, or answers with another run's.
+ * @throws {TransportError} if the peer does not answer, or answers with another run's.
  */
 export async function fetchGenesis(
   transport: Pick<Transport, "request">,
@@ -31,7 +32,8 @@ export async function fetchGenesis(
   const genesis = await transport.request(peer, PROTOCOL, new Uint8Array(), rest);
   const found = await runIdOf(genesis);
   if (found === run) return genesis;
-  throw new Error(
+  throw new TransportError(
+    "invalid",
     `Cannot join: ${peer} sent the configuration of run ${found}, the ticket is for ${run}. Ask for a new ticket.`,
   );
 }

@@ -21,6 +21,7 @@ import type { Transport } from "./net/transport.ts";
 import { MESSAGES_PROTOCOL, Performer } from "./perform.ts";
 import type { BlobStore } from "./store/blob_store.ts";
 import type { Journal } from "./store/journal.ts";
+import { StorageError } from "./store/storage_error.ts";
 import { createCore } from "./sync/core.ts";
 import type { Core, Input, JournalEntry } from "./sync/effects.ts";
 import type { BlobName, ChainState, Digest, PeerId, SyncRules } from "./sync/types.ts";
@@ -83,10 +84,25 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const entriesOnDisk = new PeerJournal(journal);
   const { entries, damage } = await entriesOnDisk.read();
   if (damage !== null) options.onEvent({ kind: "journal damaged", reason: damage });
+  expectRun(entries, rules.run);
   const initial = await initialWeights(learner, store, found);
   // After damage it is not known what else was named, so nothing is dropped.
   if (damage === null) await dropUnnamed(store, { entries, initial, genesis });
   return new PeerHost({ ...options, journal: entriesOnDisk }, { kind: "start", initial, found, journal: entries });
+}
+
+/** @throws {StorageError} if the journal is that of another run: its weights would go on under a name not theirs. */
+function expectRun(entries: readonly JournalEntry[], run: Digest): void {
+  for (const entry of entries) {
+    const { run: found } = entry.kind === "offer" ? entry.offer.body : entry.record.body;
+    if (found === run) continue;
+    throw new StorageError(
+      `Cannot start: this peer's folder belongs to run ${
+        found.slice(0, 8)
+      }…, and the configuration is now that of run ` +
+        `${run.slice(0, 8)}…. Put run.json back as it was, or give the changed run a folder of its own.`,
+    );
+  }
 }
 
 class PeerHost implements Host {

@@ -113,7 +113,9 @@ export function parseRunConfig(text: string, source = "run.json"): RunConfig {
   if (result.success) return result.data;
   const lines = result.error.issues.map((issue) => {
     const path = issue.path.length === 0 ? "the whole" : `'${issue.path.join(".")}'`;
-    const found = issue.input === undefined ? "" : `, found ${JSON.stringify(issue.input)?.slice(0, 80)}`;
+    const found = issue.code === "custom" || issue.input === undefined
+      ? ""
+      : `, found ${JSON.stringify(issue.input)?.slice(0, 80)}`;
     return `  ${path}: ${issue.message}${found}`;
   });
   throw new ConfigError(`Cannot use ${source}:\n${lines.join("\n")}`);

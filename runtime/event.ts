@@ -46,7 +46,8 @@ export type PeerEvent =
     readonly peerName: string;
     readonly folder: string;
     readonly addresses: readonly string[];
-    readonly ticket: string;
+    /** Null if nobody could dial this peer. */
+    readonly ticket: string | null;
   }
   | { readonly kind: "connected" | "disconnected"; readonly peer: string }
   | {
@@ -59,7 +60,7 @@ export type PeerEvent =
   | {
     readonly kind: "progress";
     readonly round: number;
-    /** Tokens that this peer trained in this round so far. */
+    /** What this peer trained for this round so far. */
     readonly tokens: number;
     readonly steps: number;
     readonly batch: number;

@@ -53,8 +53,8 @@ export interface PeerOptions {
 
 export interface Peer extends AsyncDisposable {
   readonly id: PeerId;
-  /** The text that lets others join. */
-  readonly ticket: string;
+  /** The text that lets others join; null if this peer has no address that they could dial. */
+  readonly ticket: string | null;
   /** How its life ended: it left, the run is finished, or its own disk or device failed. Never rejects. */
   readonly ended: Promise<HostEnd>;
   /** Changes the share of the time to compute in; acts at once. */
@@ -88,12 +88,10 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
     ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
   });
   try {
-    const ticket = formatTicket({
-      run,
-      name: config.name,
-      addresses: transport.addresses().slice(0, MOST_TICKET_ADDRESSES),
-      networkKey: options.networkKey,
-    });
+    const dialable = transport.addresses().slice(0, MOST_TICKET_ADDRESSES), { networkKey } = options;
+    const ticket = dialable.length === 0
+      ? null
+      : formatTicket({ run, name: config.name, addresses: dialable, networkKey });
     const host = await startHost({
       identity,
       rules: syncRules(config, run),
@@ -135,7 +133,7 @@ function syncRules({ model, training, outer, rounds }: RunConfig, run: SyncRules
 const LONGEST_NAME = 80;
 const MOST_TICKET_ADDRESSES = 8;
 
-function peerOf(host: Host, learner: LocalLearner, ticket: string): Peer {
+function peerOf(host: Host, learner: LocalLearner, ticket: string | null): Peer {
   const end = async (ending: Promise<HostEnd>): Promise<HostEnd> => {
     const reason = await ending;
     await learner.close();

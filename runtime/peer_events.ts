@@ -23,8 +23,7 @@ export interface PeerEvents {
 
 /** Translates until the peer ends. */
 export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEvents {
-  let plan: Extract<PeerEvent, { kind: "plan" }> | null = null;
-  let round = 0;
+  let round = 0, soFar = { round: 0, steps: 0, tokens: 0 };
   return {
     fromHost(event) {
       const translated = translate(event);
@@ -36,11 +35,16 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
           return onEvent({ kind: "device", description: event.device, reason: event.reason });
         case "memory": {
           const { microBatch, plannedBytes, parameterCount } = event;
-          plan = { kind: "plan", parameters: parameterCount, plannedBytes, microBatch };
-          return onEvent(plan);
+          return onEvent({ kind: "plan", parameters: parameterCount, plannedBytes, microBatch });
         }
         case "steps": {
-          const { steps, tokens, loss, rate, batch, microBatch, tokensPerSecond } = event;
+          const { loss, rate, batch, microBatch, tokensPerSecond } = event;
+          const before = soFar.round === event.round ? soFar : { steps: 0, tokens: 0 };
+          const { steps, tokens } = soFar = {
+            round: event.round,
+            steps: before.steps + event.steps,
+            tokens: before.tokens + event.tokens,
+          };
           return onEvent({
             kind: "progress",
             round: event.round,
@@ -84,7 +88,7 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
           targetTokens: config.training.targetTokens,
           loss: event.loss,
           heldOut: event.heldOut,
-          peers: event.counted.filter(({ offer }) => offer.tokens > 0).length,
+          peers: new Set(event.counted.filter(({ offer }) => offer.tokens > 0).map(({ offer }) => offer.peer)).size,
           members: event.counted.map(memberRound),
           roundMs: event.roundMs,
         };

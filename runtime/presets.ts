@@ -61,7 +61,7 @@ export const presets = {
     rounds: { firstMs: 6_000, leastMs: 4_000, longestMs: 60_000 },
   },
   small: {
-    summary: "Llama of 7 million parameters, 4,096 BPE tokens: an evening on a few machines",
+    summary: "Llama of 6.7 million parameters, 4,096 BPE tokens: an evening on a few machines",
     model: {
       family: "llama",
       vocabularySize: 4096,
@@ -81,7 +81,7 @@ export const presets = {
     rounds: { firstMs: 30_000, leastMs: 10_000, longestMs: 600_000 },
   },
   gpt2: {
-    summary: "GPT-2 of 124 million parameters: for machines with real GPUs",
+    summary: "GPT-2's small shape, 32,768 BPE tokens, 111 million parameters: for machines with real GPUs",
     model: {
       family: "gpt2",
       vocabularySize: 32_768,

@@ -19,7 +19,7 @@ export interface PeerStatus {
   readonly peerName: string;
   readonly device: string;
   readonly addresses: readonly string[];
-  readonly ticket: string;
+  readonly ticket: string | null;
   /** Connected peers. */
   readonly connected: readonly string[];
   readonly round: number;
@@ -52,7 +52,7 @@ export const emptyStatus: PeerStatus = {
   peerName: "",
   device: "",
   addresses: [],
-  ticket: "",
+  ticket: null,
   connected: [],
   round: 0,
   head: "",

@@ -106,17 +106,18 @@ function listenError(listen: readonly string[], cause: unknown): TransportError 
   const where = listen.join(" and ");
   const text = deepMessage(cause);
   const remedy = /EADDRINUSE|in use/i.test(text)
-    ? "the port is in use by another program. Choose another port with --listen, or 0 for any free one"
+    ? "the port is in use by another program. Choose another one, or none to have any free one"
     : /EACCES|permission/i.test(text)
-    ? "this user may not open that port. Choose one above 1023 with --listen"
+    ? "this user may not open that port. Choose one above 1023"
     : /EADDRNOTAVAIL/.test(text)
-    ? "this machine does not have that address. Choose 0.0.0.0 for all it has, with --listen"
-    : `${text}. Addresses look like /ip4/0.0.0.0/tcp/4001; choose one with --listen`;
+    ? "this machine does not have that address. Choose 0.0.0.0 for all it has"
+    : `${text}. Addresses look like /ip4/0.0.0.0/tcp/4001`;
   return new TransportError("no port", `Cannot listen on ${where}: ${remedy}.`, { cause });
 }
 
 /** The messages of an error and of those it wraps: libp2p hides what the system said inside. */
 export function deepMessage(error: unknown, depth = 0): string {
+  if (error instanceof ErrorEvent) return error.message || "the connection failed";
   if (!(error instanceof Error) || depth > 4) return String(error);
   const inner = [error.cause, ...(error instanceof AggregateError ? error.errors : [])]
     .filter((other) => other !== undefined);

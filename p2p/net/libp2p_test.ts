@@ -51,7 +51,7 @@ Deno.test("Libp2pTransport says that a port is in use and what to do", async () 
     assert.equal(
       error.message,
       `Cannot listen on ${listen[0]}: the port is in use by another program. ` +
-        "Choose another port with --listen, or 0 for any free one.",
+        "Choose another one, or none to have any free one.",
     );
     return true;
   });

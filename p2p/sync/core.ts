@@ -246,7 +246,8 @@ class PeerCore implements Core {
   }
 
   #onState(message: StateAt, from: PeerId): void {
-    if (message.run !== this.#options.rules.run || !this.#isWorth(message.chain)) return;
+    if (message.run !== this.#options.rules.run || !this.#exchange.takeAnswer(from)) return;
+    if (!this.#isWorth(message.chain)) return;
     const { record } = message;
     const digest = bodyDigest(record.body);
     const reason = whyNoState(message) ??

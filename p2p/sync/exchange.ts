@@ -25,6 +25,8 @@ export class Exchange {
   readonly #connected = new Set<PeerId>();
   readonly #heardAtMs = new Map<PeerId, number>();
   readonly #pulledAtMs = new Map<PeerId, number>();
+  /** Whom this peer has asked what may be answered with a state, since they last sent one. */
+  readonly #asked = new Set<PeerId>();
   #turn = 0;
   #isAlone: boolean | null = null;
 
@@ -40,6 +42,7 @@ export class Exchange {
     this.#connected.delete(peer);
     this.#heardAtMs.delete(peer);
     this.#pulledAtMs.delete(peer);
+    this.#asked.delete(peer);
   }
 
   /** A sign of life of a member or of a connected peer. */
@@ -84,6 +87,7 @@ export class Exchange {
       have: [...book.ancestry(head)].slice(0, MOST_HAVE).map(({ digest }) => digest),
       want: book.missing().offers.slice(0, MOST_OFFERS),
     };
+    this.#asked.add(to);
     context.emit({ kind: "send", to, message });
   }
 
@@ -111,8 +115,14 @@ export class Exchange {
     report(peers === 0 ? { kind: "alone" } : { kind: "in company", peers });
   }
 
+  /** Whether a state from this peer is an answer; each question is answered once. */
+  takeAnswer(from: PeerId): boolean {
+    return this.#asked.delete(from);
+  }
+
   askState({ options, emit }: Context, peers: readonly PeerId[] = this.connected): void {
     for (const to of peers.slice(0, MOST_ASKED)) {
+      this.#asked.add(to);
       emit({ kind: "send", to, message: { kind: "ask-state", run: options.rules.run } });
     }
   }

@@ -4,6 +4,7 @@
  * Times come in as durations; nothing here reads a clock.
  * @module
  */
+import { DeviceMemoryError } from "../device/device.ts";
 
 /** What is this old counts for 1/e. */
 const MEMORY_MS = 10_000;
@@ -53,7 +54,7 @@ export interface ProbeOptions {
 /**
  * Finds the fastest micro-batch: doubles from `first` while that is worthwhile; if it never was, halves while nothing
  * is lost by it.
- * @throws {Error} if not even one sequence fits.
+ * @throws {DeviceMemoryError} if not even one sequence fits.
  */
 export async function probeMicroBatch({ first, most, measure, mayGoOn }: ProbeOptions): Promise<Probe> {
   const readings: ProbeReading[] = [];
@@ -75,7 +76,7 @@ export async function probeMicroBatch({ first, most, measure, mayGoOn }: ProbeOp
     [best, speed] = [smaller, enough];
   }
   if (speed > 0) return { microBatch: best, readings };
-  throw new Error(
+  throw new DeviceMemoryError(
     "Cannot train this model on this device: there is no memory for one sequence; choose a smaller model or context",
   );
 }

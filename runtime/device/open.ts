@@ -41,6 +41,11 @@ export interface OpenedDevice {
   readonly measurements: readonly Measurement[];
 }
 
+/** No device of this host works. */
+export class NoDeviceError extends Error {
+  override readonly name = "NoDeviceError";
+}
+
 /** Opens a device; the caller closes it. */
 export async function openDevice(choice: DeviceChoice, options: OpenDeviceOptions = {}): Promise<OpenedDevice> {
   const providers = options.providers ?? providersFor(options);
@@ -68,7 +73,7 @@ export async function listDevices(
 /**
  * The faster one, in any order of the measurements. A software driver is never chosen: it runs shaders on the cores
  * that the cpu device uses better, and a measurement taken while they are busy must not say otherwise.
- * @throws {Error} if no device works, with each one's problem.
+ * @throws {NoDeviceError} if no device works, with each one's problem.
  */
 export function chooseDevice(measurements: readonly Measurement[]): Choice {
   const working = measurements.filter((measurement) => measurement.ok).toSorted(fasterFirst);
@@ -80,7 +85,7 @@ export function chooseDevice(measurements: readonly Measurement[]): Choice {
     return `${other.kind} reaches ${speed(other)}`;
   });
   if (best === undefined) {
-    throw new Error(
+    throw new NoDeviceError(
       `Cannot choose a device: ${
         reasons.join("; ")
       }. Install a GPU driver, or run where workers and shared memory are allowed`,

@@ -38,7 +38,7 @@ Deno.test("three peers train, one is killed and returns, one joins late: one dig
     assert.ok(back.round >= together!.round, "finch goes on from the history it knew");
     await expectEqualStates([wren, again, robin], ({ round, peers }) => round > without.round && peers === 3);
 
-    const heron = sit("heron", ["join", ticket, "--folder", join(folder, "heron-run")]);
+    const heron = sit("heron", ["join", ticket!, "--folder", join(folder, "heron-run")]);
     await heron.next("admitted");
     const [last] = await expectEqualStates([wren, again, robin, heron], ({ peers }) => peers === 4);
     assert.ok(last!.loss! < firstLoss * 0.95, `loss fell from ${firstLoss} to ${last!.loss}`);
