@@ -44,7 +44,7 @@ function table(lines: readonly RecordedLine[], hidden: readonly string[]): strin
 
 /** `tokensPerSecond` as words. */
 function heading(key: string): string {
-  return key.replace(/[A-Z]+/g, (capitals) => ` ${capitals.toLowerCase()}`);
+  return key.replace(/MiB|[A-Z]/g, (part) => part === "MiB" ? " MiB" : ` ${part.toLowerCase()}`);
 }
 
 function cell(runs: readonly RecordedLine[], key: string): string {

@@ -159,10 +159,9 @@ async function fetchRunData(config: RunConfig, { transport, blobs, own, screen, 
       onProgress: (bytes, totalBytes) => screen.take({ kind: "fetching", what, bytes, totalBytes }),
     });
     if (fetched.ok || signal.aborted) continue;
-    const tried = fetched.dropped.map(({ peer, reason }) => `\n  ${peer}: ${reason}`).join("");
     throw new TransportError(
       "gone",
-      `Cannot fetch ${what} of the run (${counted(sizeBytes)}B): ${fetched.reason}${tried}\n` +
+      `Cannot fetch ${what} of the run (${counted(sizeBytes)}B): ${fetched.reason}\n` +
         "Try again when a peer that has it is there; what was fetched is kept.",
     );
   }
