@@ -17,7 +17,7 @@ import type { RunFolder, StateFolder } from "../runtime/run_folder.ts";
 import { emptyStatus, statusAfter } from "../runtime/status.ts";
 import { birdName } from "./bird_name.ts";
 import { EXIT } from "./exit.ts";
-import { counted, shortPeer } from "./format.ts";
+import { bytes, counted, shortPeer } from "./format.ts";
 import { aborted, BY_USER, type Interrupt } from "./interrupt.ts";
 import { note } from "./print.ts";
 import { openScreen, type Screen } from "./screen.ts";
@@ -52,6 +52,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
   const record = recordEvents(state, screen);
   const take = (event: PeerEvent) => {
     record.take(event);
+    if (event.kind === "plan") screen.say(planLine(event));
     if (event.kind !== "finished") return;
     screen.say(`Others may fetch the final state from this peer for ${SERVING_MS / 1000} s more.`);
     setTimeout(() => interrupt.stop("finished"), SERVING_MS);
@@ -175,6 +176,13 @@ async function blobPlaces({ path, config, data }: RunFolder, state: StateFolder)
     }),
   );
   return Object.fromEntries(places);
+}
+
+function planLine({ parameters, plannedBytes, peakBytes, microBatch }: Extract<PeerEvent, { kind: "plan" }>): string {
+  const search = peakBytes > plannedBytes ? ` (${bytes(peakBytes)} for a moment, to find the fastest micro-batch)` : "";
+  return `Model: ${counted(parameters)} parameters. Device memory: ${
+    bytes(plannedBytes)
+  }${search}; micro-batch ${microBatch}.`;
 }
 
 function welcome({ config, path }: RunFolder, { name, peer, flags }: {

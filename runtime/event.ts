@@ -36,7 +36,10 @@ export type PeerEvent =
   | {
     readonly kind: "plan";
     readonly parameters: number;
+    /** Device memory while training. */
     readonly plannedBytes: number;
+    /** The most device memory at one time: the search for the fastest micro-batch may need more than training. */
+    readonly peakBytes: number;
     readonly microBatch: number;
   }
   | {

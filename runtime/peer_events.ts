@@ -34,8 +34,8 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
         case "device":
           return onEvent({ kind: "device", description: event.device, reason: event.reason });
         case "memory": {
-          const { microBatch, plannedBytes, parameterCount } = event;
-          return onEvent({ kind: "plan", parameters: parameterCount, plannedBytes, microBatch });
+          const { microBatch, plannedBytes, peakBytes, parameterCount } = event;
+          return onEvent({ kind: "plan", parameters: parameterCount, plannedBytes, peakBytes, microBatch });
         }
         case "steps": {
           const { loss, rate, batch, microBatch, tokensPerSecond } = event;

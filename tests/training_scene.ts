@@ -115,7 +115,7 @@ export function openScene({ codec = "int8", microBatch = 4, devices }: SceneOpti
     codec,
     largestMicroBatch: microBatch,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
-      onEvent({ kind: "memory", microBatch, plannedBytes, parameterCount }),
+      onEvent({ kind: "memory", microBatch, plannedBytes, peakBytes: plannedBytes, parameterCount }),
     onMemoryShort: (microBatch) => onEvent({ kind: "warning", message: `${microBatch} do not fit` }),
   });
   const training = new Training({

@@ -20,7 +20,7 @@ import { heldOutWindows } from "./held_out.ts";
 import { LocalModel } from "./local_model.ts";
 import type { BlobPlace, LearnerEvent, TrainingPort, TrainingSetup, WeightsBytes } from "./messages.ts";
 import { Moved, serve } from "./remote.ts";
-import { probeSpeed } from "./speed_probe.ts";
+import { probedBytes, probeSpeed } from "./speed_probe.ts";
 import { Training } from "./training.ts";
 
 /** All that lives from `open` to `close`. */
@@ -119,11 +119,12 @@ async function openAskedDevice({ device: choice, threads }: TrainingSetup): Prom
 /** Finds the fastest micro-batch, and takes up the optimizer where the last session left it. */
 async function openLocalModel(device: Device, setup: TrainingSetup): Promise<LocalModel> {
   const { config: { model, outer, training }, checkpoint } = setup;
-  let largestMicroBatch = setup.microBatch;
+  let largestMicroBatch = setup.microBatch, searchedBytes = 0;
   if (largestMicroBatch === null) {
     const probe = await probeSpeed({ device, model, most: training.batch, clock: realClock });
     tell({ kind: "probe", ...probe });
     largestMicroBatch = probe.microBatch;
+    searchedBytes = probedBytes(probe, model);
   }
   const local = new LocalModel({
     device,
@@ -132,7 +133,13 @@ async function openLocalModel(device: Device, setup: TrainingSetup): Promise<Loc
     codec: outer.codec,
     largestMicroBatch,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
-      tell({ kind: "memory", microBatch, plannedBytes, parameterCount }),
+      tell({
+        kind: "memory",
+        microBatch,
+        plannedBytes,
+        peakBytes: Math.max(plannedBytes, searchedBytes),
+        parameterCount,
+      }),
     onMemoryShort: (microBatch, cause) =>
       tell({ kind: "warning", message: `A micro-batch of ${microBatch} does not fit (${cause}); trying half of it` }),
   });

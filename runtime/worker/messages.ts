@@ -85,6 +85,8 @@ export type LearnerEvent =
     readonly kind: "memory";
     readonly microBatch: number;
     readonly plannedBytes: number;
+    /** The most that the device holds at one time: with the search for the fastest micro-batch, which comes first. */
+    readonly peakBytes: number;
     readonly parameterCount: number;
   }
   /** Some inner steps, reported together. */

@@ -6,6 +6,7 @@ import { type Probe, probeMicroBatch } from "../batching/throughput.ts";
 import { type Device, DeviceMemoryError } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { openTrainer, type Trainer } from "../train/trainer.ts";
+import { planTrainer } from "../train/trainer_plan.ts";
 import type { Clock } from "./clock.ts";
 
 export interface SpeedProbeOptions {
@@ -36,7 +37,7 @@ export function probeSpeed({ device, model, most, clock }: SpeedProbeOptions): P
     mayGoOn: () => clock.now() - startMs < BUDGET_MS,
     async measure(microBatch) {
       try {
-        await using trainer = await openTrainer({ device, model, microBatch });
+        await using trainer = await openTrainer({ device, model, microBatch, outer: false });
         return await measureSteps(trainer, model.contextLength, clock);
       } catch (error) {
         if (error instanceof DeviceMemoryError) return null;
@@ -44,6 +45,12 @@ export function probeSpeed({ device, model, most, clock }: SpeedProbeOptions): P
       }
     },
   });
+}
+
+/** The most bytes that a probe had in buffers. */
+export function probedBytes({ readings }: Probe, model: ModelConfig): number {
+  const fitting = readings.filter(({ tokensPerSecond }) => tokensPerSecond !== null);
+  return Math.max(0, ...fitting.map(({ microBatch }) => planTrainer({ model, microBatch, outer: false }).plannedBytes));
 }
 
 async function measureSteps(trainer: Trainer, contextLength: number, clock: Clock): Promise<number> {
