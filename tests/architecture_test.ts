@@ -30,7 +30,7 @@ const INNER_ARROWS: Readonly<Record<string, readonly string[]>> = {
   "runtime/graph": ["runtime/device"],
   "runtime/model": ["runtime/graph", "runtime/device", "runtime/folder.ts"],
   "runtime/train": ["runtime/model", "runtime/graph", "runtime/device", "runtime/config.ts"],
-  "runtime/batching": [],
+  "runtime/batching": ["runtime/device"],
   "runtime/data": ["runtime/config.ts", "runtime/folder.ts"],
   "runtime/state": ["runtime/train", "runtime/model", "runtime/config.ts"],
   "runtime/worker": [
