@@ -21,7 +21,7 @@ import { UsageError } from "./exit.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { note } from "./print.ts";
 import { listenAddresses, rememberPort, runPeer } from "./run_peer.ts";
-import type { PeerFlags } from "./start.ts";
+import type { PeerFlags } from "./peer_flags.ts";
 
 /** A ticket that cannot be used. */
 export class TicketError extends Error {

@@ -21,7 +21,7 @@ import { bytes, counted, shortPeer } from "./format.ts";
 import { aborted, BY_USER, type Interrupt } from "./interrupt.ts";
 import { note } from "./print.ts";
 import { openScreen, type Screen } from "./screen.ts";
-import type { PeerFlags } from "./start.ts";
+import type { PeerFlags } from "./peer_flags.ts";
 
 export interface PeerRun {
   readonly run: RunFolder;

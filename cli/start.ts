@@ -7,24 +7,8 @@ import { startLibp2p } from "../p2p/net/libp2p.ts";
 import { genesisBytes } from "../runtime/config.ts";
 import { defaultStatePath, openRunFolder, openStateFolder } from "../runtime/run_folder.ts";
 import { listenForInterrupt } from "./interrupt.ts";
-import type { Manner } from "./print.ts";
+import type { PeerFlags } from "./peer_flags.ts";
 import { listenAddresses, rememberPort, runPeer } from "./run_peer.ts";
-
-/** The flags that `start` and `join` share. */
-export interface PeerFlags {
-  readonly state?: string;
-  readonly device: "auto" | "cpu" | "webgpu";
-  readonly threads?: number;
-  readonly throttle: number;
-  readonly name?: string;
-  readonly port?: number;
-  readonly listen: string;
-  readonly peer: readonly string[];
-  readonly mdns: boolean;
-  readonly minutes?: number;
-  readonly attached?: boolean;
-  readonly manner: Manner;
-}
 
 /** Runs until Ctrl+C, the run's target or `--minutes`; returns the exit code. */
 export async function start({ folder, ...flags }: PeerFlags & { readonly folder: string }): Promise<number> {

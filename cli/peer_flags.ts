@@ -1,0 +1,21 @@
+/**
+ * What `start` and `join` are told on the command line, beside the run.
+ * @module
+ */
+import type { Manner } from "./print.ts";
+
+/** The flags that `start` and `join` share. */
+export interface PeerFlags {
+  readonly state?: string;
+  readonly device: "auto" | "cpu" | "webgpu";
+  readonly threads?: number;
+  readonly throttle: number;
+  readonly name?: string;
+  readonly port?: number;
+  readonly listen: string;
+  readonly peer: readonly string[];
+  readonly mdns: boolean;
+  readonly minutes?: number;
+  readonly attached?: boolean;
+  readonly manner: Manner;
+}
