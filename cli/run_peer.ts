@@ -33,7 +33,9 @@ export interface PeerRun {
   readonly addresses: readonly string[];
 }
 
-/** Where a peer keeps the status of itself is written at most this often. */
+/** Told many times a round: shown, but not kept in events.jsonl. */
+const PASSING: ReadonlySet<PeerEvent["kind"]> = new Set(["progress", "fetching"]);
+/** The status on disk is written at most this often. */
 const STATUS_MS = 1_000;
 const LONGEST_LEAVING_MS = 12_000;
 /** After the run's target is reached: the others need the last contributions to get there too. */
@@ -130,7 +132,7 @@ function recordEvents(state: StateFolder, screen: Screen) {
   return {
     take(event: PeerEvent): void {
       status = statusAfter(status, event);
-      if (event.kind !== "progress") state.appendEvent({ time: Date.now(), ...event });
+      if (!PASSING.has(event.kind)) state.appendEvent({ time: Date.now(), ...event });
       if (event.kind === "round" || event.kind === "started" || Date.now() - writtenAtMs > STATUS_MS) write();
       screen.take(event);
     },

@@ -3,7 +3,7 @@
  * @module
  */
 import type { MemberRound, PeerEvent } from "../runtime/event.ts";
-import { clock, counted, grouped, nats, percent, short, sparkline, table } from "./format.ts";
+import { bytes, clock, counted, grouped, nats, percent, short, sparkline, table } from "./format.ts";
 
 /** A run so far. */
 export interface View {
@@ -35,6 +35,7 @@ export interface Goal {
 
 const SPEED_ROUNDS = 6;
 const NOTICE_MS = 15_000;
+const LARGE_BYTES = 4_000_000;
 
 /** A view before the first event. */
 export function emptyView(nowMs: number): View {
@@ -85,7 +86,9 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
     case "offer":
       return event.fate === "counted" ? view : noticed(`round ${event.round}: offer ${event.fate}: ${event.reason}`);
     case "fetching":
-      return noticed(`fetching ${event.what}: ${percent(event.bytes / Math.max(1, event.totalBytes))}`);
+      return event.totalBytes < LARGE_BYTES
+        ? view // a contribution: there are some in every round
+        : noticed(`fetching ${event.what}: ${percent(event.bytes / event.totalBytes)} of ${bytes(event.totalBytes)}`);
     case "admitted":
       return noticed(`round ${event.round}: admitted`);
     case "waiting":
