@@ -25,6 +25,8 @@ export interface InitOptions {
   readonly name?: string;
   readonly targetTokens?: number;
   readonly json?: boolean;
+  /** Says what was made, not what to do next. */
+  readonly quiet?: boolean;
 }
 
 /** Makes a run and says what it is and what to type next. */
@@ -40,11 +42,13 @@ export async function init(options: InitOptions): Promise<void> {
       `context ${config.model.contextLength}.`,
   );
   line(`Written: ${options.folder}/run.json. Change it as you like before the first start; then it names the run.`);
-  line(`\nNext:  deno task starling start ${options.folder}`);
+  if (!options.quiet) line(`\nNext:  deno task starling start ${options.folder}`);
 }
 
 /** Makes a run's folder. @throws {UsageError} if it holds a run already. */
-export async function createRun(options: Omit<InitOptions, "json">): Promise<{ config: RunConfig; run: string }> {
+export async function createRun(
+  options: Omit<InitOptions, "json" | "quiet">,
+): Promise<{ config: RunConfig; run: string }> {
   const { folder, data } = options;
   if (await hasRun(folder)) {
     throw new UsageError(`Cannot make a run in '${folder}': there is one already. Start it, or choose another folder`);

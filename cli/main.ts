@@ -48,7 +48,7 @@ export function program(): Command {
       new Option("--membership <kind>", "private: only with the ticket; open: anyone").choices(["private", "open"])
         .default("private"),
     )
-    .addOption(jsonOption())
+    .addOption(jsonOption()).addOption(quietOption())
     .action(async (folder, options) => {
       const { init } = await import("./init.ts");
       await init({ folder, ...options });
@@ -71,7 +71,7 @@ export function program(): Command {
 
   command("status", "What a peer, running or stopped, knows: head, digest, round, peers, fates of its offers")
     .argument("<folder>", "folder of the run")
-    .addOption(stateOption()).addOption(jsonOption())
+    .addOption(stateOption()).addOption(jsonOption()).addOption(quietOption())
     .option("--why", "why offers were late or lost")
     .action(async (folder, options) => (await import("./status.ts")).status({ folder, ...options }));
 
@@ -82,7 +82,7 @@ export function program(): Command {
     .option("--temperature <t>", "0: always the likeliest token", nonNegative, 0.8)
     .option("--top-k <n>", "choose among the n likeliest tokens; 0: all", whole(0, 1_000_000), 0)
     .option("--seed <n>", "the same seed gives the same text", whole(0, 0xffff_ffff), 1)
-    .addOption(stateOption()).addOption(deviceOption()).addOption(jsonOption())
+    .addOption(stateOption()).addOption(deviceOption()).addOption(jsonOption()).addOption(quietOption())
     .action(async (folder, options) => (await import("./sample.ts")).sample({ folder, ...options }));
 
   command("eval", "Measure a model's loss on tokens or text")
@@ -95,17 +95,17 @@ export function program(): Command {
   command("export", "Write a run's model in Hugging Face layout")
     .argument("<folder>", "folder of the run")
     .argument("[output]", "new folder (default: <folder>/model)")
-    .addOption(stateOption()).addOption(jsonOption())
+    .addOption(stateOption()).addOption(jsonOption()).addOption(quietOption())
     .action(async (folder, output, options) => (await import("./export.ts")).runExport({ folder, output, ...options }));
 
   command("devices", "Measure every device of this machine and say which one is chosen")
-    .addOption(jsonOption())
+    .addOption(jsonOption()).addOption(quietOption())
     .action(async (options) => (await import("./devices.ts")).devices(options));
 
   command("inspect", "Look into the chain of a peer")
     .argument("<folder>", "folder of the run")
     .addArgument(new Argument("[what]", "chain, ledger, or the digest of a record").default("chain"))
-    .addOption(stateOption()).addOption(jsonOption())
+    .addOption(stateOption()).addOption(jsonOption()).addOption(quietOption())
     .action(async (folder, what, options) => (await import("./inspect.ts")).inspect({ folder, what, ...options }));
   return root;
 }
