@@ -65,9 +65,6 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
           return onEvent(event);
         case "failed":
           return onEvent({ kind: "warning", message: `This peer trains no more: ${event.message}` });
-        case "probe":
-        case "shares":
-          return;
         default:
           return event satisfies never;
       }

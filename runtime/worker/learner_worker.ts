@@ -51,11 +51,7 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
     });
     training.pace({ percent: setup.percent, paused: false });
     session = { config, local, training, running: training.run() };
-    return {
-      device: device.description,
-      trainWindows: corpus.train.windowCount,
-      heldOutWindows: corpus.heldOut.windowCount,
-    };
+    return { device: device.description };
   },
 
   train: async ({ order, weights }) => await opened().training.train(order, parametersOf(weights)),
@@ -122,7 +118,6 @@ async function openLocalModel(device: Device, setup: TrainingSetup): Promise<Loc
   let largestMicroBatch = setup.microBatch, searchedBytes = 0;
   if (largestMicroBatch === null) {
     const probe = await probeSpeed({ device, model, most: training.batch, clock: realClock });
-    tell({ kind: "probe", ...probe });
     largestMicroBatch = probe.microBatch;
     searchedBytes = probedBytes(probe, model);
   }

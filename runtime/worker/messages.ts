@@ -6,11 +6,9 @@
  */
 import type { Contribution, Fate, FoldPart, TrainOrder, Verdict } from "../../p2p/learner.ts";
 import type { Digest } from "../../p2p/sync/types.ts";
-import type { ProbeReading } from "../batching/throughput.ts";
 import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
 import type { PartVerdict } from "../state/fold.ts";
-import type { TimeShares } from "./box.ts";
 import type { Moved } from "./remote.ts";
 
 /** Bytes of weights (`state/weights.ts`). */
@@ -73,14 +71,11 @@ export interface TrainingPort {
 export interface OpenedTraining {
   /** For people: what the device is. */
   readonly device: string;
-  readonly trainWindows: number;
-  readonly heldOutWindows: number;
 }
 
 /** What a learner tells whoever shows it. */
 export type LearnerEvent =
   | { readonly kind: "device"; readonly device: string; readonly reason: string }
-  | { readonly kind: "probe"; readonly microBatch: number; readonly readings: readonly ProbeReading[] }
   | {
     readonly kind: "memory";
     readonly microBatch: number;
@@ -106,8 +101,6 @@ export type LearnerEvent =
     readonly accumulation: number;
     readonly tokensPerSecond: number;
   }
-  /** How the time since the last contribution was spent. */
-  | { readonly kind: "shares"; readonly round: number } & TimeShares
   /** The thread stands still, and why. */
   | { readonly kind: "waiting"; readonly round: number; readonly reason: string }
   /** Parts of a fold that were dropped; every peer drops the same. */

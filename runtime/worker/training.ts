@@ -144,7 +144,6 @@ export class Training {
       // What the lease allows to claim.
       const tokens = Math.min(box.tokens, this.#lease.pending * this.#options.contextLength);
       const bytes = tokens === 0 || this.#isFailed ? null : await this.#options.local.cut(round);
-      this.#tell({ kind: "shares", round, ...box.shares });
       this.#box = new Box();
       if (bytes === null) {
         this.#lease.giveBack(); // nothing is offered, so nothing is used up
