@@ -6,7 +6,8 @@ import { type Child, startChild } from "../cli/child.ts";
 import type { PeerEvent } from "../runtime/event.ts";
 
 const MAIN = new URL("../cli/main.ts", import.meta.url).href;
-const LONGEST_WAIT_MS = 90_000;
+/** For anything that a peer does: many times what a busy machine needs. */
+export const LONGEST_WAIT_MS = 90_000;
 
 /** Flags that keep a test's peer on one thread and off the network. */
 export const LOCAL = ["--device", "cpu", "--threads", "1", "--listen", "127.0.0.1", "--no-mdns"];
@@ -59,6 +60,11 @@ export class Seat implements AsyncDisposable {
 
   said(kind: PeerEvent["kind"]): readonly PeerEvent[] {
     return this.#events.filter((event) => event.kind === kind);
+  }
+
+  /** Every state that it adopted, in order. */
+  rounds(): readonly RoundEvent[] {
+    return this.#events.filter((event) => event.kind === "round");
   }
 
   /** Resolves at the next event, or when the process ends. */
