@@ -74,7 +74,12 @@ export class Seat implements AsyncDisposable {
 
   /** For a failed test: the last that it said. */
   account(): string {
-    return [...this.#events.slice(-12).map((event) => JSON.stringify(event)), this.child.complaint()].join("\n");
+    return [
+      ...this.#events.filter(({ kind }) => kind !== "progress" && kind !== "fetching").slice(-12).map((event) =>
+        JSON.stringify(event)
+      ),
+      this.child.complaint(),
+    ].join("\n");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

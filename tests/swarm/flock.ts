@@ -16,13 +16,16 @@ import { type Line, openLine } from "../net/shaper.ts";
 import { tinyRun } from "../tiny_run.ts";
 import { type Chronicle, faults, readChronicle } from "./chronicle.ts";
 
-/** Nobody listens on the discard port of loopback. */
+/** Where peers say that they can be dialled: nobody listens on the discard port. */
 const NOWHERE = "/ip4/127.0.0.1/tcp/9";
 const NETWORK_KEY = new Uint8Array(32).fill(0xab);
 
+/** Rounds of a second or two, however busy the machine is. */
+const QUICK = tinyRun({ rounds: { firstMs: 1_000, leastMs: 1_000, longestMs: 2_000 } });
+
 export interface FlockOptions {
   readonly names: readonly string[];
-  /** What they train; a tiny run by default. */
+  /** What they train; a tiny run with short rounds by default. */
   readonly config?: RunConfig;
   /** Flags for all of them. */
   readonly flags?: readonly string[];
@@ -49,7 +52,7 @@ interface Bird {
 }
 
 /** Makes a run and a place for each peer; starts nobody. */
-export async function makeFlock({ names, config = tinyRun(), flags = [] }: FlockOptions): Promise<Flock> {
+export async function makeFlock({ names, config = QUICK, flags = [] }: FlockOptions): Promise<Flock> {
   const folder = await Deno.makeTempDir({ prefix: "starling-flock-" });
   await createRunFolder(join(folder, "run"), { config, networkKey: NETWORK_KEY });
   const birds = new Map<string, Bird>();

@@ -25,6 +25,7 @@ Deno.test("two halves that trained apart for S + 2 rounds become one history wit
     const before = names.map((name) => flock.seat(name).rounds().at(-1)!);
     assert.notEqual(before[0]!.head, before[2]!.head, "the sides went different ways");
 
+    console.log(together.round, before.map((r) => [r.round, r.heldOut, r.tokens, r.peers]));
     flock.heal();
     const healedAt = Math.max(...before.map(({ round }) => round));
     const [same] = await agreement(flock.seats(), ({ round }) => round > healedAt);
