@@ -7,7 +7,7 @@ import type { PeerEvent } from "../runtime/event.ts";
 
 const MAIN = new URL("../cli/main.ts", import.meta.url).href;
 /** For anything that a peer does: many times what a busy machine needs. */
-export const LONGEST_WAIT_MS = 90_000;
+const LONGEST_WAIT_MS = 90_000;
 
 /** Flags that keep a test's peer on one thread and off the network. */
 export const LOCAL = ["--device", "cpu", "--threads", "1", "--listen", "127.0.0.1", "--no-mdns"];
@@ -113,19 +113,28 @@ export async function sharedRound(
   seats: readonly Seat[],
   wanted: (round: RoundEvent) => boolean,
 ): Promise<readonly RoundEvent[]> {
-  const deadlineMs = Date.now() + LONGEST_WAIT_MS;
+  return await expect(`a round that all have: ${wanted}`, seats, () => {
+    const [first, ...others] = seats.map((seat) => seat.rounds());
+    for (const round of first!.filter(wanted)) {
+      const same = others.map((rounds) => rounds.find((other) => other.round === round.round));
+      if (same.every((other) => other !== undefined)) return [round, ...same];
+    }
+    return null;
+  });
+}
+
+/** Looks again whenever one of the peers says something; fails after a time that no healthy peer needs. */
+export async function expect<T>(what: string, seats: readonly Seat[], look: () => T | null): Promise<T> {
   const late = Promise.withResolvers<void>(), timer = setTimeout(late.resolve, LONGEST_WAIT_MS);
+  const deadlineMs = Date.now() + LONGEST_WAIT_MS;
   try {
-    while (Date.now() < deadlineMs) {
+    for (;;) {
       const changed = Promise.race([...seats.map((seat) => seat.changed), late.promise]);
-      const [first, ...others] = seats.map((seat) => seat.said("round").filter((event) => event.kind === "round"));
-      for (const round of first!.filter(wanted)) {
-        const same = others.map((rounds) => rounds.find((other) => other.round === round.round));
-        if (same.every((other) => other !== undefined)) return [round, ...same];
-      }
+      const found = look();
+      if (found !== null) return found;
+      if (Date.now() >= deadlineMs) throw new Error(`Waited ${LONGEST_WAIT_MS} ms for ${what}`);
       await changed;
     }
-    throw new Error(`Waited ${LONGEST_WAIT_MS} ms for a round that all have: ${wanted}`);
   } finally {
     clearTimeout(timer);
   }

@@ -9,9 +9,10 @@
 import { join } from "node:path";
 import { openIdentity } from "../../p2p/store/key_file.ts";
 import type { Digest, PeerId } from "../../p2p/sync/types.ts";
+import type { PeerEvent } from "../../runtime/event.ts";
 import type { RunConfig } from "../../runtime/config.ts";
 import { createRunFolder } from "../../runtime/run_folder.ts";
-import { LONGEST_WAIT_MS, type RoundEvent, Seat } from "../starling.ts";
+import { expect, type RoundEvent, Seat } from "../starling.ts";
 import { type Line, openLine } from "../net/shaper.ts";
 import { tinyRun } from "../tiny_run.ts";
 import { type Chronicle, faults, readChronicle } from "./chronicle.ts";
@@ -186,6 +187,14 @@ export class Flock implements AsyncDisposable {
     for (const { links } of this.#birds.values()) links.forEach(({ line }) => line.setDead(false));
   }
 
+  /** Resolves when one of these peers says something new of one of these kinds. */
+  async happens(kinds: readonly PeerEvent["kind"][], names: readonly string[]): Promise<void> {
+    const seats = names.map((name) => this.seat(name));
+    const count = () => seats.reduce((sum, seat) => sum + kinds.reduce((n, kind) => n + seat.said(kind).length, 0), 0);
+    const before = count();
+    await expect(`${kinds.join(" or ")} of ${names.join(" or ")}`, seats, () => count() > before || null);
+  }
+
   /** For a failed test: the last that each said. */
   account(): string {
     return this.names.flatMap((name) =>
@@ -242,22 +251,14 @@ export async function agreement(
   seats: readonly Seat[],
   wanted: (round: RoundEvent) => boolean = () => true,
 ): Promise<Agreement> {
-  const late = Promise.withResolvers<void>(), timer = setTimeout(late.resolve, LONGEST_WAIT_MS);
-  const deadlineMs = Date.now() + LONGEST_WAIT_MS;
-  try {
-    while (Date.now() < deadlineMs) {
-      const changed = Promise.race([...seats.map((seat) => seat.changed), late.promise]);
-      const [first, ...others] = seats.map((seat) => seat.rounds());
-      for (const round of first!.filter(wanted)) {
-        const same = others.map((rounds) => rounds.find(({ head }) => head === round.head));
-        if (same.every((other) => other !== undefined)) return [round, ...same];
-      }
-      await changed;
+  return await expect(`a record that all adopt: ${wanted}`, seats, () => {
+    const [first, ...others] = seats.map((seat) => seat.rounds());
+    for (const round of first!.filter(wanted)) {
+      const same = others.map((rounds) => rounds.find(({ head }) => head === round.head));
+      if (same.every((other) => other !== undefined)) return [round, ...same];
     }
-    throw new Error(`Waited ${LONGEST_WAIT_MS} ms for a record that all adopt: ${wanted}`);
-  } finally {
-    clearTimeout(timer);
-  }
+    return null;
+  });
 }
 
 /** A port below those that the system gives to whoever asks for any, and of this process's own part of them. */
