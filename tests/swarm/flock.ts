@@ -13,7 +13,7 @@ import type { PeerEvent } from "../../runtime/event.ts";
 import type { RunConfig } from "../../runtime/config.ts";
 import { createRunFolder } from "../../runtime/run_folder.ts";
 import { expect, type RoundEvent, Seat } from "../starling.ts";
-import { type Line, openLine } from "../net/shaper.ts";
+import { type Line, type LineOptions, openLine } from "../net/shaper.ts";
 import { tinyRun } from "../tiny_run.ts";
 import { type Chronicle, faults, readChronicle } from "./chronicle.ts";
 
@@ -21,6 +21,7 @@ import { type Chronicle, faults, readChronicle } from "./chronicle.ts";
 const NOWHERE = "/ip4/127.0.0.1/tcp/9";
 const NETWORK_KEY = new Uint8Array(32).fill(0xab);
 
+const UNLIMITED: LineOptions = { bitsPerSecond: Infinity, delayMs: 0 };
 /** Rounds of a second or two, however busy the machine is. */
 const QUICK = tinyRun({ rounds: { firstMs: 1_000, leastMs: 1_000, longestMs: 2_000 } });
 
@@ -30,6 +31,8 @@ export interface FlockOptions {
   readonly config?: RunConfig;
   /** Flags for all of them. */
   readonly flags?: readonly string[];
+  /** What connects each of them to the world, both ways; without, nothing is slow. */
+  readonly lines?: LineOptions;
 }
 
 /** How a partition shows: connections end, or nothing comes any more and nobody is told. */
@@ -45,6 +48,8 @@ interface Link {
 interface Bird {
   readonly peer: PeerId;
   readonly port: number;
+  /** What all its links pass through, if they are not unlimited. */
+  readonly line: Line | null;
   /** This peer's way to each of the others. */
   readonly links: Map<string, Link>;
   /** One for each time that it was started, the last one last. */
@@ -53,19 +58,24 @@ interface Bird {
 }
 
 /** Makes a run and a place for each peer; starts nobody. */
-export async function makeFlock({ names, config = QUICK, flags = [] }: FlockOptions): Promise<Flock> {
+export async function makeFlock(
+  { names, config = QUICK, flags = [], lines }: FlockOptions,
+): Promise<Flock> {
   const folder = await Deno.makeTempDir({ prefix: "starling-flock-" });
   await createRunFolder(join(folder, "run"), { config, networkKey: NETWORK_KEY });
   const birds = new Map<string, Bird>();
   for (const name of names) {
     await Deno.mkdir(join(folder, name));
     const { peer } = await openIdentity(join(folder, name, "identity.key"));
-    birds.set(name, { peer, port: freePort(birds.size), links: new Map(), seats: [], isFrozen: false });
+    const port = freePort(birds.size), line = lines === undefined ? null : openLine(lines);
+    birds.set(name, { peer, port, line, links: new Map(), seats: [], isFrozen: false });
   }
-  for (const [name, { links }] of birds) {
-    for (const [other, { port }] of birds) {
-      const line = openLine({ bitsPerSecond: Infinity, delayMs: 0 });
-      if (other !== name) links.set(other, { line, port: line.forward(port) });
+  for (const [name, { line, links }] of birds) {
+    for (const [other, there] of birds) {
+      if (other === name) continue;
+      const link = openLine(UNLIMITED);
+      const far = link.forward(there.line?.forward(there.port, "inward") ?? there.port);
+      links.set(other, { line: link, port: line?.forward(far) ?? far });
     }
   }
   return new Flock(folder, { birds, flags });
@@ -92,6 +102,11 @@ export class Flock implements AsyncDisposable {
   /** A peer's own folder. */
   state(name: string): string {
     return join(this.folder, name);
+  }
+
+  /** Bytes that a peer sent through its line to the others, and back; null if it has none. */
+  passed(name: string): Line["passed"] | null {
+    return this.#bird(name).line?.passed ?? null;
   }
 
   peer(name: string): PeerId {
@@ -208,7 +223,8 @@ export class Flock implements AsyncDisposable {
     const seats = birds.flatMap(({ seats }) => seats);
     seats.forEach(({ child }) => child.kill()); // nobody needs their last words
     await Promise.all(seats.map(({ child }) => child.ended));
-    await Promise.all(birds.flatMap(({ links }) => [...links.values()].map(({ line }) => line[Symbol.asyncDispose]())));
+    const lines = birds.flatMap(({ line, links }) => [line, ...[...links.values()].map(({ line }) => line)]);
+    await Promise.all(lines.map((line) => line?.[Symbol.asyncDispose]()));
     await Deno.remove(this.folder, { recursive: true });
   }
 
