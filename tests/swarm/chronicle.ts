@@ -46,7 +46,7 @@ export function ancestry({ records }: Chronicle, head: Digest): ReadonlyMap<Dige
   return found;
 }
 
-export interface Audit {
+export interface AuditOptions {
   readonly head: Digest;
   /** Offers for later rounds may still be counted. */
   readonly settledRound: number;
@@ -54,25 +54,44 @@ export interface Audit {
   readonly isTold: (author: PeerId, round: number) => boolean;
 }
 
-/** What is wrong with the history of `head`, in words (laws 2, 5 and 10); nothing if all is accounted for. */
-export function faults(chronicle: Chronicle, { head, settledRound, isTold }: Audit): readonly string[] {
-  const history = ancestry(chronicle, head), state = chronicle.states.get(head);
-  if (state === undefined) return [`no journal has the state after ${head}`];
-  const counted = new Set([...history.values()].flatMap((record) => record.counted.map(({ offer }) => offer)));
-  const absent = [...counted].filter((digest) => !chronicle.offers.has(digest));
-  if (absent.length > 0) return [`no journal has the counted offers ${absent.join(", ")}`];
+export interface Audit {
+  /** What is wrong, in words (laws 2, 5 and 10); nothing if all is accounted for. */
+  readonly faults: readonly string[];
+  /** In all settled offers, and in those of them that the history counts. */
+  readonly offeredTokens: number;
+  readonly countedTokens: number;
+}
 
-  const offers = [...counted].map((digest) => chronicle.offers.get(digest)!);
-  const tokens = offers.reduce((sum, offer) => sum + offer.tokens, 0);
-  const silent = [...chronicle.offers].filter(([digest, { peer, round, tokens }]) =>
-    tokens > 0 && round <= settledRound && !counted.has(digest) && !isTold(peer, round)
-  );
+/** Recomputes the history of `head`. */
+export function audit(chronicle: Chronicle, { head, settledRound, isTold }: AuditOptions): Audit {
+  const history = ancestry(chronicle, head), state = chronicle.states.get(head);
+  const counted = new Set([...history.values()].flatMap((record) => record.counted.map(({ offer }) => offer)));
+  const settled = [...chronicle.offers].filter(([, { round }]) => round <= settledRound);
+  const dropped = settled.filter(([digest, { tokens }]) => tokens > 0 && !counted.has(digest));
+  const silent = dropped.filter(([, { peer, round }]) => !isTold(peer, round));
+  return {
+    faults: [
+      ...(state === undefined ? [`no journal has the state after ${head}`] : wrongSums(chronicle, counted, state)),
+      ...countedTwice(history),
+      ...silent.map(([digest, { peer, round }]) => `nobody told ${peer} what became of ${digest} for round ${round}`),
+    ],
+    offeredTokens: sumOf(settled.map(([, { tokens }]) => tokens)),
+    countedTokens: sumOf(settled.filter(([digest]) => counted.has(digest)).map(([, { tokens }]) => tokens)),
+  };
+}
+
+function wrongSums({ offers }: Chronicle, counted: ReadonlySet<Digest>, state: ChainState): readonly string[] {
+  const absent = [...counted].filter((digest) => !offers.has(digest));
+  if (absent.length > 0) return [`no journal has the counted offers ${absent.join(", ")}`];
+  const all = [...counted].map((digest) => offers.get(digest)!), tokens = sumOf(all.map(({ tokens }) => tokens));
   return [
     ...(tokens === state.tokens ? [] : [`the history counts ${tokens} tokens, its state says ${state.tokens}`]),
-    ...countedTwice(history),
-    ...account(state.ledger, offers.map(({ ranges }) => ranges)),
-    ...silent.map(([digest, { peer, round }]) => `nobody told ${peer} what became of ${digest} for round ${round}`),
+    ...account(state.ledger, all.map(({ ranges }) => ranges)),
   ];
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
 }
 
 /** An offer may be counted on both sides of a fork that was merged, but only once on the way to either. */

@@ -15,7 +15,7 @@ import { createRunFolder } from "../../runtime/run_folder.ts";
 import { expect, type RoundEvent, Seat } from "../starling.ts";
 import { type Line, type LineOptions, openLine } from "../net/shaper.ts";
 import { tinyRun } from "../tiny_run.ts";
-import { type Chronicle, faults, readChronicle } from "./chronicle.ts";
+import { type Audit, audit, type Chronicle, readChronicle } from "./chronicle.ts";
 
 /** Where peers say that they can be dialled: nobody listens on the discard port. */
 const NOWHERE = "/ip4/127.0.0.1/tcp/9";
@@ -134,22 +134,20 @@ export class Flock implements AsyncDisposable {
   }
 
   /**
-   * Waits until all agree on a record `rounds` after the present one, so that what was offered until now is settled,
-   * and audits its history: what is wrong with it, in words.
+   * Waits until all agree on a record more than `rounds` after the present one, so that what was offered until now is
+   * settled, and audits the history of that.
    */
-  async audit(rounds: number): Promise<readonly string[]> {
+  async audit(rounds: number): Promise<Audit & { readonly record: RoundEvent }> {
     const settledRound = Math.max(...this.seats().map((seat) => seat.rounds().at(-1)?.round ?? 0));
-    const [{ head }] = await agreement(this.seats(), ({ round }) => round > settledRound + rounds);
+    const [record] = await agreement(this.seats(), ({ round }) => round > settledRound + rounds);
     const isTold = (author: PeerId, round: number) => {
       const name = this.names.find((name) => this.peer(name) === author)!;
       return this.lives(name).flatMap((seat) => seat.said("offer")).some((event) =>
         event.kind === "offer" && event.round === round && (event.fate === "lost" || event.fate === "unknown")
       );
     };
-    return [
-      ...faults(await this.chronicle(), { head: head as Digest, settledRound, isTold }),
-      ...this.#unlike(),
-    ];
+    const found = audit(await this.chronicle(), { head: record.head as Digest, settledRound, isTold });
+    return { ...found, faults: [...found.faults, ...this.#unlike()], record };
   }
 
   /** Starts a peer, or starts it again. The first one of all founds the run. */

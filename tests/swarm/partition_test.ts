@@ -21,7 +21,7 @@ Deno.test("two halves that trained apart for S + 2 rounds become one history wit
     const met = Math.max(left.round, right.round);
     assert.ok(reunion.one.round <= met + 3, `one head at record ${reunion.one.round}, ${met} when the sides met`);
     assert.deepEqual(reunion.kept, [true, true], "the history has the records of both sides");
-    assert.deepEqual(await flock.audit(lateRounds), []);
+    assert.deepEqual((await flock.audit(lateRounds)).faults, []);
     const better = Math.min(...reunion.heldOut);
     assert.ok(reunion.heldOutAfter <= better + JITTER, `${reunion.heldOutAfter} nats, and ${better} before`);
   });

@@ -19,7 +19,7 @@ Deno.test("four peers in a storm end on one state, and every trained window is a
     const tell = (what: string) => void tale.push(`${((Date.now() - startMs) / 1000).toFixed(1)} s  ${what}`);
     try {
       await storm(flock, { seed: SEED, durationMs: DURATION_MS, tell });
-      assert.deepEqual(await flock.audit(tinyRun().outer.lateRounds), []);
+      assert.deepEqual((await flock.audit(tinyRun().outer.lateRounds)).faults, []);
     } catch (error) {
       console.error(`storm of seed ${SEED}; again with STARLING_STORM_SEED=${SEED}\n${tale.join("\n")}`);
       throw error;
