@@ -177,8 +177,8 @@ export class Book {
     }
     const recent = oldest.chain?.recent ?? [];
     const { round } = oldest.record.body;
-    recent.forEach(({ parent, counted }, back) => {
-      for (const offer of counted) by.set(offer, { round: round - back, parent });
+    recent.forEach(({ parents, counted }, back) => {
+      for (const offer of counted) by.set(offer, { round: round - back, parent: parents[0]! });
     });
     const continues = before === null || this.abandonedCount(before, head) !== null;
     return { by, sinceRound: round + 1 - Math.max(1, recent.length), continues };

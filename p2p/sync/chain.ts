@@ -20,7 +20,8 @@ export function genesisRecord(rules: SyncRules): Signed<RoundRecord> {
     run: rules.run,
     round: 0,
     parents: [],
-    base: rules.run,
+    bases: [],
+    weights: [],
     counted: [],
     scribe: "" as PeerId,
     attempt: 0,
@@ -68,7 +69,13 @@ export function advance(parent: ChainState, { record, digest, offers, rules }: A
     batch: parent.batch,
     evaluator: roster[record.round % Math.max(1, roster.length)]?.peer ?? null,
     recent: [
-      { record: digest, parent: parent.head, base: record.base, counted: record.counted.map(({ offer }) => offer) },
+      {
+        record: digest,
+        round: record.round,
+        parents: record.parents,
+        bases: record.bases,
+        counted: record.counted.map(({ offer }) => offer),
+      },
       ...parent.recent,
     ].slice(0, rules.lateRounds + 1),
   };

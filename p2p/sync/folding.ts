@@ -74,8 +74,8 @@ export class Folding {
   }
 
   #reject({ report }: Context, link: Link, parent: Link): void {
-    const { scribe: peer, base, round } = link.record.body;
-    if (base !== parent.base) {
+    const { scribe: peer, bases: [base], round } = link.record.body;
+    if (base !== undefined && base !== parent.base) {
       report({ kind: "mismatch", record: parent.digest, peer, mine: parent.base!, theirs: base });
     }
     report({ kind: "rejected", what: `record ${round}`, peer, reason: link.fault! });
@@ -95,7 +95,8 @@ export function journalLink({ emit }: Context, book: Book, link: Link): void {
 }
 
 function whyNotFoldable({ record }: Link, parent: Link, offers: readonly HeldOffer[]): string | null {
-  if (record.body.base !== parent.base) return `its base is ${record.body.base}, ours is ${parent.base}`;
+  const [base] = record.body.bases;
+  if (base !== parent.base) return `its base is ${base}, ours is ${parent.base}`;
   const bad = offers.find(({ verdict }) => verdict?.valid === false);
   if (bad === undefined || bad.verdict === null || bad.verdict.valid) return null;
   return `it counts offer ${bad.digest} although ${bad.verdict.reason}`;

@@ -37,7 +37,8 @@ export function whyNotCountable(
 
 /** State digest of a recent ancestor of this state, or null if the record is none. */
 function baseOf(record: Digest, { recent }: ChainState): Digest | null {
-  return recent.find(({ parent }) => parent === record)?.base ?? null;
+  const child = recent.find(({ parents }) => parents.includes(record));
+  return child?.bases[child.parents.indexOf(record)] ?? null;
 }
 
 /** The order of counted offers in a record and of contributions in a fold. */
@@ -63,7 +64,7 @@ export function whyInvalid(
     const offer = offers[i]!;
     if (i > 0 && compareCounted(counted[i - 1]!, entry) >= 0) return "its offers are not in order"; // laws 2 and 3
     if (entry.peer !== offer.peer || entry.age !== ageOf(offer, parent)) return `it misstates offer ${entry.offer}`;
-    const reason = whyNotCountable(entry.offer, offer, { ...context, base: record.base });
+    const reason = whyNotCountable(entry.offer, offer, { ...context, base: record.bases[0]! });
     if (reason !== null) return `it counts offer ${entry.offer} although ${reason}`;
     if (authors.has(slotOf(offer))) return `it counts two offers of ${offer.peer} on one parent`;
     authors.add(slotOf(offer));
@@ -110,7 +111,8 @@ export function buildRecord({ chain, base }: { readonly chain: ChainState; reado
 }): RoundRecord {
   const { rules, counted, scribe, attempt } = options;
   const round = chain.round + 1;
-  return { kind: "record", run: rules.run, round, parents: [chain.head], base, counted, scribe, attempt };
+  const parents = [chain.head], bases = [base];
+  return { kind: "record", run: rules.run, round, parents, bases, weights: [], counted, scribe, attempt };
 }
 
 /** A peer has one offer on each parent, and a last one when it leaves. */
