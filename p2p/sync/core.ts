@@ -107,7 +107,7 @@ class PeerCore implements Core {
         const held = book.offers.get(input.offer);
         this.#fetching.answered(context, input.offer, null);
         if (held === undefined) return;
-        held.verdict = input.verdict;
+        book.judge(held, input.verdict);
         if (!input.verdict.valid) this.#reject("offer", held.signed.body.peer, input.verdict.reason);
         return;
       }
@@ -308,7 +308,7 @@ class PeerCore implements Core {
     this.#head = link;
     context.emit({ kind: "adopted", chain, weights: link.weights!.digest });
     reportAdoption(context, book, { from, to: link });
-    for (const { signed: { body } } of book.offers.values()) if (body.parent === link.digest) this.#compareStates(body);
+    for (const { signed: { body } } of book.offersOn(link.digest)) this.#compareStates(body);
     if (isFinished(chain, this.#options.rules)) context.report({ kind: "finished", tokens: chain.tokens });
 
     this.#work.offers.review(context, chain, book.countedBy(link, from));

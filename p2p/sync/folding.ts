@@ -62,7 +62,7 @@ export class Folding {
     const link = book.links.get(record);
     if (link === undefined) return;
     link.foldFailures++;
-    for (const held of book.countedOffers(link) ?? []) if (held.signed.body.blob !== null) held.verdict = null;
+    for (const held of book.countedOffers(link) ?? []) if (held.signed.body.blob !== null) book.judge(held, null);
     if (link.foldFailures >= MOST_FOLD_FAILURES) link.fault = `it could not be folded: ${reason}`;
     report({ kind: "waiting", reason: `record ${link.record.body.round} could not be folded: ${reason}` });
   }

@@ -29,10 +29,19 @@ export function whyNotCountable(
   if (late > rules.lateRounds) return `it came ${late} rounds late, ${rules.lateRounds} is the most`;
   // Else a laggard could count everybody's later work in one record and outweigh their history with it.
   if (late < 0) return `it is ${-late} rounds ahead`;
-  if (parent.recent.some(({ counted }) => counted.includes(digest))) return "it was counted before"; // law 2
+  if (countedLately(parent).has(digest)) return "it was counted before"; // law 2
   const wanted = offer.parent === parent.head ? base : baseOf(offer.parent, parent);
   if (wanted !== null && offer.base !== wanted) return `it was trained on state ${offer.base}, not ${wanted}`; // law 3
   return null;
+}
+
+const lately = new WeakMap<ChainState, ReadonlySet<Digest>>();
+
+/** All offers that the recent records of a state count; collected once for each object. */
+function countedLately(chain: ChainState): ReadonlySet<Digest> {
+  let counted = lately.get(chain);
+  if (counted === undefined) lately.set(chain, counted = new Set(chain.recent.flatMap(({ counted }) => counted)));
+  return counted;
 }
 
 /** State digest of a recent ancestor of this state, or null if the record is none. */
