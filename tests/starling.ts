@@ -12,6 +12,8 @@ const LONGEST_WAIT_MS = 90_000;
 /** Flags that keep a test's peer on one thread and off the network. */
 export const LOCAL = ["--device", "cpu", "--threads", "1", "--listen", "127.0.0.1", "--no-mdns"];
 
+const PASSING: ReadonlySet<PeerEvent["kind"]> = new Set(["progress", "fetching"]);
+
 export type RoundEvent = Extract<PeerEvent, { kind: "round" }>;
 
 /** Runs a command to its end. */
@@ -31,6 +33,8 @@ export async function starling(
 export class Seat implements AsyncDisposable {
   readonly child: Child;
   readonly #events: PeerEvent[] = [];
+  readonly #counts = new Map<PeerEvent["kind"], number>();
+  #sweepAt = 10_000;
   #wake = Promise.withResolvers<void>();
 
   constructor(args: readonly string[]) {
@@ -41,11 +45,29 @@ export class Seat implements AsyncDisposable {
     this.child = startChild({
       args: [...args, ...LOCAL],
       onEvent: (event) => {
-        this.#events.push(event);
+        this.#take(event);
         wake();
       },
     });
     this.child.ended.then(wake);
+  }
+
+  /** Keeps all that it says; but of what it says many times a second, only the last, lest a long test fill the memory. */
+  #take(event: PeerEvent): void {
+    this.#counts.set(event.kind, this.count(event.kind) + 1);
+    this.#events.push(event);
+    if (this.#events.length < this.#sweepAt) return;
+    this.#events.splice(
+      0,
+      Infinity,
+      ...this.#events.filter(({ kind }, i) => !PASSING.has(kind) || i > this.#sweepAt - 1000),
+    );
+    this.#sweepAt = 2 * this.#events.length + 10_000;
+  }
+
+  /** How often it said something of a kind. */
+  count(kind: PeerEvent["kind"]): number {
+    return this.#counts.get(kind) ?? 0;
   }
 
   /** The first event of a kind, said or yet to come. */
@@ -75,9 +97,7 @@ export class Seat implements AsyncDisposable {
   /** For a failed test: the last that it said. */
   account(): string {
     return [
-      ...this.#events.filter(({ kind }) => kind !== "progress" && kind !== "fetching").slice(-12).map((event) =>
-        JSON.stringify(event)
-      ),
+      ...this.#events.filter(({ kind }) => !PASSING.has(kind)).slice(-12).map((event) => JSON.stringify(event)),
       this.child.complaint(),
     ].join("\n");
   }

@@ -203,7 +203,7 @@ export class Flock implements AsyncDisposable {
   /** Resolves when one of these peers says something new of one of these kinds. */
   async happens(kinds: readonly PeerEvent["kind"][], names: readonly string[]): Promise<void> {
     const seats = names.map((name) => this.seat(name));
-    const count = () => seats.reduce((sum, seat) => sum + kinds.reduce((n, kind) => n + seat.said(kind).length, 0), 0);
+    const count = () => seats.reduce((sum, seat) => sum + kinds.reduce((n, kind) => n + seat.count(kind), 0), 0);
     const before = count();
     await expect(`${kinds.join(" or ")} of ${names.join(" or ")}`, seats, () => count() > before || null);
   }
