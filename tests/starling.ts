@@ -33,6 +33,7 @@ export async function starling(
 export class Seat implements AsyncDisposable {
   readonly child: Child;
   readonly #events: PeerEvent[] = [];
+  #isOver = false;
   readonly #counts = new Map<PeerEvent["kind"], number>();
   #sweepAt = 10_000;
   #wake = Promise.withResolvers<void>();
@@ -49,7 +50,10 @@ export class Seat implements AsyncDisposable {
         wake();
       },
     });
-    this.child.ended.then(wake);
+    this.child.ended.then(() => {
+      this.#isOver = true;
+      wake();
+    });
   }
 
   /** Keeps all that it says; but of what it says many times a second, only the last, lest a long test fill the memory. */
@@ -63,6 +67,11 @@ export class Seat implements AsyncDisposable {
       ...this.#events.filter(({ kind }, i) => !PASSING.has(kind) || i > this.#sweepAt - 1000),
     );
     this.#sweepAt = 2 * this.#events.length + 10_000;
+  }
+
+  /** Whether the process has ended. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   /** How often it said something of a kind. */
@@ -107,15 +116,13 @@ export class Seat implements AsyncDisposable {
   }
 
   async #find<E extends PeerEvent>(wanted: (event: PeerEvent) => event is E, what: string): Promise<E> {
-    let over = false;
     const late = Promise.withResolvers<void>(), deadlineMs = Date.now() + LONGEST_WAIT_MS;
     const timer = setTimeout(late.resolve, LONGEST_WAIT_MS);
-    this.child.ended.then(() => over = true);
     try {
       for (;;) {
         const found = this.#events.find(wanted);
         if (found !== undefined) return found;
-        if (over) throw new Error(`The process ended before ${what}:\n${this.account()}`);
+        if (this.#isOver) throw new Error(`The process ended before ${what}:\n${this.account()}`);
         if (Date.now() >= deadlineMs) throw new Error(`Waited ${LONGEST_WAIT_MS} ms for ${what}:\n${this.account()}`);
         await Promise.race([this.#wake.promise, late.promise]);
       }
@@ -152,6 +159,8 @@ export async function expect<T>(what: string, seats: readonly Seat[], look: () =
       const changed = Promise.race([...seats.map((seat) => seat.changed), late.promise]);
       const found = look();
       if (found !== null) return found;
+      const over = seats.find(({ isOver }) => isOver);
+      if (over !== undefined) throw new Error(`A process ended before ${what}:\n${over.account()}`);
       if (Date.now() >= deadlineMs) throw new Error(`Waited ${LONGEST_WAIT_MS} ms for ${what}`);
       await changed;
     }
