@@ -7,7 +7,7 @@ import type { PeerEvent } from "../runtime/event.ts";
 
 const MAIN = new URL("../cli/main.ts", import.meta.url).href;
 /** For anything that a peer does: many times what a busy machine needs. */
-const LONGEST_WAIT_MS = 90_000;
+const LONGEST_WAIT_MS = 180_000;
 
 /** Flags that keep a test's peer on one thread and off the network. */
 export const LOCAL = ["--device", "cpu", "--threads", "1", "--listen", "127.0.0.1", "--no-mdns"];
@@ -56,19 +56,6 @@ export class Seat implements AsyncDisposable {
     });
   }
 
-  /** Keeps all that it says; but of what it says many times a second, only the last, lest a long test fill the memory. */
-  #take(event: PeerEvent): void {
-    this.#counts.set(event.kind, this.count(event.kind) + 1);
-    this.#events.push(event);
-    if (this.#events.length < this.#sweepAt) return;
-    this.#events.splice(
-      0,
-      Infinity,
-      ...this.#events.filter(({ kind }, i) => !PASSING.has(kind) || i > this.#sweepAt - 1000),
-    );
-    this.#sweepAt = 2 * this.#events.length + 10_000;
-  }
-
   /** Whether the process has ended. */
   get isOver(): boolean {
     return this.#isOver;
@@ -113,6 +100,19 @@ export class Seat implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.child[Symbol.asyncDispose]();
+  }
+
+  /** Keeps all that it says; but of what it says many times a second, only the last, lest a long test fill the memory. */
+  #take(event: PeerEvent): void {
+    this.#counts.set(event.kind, this.count(event.kind) + 1);
+    this.#events.push(event);
+    if (this.#events.length < this.#sweepAt) return;
+    this.#events.splice(
+      0,
+      Infinity,
+      ...this.#events.filter(({ kind }, i) => !PASSING.has(kind) || i > this.#sweepAt - 1000),
+    );
+    this.#sweepAt = 2 * this.#events.length + 10_000;
   }
 
   async #find<E extends PeerEvent>(wanted: (event: PeerEvent) => event is E, what: string): Promise<E> {
