@@ -15,7 +15,7 @@ import { type Identity, verifySignature } from "./identity.ts";
 import { PeerJournal } from "./journal_entries.ts";
 import type { Learner } from "./learner.ts";
 import { Mailbox } from "./mailbox.ts";
-import { serveBlobs } from "./net/blobs.ts";
+import { serveBlobs } from "./net/blob_server.ts";
 import { keepConnected } from "./net/mesh.ts";
 import type { Transport } from "./net/transport.ts";
 import { MESSAGES_PROTOCOL, Performer } from "./perform.ts";
