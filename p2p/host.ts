@@ -99,8 +99,10 @@ export async function startHost(options: HostOptions): Promise<Host> {
   });
   nameBlobs(store, entries);
   const initial = await initialWeights(learner, store, found && entries.length === 0);
+  const isLost = entries.length === 0 && await holdsMore(store, [initial.digest, ...options.runBlobs]);
+  if (isLost && found) throw lostError();
   // After damage it is not known what else was named, so nothing is dropped.
-  if (damage === null) await store.dropUnnamed([initial.digest, ...options.runBlobs]);
+  if (damage === null && !isLost) await store.dropUnnamed([initial.digest, ...options.runBlobs]);
   return new PeerHost({ ...options, store, journal: entriesOnDisk }, {
     kind: "start",
     initial,
@@ -121,6 +123,19 @@ function expectRun(entries: readonly JournalEntry[], run: Digest): void {
         `${run.slice(0, 8)}…. Put run.json back as it was, or give the changed run a folder of its own.`,
     );
   }
+}
+
+/** Whether blobs lie there that only a peer with a history can have. */
+async function holdsMore(store: BlobStore, known: readonly Digest[]): Promise<boolean> {
+  return (await store.list()).some((digest) => !known.includes(digest));
+}
+
+/** Law 6: whoever has lost its history does not begin the run anew, which would look like a run of its own. */
+function lostError(): StorageError {
+  return new StorageError(
+    "Cannot start: this peer's journal is empty, but blobs of a history lie beside it: the history is lost here. " +
+      "Give the address of a peer that has the run with --peer, or begin anew in another folder with --state.",
+  );
 }
 
 class PeerHost implements Host {
