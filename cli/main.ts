@@ -122,6 +122,7 @@ function peerOptions(command: Command): Command {
     .option("--peer <address>", "a peer to connect to; may be given several times", collect, [])
     .option("--no-mdns", "do not look for peers on the local network")
     .option("--minutes <n>", "stop after this long", positive)
+    .option("--disk-gb <n>", "what this peer's blobs may take, in 10⁹ bytes", positive, 20)
     .addOption(jsonOption()).addOption(quietOption())
     .addOption(new Option("--attached", "stop when standard input closes").hideHelp());
 }

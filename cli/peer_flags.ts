@@ -16,6 +16,8 @@ export interface PeerFlags {
   readonly peer: readonly string[];
   readonly mdns: boolean;
   readonly minutes?: number;
+  /** What this peer's blobs may take, in 10⁹ bytes. */
+  readonly diskGb: number;
   readonly attached?: boolean;
   readonly manner: Manner;
 }

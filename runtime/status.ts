@@ -41,6 +41,8 @@ export interface PeerStatus {
   /** What this peer dropped of others, oldest first. */
   readonly rejections: readonly { readonly peer: string; readonly what: string; readonly reason: string }[];
   readonly plannedBytes: number;
+  /** Bytes that its blobs may take. */
+  readonly mostBlobBytes: number;
 }
 
 const FATES_KEPT = 50;
@@ -68,6 +70,7 @@ export const emptyStatus: PeerStatus = {
   fates: [],
   rejections: [],
   plannedBytes: 0,
+  mostBlobBytes: 0,
 };
 
 /** The status after one more event. */
@@ -82,6 +85,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         peerName: event.peerName,
         addresses: event.addresses,
         ticket: event.ticket,
+        mostBlobBytes: event.mostBlobBytes,
       };
     case "device":
       return { ...status, device: event.description };

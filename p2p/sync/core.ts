@@ -166,7 +166,7 @@ class PeerCore implements Core {
       rules,
       nowMs: this.#now,
     });
-    if (found) {
+    if (found && stateCount === 0) { // else a damaged disk would begin the run anew
       const genesis = { record: genesisRecord(rules), chain: genesisState(rules), weights: initial, from: [] };
       this.#joining.add(genesis, this.#now);
     } else if (stateCount === 0) {
