@@ -11,13 +11,14 @@ import type { Clock } from "./clock.ts";
 import { runIdOf, serveGenesis } from "./genesis.ts";
 import { inParts } from "./history_parts.ts";
 import type { HostEnd, HostEvent } from "./host_event.ts";
-import { type Identity, verifySignature } from "./identity.ts";
+import { type Identity, isPeerId, verifySignature } from "./identity.ts";
 import { PeerJournal } from "./journal_entries.ts";
 import type { Learner } from "./learner.ts";
 import { Mailbox } from "./mailbox.ts";
 import { serveBlobs } from "./net/blob_server.ts";
 import { keepConnected } from "./net/mesh.ts";
 import type { Transport } from "./net/transport.ts";
+import { watchForTwins } from "./net/twins.ts";
 import { MESSAGES_PROTOCOL, Performer } from "./perform.ts";
 import type { BlobStore } from "./store/blob_store.ts";
 import type { Journal } from "./store/journal.ts";
@@ -146,6 +147,7 @@ class PeerHost implements Host {
   readonly #mailbox = new Mailbox();
   readonly #performer: Performer;
   readonly #mesh: AsyncDisposable;
+  readonly #twins: Disposable;
   readonly #loop: Promise<void>;
   /** When a refusal of a sender's message was last told. */
   readonly #refusedAtMs = new Map<PeerId, number>();
@@ -183,6 +185,13 @@ class PeerHost implements Host {
       addresses,
       clock,
       onUnreachable: (address, reason) => this.#options.onEvent({ kind: "unreachable", address, reason }),
+    });
+    this.#twins = watchForTwins(transport, {
+      identity,
+      run: rules.run,
+      clock,
+      dialled: addresses.map((address) => address.slice(address.lastIndexOf("/") + 1)).filter(isPeerId),
+      onTwin: (error) => this.#finish({ kind: "failed", error }),
     });
     this.#loop = this.#run();
   }
@@ -278,6 +287,7 @@ class PeerHost implements Host {
     this.#end = end;
     this.#mailbox.close();
     this.#alarm?.[Symbol.dispose]();
+    this.#twins[Symbol.dispose]();
     const quiet = [this.#mesh[Symbol.asyncDispose](), this.#performer.close(), this.#loop];
     Promise.all(quiet).then(() => this.#resolveEnded(end));
   }
