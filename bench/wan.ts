@@ -6,7 +6,7 @@
  * @module
  */
 import { ancestry } from "../tests/swarm/chronicle.ts";
-import { agreement, makeFlock } from "../tests/swarm/flock.ts";
+import { makeFlock } from "../tests/swarm/flock.ts";
 import type { Digest, Offer } from "../p2p/sync/types.ts";
 import { demoConfig } from "./demo_flock.ts";
 import type { Bench, BenchLine } from "./line.ts";
@@ -30,7 +30,7 @@ export const wanBench: Bench = {
       lines: Object.fromEntries(NAMES.map((name) => [name, line])),
     });
     flock.names.forEach((name) => flock.start(name));
-    const [together] = await agreement(flock.seats(), ({ peers }) => peers === NAMES.length);
+    const together = await flock.together();
     const endsAtMs = Date.now() + minutes * 60_000;
     while (Date.now() < endsAtMs) await flock.happens(["round"], NAMES);
     const { record, faults } = await flock.audit(config.outer.lateRounds);

@@ -7,7 +7,7 @@ import type { RunConfig } from "../../runtime/config.ts";
 import { encodeShards } from "../../runtime/data/shards.ts";
 import { bytesTokenizer } from "../../runtime/data/tokenizer.ts";
 import { tinyRun } from "../tiny_run.ts";
-import { agreement, type Flock } from "./flock.ts";
+import { type Flock, QUICK_ROUNDS } from "./flock.ts";
 
 export interface Joined {
   readonly sizeBytes: number;
@@ -27,8 +27,7 @@ export function runWithText(bytes: number): (data: BlobStore) => Promise<RunConf
     for await (const { bytes: shard, tokenCount } of encodeShards(pieces(), { tokenizer: bytesTokenizer() })) {
       shards.push({ blob: await data.put(shard), sizeBytes: shard.length, tokenCount });
     }
-    const rounds = { firstMs: 1_000, leastMs: 1_000, longestMs: 2_000 };
-    return tinyRun({ rounds, data: { kind: "shards", shards } });
+    return tinyRun({ rounds: QUICK_ROUNDS, data: { kind: "shards", shards } });
   };
 
   async function* pieces() {
@@ -38,8 +37,7 @@ export function runWithText(bytes: number): (data: BlobStore) => Promise<RunConf
 
 /** Joins, kills these peers when a quarter of the data is there, and waits until the newcomer has all of it. */
 export async function joinUnderFire(flock: Flock, name: string, victims: readonly string[]): Promise<Joined> {
-  const others = flock.names.filter((other) => other !== name);
-  await agreement(others.map((other) => flock.seat(other)), ({ peers }) => peers === others.length);
+  await flock.together(flock.names.filter((other) => other !== name));
   const newcomer = await flock.join(name);
   await newcomer.next("fetching");
   const startedAtMs = Date.now();

@@ -3,7 +3,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { agreement, withFlock } from "./flock.ts";
+import { withFlock } from "./flock.ts";
 import { joinUnderFire, runWithText } from "./join.ts";
 
 const names = ["wren", "finch", "robin", "heron", "snail"];
@@ -17,6 +17,6 @@ Deno.test("a newcomer gets the run's data though half of those who give it die, 
     assert.ok(heldBytes < sizeBytes / 2, `${heldBytes} of ${sizeBytes} bytes were there when they died`);
     assert.ok(receivedBytes < 1.3 * sizeBytes, `${receivedBytes} bytes came for ${sizeBytes}`);
     await flock.seat("snail").next("admitted");
-    await agreement(["finch", "robin", "snail"].map((name) => flock.seat(name)), ({ peers }) => peers === 3);
+    await flock.together(["finch", "robin", "snail"]);
   });
 });
