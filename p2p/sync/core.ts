@@ -145,6 +145,7 @@ class PeerCore implements Core {
     const stateCount = restore(journal, {
       book: this.#book,
       own: this.#work.offers,
+      key: this.#work.key,
       joining: this.#joining,
       self,
       rules,
@@ -274,9 +275,9 @@ class PeerCore implements Core {
       if (this.#head !== null) this.#towardsHeavier(this.#head);
     } while (this.#adoptHeaviest() || this.#act());
     this.#beat();
-    const reason = this.#work.whyStop(context);
-    this.#stopped = reason !== null;
-    if (reason !== null) context.emit({ kind: "stop", reason });
+    const stop = this.#work.whyStop(context, this.#book);
+    this.#stopped = stop !== null;
+    if (stop !== null) context.emit({ kind: "stop", ...stop });
   }
 
   #towardsHeavier(head: Link): void {
