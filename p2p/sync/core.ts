@@ -89,6 +89,18 @@ class PeerCore implements Core {
     );
   }
 
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      links: this.#book.links.size,
+      offers: this.#book.offers.size,
+      ownOffers: this.#work.offers.size,
+      candidates: this.#joining.size,
+      promised: this.#scribing.size,
+      ...this.#fetching.sizes,
+      ...this.#exchange.sizes,
+    };
+  }
+
   #take(input: Input): void {
     const context = this.#context, book = this.#book;
     switch (input.kind) {

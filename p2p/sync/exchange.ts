@@ -36,6 +36,15 @@ export class Exchange {
     return this.#sorted ??= [...this.#connected].sort();
   }
 
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      connected: this.#connected.size,
+      heard: this.#heardAtMs.size,
+      pulled: this.#pulledAtMs.size,
+      asked: this.#asked.size,
+    };
+  }
+
   connect(peer: PeerId): void {
     this.#connected.add(peer);
     this.#sorted = null;

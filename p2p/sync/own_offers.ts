@@ -20,6 +20,10 @@ interface Own {
 export class OwnOffers {
   readonly #own = new Map<Digest, Own>();
 
+  get size(): number {
+    return this.#own.size;
+  }
+
   add(digest: Digest, signed: Signed<Offer>): void {
     this.#own.set(digest, { digest, signed, fate: "pending", countedIn: null });
   }
