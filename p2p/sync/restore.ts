@@ -39,10 +39,14 @@ export function restore(journal: readonly JournalEntry[], options: RestoreOption
     if (entry.kind !== "record" || !isRecent(entry.record.body.round)) continue;
     book.addRecord(bodyDigest(entry.record.body), entry.record, { nowMs, journaled: true });
   }
+  // Without the older chain states, records of a fork from before the restart could never be completed.
+  for (const { record, chain, weights } of states) {
+    if (!isRecent(chain.round)) continue;
+    const link = book.addState(record, { chain, weights });
+    link.journaled = true;
+    if (chain.round <= lastRound - rules.lateRounds - 1) link.weights = null;
+  }
   for (const { record, chain, weights } of states.slice(0, MOST_STATES)) {
-    if (chain.round > lastRound - rules.lateRounds - 1) {
-      book.addState(record, { chain, weights }).journaled = true;
-    }
     joining.add({ record, chain, weights, from: [] }, nowMs);
   }
   return states.length;
