@@ -51,6 +51,7 @@ export class Observer {
     late: 0,
     lost: 0,
     merged: 0,
+    mergedOffers: 0,
   };
   /** Largest sizes of any honest core, by name, and most effects of one input. */
   readonly largest = new Map<string, number>();
@@ -124,6 +125,7 @@ export class Observer {
       case "fate":
         if (event.fate === "counted late") this.tally.late++;
         if (event.fate === "lost") this.tally.lost++;
+        if (event.fate === "merged") this.tally.mergedOffers++;
         this.fates.set(event.offer, event);
         if (event.fate !== "counted") this.note(id, `offer of round ${event.round} is ${event.fate}`);
         return;
@@ -131,6 +133,11 @@ export class Observer {
         this.tally.reorganised++;
         this.tally.deepest = Math.max(this.tally.deepest, event.depth ?? 0);
         return this.note(id, `gave up ${event.depth ?? "all"} of its records for a heavier history`);
+      case "merged": {
+        this.tally.merged++;
+        const sides = event.sides.map(({ records, tokens }) => `${records} records with ${tokens} tokens`);
+        return this.note(id, `took merge record ${event.round}: ${sides.join(" and ")}`);
+      }
       case "mismatch":
         this.mismatches.push({ by: id, event });
         return;

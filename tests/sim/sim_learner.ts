@@ -3,7 +3,7 @@
  * in the order in which it was folded. So two peers have equal digests exactly if they folded the same.
  * @module
  */
-import type { Contribution, TrainOrder, Verdict } from "../../p2p/learner.ts";
+import type { Contribution, MergeSide, TrainOrder, Verdict } from "../../p2p/learner.ts";
 import { digestOf } from "../../p2p/sync/digest.ts";
 import { firstWindows, subtract, union, windowCount } from "../../p2p/sync/ranges.ts";
 import type { Digest, Range } from "../../p2p/sync/types.ts";
@@ -18,6 +18,10 @@ export const INITIAL_WEIGHTS: Digest = digestOf("initial weights");
 export function foldWeights(parent: Digest, parts: readonly Part[]): Digest {
   if (parts.length === 0) return parent;
   return digestOf({ parent, folded: parts.map(({ blob, weight }) => ({ blob: blob.digest, weight })) });
+}
+
+export function mergeWeights(sides: readonly MergeSide[]): Digest {
+  return digestOf({ merged: sides.map(({ weights, share }) => ({ weights, share })) });
 }
 
 export class SimLearner {

@@ -19,7 +19,7 @@ import { Mailbox } from "./mailbox.ts";
 import type { Observer } from "./observer.ts";
 import { signAs, verifySimulated } from "./signatures.ts";
 import { SimDisk } from "./sim_disk.ts";
-import { foldWeights, INITIAL_WEIGHTS, SimLearner } from "./sim_learner.ts";
+import { foldWeights, INITIAL_WEIGHTS, mergeWeights, SimLearner } from "./sim_learner.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 import type { DiskDamage, Machine } from "./weather.ts";
 
@@ -252,6 +252,8 @@ export class SimPeer {
         return this.#load(effect.weights, effect.from);
       case "fold":
         return this.#later("fold", () => this.#fold(effect));
+      case "merge":
+        return this.#later("fold", () => this.#merge(effect));
       case "adopted":
         return observer.onAdopted(this, effect.chain);
       case "train":
@@ -312,6 +314,14 @@ export class SimPeer {
       return { kind: "fold-failed", record, reason: `weights ${parent} are gone` };
     }
     const digest = foldWeights(parent, parts);
+    this.#learner.held.add(digest);
+    return { kind: "folded", record, weights: { digest, sizeBytes: this.#options.weightsBytes } };
+  }
+
+  #merge({ record, sides }: Extract<Effect, { kind: "merge" }>): Input {
+    const lacking = sides.find(({ weights }) => !this.#learner.held.has(weights) && !this.disk.read(weights));
+    if (lacking !== undefined) return { kind: "fold-failed", record, reason: `weights ${lacking.weights} are gone` };
+    const digest = mergeWeights(sides);
     this.#learner.held.add(digest);
     return { kind: "folded", record, weights: { digest, sizeBytes: this.#options.weightsBytes } };
   }

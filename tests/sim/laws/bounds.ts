@@ -12,6 +12,8 @@ export function boundedness({ observer, weather, peers }: Case): readonly string
   const bounds: Readonly<Record<string, number>> = {
     links: 400,
     offers: count * 2 * offersEach,
+    // Older ones, for 256 rounds.
+    archivedOffers: 16 * count * 2 * offersEach,
     ownOffers: 2 * offersEach,
     connected: count,
     heard: 2 * count,

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Digest } from "../../../p2p/sync/types.ts";
+import { ageOf } from "../../../p2p/sync/record.ts";
 import type { Case } from "./laws.ts";
 
 const COUNTED = ["counted", "counted late", "merged"];
@@ -11,7 +12,8 @@ export function everyFateIsTold({ head, history, living, observer, weather }: Ca
   const counted = new Set<Digest>(history.flatMap(({ record }) => record.counted.map(({ offer }) => offer)));
   const here = new Map(living.map((peer) => [peer.id, peer]));
   const faults: string[] = [];
-  for (const [digest, { peer, round }] of observer.offers) {
+  for (const [digest, offer] of observer.offers) {
+    const { peer, round } = offer;
     const author = here.get(peer);
     // What a cut journal forgot, its owner cannot ask about.
     if (author === undefined || author.disk.hasForgotten(digest)) continue;
@@ -19,7 +21,7 @@ export function everyFateIsTold({ head, history, living, observer, weather }: Ca
     const isCounted = told !== undefined && COUNTED.includes(told.fate);
     const isFinal = isCounted || told?.fate === "lost" || told?.fate === "unknown";
     const what = `offer ${digest} of ${peer} for round ${round}`;
-    if (!isFinal && head.round >= round + weather.rules.lateRounds) {
+    if (!isFinal && ageOf(offer, head) > weather.rules.lateRounds) {
       faults.push(`law 5: nobody told the fate of ${what}`);
     }
     if (told !== undefined && told.reason === "") faults.push(`law 5: no reason was told for the fate of ${what}`);

@@ -4,8 +4,10 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { advance, genesisState } from "../../../p2p/sync/chain.ts";
+import { inOrder, type Side, unite } from "../../../p2p/sync/merge.ts";
 import { account } from "../../../p2p/sync/ledger.ts";
 import type { ChainState, Digest, Offer } from "../../../p2p/sync/types.ts";
+import { ancestorsIn } from "./history.ts";
 import type { Case } from "./laws.ts";
 
 /** Every window below the cursor is trained, leased or returned, once; what was trained twice is counted as such. */
@@ -23,15 +25,24 @@ export function ledgerFollows({ head, history, observer }: Case): readonly strin
 
 /** The state on which a run ended is the one to which its records lead. */
 export function stateFollows({ head, history, weather: { rules } }: Case): readonly string[] {
-  const genesis = genesisState(rules);
+  const genesis = genesisState(rules), ancestors = ancestorsIn(history);
   const states = new Map<Digest, ChainState>([[genesis.head, genesis]]);
+  const sideOf = (chain: ChainState, other: ChainState): Side => {
+    const shared = ancestors.get(other.head)!;
+    const own = history.filter(({ digest }) => digest === chain.head || ancestors.get(chain.head)!.has(digest))
+      .filter(({ digest }) => digest !== other.head && !shared.has(digest));
+    return { chain, own };
+  };
   for (const { digest, record, offers } of history) {
     if (digest === genesis.head) continue;
-    const parent = states.get(record.parents[0]!);
+    const [parent, other] = record.parents.map((parent) => states.get(parent));
     if (parent === undefined) {
       return [`law 10: record ${record.round} follows nothing that leads back to the beginning`];
     }
-    states.set(digest, advance(parent, { record, digest, offers, rules }));
+    const state = other === undefined
+      ? advance(parent, { record, digest, offers, rules })
+      : unite(inOrder(sideOf(parent, other), sideOf(other, parent)), { record, digest, rules });
+    states.set(digest, state);
   }
   const computed = states.get(head.head);
   if (computed === undefined) return [`law 10: nobody wrote down record ${head.round}, on which all ended`];
