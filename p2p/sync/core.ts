@@ -284,6 +284,7 @@ class PeerCore implements Core {
     if (!link || chainOf(link) === null) {
       return this.#exchange.seek(this.#context, beat, from, { book, head, isHeavier });
     }
+    this.#exchange.found(beat.peer);
     if (book.isDeep(head, link)) this.#hasNews = true;
     // A heavier head that records cannot lead to: its ancestors' weights are gone here, or its fold failed.
     if (isHeavier && !book.isDeep(head, link) && book.targets(head).length === 0) {
