@@ -28,10 +28,10 @@ export function stateFollows({ head, history, weather: { rules } }: Case): reado
   const genesis = genesisState(rules), ancestors = ancestorsIn(history);
   const states = new Map<Digest, ChainState>([[genesis.head, genesis]]);
   const sideOf = (chain: ChainState, other: ChainState): Side => {
-    const shared = ancestors.get(other.head)!;
-    const own = history.filter(({ digest }) => digest === chain.head || ancestors.get(chain.head)!.has(digest))
-      .filter(({ digest }) => digest !== other.head && !shared.has(digest));
-    return { chain, own };
+    const leads = (digest: Digest, to: ChainState) => digest === to.head || ancestors.get(to.head)!.has(digest);
+    const own = history.filter(({ digest }) => leads(digest, chain) && !leads(digest, other));
+    const before = history.filter(({ digest }) => leads(digest, chain) && leads(digest, other));
+    return { chain, own, shared: new Set(before.flatMap(({ record }) => record.counted.map(({ offer }) => offer))) };
   };
   for (const { digest, record, offers } of history) {
     if (digest === genesis.head) continue;
