@@ -114,8 +114,8 @@ export class OwnWork {
   }
 
   /** Why this peer must stop, or why one that leaves may; null if it goes on. */
-  whyStop({ now, options }: Context, book: Book): { readonly reason: string; readonly isFault: boolean } | null {
-    const fault = this.key.whyStop(book, options.self);
+  whyStop({ now }: Context, book: Book): { readonly reason: string; readonly isFault: boolean } | null {
+    const fault = this.key.whyStop(book);
     if (fault !== null) return { reason: fault, isFault: true };
     if (this.#stopAtMs === null) return null;
     if (!this.#box.isCutting && this.offers.pending().length === 0) {
