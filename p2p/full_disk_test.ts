@@ -65,10 +65,11 @@ async function start(clock: ManualClock, options: Pick<HostOptions, "store" | "j
 const roundOf = (host: Host): number => host.status().chain?.round ?? -1;
 
 Deno.test("a host whose disk is full at any write makes room or ends with the reason, and loses no round", async () => {
+  let ended = 0;
   for (const seed of [1, 2, 3, 4]) {
     const random: Chance = chance(seed), clock = new ManualClock(), bases = new Map<number, Digest>();
     const { store, journal } = disk(() => random.happens(0.08));
-    let reached = 0, ended = 0;
+    let reached = 0;
     for (let life = 0; reached < 12; life++) {
       assert.ok(life < 60, `seed ${seed}: ${life} lives`);
       const { host, events, ends } = await start(clock, { store, journal }).catch((error: unknown) => {
@@ -91,8 +92,8 @@ Deno.test("a host whose disk is full at any write makes room or ends with the re
       ended++;
       assert.ok(end.error instanceof StorageError && end.error.isFull, `seed ${seed}: ${end.error}`);
     }
-    assert.ok(ended > 0, `seed ${seed}: the disk never was so full that it had to end`);
   }
+  assert.ok(ended > 0, "no disk ever was so full that its host had to end");
 });
 
 Deno.test("a host goes on within the bytes that its blobs may take, round after round", async () => {
