@@ -13,6 +13,7 @@ export interface PeerFlags {
   readonly name?: string;
   readonly port?: number;
   readonly listen: string;
+  readonly announce: readonly string[];
   readonly peer: readonly string[];
   readonly mdns: boolean;
   readonly minutes?: number;

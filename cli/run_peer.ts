@@ -107,10 +107,16 @@ export function listenAddresses({ listen, port }: PeerFlags, state: StateFolder)
   return [`${host}/tcp/${port ?? state.port() ?? 0}`, `${host}/tcp/0/ws`];
 }
 
-/** Keeps the TCP port, so that a ticket outlives a restart. */
-export async function rememberPort(transport: Transport, state: StateFolder): Promise<void> {
-  const port = transport.addresses().map((address) => /\/tcp\/(\d+)\/p2p\//.exec(address)?.[1]).find((text) => text);
-  if (port !== undefined && Number(port) !== state.port()) await state.keepPort(Number(port));
+/** Keeps the TCP port, so that a ticket outlives a restart. What is announced need not be the port listened on. */
+export async function rememberPort(
+  transport: Transport,
+  state: StateFolder,
+  { port: asked, announce }: PeerFlags,
+): Promise<void> {
+  const listening = announce.length > 0 ? [] : transport.addresses();
+  const found = listening.map((address) => /\/tcp\/(\d+)\/p2p\//.exec(address)?.[1]).find((text) => text);
+  const port = found === undefined ? asked : Number(found);
+  if (port !== undefined && port !== state.port()) await state.keepPort(port);
 }
 
 async function leave(peer: Peer, state: StateFolder, take: (event: PeerEvent) => void): Promise<number> {

@@ -10,14 +10,14 @@
  * Rules that all peers must compute alike are pure functions beside them (`chain.ts`, `record.ts`, `fork.ts`).
  * @module
  */
-import { ARCHIVE_ROUNDS, Book, chainOf, historyRounds, type State } from "./book.ts";
+import { ARCHIVE_ROUNDS, Book, chainOf, type State } from "./book.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
 import { bodyDigest } from "./digest.ts";
 import type { Core, CoreOptions, Effect, Input } from "./effects.ts";
 import { Exchange, isFull } from "./exchange.ts";
 import { Fetching } from "./fetching.ts";
-import { Folding, journalState } from "./folding.ts";
+import { Folding, journalRecord, journalState } from "./folding.ts";
 import { historyChange } from "./history_change.ts";
 import { Joining, whyNoState } from "./joining.ts";
 import { Loading } from "./loading.ts";
@@ -169,6 +169,7 @@ class PeerCore implements Core {
     this.#beatAtMs = this.#now;
     this.#isFounder = found;
     this.#weightsBytes = initial.sizeBytes;
+    this.#book.addPast(genesisRecord(rules), genesisState(rules)); // what everybody knows
     const stateCount = restore(journal, {
       book: this.#book,
       own: this.#work.offers,
@@ -357,6 +358,7 @@ class PeerCore implements Core {
   #adopt(state: State): void {
     const context = this.#context, book = this.#book, { rules } = this.#options, from = this.#head;
     const { link, chain, base, weights } = state;
+    if (from === null) this.#exchange.forgetQuestions();
     const change = historyChange(book, { from, to: state, rules });
     this.#head = state;
     context.emit({ kind: "adopted", chain, weights: weights.digest });
@@ -410,8 +412,8 @@ class PeerCore implements Core {
     const digest = bodyDigest(body);
     if (this.#book.links.has(digest)) return false; // written before, in vain: something new must come first
     const record: Signed<RoundRecord> = { kind: "signed", body, signature: this.#options.sign(digest) };
-    this.#context.emit({ kind: "journal", entry: { kind: "record", record } });
-    this.#book.addRecord(digest, record, { nowMs: this.#now, journaled: true });
+    this.#book.addRecord(digest, record, { nowMs: this.#now, journaled: false });
+    journalRecord(this.#context, this.#book, this.#book.links.get(digest)!);
     this.#context.emit({ kind: "announce", message: record });
     this.#context.report({ kind: "closed", round: body.round, reason });
     this.#resolve();

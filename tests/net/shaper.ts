@@ -26,10 +26,13 @@ const QUEUE_BYTES = 64 * 1024;
 
 /** One machine's line, until disposed. */
 export interface Line extends AsyncDisposable {
-  /** Bytes passed so far: towards the forwarded ports, and back. */
+  /** Bytes passed so far: from this machine, and to it. */
   readonly passed: { readonly there: number; readonly back: number };
-  /** Opens a port of 127.0.0.1 that leads through the line to another one. */
-  forward(port: number): number;
+  /**
+   * Opens a port of 127.0.0.1 that leads through the line to another one: outward, from this machine to others, or
+   * inward, from others to it.
+   */
+  forward(port: number, direction?: "outward" | "inward"): number;
   /** While dead, nothing passes and nobody is told: connections look alive, as on a cable that was cut. */
   setDead(isDead: boolean): void;
   /** Ends every connection that is open now; new ones are taken. */
@@ -54,10 +57,12 @@ class ShapedLine implements Line {
     return { there: this.#lanes.there.passedBytes, back: this.#lanes.back.passedBytes };
   }
 
-  forward(port: number): number {
+  forward(port: number, direction: "outward" | "inward" = "outward"): number {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.#listeners.push(listener);
-    this.#track(this.#accept(listener, port));
+    const { there, back } = this.#lanes;
+    const lanes = direction === "outward" ? { there, back } : { there: back, back: there };
+    this.#track(this.#accept(listener, { port, ...lanes }));
     return listener.addr.port;
   }
 
@@ -77,21 +82,20 @@ class ShapedLine implements Line {
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
   }
 
-  async #accept(listener: Deno.TcpListener, port: number): Promise<void> {
+  async #accept(listener: Deno.TcpListener, way: Way): Promise<void> {
     for await (const near of listener) {
       this.#open.add(near);
-      this.#track(this.#join(near, port));
+      this.#track(this.#join(near, way));
     }
   }
 
-  async #join(near: Deno.TcpConn, port: number): Promise<void> {
+  async #join(near: Deno.TcpConn, { port, there, back }: Way): Promise<void> {
     try {
       const far = await Deno.connect({ hostname: "127.0.0.1", port });
       if (!this.#open.has(near)) return close(far); // reset meanwhile
       this.#open.add(far);
       far.setNoDelay(true);
       near.setNoDelay(true);
-      const { there, back } = this.#lanes;
       await Promise.allSettled([there.carry(near, far), back.carry(far, near)]);
       this.#open.delete(far);
       close(far);
@@ -104,6 +108,13 @@ class ShapedLine implements Line {
     const task = work.catch(() => {}).finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
   }
+}
+
+/** Where a forwarded port leads, and what carries its bytes there and back. */
+interface Way {
+  readonly port: number;
+  readonly there: Lane;
+  readonly back: Lane;
 }
 
 /** One direction of a line. */
