@@ -18,7 +18,7 @@ import { Mailbox } from "./mailbox.ts";
 import { serveBlobs } from "./net/blob_server.ts";
 import { keepConnected } from "./net/mesh.ts";
 import type { Transport } from "./net/transport.ts";
-import { watchForTwins } from "./net/twins.ts";
+import { IdentityInUseError, watchForTwins } from "./net/twins.ts";
 import { MESSAGES_PROTOCOL, Performer } from "./perform.ts";
 import type { BlobStore } from "./store/blob_store.ts";
 import type { Journal } from "./store/journal.ts";
@@ -262,6 +262,9 @@ class PeerHost implements Host {
         }
         await this.#performer.performAll(effects);
         const stop = effects.find((effect) => effect.kind === "stop");
+        if (stop?.isFault) {
+          return this.#finish({ kind: "failed", error: new IdentityInUseError(`Cannot go on: ${stop.reason}.`) });
+        }
         if (stop !== undefined) return this.#finish({ kind: "stopped", reason: stop.reason });
         this.#setAlarm();
         if (clock.now() - turnSinceMs < LONGEST_TURN_MS) continue;

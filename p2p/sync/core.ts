@@ -102,6 +102,18 @@ class PeerCore implements Core {
     );
   }
 
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      links: this.#book.links.size,
+      ownOffers: this.#work.offers.size,
+      candidates: this.#joining.size,
+      promised: this.#scribing.size,
+      ...this.#book.offers.sizes,
+      ...this.#fetching.sizes,
+      ...this.#exchange.sizes,
+    };
+  }
+
   #take(input: Input): void {
     const context = this.#context, book = this.#book;
     switch (input.kind) {
@@ -161,6 +173,7 @@ class PeerCore implements Core {
     const stateCount = restore(journal, {
       book: this.#book,
       own: this.#work.offers,
+      key: this.#work.key,
       joining: this.#joining,
       self,
       rules,
@@ -234,6 +247,7 @@ class PeerCore implements Core {
     const malformed = whyMalformed(body, this.#options.rules) ?? this.#whyForged(digest, signed.signature, body.peer);
     if (malformed !== null) return this.#reject("offer", body.peer, malformed);
     this.#book.offers.add(digest, signed, { nowMs: this.#now, own: false, journaled: false });
+    if (body.peer === this.#options.self) this.#work.key.heard(digest);
     this.#hasNews = true;
     const held = this.#book.offers.find(digest);
     if (this.#head === null || held === undefined) return;
@@ -311,9 +325,9 @@ class PeerCore implements Core {
       if (this.#head !== null) this.#towardsHeavier(this.#head);
     } while (this.#adoptHeaviest() || this.#merge() || this.#act());
     this.#beat();
-    const reason = this.#work.whyStop(context);
-    this.#stopped = reason !== null;
-    if (reason !== null) context.emit({ kind: "stop", reason });
+    const stop = this.#work.whyStop(context, this.#book);
+    this.#stopped = stop !== null;
+    if (stop !== null) context.emit({ kind: "stop", ...stop });
   }
 
   #towardsHeavier(head: State): void {

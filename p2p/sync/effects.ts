@@ -121,8 +121,8 @@ export type Effect =
   /** Blobs (contributions, weights) that the protocol needs no more. */
   | { readonly kind: "forget"; readonly blobs: readonly Digest[] }
   | { readonly kind: "report"; readonly event: SyncEvent }
-  /** The last effect ever: the peer has left. */
-  | { readonly kind: "stop"; readonly reason: string };
+  /** The last effect ever: the peer has left, or must not go on. */
+  | { readonly kind: "stop"; readonly reason: string; readonly isFault: boolean };
 
 /** What users and checkers may want to know; law 5 lives on these. */
 export type SyncEvent =
@@ -204,6 +204,8 @@ export interface Core {
   handle(now: number, input: Input): readonly Effect[];
   /** When the core wants a `tick`, at the latest; null: not before another input. */
   readonly deadline: number | null;
+  /** How many of each kind of thing the core holds now; each has a bound (law 7). */
+  readonly sizes: Readonly<Record<string, number>>;
 }
 
 export interface CoreOptions {

@@ -8,6 +8,7 @@ import { bodyDigest } from "./digest.ts";
 import type { JournalEntry } from "./effects.ts";
 import { isHeavier } from "./fork.ts";
 import type { Joining } from "./joining.ts";
+import type { OwnKey } from "./own_key.ts";
 import type { OwnOffers } from "./own_offers.ts";
 import type { PeerId, SyncRules } from "./types.ts";
 
@@ -17,6 +18,7 @@ const MOST_STATES = 8;
 export interface RestoreOptions {
   readonly book: Book;
   readonly own: OwnOffers;
+  readonly key: OwnKey;
   readonly joining: Joining;
   readonly self: PeerId;
   readonly rules: SyncRules;
@@ -25,11 +27,12 @@ export interface RestoreOptions {
 
 /** Fills the parts of a new core; returns how many states the journal had. */
 export function restore(journal: readonly JournalEntry[], options: RestoreOptions): number {
-  const { book, own, joining, self, rules, nowMs } = options;
+  const { book, own, key, joining, self, rules, nowMs } = options;
   const states = journal.filter((entry) => entry.kind === "state").sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1);
   const lastRound = states[0]?.chain.round ?? 0, archiveRound = lastRound - ARCHIVE_ROUNDS;
   book.offers.prune({ historyRound: lastRound - historyRounds(rules), archiveRound: archiveRound - rules.lateRounds });
   for (const entry of journal) {
+    if (entry.kind === "offer" && entry.offer.body.peer === self) key.restored(bodyDigest(entry.offer.body));
     if (entry.kind !== "offer" || entry.offer.body.round < archiveRound - rules.lateRounds) continue;
     const { offer } = entry, digest = bodyDigest(offer.body), isOwn = offer.body.peer === self;
     book.offers.add(digest, offer, { nowMs, own: isOwn, journaled: true });
