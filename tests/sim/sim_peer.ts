@@ -40,12 +40,16 @@ export interface Surroundings {
   down(peer: SimPeer, reason: "left" | "crashed"): void;
 }
 
+/** What stands between the core of a peer and the world: a liar, or a bug that a test has planted. */
+export type Bug = Pick<Liar, "hear" | "say">;
+
 export interface SimPeerOptions {
   readonly index: number;
   readonly id: PeerId;
   readonly others: readonly PeerId[];
   readonly rules: SyncRules;
   readonly rulebook: Rulebook;
+  readonly bug: Bug | null;
   readonly machine: Machine;
   readonly blobBytes: number;
   readonly weightsBytes: number;
@@ -100,7 +104,7 @@ export class SimPeer {
     this.#world = world;
     this.time = new LocalTime(options.machine.clock);
     this.#learner = this.#newLearner();
-    this.#liar = options.machine.liar === null ? null : makeLiar(options.machine.liar, {
+    this.#liar = options.machine.liar === null ? options.bug : makeLiar(options.machine.liar, {
       self: this.id,
       rules: options.rules,
       draw: world.draw,
