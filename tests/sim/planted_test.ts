@@ -162,7 +162,7 @@ function* runs({ rules, at = ALL, wrong }: Planted): Generator<readonly string[]
   };
   yield play(
     [{}, { crashes: [crash(81_000)] }, { speed: 500 }, {}, { leavesAtMs: 52_000 }, { joinsAtMs: 24_000 }],
-    { partitions: [{ fromMs: 15_000, untilMs: 115_000, groups: [[0, 1, 2]] }], stormMs: 120_000 },
+    { partitions: [{ fromMs: 15_000, untilMs: 145_000, groups: [[0, 1, 2]] }], stormMs: 150_000 },
     given,
   ).broken;
   for (let seed = 1; seed <= 12; seed++) yield simulate({ seed, peers: 6, rounds: 12, ...given }).broken;

@@ -131,6 +131,11 @@ export class SimPeer {
     return this.#liar?.rulebook ?? this.#options.rulebook;
   }
 
+  /** Liars lie until the silence; bugs stay. */
+  get #isLying(): boolean {
+    return this.isHonest || !this.#world.isSilent();
+  }
+
   /** Which of its lives this is. */
   get lives(): number {
     return this.#lives;
@@ -202,7 +207,7 @@ export class SimPeer {
   tell(told: Input): void {
     if (this.core === null) return;
     if (this.isFrozen) return void this.#mailbox.put(told);
-    const input = this.#liar?.hear !== undefined && !this.#world.isSilent() ? this.#liar.hear(told) : told;
+    const input = this.#isLying && this.#liar?.hear !== undefined ? this.#liar.hear(told) : told;
     const nowMs = this.time.shownAt(this.#world.clock.nowMs);
     const effects = this.core.handle(nowMs, input);
     if (this.isRecorded) this.life!.inputs.push({ nowMs, input, effects });
@@ -227,7 +232,7 @@ export class SimPeer {
   }
 
   #say(effect: Effect): void {
-    if (this.#liar === null || this.#world.isSilent()) return this.#do(effect);
+    if (this.#liar === null || !this.#isLying) return this.#do(effect);
     for (const said of this.#liar.say?.(effect) ?? [effect]) this.#do(said);
     const isBeat = effect.kind === "announce" && effect.message.kind === "beat";
     if (isBeat) { for (const said of this.#liar.act?.() ?? []) this.#do(said); }
