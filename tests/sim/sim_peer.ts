@@ -175,12 +175,14 @@ export class SimPeer {
     if (!this.isUp || this.isFrozen) return;
     this.isFrozen = true;
     this.#learner.freeze(this.#world.clock.nowMs);
+    this.#world.observer.onFrozen(this, true);
   }
 
   thaw(): void {
     if (!this.isFrozen) return;
     this.isFrozen = false;
     this.#learner.thaw(this.#world.clock.nowMs);
+    this.#world.observer.onFrozen(this, false);
     for (const input of this.#mailbox.takeAll()) this.tell(input);
     this.#planTick();
   }
