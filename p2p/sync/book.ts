@@ -128,9 +128,11 @@ export class Book {
     return chain === null ? null : this.#hold(link, chain, weights);
   }
 
-  /** The weights of a state are not here after all. */
+  /** The weights of a state are not here after all: it can be folded again, once all that it counts is known. */
   lose({ link, chain }: State, nowMs: number): void {
-    this.#set(link, { kind: "complete", chain, sinceMs: nowMs, failures: 0 });
+    const isKnown = this.countedOffers(link) !== null;
+    const stage = { kind: "complete", chain, sinceMs: nowMs, failures: 0 } as const;
+    this.#set(link, isKnown ? stage : { kind: "incomplete", sinceMs: nowMs });
   }
 
   /** A fold failed; returns how often so far. */

@@ -102,6 +102,18 @@ class PeerCore implements Core {
     );
   }
 
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      links: this.#book.links.size,
+      ownOffers: this.#work.offers.size,
+      candidates: this.#joining.size,
+      promised: this.#scribing.size,
+      ...this.#book.offers.sizes,
+      ...this.#fetching.sizes,
+      ...this.#exchange.sizes,
+    };
+  }
+
   #take(input: Input): void {
     const context = this.#context, book = this.#book;
     switch (input.kind) {

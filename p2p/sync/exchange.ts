@@ -51,6 +51,15 @@ export class Exchange {
     return this.#sorted ??= [...this.#connected].sort();
   }
 
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      connected: this.#connected.size,
+      heard: this.#heardAtMs.size,
+      pulled: this.#pulledAtMs.size,
+      asked: this.#asked.size,
+    };
+  }
+
   isConnected(peer: PeerId): boolean {
     return this.#connected.has(peer);
   }
