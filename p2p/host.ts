@@ -24,7 +24,7 @@ import type { Journal } from "./store/journal.ts";
 import { StorageError } from "./store/storage_error.ts";
 import { createCore } from "./sync/core.ts";
 import type { Core, Input, JournalEntry } from "./sync/effects.ts";
-import type { BlobName, ChainState, Digest, PeerId, SyncRules } from "./sync/types.ts";
+import type { BlobName, ChainState, Change, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./sync/types.ts";
 import { decodeMessage } from "./wire.ts";
 
 /** Time between two refusals told of one sender, so that a flood of bytes is no flood of events. */
@@ -67,6 +67,8 @@ export interface Host extends AsyncDisposable {
   /** How this host's life ended. Never rejects. */
   readonly ended: Promise<HostEnd>;
   status(): HostStatus;
+  /** The run's owner says who belongs to it; the change is told to all. Refused, and reported, if it is not the owner's. */
+  change(change: Signed<Change>): void;
   /** One last offer, then the end. Bounded by the protocol; `close` cuts it short. */
   leave(): Promise<HostEnd>;
   /** Ends now, as a power cut would, but cleanly: nothing is left running. */
@@ -94,7 +96,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
 /** @throws {StorageError} if the journal is that of another run: its weights would go on under a name not theirs. */
 function expectRun(entries: readonly JournalEntry[], run: Digest): void {
   for (const entry of entries) {
-    const { run: found } = entry.kind === "offer" ? entry.offer.body : entry.record.body;
+    const { run: found } = bodyOf(entry);
     if (found === run) continue;
     throw new StorageError(
       `Cannot start: this peer's folder belongs to run ${
@@ -103,6 +105,11 @@ function expectRun(entries: readonly JournalEntry[], run: Digest): void {
         `${run.slice(0, 8)}…. Put run.json back as it was, or give the changed run a folder of its own.`,
     );
   }
+}
+
+function bodyOf(entry: JournalEntry): Offer | RoundRecord | Change {
+  if (entry.kind === "offer") return entry.offer.body;
+  return entry.kind === "change" ? entry.change.body : entry.record.body;
 }
 
 class PeerHost implements Host {
@@ -156,6 +163,10 @@ class PeerHost implements Host {
 
   status(): HostStatus {
     return { chain: this.#chain, weights: this.#weights };
+  }
+
+  change(change: Signed<Change>): void {
+    this.#mailbox.put({ kind: "change", change });
   }
 
   leave(): Promise<HostEnd> {

@@ -91,6 +91,25 @@ export class Book {
     this.offers.set(digest, { digest, signed, receivedAtMs: options.nowMs, verdict, journaled: options.journaled });
   }
 
+  /** Whether another peer's offer brought the same contribution before. */
+  whyCopied({ peer, blob }: Offer): string | null {
+    if (blob === null) return null;
+    const original = [...this.offers.values()].find(({ signed: { body } }) =>
+      body.blob?.digest === blob.digest && body.peer !== peer
+    );
+    return original === undefined
+      ? null
+      : `it is copied: its contribution is that of an earlier offer of ${original.signed.body.peer}`;
+  }
+
+  /** A record of the same scribe on the same parent: an honest scribe writes one. */
+  recordBeside({ scribe, parents }: RoundRecord): Digest | null {
+    for (const { digest, record: { body } } of this.links.values()) {
+      if (body.scribe === scribe && body.parents.length > 0 && body.parents[0] === parents[0]) return digest;
+    }
+    return null;
+  }
+
   addRecord(digest: Digest, record: Signed<RoundRecord>, options: { nowMs: number; journaled: boolean }): void {
     if (this.links.has(digest)) return;
     this.links.set(digest, { ...newLink(digest, record), journaled: options.journaled, sinceMs: options.nowMs });

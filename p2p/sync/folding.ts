@@ -17,6 +17,8 @@ const MOST_FOLD_FAILURES = 3;
 export class Folding {
   #folding: Digest | null = null;
   #progressAtMs = 0;
+  /** Records that this peer has folded itself since it started. */
+  foldedCount = 0;
   /** Offers whose blobs are needed to fold towards heavier histories. */
   urgent: ReadonlySet<Digest> = new Set();
   /** A heavier history than ours is on its way: until when we believe in it. Null if there is none. */
@@ -51,6 +53,7 @@ export class Folding {
     const link = book.links.get(record);
     if (link?.chain === undefined || link.chain === null) return;
     this.#progressAtMs = context.now;
+    this.foldedCount++;
     link.weights = weights;
     link.base = stateDigest(link.chain, weights.digest);
     context.emit({ kind: "keep", weights });

@@ -9,7 +9,7 @@ import type { Context } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
 import { isMember } from "./roster.ts";
 import { attemptOf, longestMs, ranking, takeoverMs } from "./scribe.ts";
-import type { ChainState, Counted, Member, PeerId } from "./types.ts";
+import type { ChainState, Change, Counted, Member, PeerId, Signed } from "./types.ts";
 
 export interface SceneOfRound {
   readonly book: Book;
@@ -18,6 +18,8 @@ export interface SceneOfRound {
   /** A heavier history is on its way: do not write a rival until then. Null if there is none. */
   readonly hopeUntilMs: number | null;
   readonly isFounder: boolean;
+  /** The change of members that the record has to carry, if any. */
+  readonly change: Signed<Change> | null;
   /** When our own box ends. */
   readonly boxEndsAtMs: number;
 }
@@ -25,6 +27,7 @@ export interface SceneOfRound {
 export interface ToWrite {
   readonly counted: readonly Counted[];
   readonly attempt: number;
+  readonly change: Signed<Change> | null;
   readonly reason: string;
 }
 
@@ -57,7 +60,7 @@ export class Scribing {
   decide(context: Context, scene: SceneOfRound): ToWrite | null {
     this.deadline = Infinity;
     const { now, options: { rules } } = context;
-    const { book, head, exchange, hopeUntilMs } = scene;
+    const { book, head, exchange, hopeUntilMs, change } = scene;
     const chain = head.chain!;
     if (hopeUntilMs !== null) {
       this.deadline = hopeUntilMs;
@@ -68,6 +71,7 @@ export class Scribing {
       parent: chain,
       base: head.base!,
       rules,
+      change,
     });
     const mayWrite = this.#attempt < chain.roster.length || counted.some(({ peer }) => peer === context.options.self);
     if (counted.length === 0 || !mayWrite) return null; // a peer that is no member must be admitted by what it writes
@@ -93,7 +97,7 @@ export class Scribing {
       return null;
     }
     const reason = before === 0 ? decision.reason : `${before} earlier in rank wrote nothing; ${decision.reason}`;
-    return { counted, attempt: this.#attempt, reason };
+    return { counted, attempt: this.#attempt, change, reason };
   }
 
   /** How many are to be given time to write before us. Nobody has a rank at genesis: whoever founds the run begins. */

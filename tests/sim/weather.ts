@@ -67,6 +67,7 @@ export function drawWeather({ seed, peers, rounds }: WeatherOptions): Weather {
     batch: 32,
     contextLength: 64,
     targetTokens: null,
+    owner: null,
   };
   return {
     rules,
