@@ -50,6 +50,7 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
         return line(`warning: ${event.message}`);
       case "alone":
       case "mismatch":
+      case "members":
       case "finished":
       case "stopped":
         return line(event.reason);
@@ -62,6 +63,8 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
         return line(`dropped ${event.what} of ${event.peer}: ${event.reason}`);
       case "waiting":
         return line(event.reason);
+      case "merged":
+        return line(`round ${event.round}: ${event.reason}`);
       case "offer":
         return event.fate === "counted"
           ? undefined

@@ -24,7 +24,17 @@ import type { Journal } from "./store/journal.ts";
 import { StorageError } from "./store/storage_error.ts";
 import { createCore } from "./sync/core.ts";
 import type { Core, Input, JournalEntry } from "./sync/effects.ts";
-import type { BlobName, ChainState, Change, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./sync/types.ts";
+import type {
+  BlobName,
+  ChainState,
+  Change,
+  Digest,
+  Offer,
+  PeerId,
+  RoundRecord,
+  Signed,
+  SyncRules,
+} from "./sync/types.ts";
 import { decodeMessage } from "./wire.ts";
 
 /** Time between two refusals told of one sender, so that a flood of bytes is no flood of events. */

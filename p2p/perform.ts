@@ -86,6 +86,8 @@ export class Performer {
         return this.#behind(() => this.#load(effect));
       case "fold":
         return this.#behind(() => this.#fold(effect));
+      case "merge":
+        return this.#behind(() => this.#merge(effect));
       case "contribute":
         return this.#behind(() => this.#contribute());
       case "evaluate":
@@ -197,6 +199,23 @@ export class Performer {
       answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes } });
     } catch (error) {
       failed(reasonOf(error));
+    }
+  }
+
+  async #merge({ record, sides }: EffectOf<"merge">): Promise<void> {
+    const { store, learner, answer, weightsBytes } = this.#options;
+    try {
+      const digest = await learner.merge(sides).catch(async (error: unknown) => {
+        for (const { weights } of sides) {
+          const kept = await store.get(weights);
+          if (kept === null) throw error;
+          await learner.load(kept);
+        }
+        return await learner.merge(sides);
+      });
+      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes } });
+    } catch (error) {
+      answer({ kind: "fold-failed", record, reason: reasonOf(error) });
     }
   }
 

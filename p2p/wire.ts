@@ -31,7 +31,7 @@ import type {
   Signed,
 } from "./sync/types.ts";
 
-export const WIRE_VERSION = 1;
+export const WIRE_VERSION = 2;
 
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
@@ -43,7 +43,9 @@ const MOST_RECORDS = 512;
 const MOST_OFFERS = 2048;
 const MOST_DIGESTS = 2048;
 const MOST_MEMBERS = 2048;
-const MOST_RECENT = 64;
+const MOST_RECENT = 256;
+/** A merge record's entry has those of some rounds of both sides. */
+const MOST_RECENTLY_COUNTED = 64 * MOST_COUNTED;
 /** Peers on an allow list: a change must fit an announcement and a record. */
 const MOST_ALLOWED = 512;
 /** A year. */
@@ -109,7 +111,8 @@ const record: z.ZodType<RoundRecord> = z.strictObject({
   run: digest,
   round: count,
   parents: z.array(digest).max(2),
-  base: digest,
+  bases: z.array(digest).max(2),
+  weights: z.array(blob).max(2),
   counted: z.array(counted).max(MOST_COUNTED),
   scribe: z.union([peer, nobody]),
   attempt: count,
@@ -138,10 +141,11 @@ const member: z.ZodType<Member> = z.strictObject({
 const lease: z.ZodType<Lease> = z.strictObject({ peer, ranges });
 const recent: z.ZodType<Recent> = z.strictObject({
   record: digest,
-  parent: digest,
-  base: digest,
-  counted: z.array(digest).max(MOST_COUNTED),
-  blobs: z.array(digest).max(MOST_COUNTED),
+  round: count,
+  parents: z.array(digest).max(2),
+  bases: z.array(digest).max(2),
+  counted: z.array(digest).max(MOST_RECENTLY_COUNTED),
+  blobs: z.array(digest).max(MOST_RECENTLY_COUNTED),
 });
 
 const chain: z.ZodType<ChainState> = z.strictObject({

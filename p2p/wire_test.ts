@@ -39,7 +39,8 @@ const record: RoundRecord = {
   run,
   round: 3,
   parents: [digest],
-  base: digest,
+  bases: [digest],
+  weights: [],
   counted: [{ offer: digest, peer, age: 0 }],
   scribe: peer,
   attempt: 0,
@@ -67,7 +68,7 @@ const chain: ChainState = {
   roundMs: 1000,
   batch: 8,
   evaluator: peer,
-  recent: [{ record: digest, parent: digest, base: digest, counted: [digest], blobs: [digest] }],
+  recent: [{ record: digest, round: 3, parents: [digest], bases: [digest], counted: [digest], blobs: [digest] }],
 };
 const signedOffer: Signed<Offer> = { kind: "signed", body: offer, signature };
 const signedRecord: Signed<RoundRecord> = { kind: "signed", body: record, signature };
@@ -75,6 +76,16 @@ const messages: readonly Message[] = [
   signedOffer,
   { ...signedOffer, body: { ...offer, blob: null, heldOut: 2.5, ranges: [] } },
   signedRecord,
+  {
+    ...signedRecord,
+    body: {
+      ...record,
+      parents: [digest, run],
+      bases: [digest, run],
+      weights: [{ digest, sizeBytes: 1 }, { digest: run, sizeBytes: 1 }],
+      counted: [],
+    },
+  },
   { ...signedRecord, body: { ...record, change: signedChange } },
   signedChange,
   { kind: "beat", run, peer, head: digest, base: digest, round: 3, weight: 4096, change: 2 },
@@ -93,7 +104,7 @@ for (const [i, message] of messages.entries()) {
     const bytes = encodeMessage(message);
     assert.match(reason(bytes, digest), /is of another run: found aaaa/);
     bytes[0] = WIRE_VERSION + 1;
-    assert.match(reason(bytes), /has version 2, this program reads 1/);
+    assert.match(reason(bytes), /has version 3, this program reads 2/);
   });
 }
 
@@ -107,7 +118,7 @@ Deno.test("journal entries are the same after encoding and decoding", () => {
   for (const entry of entries) {
     assert.deepEqual(decodeJournalEntry(encodeJournalEntry(entry)), { ok: true, value: entry });
   }
-  assert.equal(decodeJournalEntry(encodeMessage(messages[5]!)).ok, false);
+  assert.equal(decodeJournalEntry(encodeMessage(messages[6]!)).ok, false);
 });
 
 const badOffers: readonly (readonly [string, Record<string, unknown>, RegExp])[] = [
@@ -167,7 +178,7 @@ Deno.test("decodeMessage() refuses a state whose record is of another run", () =
 Deno.test("decodeMessage() takes a record without scribe and signature for the genesis record alone", () => {
   const genesis: Signed<RoundRecord> = {
     kind: "signed",
-    body: { ...record, round: 0, parents: [], counted: [], scribe: "" as PeerId },
+    body: { ...record, round: 0, parents: [], bases: [], counted: [], scribe: "" as PeerId },
     signature: new Uint8Array(),
   };
   assert.deepEqual(decodeMessage(encodeMessage(genesis), run), { ok: true, value: genesis });

@@ -235,7 +235,10 @@ class Libp2pTransport implements Transport {
 
   #setConnected(peerId: Libp2pPeerId, connected: boolean): void {
     const peer = peerId.toString();
-    if (!isPeerId(peer) || connected && !this.#gate.admits(peer) || connected === this.#peers.has(peer) || this.#closing.signal.aborted) return;
+    if (
+      !isPeerId(peer) || connected && !this.#gate.admits(peer) || connected === this.#peers.has(peer) ||
+      this.#closing.signal.aborted
+    ) return;
     if (connected) {
       const address = this.#connectionTo(peer)?.remoteAddr.toString() ?? "";
       this.#peers.set(peer, address);

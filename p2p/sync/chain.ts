@@ -21,7 +21,8 @@ export function genesisRecord(rules: SyncRules): Signed<RoundRecord> {
     run: rules.run,
     round: 0,
     parents: [],
-    base: rules.run,
+    bases: [],
+    weights: [],
     counted: [],
     scribe: "" as PeerId,
     attempt: 0,
@@ -77,8 +78,9 @@ export function advance(parent: ChainState, { record, digest, offers, rules }: A
     recent: [
       {
         record: digest,
-        parent: parent.head,
-        base: record.base,
+        round: record.round,
+        parents: record.parents,
+        bases: record.bases,
         counted: record.counted.map(({ offer }) => offer),
         blobs: offers.flatMap(({ blob }) => blob === null ? [] : [blob.digest]).sort(),
       },

@@ -13,23 +13,34 @@
 import { Book, historyRounds, type Link } from "./book.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
-import { bodyDigest, digestOf, stateDigest } from "./digest.ts";
-import { whyNoOffer, whyNoRecord, whyNoState } from "./door.ts";
+import { bodyDigest, stateDigest } from "./digest.ts";
+import { whyDoubted, whyNoOffer, whyNoRecord, whyNoState } from "./door.ts";
 import type { Core, CoreOptions, Effect, Input } from "./effects.ts";
 import { Exchange, isFull } from "./exchange.ts";
 import { Fetching } from "./fetching.ts";
 import { Folding, journalLink } from "./folding.ts";
-import { type Candidate, Joining } from "./joining.ts";
+import { type Candidate, type Choice, Joining } from "./joining.ts";
 import { Membership, whyForgedChange } from "./members.ts";
 import type { Ground } from "./offer.ts";
 import { OwnWork } from "./own_work.ts";
-import { buildRecord, isChange, isRecord, whyNotBelieved } from "./record.ts";
-import { reportAdoption } from "./report.ts";
+import { buildRecord, isChange, isRecord } from "./record.ts";
+import { reportAdoption, reportEquivocation, reportMismatch } from "./report.ts";
 import { restore } from "./restore.ts";
 import { RULEBOOK, type Rulebook } from "./rulebook.ts";
 import { Scribing, type ToWrite } from "./scribing.ts";
-import type { Word } from "./witnesses.ts";
-import type { Beat, ChainState, Change, Digest, Message, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
+import { vouching } from "./vouching.ts";
+import type {
+  Beat,
+  ChainState,
+  Change,
+  Digest,
+  Message,
+  Offer,
+  PeerId,
+  RoundRecord,
+  Signed,
+  StateAt,
+} from "./types.ts";
 
 export function createCore(options: CoreOptions, rulebook: Rulebook = RULEBOOK): Core {
   return new PeerCore(options, rulebook);
@@ -112,7 +123,7 @@ class PeerCore implements Core {
         const held = book.offers.get(input.offer);
         this.#fetching.answered(context, input.offer, null);
         if (held === undefined) return;
-        held.verdict = input.verdict;
+        book.judge(held, input.verdict);
         if (!input.verdict.valid) this.#reject("offer", held.signed.body.peer, input.verdict.reason);
         return;
       }
@@ -224,33 +235,24 @@ class PeerCore implements Core {
 
   /** @param isNews Announced by its author now, not found in a history. */
   #onOffer(signed: Signed<Offer>, isNews: boolean): void {
-    const { body } = signed, digest = bodyDigest(body);
+    const { body } = signed, digest = bodyDigest(body), context = this.#context;
     if (this.#book.offers.has(digest)) return;
-    const reason = whyNoOffer(this.#context, signed);
-    if (reason !== null) return this.#reject("offer", body.peer, reason);
-    if (isNews && !this.#isTimely(body)) return;
+    const malformed = whyNoOffer(context, signed);
+    if (malformed !== null) return this.#reject("offer", body.peer, malformed);
+    if (isNews && this.#head !== null) {
+      const change = this.#membership.changeAfter(this.#head.chain!);
+      const { reason, isStale } = whyDoubted(context, body, { book: this.#book, chain: this.#head.chain!, change });
+      if (reason !== null) this.#reject("offer", body.peer, reason);
+      if (isStale) return;
+    }
     this.#book.addOffer(digest, signed, { nowMs: this.#now, own: false, journaled: false });
     this.#hasNews = true;
     const held = this.#book.offers.get(digest);
     if (this.#head === null || held === undefined) return;
     this.#exchange.heard(body.peer, this.#now);
-    this.#scribing.onOffer(this.#context, held, this.#head.chain!);
+    this.#scribing.onOffer(context, held, this.#head.chain!);
     this.#exchange.witnesses.says({ peer: body.peer, head: body.parent, base: body.base });
-    this.#compareStates(body);
-  }
-
-  /** Whether an offer that was announced may matter yet. Says why none may count it, if that is its author's doing. */
-  #isTimely(offer: Offer): boolean {
-    if (this.#head === null) return true;
-    const { rules } = this.#options, parent = this.#head.chain!;
-    if (parent.recent.some(({ counted }) => counted.includes(bodyDigest(offer)))) return true;
-    const oldest = parent.round + 1 - historyRounds(rules);
-    const reason = offer.round < oldest
-      ? `it is stale: it is for round ${offer.round}, and none before ${oldest} can matter`
-      : this.#book.whyCopied(offer) ??
-        whyNotBelieved(offer, { parent, rules, change: this.#membership.changeAfter(parent) });
-    if (reason !== null) this.#reject("offer", offer.peer, reason);
-    return offer.round >= oldest;
+    reportMismatch(context, this.#book, body);
   }
 
   #onRecord(signed: Signed<RoundRecord>, from: PeerId): void {
@@ -260,11 +262,8 @@ class PeerCore implements Core {
     if (reason !== null) return this.#reject(`record ${body.round}`, body.scribe, reason);
     if (this.#head !== null && body.round <= this.#head.chain!.round - historyRounds(this.#options.rules)) return;
     this.#hasNews = true;
-    const other = this.#book.recordBeside(body);
-    if (other !== null) {
-      this.#context.report({ kind: "equivocation", peer: body.scribe, round: body.round, records: [other, digest] });
-    }
     this.#book.addRecord(digest, signed, { nowMs: this.#now, journaled: false });
+    reportEquivocation(this.#context, this.#book, body);
     this.#resolve();
     if (this.#book.links.get(digest)?.chain === null) this.#pull(from);
   }
@@ -285,20 +284,11 @@ class PeerCore implements Core {
   #onState(message: StateAt, from: PeerId): void {
     if (message.run !== this.#options.rules.run || !this.#exchange.takeAnswer(from)) return;
     if (!this.#isWorth(message.chain)) return;
-    const { chain, weights } = message, known = this.#book.links.get(chain.head)?.chain;
-    const reason = whyNoState(this.#context, message) ??
-      (known && digestOf(known) !== digestOf(chain) ? "its chain state is not what its records give" : null);
+    const { chain, weights } = message, reason = whyNoState(this.#context, message, this.#book);
     if (reason !== null) return this.#reject("state", from, reason);
     this.#hasNews = true;
     this.#exchange.witnesses.stands({ peer: from, head: chain.head, base: stateDigest(chain, weights.digest) });
     this.#joining.addFromPeer(this.#context, message, from);
-  }
-
-  /** Law 3, seen from here: whoever trained on a record must have folded it to the state that we folded. */
-  #compareStates({ parent, base, peer }: Offer): void {
-    const mine = this.#book.links.get(parent)?.base;
-    if (!mine || mine === base) return;
-    this.#context.report({ kind: "mismatch", record: parent, peer, mine, theirs: base });
   }
 
   // —— conclusions ——
@@ -307,12 +297,7 @@ class PeerCore implements Core {
     const context = this.#context;
     this.#resolve();
     do {
-      this.#joining.run(context, {
-        isWorth: ({ chain }) => this.#isWorth(chain),
-        isProven: (candidate) => this.#isProven(candidate),
-        words: this.#voices(),
-        isNeedy: this.#head === null,
-      });
+      this.#joining.run(context, this.#vouching());
       if (this.#head !== null) this.#towardsHeavier(this.#head);
     } while (this.#adoptHeaviest() || this.#act());
     this.#beat();
@@ -351,7 +336,7 @@ class PeerCore implements Core {
     this.#membership.learn(context, chain.members);
     context.emit({ kind: "adopted", chain, weights: link.weights!.digest });
     reportAdoption(context, book, { from, to: link });
-    for (const { signed: { body } } of book.offers.values()) if (body.parent === link.digest) this.#compareStates(body);
+    for (const { signed: { body } } of book.offersOn(link.digest)) reportMismatch(context, book, body);
     if (isFinished(chain, this.#options.rules)) context.report({ kind: "finished", tokens: chain.tokens });
 
     this.#work.offers.review(context, chain, book.countedBy(link, from));
@@ -429,19 +414,10 @@ class PeerCore implements Core {
     return this.#head === null || this.#context.rulebook.isHeavier(chain, this.#head.chain!);
   }
 
-  /** A state that follows from records which this peer has; that its weights do, most who spoke of it confirm. */
-  #isProven({ chain: { head }, weights }: Candidate): boolean {
-    const chain = this.#book.links.get(head)?.chain;
-    if (!chain) return false;
-    const { confirm, contradict } = this.#exchange.witnesses.count(head, stateDigest(chain, weights.digest));
-    return confirm >= contradict;
-  }
-
-  /** Who has a say in where we go. Peers that are where we are say nothing new to one that has just come back. */
-  #voices(): readonly Word[] {
-    const { connected, witnesses } = this.#exchange, words = witnesses.words(connected);
+  #vouching(): Choice {
     const isSettled = this.#folding.foldedCount > this.#options.rules.lateRounds;
-    return isSettled ? words : words.filter(({ head }) => !this.#book.links.get(head)?.base);
+    const isWorth = ({ chain }: Candidate) => this.#isWorth(chain);
+    return vouching(this.#book, this.#exchange, { isWorth, isNeedy: this.#head === null, isSettled });
   }
 
   #ownBeat(head: Link): Beat {

@@ -29,19 +29,23 @@ export class Exchange {
   readonly #pulledAtMs = new Map<PeerId, number>();
   /** Whom this peer has asked what may be answered with a state, since they last sent one. */
   readonly #asked = new Set<PeerId>();
+  /** `#connected` in order, until it changes. */
+  #sorted: readonly PeerId[] | null = null;
   #turn = 0;
   #isAlone: boolean | null = null;
 
   get connected(): readonly PeerId[] {
-    return [...this.#connected].sort();
+    return this.#sorted ??= [...this.#connected].sort();
   }
 
   connect(peer: PeerId): void {
     this.#connected.add(peer);
+    this.#sorted = null;
   }
 
   disconnect(peer: PeerId): void {
     this.#connected.delete(peer);
+    this.#sorted = null;
     this.#heardAtMs.delete(peer);
     this.#pulledAtMs.delete(peer);
     this.#asked.delete(peer);

@@ -65,7 +65,7 @@ export class Folding {
     const link = book.links.get(record);
     if (link === undefined) return;
     link.foldFailures++;
-    for (const held of book.countedOffers(link) ?? []) if (held.signed.body.blob !== null) held.verdict = null;
+    for (const held of book.countedOffers(link) ?? []) if (held.signed.body.blob !== null) book.judge(held, null);
     if (link.foldFailures >= MOST_FOLD_FAILURES) link.fault = `it could not be folded: ${reason}`;
     report({ kind: "waiting", reason: `record ${link.record.body.round} could not be folded: ${reason}` });
   }
@@ -77,8 +77,8 @@ export class Folding {
   }
 
   #reject({ report }: Context, link: Link, parent: Link): void {
-    const { scribe: peer, base, round } = link.record.body;
-    if (base !== parent.base) {
+    const { scribe: peer, bases: [base], round } = link.record.body;
+    if (base !== undefined && base !== parent.base) {
       report({ kind: "mismatch", record: parent.digest, peer, mine: parent.base!, theirs: base });
     }
     report({ kind: "rejected", what: `record ${round}`, peer, reason: link.fault! });
@@ -98,7 +98,8 @@ export function journalLink({ emit }: Context, book: Book, link: Link): void {
 }
 
 function whyNotFoldable({ record }: Link, parent: Link, offers: readonly HeldOffer[]): string | null {
-  if (record.body.base !== parent.base) return `its base is ${record.body.base}, ours is ${parent.base}`;
+  const [base] = record.body.bases;
+  if (base !== parent.base) return `its base is ${base}, ours is ${parent.base}`;
   const bad = offers.find(({ verdict }) => verdict?.valid === false);
   if (bad === undefined || bad.verdict === null || bad.verdict.valid) return null;
   return `it counts offer ${bad.digest} although ${bad.verdict.reason}`;

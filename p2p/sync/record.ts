@@ -38,7 +38,7 @@ export function whyNotCountable(digest: Digest, offer: Offer, context: RecordCon
   if (late > rules.lateRounds) return `it came ${late} rounds late, ${rules.lateRounds} is the most`;
   // Else a laggard could count everybody's later work in one record and outweigh their history with it.
   if (late < 0) return `it is ${-late} rounds ahead`;
-  if (parent.recent.some(({ counted }) => counted.includes(digest))) return "it was counted before"; // law 2
+  if (countedLately(parent).has(digest)) return "it was counted before"; // law 2
   const wanted = offer.parent === parent.head ? base : baseOf(offer.parent, parent);
   if (wanted !== null && offer.base !== wanted) return `it was trained on state ${offer.base}, not ${wanted}`; // law 3
   return whyNotBelieved(offer, { parent, rules, change });
@@ -50,15 +50,28 @@ export function whyNotBelieved(
   { parent, rules, change = null }: Omit<RecordContext, "base">,
 ): string | null {
   const { blob } = offer;
-  if (blob !== null && parent.recent.some(({ blobs }) => blobs.includes(blob.digest))) {
+  if (blob !== null && countedLately(parent).has(blob.digest)) {
     return "it is copied: its contribution was counted before, in another offer";
   }
   return whyNotAllowed(offer.peer, membersAfter(parent, change), rules) ?? whyNotBelievable(offer, parent, rules);
 }
 
+const lately = new WeakMap<ChainState, ReadonlySet<Digest>>();
+
+/** All offers that the recent records of a state count, and their blobs; collected once for each object. */
+export function countedLately(chain: ChainState): ReadonlySet<Digest> {
+  let counted = lately.get(chain);
+  if (counted === undefined) {
+    counted = new Set(chain.recent.flatMap(({ counted, blobs }) => [...counted, ...blobs]));
+    lately.set(chain, counted);
+  }
+  return counted;
+}
+
 /** State digest of a recent ancestor of this state, or null if the record is none. */
 export function baseOf(record: Digest, { recent }: ChainState): Digest | null {
-  return recent.find(({ parent }) => parent === record)?.base ?? null;
+  const child = recent.find(({ parents }) => parents.includes(record));
+  return child?.bases[child.parents.indexOf(record)] ?? null;
 }
 
 /** The order of counted offers in a record and of contributions in a fold. */
@@ -86,7 +99,7 @@ export function whyInvalid(
     const offer = offers[i]!;
     if (i > 0 && compareCounted(counted[i - 1]!, entry) >= 0) return "its offers are not in order"; // laws 2 and 3
     if (entry.peer !== offer.peer || entry.age !== ageOf(offer, parent)) return `it misstates offer ${entry.offer}`;
-    const reason = whyNotCountable(entry.offer, offer, { ...context, base: record.base, change });
+    const reason = whyNotCountable(entry.offer, offer, { ...context, base: record.bases[0]!, change });
     if (reason !== null) return `it counts offer ${entry.offer} although ${reason}`;
     if (authors.has(slotOf(offer))) return `it counts two offers of ${offer.peer} on one parent`;
     if (offer.blob !== null && authors.has(offer.blob.digest)) {
@@ -156,7 +169,8 @@ export function buildRecord({ chain, base }: { readonly chain: ChainState; reado
 }): RoundRecord {
   const { rules, counted, scribe, attempt, change } = options;
   const round = chain.round + 1;
-  return { kind: "record", run: rules.run, round, parents: [chain.head], base, counted, scribe, attempt, change };
+  const parents = [chain.head], bases = [base];
+  return { kind: "record", run: rules.run, round, parents, bases, weights: [], counted, scribe, attempt, change };
 }
 
 /** A peer has one offer on each parent, and a last one when it leaves. */
