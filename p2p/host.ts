@@ -19,6 +19,7 @@ import { serveBlobs } from "./net/blobs.ts";
 import { keepConnected } from "./net/mesh.ts";
 import type { Transport } from "./net/transport.ts";
 import { MESSAGES_PROTOCOL, Performer } from "./perform.ts";
+import { Rates } from "./rates.ts";
 import type { BlobStore } from "./store/blob_store.ts";
 import type { Journal } from "./store/journal.ts";
 import { StorageError } from "./store/storage_error.ts";
@@ -128,6 +129,7 @@ class PeerHost implements Host {
   readonly #options: OpenedOptions;
   readonly #core: Core;
   readonly #mailbox = new Mailbox();
+  readonly #rates = new Rates();
   readonly #performer: Performer;
   readonly #mesh: AsyncDisposable;
   readonly #loop: Promise<void>;
@@ -211,6 +213,9 @@ class PeerHost implements Host {
 
   #hear(bytes: Uint8Array, from: PeerId): void {
     if (this.#end !== null) return;
+    if (!this.#rates.take(from, bytes.length, this.#options.clock.now())) {
+      return this.#refuse(from, "it sends too much");
+    }
     const decoded = decodeMessage(bytes, this.#options.rules.run);
     if (!decoded.ok) return this.#refuse(from, `it ${decoded.reason}`);
     const message = decoded.value;

@@ -12,7 +12,7 @@ import { isPeerId } from "../identity.ts";
 import type { PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
 import { readFrame, sendFrame } from "./frame.ts";
-import { deepMessage, dialError, otherRunError } from "./libp2p_errors.ts";
+import { deepMessage, dialError, notAdmittedError, otherRunError } from "./libp2p_errors.ts";
 import { Gate } from "./libp2p_gater.ts";
 import { DIAL_TIMEOUT_MS, type Libp2pOptions, type StarlingNode, startNode, topicOf } from "./libp2p_node.ts";
 import {
@@ -96,7 +96,7 @@ class Libp2pTransport implements Transport {
       if (!isPeerId(peer)) {
         throw new TransportError("unreachable", `Cannot connect to ${address}: its key is not Ed25519.`);
       }
-      await this.#connected(peer, deadline.signal);
+      await this.#connected(peer, connection, deadline.signal);
       return peer;
     } catch (error) {
       if (error instanceof TransportError) throw error;
@@ -202,7 +202,8 @@ class Libp2pTransport implements Transport {
 
   async #serve(stream: Stream, connection: Connection, handler: RequestHandler): Promise<void> {
     const from = connection.remotePeer.toString();
-    using stall = new Deadline(STALLED_MS, [this.#closing.signal]);
+    using whole = new Deadline(LONGEST_REQUEST_MS, [this.#closing.signal]); // else a byte now and then holds it for ever
+    using stall = new Deadline(STALLED_MS, [whole.signal]);
     try {
       if (!isPeerId(from)) throw new TransportError("invalid", "its key is not Ed25519");
       if (!this.#gate.admits(from)) throw new TransportError("invalid", "it is not admitted");
@@ -257,21 +258,27 @@ class Libp2pTransport implements Transport {
     return this.#node.getConnections(peerIdFromString(peer)).find(({ status }) => status === "open");
   }
 
-  /** Resolves when the peer has said that it listens to this run. */
-  async #connected(peer: PeerId, signal: AbortSignal): Promise<void> {
+  /** Resolves when the peer has said that it listens to this run; fails at once if it hangs up instead. */
+  async #connected(peer: PeerId, connection: Connection, signal: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const check = (): void => {
       if (this.#peers.has(peer)) resolve();
     };
     const abort = (): void => reject(otherRunError(peer));
+    const hungUp = ({ detail }: { readonly detail: Libp2pPeerId }): void => {
+      if (detail.toString() === peer) reject(notAdmittedError(peer, this.peer));
+    };
     this.#eventHandlers.push(check);
     signal.addEventListener("abort", abort);
+    this.#node.addEventListener("peer:disconnect", hungUp);
     try {
       check();
+      if (connection.status !== "open") reject(notAdmittedError(peer, this.peer));
       await promise;
     } finally {
       this.#eventHandlers.splice(this.#eventHandlers.indexOf(check), 1);
       signal.removeEventListener("abort", abort);
+      this.#node.removeEventListener("peer:disconnect", hungUp);
     }
   }
 

@@ -92,8 +92,12 @@ export async function startNode(
     const { pubsub } = node.services;
     pubsub.topicValidators.set(
       topicOf(run),
-      (_, { data }) =>
-        data.length > LARGEST_ANNOUNCEMENT_BYTES ? TopicValidatorResult.Reject : TopicValidatorResult.Accept,
+      (_, message) => {
+        if (message.data.length > LARGEST_ANNOUNCEMENT_BYTES) return TopicValidatorResult.Reject;
+        // What somebody else says who is not admitted goes no further; the neighbour that passed it on may know an older list.
+        const isHeard = message.type !== "signed" || gate.admits(message.from.toString());
+        return isHeard ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
+      },
     );
     pubsub.subscribe(topicOf(run));
     return node;

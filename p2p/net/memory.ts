@@ -49,7 +49,10 @@ export class MemoryNetwork {
       throw new TransportError("unreachable", `Cannot connect to ${ADDRESS_PREFIX}${to}: ${why}`);
     }
     if (!from.admits(to) || !other.admits(from.peer)) {
-      throw new TransportError("unreachable", `Cannot connect to ${ADDRESS_PREFIX}${to}: it is not admitted`);
+      throw new TransportError(
+        "refused",
+        `Cannot connect to ${ADDRESS_PREFIX}${to}: one of the two does not admit the other`,
+      );
     }
     if (from.linked.has(to)) return;
     from.linked.add(to);

@@ -70,6 +70,8 @@ export interface AddOfferOptions {
   /** Made by this peer: its blob is stored, and nobody need judge it. */
   readonly own: boolean;
   readonly journaled: boolean;
+  /** Beyond so many authors none is added: for offers of strangers, who are quickly made. */
+  readonly mostAuthors?: number;
 }
 
 export class Book {
@@ -87,12 +89,14 @@ export class Book {
     this.#rulebook = rulebook;
   }
 
-  /** Adds an offer, or does nothing if the author has too many waiting. */
+  /** Adds an offer, or does nothing if its author has too many waiting, or too many authors have some. */
   addOffer(digest: Digest, signed: Signed<Offer>, options: AddOfferOptions): void {
     if (this.offers.has(digest)) return;
     const { peer, parent, blob } = signed.body;
     const count = this.#countOf.get(peer) ?? 0;
-    if (count >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds && !this.#isWanted(digest)) return;
+    const isTooMany = count >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds ||
+      count === 0 && this.#countOf.size >= (options.mostAuthors ?? Infinity);
+    if (isTooMany && !this.#isWanted(digest)) return;
     const verdict: Verdict | null = options.own || blob === null ? { valid: true, norm: 0 } : null;
     const held = { digest, signed, receivedAtMs: options.nowMs, verdict, journaled: options.journaled };
     this.offers.set(digest, held);

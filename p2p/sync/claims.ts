@@ -10,6 +10,7 @@
 import { leaseWindows, unmeasuredWindows } from "./balance.ts";
 import { leaseOf } from "./ledger.ts";
 import { subtract, windowCount } from "./ranges.ts";
+import { isMember } from "./roster.ts";
 import type { ChainState, Offer, SyncRules } from "./types.ts";
 
 /** Windows of an offer beyond its author's lease, in leases of the largest kind: two sides of a fork, both grown. */
@@ -19,11 +20,17 @@ const UNKNOWN_PEERS = 8;
 /** How much faster than ours the cursor of another side may have moved. */
 const FASTER = 2;
 
+/** Members of a run: a state with all of them must fit a message. */
+const MOST_ROSTER = 1024;
+
 /** Why the record after `parent` cannot believe what this offer claims to have trained, or null. */
 export function whyNotBelievable(offer: Offer, parent: ChainState, rules: SyncRules): string | null {
-  const end = offer.ranges.at(-1)?.end ?? 0;
+  const end = offer.ranges.at(-1)?.end ?? 0, { ledger, roster } = parent;
+  if (roster.length >= MOST_ROSTER && !isMember(roster, offer.peer)) {
+    return `the run has ${roster.length} members already`;
+  }
   if (end === 0) return null;
-  const { ledger, roster } = parent, lease = largestLease(parent, rules);
+  const lease = largestLease(parent, rules);
   // Each round moves the cursor by no more than everybody's lease.
   const reach = FASTER * (rules.lateRounds + 1) * (roster.length + UNKNOWN_PEERS) * lease;
   if (end > ledger.cursor + reach) {

@@ -26,6 +26,7 @@ import { OwnWork } from "./own_work.ts";
 import { buildRecord, isChange, isRecord } from "./record.ts";
 import { reportAdoption, reportEquivocation, reportMismatch } from "./report.ts";
 import { restore } from "./restore.ts";
+import { isMember } from "./roster.ts";
 import { RULEBOOK, type Rulebook } from "./rulebook.ts";
 import { Scribing, type ToWrite } from "./scribing.ts";
 import { vouching } from "./vouching.ts";
@@ -41,6 +42,9 @@ import type {
   Signed,
   StateAt,
 } from "./types.ts";
+
+/** Authors whose offers are kept beyond as many as there are members. */
+const MOST_STRANGERS = 64;
 
 export function createCore(options: CoreOptions, rulebook: Rulebook = RULEBOOK): Core {
   return new PeerCore(options, rulebook);
@@ -245,10 +249,15 @@ class PeerCore implements Core {
       if (reason !== null) this.#reject("offer", body.peer, reason);
       if (isStale) return;
     }
-    this.#book.addOffer(digest, signed, { nowMs: this.#now, own: false, journaled: false });
+    const roster = this.#head?.chain?.roster ?? [];
+    const mostAuthors = isMember(roster, body.peer) ? Infinity : roster.length + MOST_STRANGERS;
+    this.#book.addOffer(digest, signed, { nowMs: this.#now, own: false, journaled: false, mostAuthors });
     this.#hasNews = true;
     const held = this.#book.offers.get(digest);
-    if (this.#head === null || held === undefined) return;
+    if (held === undefined) {
+      return this.#reject("offer", body.peer, "too many of its author, or of strangers, wait already");
+    }
+    if (this.#head === null) return;
     this.#exchange.heard(body.peer, this.#now);
     this.#scribing.onOffer(context, held, this.#head.chain!);
     this.#exchange.witnesses.says({ peer: body.peer, head: body.parent, base: body.base });

@@ -38,7 +38,7 @@ export function whyNoChange({ change }: RoundRecord, parent: ChainState, { owner
 
 /** Why this is not the owner's word, or null. */
 export function whyForgedChange({ body, signature }: Signed<Change>, options: {
-  readonly rules: SyncRules;
+  readonly rules: Pick<SyncRules, "owner" | "run">;
   readonly verify: CoreOptions["verify"];
 }): string | null {
   const { owner, run } = options.rules;
@@ -70,7 +70,7 @@ export class Membership {
     // Whoever is not on the newest list it knows may know an old one, and must be free to hear of a newer.
     const peers = belongs ? [...new Set([rules.owner, ...known?.body.allowed ?? []])].sort() : null;
     context.emit({ kind: "admit", peers });
-    if (!belongs) context.report({ kind: "waiting", reason: askOwner(rules.owner, self) });
+    if (!belongs && known !== null) context.report({ kind: "waiting", reason: askOwner(rules.owner, self) });
   }
 
   /** Takes a change whose signature is true; whether it was news. Written down before anything is done about it. */
