@@ -25,14 +25,15 @@ const names = ["egret", "finch", "robin", "wren"].map((name) => name as PeerId);
 /** A state of weight `weight`, made of nothing but its name; `before` is the state it follows. */
 function state(name: string, weight: number, before?: StateAt): StateAt {
   const head = digestOf(name), weights = { digest: digestOf({ name, weights: true }), sizeBytes: 1 };
-  const recent: Recent[] = before === undefined ? [] : [{
+  const entry: Recent = {
     record: head,
     round: weight,
-    parents: [before.chain.head],
-    bases: [baseOf(before)],
+    parents: before === undefined ? [] : [before.chain.head],
+    bases: before === undefined ? [] : [baseOf(before)],
     counted: [],
     blobs: [],
-  }];
+  };
+  const recent = [entry, ...before?.chain.recent ?? []];
   const chain: ChainState = { ...genesisState(rules), round: weight, head, weight, recent };
   return { kind: "state-at", run: rules.run, record: genesisRecord(rules), chain, weights };
 }
