@@ -234,7 +234,8 @@ export class Book {
       const [lighter, heavier] = isLighter ? [link, head.link] : [head.link, link];
       const own = this.exclusive(lighter, heavier, most);
       if (own === null) return false;
-      this.#deep.set(link.digest, isDeep = own.length >= most);
+      isDeep = own.length >= most && this.sidesOf({ parents: [lighter.digest, heavier.digest] }) !== null;
+      this.#deep.set(link.digest, isDeep);
     }
     return isDeep;
   }
@@ -352,14 +353,30 @@ export class Book {
   }
 
   #side(link: Link, other: Link): Side | null {
-    const chain = chainOf(link);
-    const own = chain && this.exclusive(link, other)?.map((link): Chapter | null => {
+    const chain = chainOf(link), own = this.exclusive(link, other);
+    const chapters = own && this.#chapters(own);
+    if (chain === null || !chapters) return null;
+    // What a merge record of this side's own brought in may be shared, and then its offers are as well.
+    const shared = new Set<Digest>();
+    for (const { parents } of own.filter(({ parents }) => parents.length > 1)) {
+      const [one, two] = parents.map((parent) => this.links.get(parent));
+      const [left, right] = one && two ? [this.exclusive(one, two), this.exclusive(two, one)] : [null, null];
+      if (left === null || right === null) return null;
+      for (const link of [...left, ...right].filter((link) => !own.includes(link))) {
+        for (const { offer } of link.record.body.counted) shared.add(offer);
+      }
+    }
+    return { chain, own: chapters.toReversed(), shared };
+  }
+
+  /** These records with their offers, or null while some are unknown. */
+  #chapters(links: readonly Link[]): readonly Chapter[] | null {
+    const chapters = links.map((link): Chapter | null => {
       const offers = this.countedOffers(link);
       const parent = this.links.get(link.parents[0]!), usual = (parent && chainOf(parent))?.usual ?? 0;
       return offers && { record: link.record.body, offers: offers.map(({ signed }) => signed.body), usual };
     });
-    if (!own?.every((chapter) => chapter !== null)) return null;
-    return { chain: chain!, own: own.toReversed() };
+    return chapters.every((chapter) => chapter !== null) ? chapters : null;
   }
 
   #mayReplace(head: State, link: Link): boolean {

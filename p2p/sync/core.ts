@@ -10,7 +10,7 @@
  * Rules that all peers must compute alike are pure functions beside them (`chain.ts`, `record.ts`, `fork.ts`).
  * @module
  */
-import { ARCHIVE_ROUNDS, Book, chainOf, historyRounds, type State } from "./book.ts";
+import { ARCHIVE_ROUNDS, Book, chainOf, type State } from "./book.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
 import { bodyDigest, stateDigest } from "./digest.ts";
@@ -322,6 +322,7 @@ class PeerCore implements Core {
     if (!link || chainOf(link) === null) {
       return this.#exchange.seek(this.#context, beat, from, { book, head, isHeavier });
     }
+    this.#exchange.found(beat.peer);
     if (book.isDeep(head, link)) this.#hasNews = true;
     // A heavier head that records cannot lead to: its ancestors' weights are gone here, or its fold failed.
     if (isHeavier && !book.isDeep(head, link) && book.targets(head).length === 0) {

@@ -5,7 +5,7 @@
  * from elsewhere, everything that is known of the new history is compared instead.
  * @module
  */
-import { ARCHIVE_ROUNDS, type Book, type Link, type State } from "./book.ts";
+import { ARCHIVE_ROUNDS, type Book, chainOf, type Link, type State } from "./book.ts";
 import type { Digest, SyncRules } from "./types.ts";
 
 /** The record of a history that counts an offer. */
@@ -45,12 +45,19 @@ export function historyChange(
     const counted = countings(gained, isMerged);
     return { ...known, counted, uncounted: (offer) => gone.has(offer), sinceRound: -Infinity, forgetRound };
   }
-  const all = book.ancestry(to.link), sinceRound = firstKnownRound(book, all, rules);
+  const all = book.ancestry(to.link).filter((link) => chainOf(link) !== null);
   const counted = new Map(countings(all, () => false));
-  for (const { round, counted: offers } of to.chain.recent) {
+  // Where the known records end, the state says what the last ones before it counted.
+  const cut = all.filter(({ parents }) => parents.some((digest) => !isComplete(book.links.get(digest))));
+  for (const { round, counted: offers } of cut.flatMap((link) => chainOf(link)!.recent)) {
     for (const offer of offers) if (!counted.has(offer)) counted.set(offer, { round, age: 0, isMerged: false });
   }
+  const sinceRound = Math.max(-Infinity, ...cut.map(({ round }) => round - rules.lateRounds));
   return { ...known, counted, uncounted: (_, countedIn) => countedIn >= sinceRound, sinceRound, forgetRound };
+}
+
+function isComplete(link: Link | undefined): boolean {
+  return link !== undefined && chainOf(link) !== null;
 }
 
 function countings(links: readonly Link[], isMerged: (link: Link) => boolean): ReadonlyMap<Digest, Counting> {
@@ -73,10 +80,4 @@ function mergedBy(book: Book, gained: readonly Link[], from: State): (link: Link
     for (const link of far && near && book.exclusive(far, near) || []) merged.add(link);
   }
   return (link) => merged.has(link);
-}
-
-/** Records with an unknown parent list in their states what the last S + 1 records counted. */
-function firstKnownRound(book: Book, links: readonly Link[], { lateRounds }: SyncRules): number {
-  const cut = links.filter(({ parents }) => parents.some((parent) => !book.links.has(parent)));
-  return Math.max(-Infinity, ...cut.map(({ round }) => round - lateRounds));
 }

@@ -67,7 +67,7 @@ function mergedSide(side: Side): MergedSide {
   return {
     head,
     records: side.own.length,
-    tokens: gain(side, new Set()).tokens,
+    tokens: gain(side, side.shared).tokens,
     names: roster.map(({ name }) => name),
   };
 }
