@@ -68,6 +68,10 @@ function chainOf({ host }: Peer): ChainState | null {
   return host.status().chain;
 }
 
+function round(peer: Peer): number {
+  return chainOf(peer)?.round ?? -1;
+}
+
 function membersOf(peer: Peer): readonly string[] {
   return chainOf(peer)?.roster.map(({ peer }) => peer) ?? [];
 }
@@ -88,7 +92,7 @@ Deno.test("the owner's list decides who takes part: allowed, removed while conne
   const clock = new ManualClock(), network = new MemoryNetwork(), at = { clock, network, rules: listed };
   const owner = await start(OWNER, at), finch = await start(1, at), robin = await start(2, at);
   const [finchId, robinId] = [finch.host.peer, robin.host.peer];
-  await clock.runUntil("the owner trains alone", () => chainOf(owner)!.round >= 2);
+  await clock.runUntil("the owner trains alone", () => round(owner) >= 2);
   assert.deepEqual(owner.transport.peers(), [], "nobody else is on the list yet");
 
   owner.host.change(change(1, 1, 2));
@@ -96,11 +100,15 @@ Deno.test("the owner's list decides who takes part: allowed, removed while conne
   assert.equal(chainOf(owner)!.members?.body.number, 1);
   await clock.runUntil("they know the list", () => chainOf(robin)?.members?.body.number === 1);
 
-  network.cut(identity(OWNER).peer, robinId); // robin hears of what follows from finch's beats alone
+  await clock.runUntil("all are connected", () => robin.transport.peers().length === 2);
+  for (const peer of [owner.host.peer, finchId]) network.cut(peer, robinId); // what is announced now is lost to robin
   owner.host.change(change(2, 1, 2, 3));
   const knows = ({ events }: Peer, number: number) =>
     events.some((event) => event.kind === "members" && event.number === number);
-  await clock.runUntil("robin knows the newer list", () => knows(robin, 2));
+  await clock.runUntil("finch knows the newer list", () => knows(finch, 2));
+  assert.equal(knows(robin, 2), false);
+  network.mend(finchId, robinId);
+  await clock.runUntil("robin knows it by finch's beat", () => knows(robin, 2));
 
   network.mend(identity(OWNER).peer, robinId);
   owner.host.change(change(3, 2, 3));
@@ -120,7 +128,7 @@ Deno.test("the owner's list decides who takes part: allowed, removed while conne
 Deno.test("a peer that is not on the list learns nothing: no connection, genesis, blob, peers list or beat", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork();
   const owner = await start(OWNER, { clock, network, rules: listed });
-  await clock.runUntil("round 1", () => chainOf(owner)!.round >= 1);
+  await clock.runUntil("round 1", () => round(owner) >= 1);
   const stranger = network.join(identity(7).peer);
   let heard = 0;
   stranger.onAnnouncement(() => heard++);
@@ -167,7 +175,7 @@ const work = { blob: { digest: digestOf("blob"), sizeBytes: 36 }, steps: 1 };
 Deno.test("a host names what is wrong with an offer, and who sent it, and goes on", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork(), at = { clock, network, rules };
   const wren = await start(OWNER, at);
-  await clock.runUntil("round 20", () => chainOf(wren)!.round >= 20);
+  await clock.runUntil("round 20", () => round(wren) >= 20);
   const liar = network.join(identity(7).peer);
   await liar.connect(`/memory/${wren.host.peer}`);
   const last = wren.events.findLast((event) => event.kind === "round")!;
@@ -206,7 +214,7 @@ Deno.test("a host names what is wrong with an offer, and who sent it, and goes o
 Deno.test("a scribe that signs two records on one parent is named", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork();
   const wren = await start(OWNER, { clock, network, rules });
-  await clock.runUntil("round 2", () => chainOf(wren)!.round >= 2);
+  await clock.runUntil("round 2", () => round(wren) >= 2);
   const liar = network.join(identity(7).peer), scribe = liar.peer;
   await liar.connect(`/memory/${wren.host.peer}`);
   const chain = chainOf(wren)!, base = digestOf("base");
@@ -240,7 +248,7 @@ Deno.test("a host takes a burst of messages from one sender, refuses the flood a
 Deno.test("offers of many identities are kept as far as there is room beside the members', and the rest is named", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork();
   const wren = await start(OWNER, { clock, network, rules });
-  await clock.runUntil("round 1", () => chainOf(wren)!.round >= 1);
+  await clock.runUntil("round 1", () => round(wren) >= 1);
   const liar = network.join(identity(7).peer);
   await liar.connect(`/memory/${wren.host.peer}`);
   const chain = chainOf(wren)!;
