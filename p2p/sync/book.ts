@@ -8,12 +8,13 @@
  * @module
  */
 import type { Verdict } from "../learner.ts";
-import { stateDigest } from "./digest.ts";
+import { bodyDigest, stateDigest } from "./digest.ts";
 import { exclusive } from "./fork.ts";
 import { type Chapter, inOrder, type Side, type Sides } from "./merge.ts";
 import { OfferShelf } from "./offer_shelf.ts";
+import { neighbourhood } from "./recent.ts";
 import type { Rulebook } from "./rulebook.ts";
-import type { BlobName, ChainState, Digest, Offer, RoundRecord, Signed, SyncRules } from "./types.ts";
+import type { BlobName, ChainState, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** Records not yet complete that are kept. */
 const MOST_INCOMPLETE = 64;
@@ -74,6 +75,8 @@ export interface AddOfferOptions {
   /** Made by this peer: its blob is stored, and nobody need judge it. */
   readonly own: boolean;
   readonly journaled: boolean;
+  /** Beyond so many authors none is added: for offers of strangers, who are quickly made. */
+  readonly mostAuthors?: number;
 }
 
 export interface PruneOptions {
@@ -172,6 +175,14 @@ export class Book {
   countedOffers({ record }: Link): readonly HeldOffer[] | null {
     const offers = record.body.counted.map(({ offer }) => this.offers.find(offer));
     return offers.every((held) => held !== undefined) ? offers : null;
+  }
+
+  /** Records that a scribe wrote on the same parents: an honest scribe writes one. */
+  recordsBy(scribe: PeerId, parents: readonly Digest[]): readonly Digest[] {
+    const wanted = parents.join();
+    return [...this.links.values()]
+      .filter(({ record: { body }, parents }) => body.scribe === scribe && parents.join() === wanted)
+      .map(({ digest }) => digest);
   }
 
   stateOf(record: Digest): State | null {
@@ -325,7 +336,12 @@ export class Book {
       if (link.round < least && link !== head.link) this.#remove(link);
     }
     this.#removeSurplus(head);
-    this.offers.prune({ historyRound, archiveRound: archiveRound - lateRounds });
+    const { records } = neighbourhood(head.chain);
+    this.offers.prune({
+      historyRound,
+      archiveRound: archiveRound - lateRounds,
+      isNear: (record) => records.has(record),
+    });
     const after = this.#blobs();
     return [...before].filter((blob) => !after.has(blob)).sort();
   }
@@ -362,14 +378,18 @@ export class Book {
         for (const { offer } of link.record.body.counted) shared.add(offer);
       }
     }
-    return { chain, own: chapters.toReversed(), shared };
+    const inOrder = (a: Chapter, b: Chapter) =>
+      a.record.round - b.record.round || (bodyDigest(a.record) < bodyDigest(b.record) ? -1 : 1);
+    return { chain, own: chapters.toSorted(inOrder), shared };
   }
 
-  /** These records with their offers, or null while some are unknown. */
+  /** These records with their offers, or null while some of that, or a state before them, is unknown. */
   #chapters(links: readonly Link[]): readonly Chapter[] | null {
     const chapters = links.map((link): Chapter | null => {
-      const offers = this.countedOffers(link);
-      return offers && { record: link.record.body, offers: offers.map(({ signed }) => signed.body) };
+      const offers = this.countedOffers(link), parent = this.links.get(link.parents[0]!);
+      const before = parent && chainOf(parent);
+      if (!before || offers === null) return null;
+      return { record: link.record.body, offers: offers.map(({ signed }) => signed.body), usual: before.usual };
     });
     return chapters.every((chapter) => chapter !== null) ? chapters : null;
   }
