@@ -133,17 +133,6 @@ const planted: readonly { readonly bug: string; readonly law: string; readonly r
       rulebookOf: (i) =>
         i !== 1 ? RULEBOOK : { ...RULEBOOK, mergeShares: (...given) => RULEBOOK.mergeShares(...given).toReversed() },
     },
-    {
-      bug: "what the lighter side counted forgotten",
-      law: "law 2",
-      rulebookOf: () => ({
-        ...RULEBOOK,
-        unite: (sides, options) => {
-          const chain = RULEBOOK.unite(sides, options);
-          return { ...chain, recent: chain.recent.slice(0, 1).map((entry) => ({ ...entry, counted: [] })) };
-        },
-      }),
-    },
   ];
 
 for (const { bug, law, rulebookOf } of planted) {
