@@ -130,9 +130,11 @@ export class Book {
     return chain === null ? null : this.#hold(link, chain, weights);
   }
 
-  /** The weights of a state are not here after all. */
+  /** The weights of a state are not here after all: it can be folded again, once all that it counts is known. */
   lose({ link, chain }: State, nowMs: number): void {
-    this.#set(link, { kind: "complete", chain, sinceMs: nowMs, failures: 0 });
+    const isKnown = this.countedOffers(link) !== null;
+    const stage = { kind: "complete", chain, sinceMs: nowMs, failures: 0 } as const;
+    this.#set(link, isKnown ? stage : { kind: "incomplete", sinceMs: nowMs });
   }
 
   /** A fold failed; returns how often so far. */
@@ -257,12 +259,16 @@ export class Book {
     return sides[0] && sides[1] ? inOrder(sides[0], sides[1]) : null;
   }
 
-  /** What is needed to complete the links that could matter. */
+  /** What is needed to complete the links that could matter, and to merge them. */
   missing(): { readonly offers: readonly Digest[]; readonly parents: readonly Digest[] } {
     const offers = new Set<Digest>(), parents = new Set<Digest>();
     for (const { parents: known, record } of this.#incomplete) {
       for (const parent of known) if (!this.links.has(parent)) parents.add(parent);
       for (const { offer } of record.body.counted) if (this.offers.find(offer) === undefined) offers.add(offer);
+    }
+    // A state that was taken whole came without the offers of its record: a merge would need them.
+    for (const { link: { record: { body } } } of this.#folded) {
+      for (const { offer } of body.counted) if (this.offers.find(offer) === undefined) offers.add(offer);
     }
     return { offers: [...offers].sort(), parents: [...parents].sort() };
   }
@@ -399,7 +405,8 @@ export class Book {
   }
 
   #isWanted(offer: Digest): boolean {
-    return [...this.#incomplete].some(({ record }) => record.body.counted.some((counted) => counted.offer === offer));
+    const counts = ({ record }: Link) => record.body.counted.some((counted) => counted.offer === offer);
+    return [...this.#incomplete].some(counts) || [...this.#folded].some(({ link }) => counts(link));
   }
 
   #add(digest: Digest, record: Signed<RoundRecord>, stage: Stage): Link {

@@ -16,6 +16,8 @@ const MOST_OFFERS = 512;
 /** Records named in a pull: ends of histories, then ancestors of the head, all of the last ones and then with gaps. */
 const MOST_ENDS = 32;
 const NAMED_WITHOUT_GAPS = 16;
+/** Each further one is so many times as far back. */
+const GAP_GROWTH = 1.25;
 /** Least time between two unforced pulls from one peer. */
 const PULL_EVERY_MS = 400;
 /** Peers asked for a state at once. */
@@ -49,6 +51,15 @@ export class Exchange {
 
   get connected(): readonly PeerId[] {
     return this.#sorted ??= [...this.#connected].sort();
+  }
+
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      connected: this.#connected.size,
+      heard: this.#heardAtMs.size,
+      pulled: this.#pulledAtMs.size,
+      asked: this.#asked.size,
+    };
   }
 
   isConnected(peer: PeerId): boolean {
@@ -156,6 +167,11 @@ export class Exchange {
     return this.#asked.delete(from);
   }
 
+  /** This peer has a head now: what it asked without one needs no answer any more. */
+  forgetQuestions(): void {
+    this.#asked.clear();
+  }
+
   askState({ options, emit }: Context, peers: readonly PeerId[] = this.connected): void {
     for (const to of peers.slice(0, MOST_ASKED)) {
       this.#asked.add(to);
@@ -172,9 +188,12 @@ export function isFull(recordCount: number): boolean {
 /** Own head, then other ends of what is known, then ancestors: all of the last ones, and older ones with growing gaps. */
 function locator(book: Book, head: State): readonly Digest[] {
   const ends = book.ends().filter((link) => link !== head.link).slice(0, MOST_ENDS);
-  const ancestors = book.ancestry(head.link).slice(1);
-  const named = ancestors.filter((_, back) => back < NAMED_WITHOUT_GAPS || isPowerOfTwo(back));
-  return [head.link, ...ends, ...named].map(({ digest }) => digest);
+  const ancestors = book.ancestry(head.link).slice(1), named = ancestors.slice(0, NAMED_WITHOUT_GAPS);
+  for (let back = NAMED_WITHOUT_GAPS; back < ancestors.length; back = Math.ceil(back * GAP_GROWTH)) {
+    named.push(ancestors[back]!);
+  }
+  const oldest = ancestors.slice(NAMED_WITHOUT_GAPS).at(-1);
+  return [...new Set([head.link, ...ends, ...named, ...oldest ? [oldest] : []])].map(({ digest }) => digest);
 }
 
 /**
@@ -208,8 +227,4 @@ function answerPull({ options: { rules } }: Context, pull: Pull, { book, head }:
 /** A state to start from. */
 function stateOf(run: Digest, { link, chain, weights }: State): Message {
   return { kind: "state-at", run, record: link.record, chain, weights };
-}
-
-function isPowerOfTwo(count: number): boolean {
-  return (count & (count - 1)) === 0;
 }

@@ -138,18 +138,22 @@ export class Folding {
 }
 
 /** Writes down a state with all that leads to it, each once: offers before the record that counts them. */
-export function journalState({ emit }: Context, book: Book, { link, chain, weights }: State): void {
+export function journalState(context: Context, book: Book, { link, chain, weights }: State): void {
   for (const each of book.unjournaled(link)) {
     // A state that another peer gave has no known ancestors: its own record is in the entry below.
-    if (chainOf(each) === null) continue;
-    for (const held of book.countedOffers(each) ?? []) {
-      if (!held.journaled) emit({ kind: "journal", entry: { kind: "offer", offer: held.signed } });
-      held.journaled = true;
-    }
-    emit({ kind: "journal", entry: { kind: "record", record: each.record } });
-    each.journaled = true;
+    if (chainOf(each) !== null) journalRecord(context, book, each);
   }
-  emit({ kind: "journal", entry: { kind: "state", record: link.record, chain, weights } });
+  context.emit({ kind: "journal", entry: { kind: "state", record: link.record, chain, weights } });
+}
+
+/** Writes down a record: after the offers that it counts. */
+export function journalRecord({ emit }: Context, book: Book, link: Link): void {
+  for (const held of book.countedOffers(link) ?? []) {
+    if (!held.journaled) emit({ kind: "journal", entry: { kind: "offer", offer: held.signed } });
+    held.journaled = true;
+  }
+  emit({ kind: "journal", entry: { kind: "record", record: link.record } });
+  link.journaled = true;
 }
 
 function baseFor({ record, parents }: Link, parent: State): Digest {

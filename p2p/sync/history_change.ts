@@ -39,10 +39,9 @@ export function historyChange(
   const gained = from && book.exclusive(to.link, from.link), lost = from && book.exclusive(from.link, to.link);
   const known = { gained, lostCount: lost?.length ?? null, continues: from === null || lost !== null };
   const forgetRound = to.chain.round - ARCHIVE_ROUNDS;
-  if (from !== null && gained !== null && lost !== null) {
-    const isMerged = mergedBy(book, gained, from);
-    const gone = new Set(lost.flatMap(({ record }) => record.body.counted.map(({ offer }) => offer)));
-    const counted = countings(gained, isMerged);
+  const gone = lost && new Set(lost.flatMap(({ record }) => record.body.counted.map(({ offer }) => offer)));
+  if (from !== null && gained !== null && gone !== null) {
+    const counted = countings(gained, mergedBy(book, gained, from));
     return { ...known, counted, uncounted: (offer) => gone.has(offer), sinceRound: -Infinity, forgetRound };
   }
   const all = book.ancestry(to.link).filter((link) => chainOf(link) !== null);
@@ -53,7 +52,8 @@ export function historyChange(
     for (const offer of offers) if (!counted.has(offer)) counted.set(offer, { round, age: 0, isMerged: false });
   }
   const sinceRound = Math.max(-Infinity, ...cut.map(({ round }) => round - rules.lateRounds));
-  return { ...known, counted, uncounted: (_, countedIn) => countedIn >= sinceRound, sinceRound, forgetRound };
+  const uncounted = (offer: Digest, countedIn: number) => gone?.has(offer) ?? countedIn >= sinceRound;
+  return { ...known, counted, uncounted, sinceRound, forgetRound };
 }
 
 function isComplete(link: Link | undefined): boolean {

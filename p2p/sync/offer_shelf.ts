@@ -56,6 +56,10 @@ export class OfferShelf {
     if (verdict === null) this.unjudged.add(held);
   }
 
+  get sizes(): Readonly<Record<string, number>> {
+    return { offers: this.#recent.size, archivedOffers: this.#archive.size };
+  }
+
   find(digest: Digest): HeldOffer | undefined {
     return this.#recent.get(digest) ?? this.#archive.get(digest);
   }
