@@ -375,12 +375,13 @@ export class Book {
     return { chain, own: chapters.toReversed(), shared };
   }
 
-  /** These records with their offers, or null while some are unknown. */
+  /** These records with their offers, or null while some of that, or a state before them, is unknown. */
   #chapters(links: readonly Link[]): readonly Chapter[] | null {
     const chapters = links.map((link): Chapter | null => {
-      const offers = this.countedOffers(link);
-      const parent = this.links.get(link.parents[0]!), usual = (parent && chainOf(parent))?.usual ?? 0;
-      return offers && { record: link.record.body, offers: offers.map(({ signed }) => signed.body), usual };
+      const offers = this.countedOffers(link), parent = this.links.get(link.parents[0]!);
+      const before = parent && chainOf(parent);
+      if (!before || offers === null) return null;
+      return { record: link.record.body, offers: offers.map(({ signed }) => signed.body), usual: before.usual };
     });
     return chapters.every((chapter) => chapter !== null) ? chapters : null;
   }
