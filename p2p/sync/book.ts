@@ -44,8 +44,8 @@ export interface Link {
 export type Stage =
   /** Its parents or its offers are not all known. */
   | { readonly kind: "incomplete"; readonly sinceMs: number }
-  /** It will never be adopted. */
-  | { readonly kind: "invalid"; readonly fault: string }
+  /** It will never be adopted. `isBreach`: whatever we may lack or have got wrong ourselves, no peer could adopt it. */
+  | { readonly kind: "invalid"; readonly fault: string; readonly isBreach: boolean }
   /** Valid, and its weights are not here. */
   | { readonly kind: "complete"; readonly chain: ChainState; readonly sinceMs: number; readonly failures: number }
   /** Its weights are kept. */
@@ -147,8 +147,8 @@ export class Book {
   }
 
   /** The record will never be adopted. */
-  condemn(link: Link, fault: string): void {
-    this.#set(link, { kind: "invalid", fault });
+  condemn(link: Link, fault: string, { isBreach }: { readonly isBreach: boolean }): void {
+    this.#set(link, { kind: "invalid", fault, isBreach });
   }
 
   /** Completes what can be completed; returns the links found invalid. */
@@ -164,7 +164,7 @@ export class Book {
           this.#set(link, { kind: "complete", chain: done, sinceMs: nowMs, failures: 0 });
           continue;
         }
-        this.condemn(link, done);
+        this.condemn(link, done, { isBreach: !this.#followsDoubt(link) });
         invalid.push({ link, fault: done });
       }
     }
@@ -344,6 +344,14 @@ export class Book {
     });
     const after = this.#blobs();
     return [...before].filter((blob) => !after.has(blob)).sort();
+  }
+
+  /** Whether a parent is condemned for what may be our own failure. */
+  #followsDoubt({ parents }: Link): boolean {
+    return parents.some((parent) => {
+      const stage = this.links.get(parent)?.stage;
+      return stage?.kind === "invalid" && !stage.isBreach;
+    });
   }
 
   /** Its state if it is complete, or why it is invalid; null while it is neither. */

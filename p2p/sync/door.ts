@@ -17,7 +17,10 @@ import type { ChainState, Change, Offer, PeerId, RoundRecord, Signed, StateAt } 
 
 /** Why an offer is dropped, or null. */
 export function whyNoOffer(context: Context, signed: Signed<Offer>): string | null {
-  return whyMalformed(signed.body, context.options.rules) ?? whyForged(context, signed, signed.body.peer);
+  const { body } = signed, { run } = context.options.rules;
+  if (body.run !== run) return `it belongs to run ${body.run}`;
+  // First of all, or the author would be blamed for what another says in its name.
+  return whyForged(context, signed, body.peer) ?? whyMalformed(body, context.options.rules);
 }
 
 /** Why a record is dropped, or null. */
@@ -41,6 +44,8 @@ export function whyNoState(
   if (chain.head !== digest) return "its chain state does not belong to its record";
   if (chain.round !== record.body.round) return `its round is ${chain.round}, its record's ${record.body.round}`;
   const link = book.links.get(digest), known = link && chainOf(link);
+  // Else whoever wrote it could hand out, as a state, what everybody refused as a record.
+  if (link?.stage.kind === "invalid" && link.stage.isBreach) return `its record is invalid: ${link.stage.fault}`;
   if (known && digestOf(known) !== digestOf(chain)) return "its chain state is not what its records give";
   const { confirm, contradict } = witnesses.count(digest, stateDigest(chain, weights.digest));
   if (contradict > confirm) {
