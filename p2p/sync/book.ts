@@ -45,7 +45,7 @@ export interface Link {
 export type Stage =
   /** Its parents or its offers are not all known. */
   | { readonly kind: "incomplete"; readonly sinceMs: number }
-  /** It will never be adopted. */
+  /** It will never be adopted. Certain: whatever this peer may lack or have got wrong itself, no other could adopt it. */
   | { readonly kind: "invalid"; readonly fault: string; readonly isCertain: boolean }
   /** Valid, and its weights are not here. */
   | { readonly kind: "complete"; readonly chain: ChainState; readonly sinceMs: number; readonly failures: number }

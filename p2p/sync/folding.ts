@@ -134,7 +134,9 @@ export class Folding {
       const { link: { digest }, base } = parent;
       report({ kind: "mismatch", record: digest, peer, mine: base, theirs: baseFor(link, parent) });
     }
-    book.condemn(link, fault, { isCertain: true });
+    // Another base may be our own mistake.
+    const isCertain = (book.countedOffers(link) ?? []).some(({ verdict }) => verdict?.valid === false);
+    book.condemn(link, fault, { isCertain });
     report({ kind: "rejected", what: `record ${link.round}`, peer, reason: fault });
   }
 }
