@@ -79,9 +79,10 @@ export class Merging {
       return null;
     }
     const states = isHeavier ? [state, head] : [head, state];
-    // A state that came without its past: what its side has of its own is not known yet.
-    if (book.lineage.sidesOf({ parents: states.map(({ link }) => link.digest) }) === null) return null;
-    const record = buildMergeRecord(states, { rules: context.options.rules, scribe: self, attempt: rank });
+    const { rules } = context.options, record = buildMergeRecord(states, { rules, scribe: self, attempt: rank });
+    const sides = book.lineage.sidesOf(record);
+    // What a side that came without its past has of its own is not known yet; and the other may have shut us out.
+    if (sides === null || context.rulebook.whyInvalidMerge(record, sides, rules) !== null) return null;
     const parted = `they parted ${book.lineage.exclusive(head.link, rival)?.length ?? 0} records ago`;
     const reason = before === 0 ? parted : `${before} earlier in rank wrote nothing; ${parted}`;
     return { record, reason: `merges round ${chain.round} of ${names(chain)}; ${reason}` };
