@@ -71,8 +71,8 @@ export function drawWeather({ seed, peers, rounds }: WeatherOptions): Weather {
     blobBytes: Math.round(Math.min(mostBytes, draw.whole(20_000, 1_000_000))),
     weightsBytes: Math.round(Math.min(400_000, 2 * mostBytes)),
     stormMs,
-    calmMs: (isMany ? 2 : 4) * rules.longestRoundMs,
-    silenceMs: (isMany ? 3 : 6) * rules.longestRoundMs,
+    calmMs: (isMany ? 0.5 : 4) * rules.longestRoundMs,
+    silenceMs: (isMany ? 2 : 6) * rules.longestRoundMs,
   };
 }
 
