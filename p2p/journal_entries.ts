@@ -6,8 +6,8 @@ import type { Journal } from "./store/journal.ts";
 import type { JournalEntry } from "./sync/effects.ts";
 import { decodeJournalEntry, encodeJournalEntry } from "./wire.ts";
 
-/** Rounds that a rewritten journal keeps: more than the core ever looks back. */
-const KEPT_ROUNDS = 64;
+/** Rounds that a rewritten journal keeps: more than the core ever looks back (`ARCHIVE_ROUNDS`, and late offers). */
+const KEPT_ROUNDS = 320;
 /** A journal smaller than this is not rewritten: it is also the run's history for people. */
 const LARGE_BYTES = 32 * 1024 * 1024;
 

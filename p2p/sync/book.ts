@@ -18,6 +18,7 @@ import type { BlobName, ChainState, Digest, Offer, PeerId, RoundRecord, Signed, 
 
 /** Records not yet complete that are kept. */
 const MOST_INCOMPLETE = 64;
+const FOLLOWS_INVALID = "it follows an invalid record";
 /** Records of all histories together. */
 const MOST_LINKS = 1024;
 
@@ -44,8 +45,8 @@ export interface Link {
 export type Stage =
   /** Its parents or its offers are not all known. */
   | { readonly kind: "incomplete"; readonly sinceMs: number }
-  /** It will never be adopted. `isBreach`: whatever we may lack or have got wrong ourselves, no peer could adopt it. */
-  | { readonly kind: "invalid"; readonly fault: string; readonly isBreach: boolean }
+  /** It will never be adopted. Certain: whatever this peer may lack or have got wrong itself, no other could adopt it. */
+  | { readonly kind: "invalid"; readonly fault: string; readonly isCertain: boolean }
   /** Valid, and its weights are not here. */
   | { readonly kind: "complete"; readonly chain: ChainState; readonly sinceMs: number; readonly failures: number }
   /** Its weights are kept. */
@@ -147,8 +148,8 @@ export class Book {
   }
 
   /** The record will never be adopted. */
-  condemn(link: Link, fault: string, { isBreach }: { readonly isBreach: boolean }): void {
-    this.#set(link, { kind: "invalid", fault, isBreach });
+  condemn(link: Link, fault: string, { isCertain }: { readonly isCertain: boolean }): void {
+    this.#set(link, { kind: "invalid", fault, isCertain });
   }
 
   /** Completes what can be completed; returns the links found invalid. */
@@ -164,7 +165,7 @@ export class Book {
           this.#set(link, { kind: "complete", chain: done, sinceMs: nowMs, failures: 0 });
           continue;
         }
-        this.condemn(link, done, { isBreach: !this.#followsDoubt(link) });
+        this.condemn(link, done, { isCertain: done !== FOLLOWS_INVALID || this.whyHopeless(link) !== null });
         invalid.push({ link, fault: done });
       }
     }
@@ -183,6 +184,14 @@ export class Book {
     return [...this.links.values()]
       .filter(({ record: { body }, parents }) => body.scribe === scribe && parents.join() === wanted)
       .map(({ digest }) => digest);
+  }
+
+  /** Why no state after this record can be right: something on the way to it is not, as every peer would find. */
+  whyHopeless(link: Link): string | null {
+    for (const { stage, round } of this.ancestry(link)) {
+      if (stage.kind === "invalid" && stage.isCertain) return `record ${round} is invalid: ${stage.fault}`;
+    }
+    return null;
   }
 
   stateOf(record: Digest): State | null {
@@ -346,18 +355,10 @@ export class Book {
     return [...before].filter((blob) => !after.has(blob)).sort();
   }
 
-  /** Whether a parent is condemned for what may be our own failure. */
-  #followsDoubt({ parents }: Link): boolean {
-    return parents.some((parent) => {
-      const stage = this.links.get(parent)?.stage;
-      return stage?.kind === "invalid" && !stage.isBreach;
-    });
-  }
-
   /** Its state if it is complete, or why it is invalid; null while it is neither. */
   #tryComplete(link: Link): ChainState | string | null {
     const parents = link.parents.map((parent) => this.links.get(parent));
-    if (parents.some((parent) => parent?.stage.kind === "invalid")) return "it follows an invalid record";
+    if (parents.some((parent) => parent?.stage.kind === "invalid")) return FOLLOWS_INVALID;
     const { digest } = link, record = link.record.body, rules = this.#rules;
     if (parents.length > 1) {
       const sides = this.sidesOf(link);

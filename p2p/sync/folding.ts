@@ -77,7 +77,7 @@ export class Folding {
     }
     if (link.parents.length > 1) this.#loseSides(book, link, now);
     if (book.countFailure(link) >= MOST_FOLD_FAILURES) {
-      book.condemn(link, `it could not be folded: ${reason}`, { isBreach: false });
+      book.condemn(link, `it could not be folded: ${reason}`, { isCertain: false });
     }
     report({ kind: "waiting", reason: `record ${link.round} could not be folded: ${reason}` });
   }
@@ -134,8 +134,9 @@ export class Folding {
       const { link: { digest }, base } = parent;
       report({ kind: "mismatch", record: digest, peer, mine: base, theirs: baseFor(link, parent) });
     }
-    const isBreach = (book.countedOffers(link) ?? []).some(({ verdict }) => verdict?.valid === false);
-    book.condemn(link, fault, { isBreach });
+    // Another base may be our own mistake.
+    const isCertain = (book.countedOffers(link) ?? []).some(({ verdict }) => verdict?.valid === false);
+    book.condemn(link, fault, { isCertain });
     report({ kind: "rejected", what: `record ${link.round}`, peer, reason: fault });
   }
 }
