@@ -29,6 +29,7 @@ const rules: SyncRules = {
   batch: 8,
   contextLength,
   targetTokens: null,
+  owner: null,
 };
 
 /** A disk whose writes fail when `isFull` says so. */

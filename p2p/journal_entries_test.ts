@@ -24,6 +24,7 @@ function record(round: number): JournalEntry {
         counted: [],
         scribe: peer,
         attempt: 0,
+        change: null,
       },
       signature: new Uint8Array(64),
     },

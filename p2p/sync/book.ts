@@ -13,7 +13,7 @@ import { exclusive } from "./fork.ts";
 import { type Chapter, inOrder, type Side, type Sides } from "./merge.ts";
 import { OfferShelf } from "./offer_shelf.ts";
 import type { Rulebook } from "./rulebook.ts";
-import type { BlobName, ChainState, Digest, Offer, RoundRecord, Signed, SyncRules } from "./types.ts";
+import type { BlobName, ChainState, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** Records not yet complete that are kept. */
 const MOST_INCOMPLETE = 64;
@@ -74,6 +74,8 @@ export interface AddOfferOptions {
   /** Made by this peer: its blob is stored, and nobody need judge it. */
   readonly own: boolean;
   readonly journaled: boolean;
+  /** Beyond so many authors none is added: for offers of strangers, who are quickly made. */
+  readonly mostAuthors?: number;
 }
 
 export interface PruneOptions {
@@ -172,6 +174,14 @@ export class Book {
   countedOffers({ record }: Link): readonly HeldOffer[] | null {
     const offers = record.body.counted.map(({ offer }) => this.offers.find(offer));
     return offers.every((held) => held !== undefined) ? offers : null;
+  }
+
+  /** Records that a scribe wrote on the same parents: an honest scribe writes one. */
+  recordsBy(scribe: PeerId, parents: readonly Digest[]): readonly Digest[] {
+    const wanted = parents.join();
+    return [...this.links.values()]
+      .filter(({ record: { body }, parents }) => body.scribe === scribe && parents.join() === wanted)
+      .map(({ digest }) => digest);
   }
 
   stateOf(record: Digest): State | null {
@@ -365,11 +375,13 @@ export class Book {
     return { chain, own: chapters.toReversed(), shared };
   }
 
-  /** These records with their offers, or null while some are unknown. */
+  /** These records with their offers, or null while some of that, or a state before them, is unknown. */
   #chapters(links: readonly Link[]): readonly Chapter[] | null {
     const chapters = links.map((link): Chapter | null => {
-      const offers = this.countedOffers(link);
-      return offers && { record: link.record.body, offers: offers.map(({ signed }) => signed.body) };
+      const offers = this.countedOffers(link), parent = this.links.get(link.parents[0]!);
+      const before = parent && chainOf(parent);
+      if (!before || offers === null) return null;
+      return { record: link.record.body, offers: offers.map(({ signed }) => signed.body), usual: before.usual };
     });
     return chapters.every((chapter) => chapter !== null) ? chapters : null;
   }

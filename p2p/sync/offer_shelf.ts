@@ -31,12 +31,16 @@ export class OfferShelf {
     this.#isWanted = isWanted;
   }
 
-  /** Adds an offer, or does nothing if it is too old or the author has too many waiting, and no record wants it. */
+  /**
+   * Adds an offer, or does nothing if it is too old, its author has too many waiting, or too many authors have some, and
+   * no record wants it.
+   */
   add(digest: Digest, signed: Signed<Offer>, options: AddOfferOptions): void {
     if (this.find(digest) !== undefined) return;
     const { peer, parent, blob, round } = signed.body;
     const count = this.#countOf.get(peer) ?? 0, isOld = round < this.#historyRound;
-    const isTooMuch = isOld || count >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds;
+    const isTooMuch = isOld || count >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds ||
+      count === 0 && this.#countOf.size >= (options.mostAuthors ?? Infinity);
     if (isTooMuch && !options.journaled && !this.#isWanted(digest)) return;
     const verdict: Verdict | null = options.own || blob === null ? { valid: true, norm: 0 } : null;
     const held = { digest, signed, receivedAtMs: options.nowMs, verdict, journaled: options.journaled };
@@ -75,6 +79,16 @@ export class OfferShelf {
     held.verdict = verdict;
     if (verdict === null && this.#recent.has(held.digest)) this.unjudged.add(held);
     else this.unjudged.delete(held);
+  }
+
+  /** Whether another peer's offer brought the same contribution before. */
+  whyCopied({ peer, blob }: Offer): string | null {
+    if (blob === null) return null;
+    for (const { signed: { body } } of this.#recent.values()) {
+      if (body.blob?.digest !== blob.digest || body.peer === peer) continue;
+      return `it is copied: its contribution is that of an earlier offer of ${body.peer}`;
+    }
+    return null;
   }
 
   /** Blobs of the offers of the last rounds. */

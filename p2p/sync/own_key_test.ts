@@ -19,6 +19,7 @@ const rules: SyncRules = {
   batch: 8,
   contextLength: 16,
   targetTokens: null,
+  owner: null,
 };
 const self = identityFromSeed(new Uint8Array(32).fill(1)).peer, other = identityFromSeed(new Uint8Array(32)).peer;
 const genesis = bodyDigest(genesisRecord(rules).body);

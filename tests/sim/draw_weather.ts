@@ -89,6 +89,7 @@ function drawRules(draw: Chance, { seed, peers }: { seed: number; peers: number 
     batch: 32,
     contextLength: 64,
     targetTokens: null,
+    owner: null,
   };
 }
 

@@ -258,6 +258,7 @@ export class SimPeer {
         return observer.onAdopted(this, effect.chain);
       case "train":
         return this.#learner.train(this.#world.clock.nowMs, effect.order);
+      case "admit": // the simulator's runs have no list of members
       case "rest":
       case "settle":
         return;

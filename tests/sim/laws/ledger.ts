@@ -29,7 +29,8 @@ export function stateFollows({ head, history, weather: { rules } }: Case): reado
   const states = new Map<Digest, ChainState>([[genesis.head, genesis]]);
   const sideOf = (chain: ChainState, other: ChainState): Side => {
     const leads = (digest: Digest, to: ChainState) => digest === to.head || ancestors.get(to.head)!.has(digest);
-    const own = history.filter(({ digest }) => leads(digest, chain) && !leads(digest, other));
+    const own = history.filter(({ digest }) => leads(digest, chain) && !leads(digest, other))
+      .map((chapter) => ({ ...chapter, usual: states.get(chapter.record.parents[0]!)?.usual ?? 0 }));
     const before = history.filter(({ digest }) => leads(digest, chain) && leads(digest, other));
     return { chain, own, shared: new Set(before.flatMap(({ record }) => record.counted.map(({ offer }) => offer))) };
   };

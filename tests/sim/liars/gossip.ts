@@ -82,7 +82,16 @@ export const lyingGossip = {
             { length: FEW },
             () => send(asked, { kind: "pull", run, have: [nowhere()], want: [nowhere()] }),
           ),
-          announce({ kind: "beat", run, peer: self, head: nowhere(), round: 1e6, weight: 1e15 }),
+          announce({
+            kind: "beat",
+            run,
+            peer: self,
+            head: nowhere(),
+            base: nowhere(),
+            round: 1e6,
+            weight: 1e15,
+            change: 0,
+          }),
         ];
         if (model === null) return effects;
         const blob = { digest: nowhere(), sizeBytes: 1e9 };
