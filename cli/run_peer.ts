@@ -3,15 +3,12 @@
  * @module
  */
 import { join } from "node:path";
-import { fetchBlob } from "../p2p/net/blobs.ts";
 import type { Transport } from "../p2p/net/transport.ts";
-import { TransportError } from "../p2p/net/transport_error.ts";
-import { type BlobStore } from "../p2p/store/blob_store.ts";
 import { layered } from "../p2p/store/layered.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import { runIdOf } from "../p2p/genesis.ts";
 import { decodeJournalEntry } from "../p2p/wire.ts";
-import { blobsOf, genesisBytes, type RunConfig } from "../runtime/config.ts";
+import { blobsOf, genesisBytes } from "../runtime/config.ts";
 import type { PeerEvent } from "../runtime/event.ts";
 import { type Peer, startPeer } from "../runtime/peer.ts";
 import { readMembers, type RunFolder, type StateFolder } from "../runtime/run_folder.ts";
@@ -23,6 +20,7 @@ import { aborted, BY_USER, type Interrupt } from "./interrupt.ts";
 import { note } from "./print.ts";
 import { openScreen, type Screen } from "./screen.ts";
 import type { PeerFlags } from "./peer_flags.ts";
+import { fetchRunData } from "./run_data.ts";
 
 export interface PeerRun {
   readonly run: RunFolder;
@@ -50,7 +48,14 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
   const endsAtMs = flags.minutes === undefined ? undefined : Date.now() + flags.minutes * 60_000;
   using screen = openScreen(flags.manner, () => endsAtMs === undefined ? {} : { endsAtMs });
   const blobs = layered(state.blobs, run.data);
-  await fetchRunData(run.config, { transport, addresses, blobs, own: state.blobs, screen, signal: interrupt.signal });
+  await fetchRunData(run.config, {
+    transport,
+    addresses,
+    blobs,
+    own: state.blobs,
+    onProgress: (what, bytes, totalBytes) => screen.take({ kind: "fetching", what, bytes, totalBytes }),
+    signal: interrupt.signal,
+  });
   if (interrupt.signal.aborted) return EXIT.done;
 
   const mostBlobBytes = flags.diskGb * 1e9;
@@ -188,37 +193,6 @@ function tellMembers(peer: Peer, statePath: string): Disposable {
   look();
   const timer = setInterval(look, MEMBERS_MS);
   return { [Symbol.dispose]: () => clearInterval(timer) };
-}
-
-/** Brings what the run's configuration names and this machine lacks; what lies here damaged is dropped first. */
-async function fetchRunData(config: RunConfig, { transport, addresses, blobs, own, screen, signal }: {
-  readonly transport: Transport;
-  readonly addresses: readonly string[];
-  readonly blobs: BlobStore;
-  readonly own: BlobStore;
-  readonly screen: Screen;
-  readonly signal: AbortSignal;
-}): Promise<void> {
-  const wanted = blobsOf(config);
-  for (const [i, { blob, sizeBytes }] of wanted.entries()) {
-    const digest = blob as Digest;
-    if (await blobs.get(digest) !== null) continue;
-    if (transport.peers().length === 0) {
-      await Promise.allSettled(addresses.map((address) => transport.connect(address, { signal })));
-    }
-    const what = `data ${i + 1} of ${wanted.length}`;
-    const fetched = await fetchBlob({ transport, store: own }, { digest, sizeBytes }, {
-      donors: transport.peers(),
-      signal,
-      onProgress: (bytes, totalBytes) => screen.take({ kind: "fetching", what, bytes, totalBytes }),
-    });
-    if (fetched.ok || signal.aborted) continue;
-    throw new TransportError(
-      "gone",
-      `Cannot fetch ${what} of the run (${counted(sizeBytes)}B): ${fetched.reason}\n` +
-        "Try again when a peer that has it is there; what was fetched is kept.",
-    );
-  }
 }
 
 async function blobPlaces({ path, config, data }: RunFolder, state: StateFolder) {

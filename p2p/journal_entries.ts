@@ -7,8 +7,8 @@ import { StorageError } from "./store/storage_error.ts";
 import type { JournalEntry } from "./sync/effects.ts";
 import { decodeJournalEntry, encodeJournalEntry } from "./wire.ts";
 
-/** Rounds that a rewritten journal keeps: as far back as histories that meet may have parted, and late offers before. */
-const KEPT_ROUNDS = 280;
+/** Rounds that a rewritten journal keeps: more than the core ever looks back (`ARCHIVE_ROUNDS`, and late offers). */
+const KEPT_ROUNDS = 320;
 /** A journal smaller than this is not rewritten: it is also the run's history for people. */
 const LARGE_BYTES = 32 * 1024 * 1024;
 

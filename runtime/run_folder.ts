@@ -4,7 +4,7 @@
  * ```
  * club/                the run: shared by everybody who has it
  *   run.json           what all peers agree on
- *   network.key        the pre-shared key of a run that is not open, hexadecimal, and its checksum: whoever has it can join
+ *   network.key        the pre-shared key of a run that is not open, hexadecimal, and its checksum; whoever has it can join
  *   data/              blobs of the run: token shards, the tokenizer
  *   peer/              one peer's own folder (--state names another)
  *     lock             held while the peer runs

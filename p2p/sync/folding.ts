@@ -76,7 +76,9 @@ export class Folding {
       if (held.signed.body.blob !== null) book.offers.judge(held, null);
     }
     if (link.parents.length > 1) this.#loseSides(book, link, now);
-    if (book.countFailure(link) >= MOST_FOLD_FAILURES) book.condemn(link, `it could not be folded: ${reason}`);
+    if (book.countFailure(link) >= MOST_FOLD_FAILURES) {
+      book.condemn(link, `it could not be folded: ${reason}`, { isCertain: false });
+    }
     report({ kind: "waiting", reason: `record ${link.round} could not be folded: ${reason}` });
   }
 
@@ -132,7 +134,7 @@ export class Folding {
       const { link: { digest }, base } = parent;
       report({ kind: "mismatch", record: digest, peer, mine: base, theirs: baseFor(link, parent) });
     }
-    book.condemn(link, fault);
+    book.condemn(link, fault, { isCertain: true });
     report({ kind: "rejected", what: `record ${link.round}`, peer, reason: fault });
   }
 }

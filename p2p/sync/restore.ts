@@ -32,7 +32,12 @@ export function restore(journal: readonly JournalEntry[], options: RestoreOption
   const { book, own, key, joining, membership, self, rules, nowMs } = options;
   const states = journal.filter((entry) => entry.kind === "state").sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1);
   const lastRound = states[0]?.chain.round ?? 0, archiveRound = lastRound - ARCHIVE_ROUNDS;
-  book.offers.prune({ historyRound: lastRound - historyRounds(rules), archiveRound: archiveRound - rules.lateRounds });
+  const near = new Set(states[0]?.chain.recent.map(({ record }) => record));
+  book.offers.prune({
+    historyRound: lastRound - historyRounds(rules),
+    archiveRound: archiveRound - rules.lateRounds,
+    isNear: (record) => near.has(record),
+  });
   for (const entry of journal) if (entry.kind === "change") membership.restore(entry.change);
   for (const entry of journal) {
     if (entry.kind === "offer" && entry.offer.body.peer === self) key.restored(bodyDigest(entry.offer.body));
