@@ -23,7 +23,7 @@ export type TopKShape = {
 };
 
 /** Values of this size or larger are not zero. */
-const SMALLEST = 2 ** -100;
+export const TOP_K_SMALLEST = 2 ** -100;
 
 const slots = ({ COUNT, KEPT }: TopKShape) => topKChunks(COUNT) * KEPT;
 
@@ -43,7 +43,7 @@ export const topK = defineKernel<TopKShape>()({
       const start = chunk * TOP_K_CHUNK;
       for (let place = 0; place < TOP_K_CHUNK; place++) {
         const size = start + place < COUNT ? Math.abs(x[start + place]!) : 0;
-        sizes[place] = size < SMALLEST ? 0 : size;
+        sizes[place] = size < TOP_K_SMALLEST ? 0 : size;
       }
       const least = sizes.toSorted()[TOP_K_CHUNK - KEPT]!;
       let equals = KEPT - sizes.reduce((count, size) => count + (size > least ? 1 : 0), 0);

@@ -8,7 +8,7 @@
 import { blobDigest } from "../../p2p/store/chunks.ts";
 import type { RunConfig } from "../config.ts";
 import { initialWeights } from "../model/parameters.ts";
-import { codecs } from "../state/codec/codecs.ts";
+import { anyCodec } from "../state/codec/codecs.ts";
 import { type ContributionForm, fold, judge } from "../state/fold.ts";
 import { allocateWeights, readWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
 import type { FoldPort, NamedWeights, WeightsBytes } from "./messages.ts";
@@ -20,7 +20,7 @@ serve<FoldPort, never>(self, {
   open(run) {
     config = run;
     layout = weightsLayout(run);
-    form = { codec: codecs[run.outer.codec], length: layout.parameterWords, padding: layout.padding };
+    form = { codec: anyCodec, length: layout.parameterWords, padding: layout.padding };
   },
 
   async initial() {
