@@ -5,7 +5,7 @@
  * tests have a stub. Calls may overlap; a learner runs folds and judgements in the order asked.
  * @module
  */
-import type { Digest, Offer, Range } from "./sync/types.ts";
+import type { Digest, Encoding, Offer, Range } from "./sync/types.ts";
 
 /** What to train next. It replaces the order before it; steps made since the last contribution are kept (rebased). */
 export interface TrainOrder {
@@ -18,6 +18,8 @@ export interface TrainOrder {
   readonly ranges: readonly Range[];
   /** Sequences of one inner step of this peer, before what its memory allows. */
   readonly batch: number;
+  /** How its next contribution is encoded. Whatever comes in by `judge` and `fold` says itself how it is. */
+  readonly encoding: Encoding;
   /** How long the box is; the order to contribute ends it. */
   readonly roundMs: number;
 }

@@ -178,6 +178,21 @@ export interface Recent {
   readonly counted: readonly Digest[];
 }
 
+/** How the contributions of a round are encoded; the learner knows how that is done. */
+export interface Encoding {
+  readonly codec: "f32" | "int8" | "topk";
+  /** Values sent of each 4,096: 64, 128, 256 or 512 of `topk`, all of the others. */
+  readonly kept: number;
+}
+
+/** The encoding of the next round, and what its rule remembers (`codec_rule.ts`). */
+export interface EncodingState extends Encoding {
+  /** The round whose record chose it. */
+  readonly since: number;
+  /** Rounds in a row in which a denser one would have been cheap; negative: in which this one was too dear. */
+  readonly streak: number;
+}
+
 /** The part of a state that is not weights: a pure function of the chain (`chain.ts`). */
 export interface ChainState {
   readonly round: number;
@@ -193,6 +208,8 @@ export interface ChainState {
   readonly roundMs: number;
   /** Global batch asked for in the next round, in sequences. */
   readonly batch: number;
+  /** How the contributions of the next round are encoded. */
+  readonly encoding: EncodingState;
   /** Whose turn it is to evaluate. */
   readonly evaluator: PeerId | null;
   /** The last S + 1 records, newest first: enough that no offer is counted twice (law 2). */
@@ -214,6 +231,8 @@ export interface SyncRules {
   /** Global batch in sequences of `contextLength` tokens. */
   readonly batch: number;
   readonly contextLength: number;
+  /** `auto`: dense or sparse by measured transfers. */
+  readonly codec: Encoding["codec"] | "auto";
   /** The record that reaches it is the last one; null if open-ended. */
   readonly targetTokens: number | null;
 }
