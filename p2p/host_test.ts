@@ -30,6 +30,7 @@ const rules: SyncRules = {
   longestRoundMs: 10_000,
   batch: 8,
   contextLength,
+  codec: "auto",
   targetTokens: null,
 };
 

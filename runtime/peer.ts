@@ -128,6 +128,7 @@ function syncRules({ model, training, outer, rounds }: RunConfig, run: SyncRules
     longestRoundMs: rounds.longestMs,
     batch: training.batch,
     contextLength: model.contextLength,
+    codec: outer.codec,
     targetTokens: training.targetTokens,
   };
 }

@@ -6,6 +6,7 @@
  * @module
  */
 import { leaseWindows } from "./balance.ts";
+import { firstEncoding, nextEncoding } from "./codec_rule.ts";
 import { digestOf } from "./digest.ts";
 import { EMPTY_LEDGER, enterTrained, returnLease, topUpLease } from "./ledger.ts";
 import { type CountedOffer, isMember, nextRoster } from "./roster.ts";
@@ -38,6 +39,7 @@ export function genesisState(rules: SyncRules): ChainState {
     ledger: EMPTY_LEDGER,
     roundMs: rules.firstRoundMs,
     batch: rules.batch,
+    encoding: firstEncoding(rules),
     evaluator: null,
     recent: [],
   };
@@ -57,15 +59,17 @@ export function advance(parent: ChainState, { record, digest, offers, rules }: A
   const fresh = counted.filter(({ counted }) => counted.age === 0).map(({ offer }) => offer);
   const roster = nextRoster(parent.roster, record.round, counted, rules);
   const roundMs = nextRoundMs(parent.roundMs, fresh, rules);
+  const tokens = parent.tokens + offers.reduce((sum, { tokens }) => sum + tokens, 0);
   return {
     round: record.round,
     head: digest,
     weight: parent.weight + cappedTokens(counted).reduce((sum, tokens) => sum + tokens, 0),
-    tokens: parent.tokens + offers.reduce((sum, { tokens }) => sum + tokens, 0),
+    tokens,
     roster,
     ledger: nextLedger(parent.ledger, roster, { offers, roundMs, rules }),
     roundMs,
     batch: parent.batch,
+    encoding: nextEncoding(parent.encoding, { round: record.round, tokens, offers, rules }),
     evaluator: roster[record.round % Math.max(1, roster.length)]?.peer ?? null,
     recent: [
       { record: digest, parent: parent.head, base: record.base, counted: record.counted.map(({ offer }) => offer) },

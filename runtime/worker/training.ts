@@ -143,7 +143,7 @@ export class Training {
       const about = { round, batch, microBatch, speed, computeMs, idleMs };
       // What the lease allows to claim.
       const tokens = Math.min(box.tokens, this.#lease.pending * this.#options.contextLength);
-      const bytes = tokens === 0 || this.#isFailed ? null : await this.#options.local.cut(round);
+      const bytes = tokens === 0 || this.#isFailed ? null : await this.#options.local.cut(round, this.#order!.encoding);
       this.#box = new Box();
       if (bytes === null) {
         this.#lease.giveBack(); // nothing is offered, so nothing is used up

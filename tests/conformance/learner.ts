@@ -132,7 +132,15 @@ async function trainAlone(
   learner: Learner,
   { round, weights }: { readonly round: number; readonly weights: Digest },
 ): Promise<Contribution> {
-  learner.train({ round, weights, tokens: 0, ranges: [leaseOf(round)], batch: 4, roundMs: 1000 });
+  learner.train({
+    round,
+    weights,
+    tokens: 0,
+    ranges: [leaseOf(round)],
+    batch: 4,
+    encoding: { codec: "f32", kept: 4096 },
+    roundMs: 1000,
+  });
   return await contributed(learner);
 }
 

@@ -66,6 +66,7 @@ export function drawWeather({ seed, peers, rounds }: WeatherOptions): Weather {
     longestRoundMs: 2 * firstRoundMs,
     batch: 32,
     contextLength: 64,
+    codec: "auto",
     targetTokens: null,
   };
   return {
