@@ -48,7 +48,8 @@ async function learnerAlone(): Promise<BenchLine> {
     await new Promise((resolve) => setTimeout(resolve, BOX_MS));
     const contribution = await learner.contribute();
     if (contribution.bytes === null) continue;
-    weights = await learner.fold({ parent: weights, parts: [{ bytes: contribution.bytes, weight: 1 }] });
+    const parts = [{ bytes: contribution.bytes, weight: 1 }];
+    weights = (await learner.fold({ parent: weights, parts })).digest;
     tokens += contribution.tokens;
   }
   return { name: "a learner alone", device: learner.device, tokens, ...watch.stop() };

@@ -60,6 +60,12 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
         return line(`${event.peerName} ${event.reason}`);
       case "rejected":
         return line(`dropped ${event.what} of ${event.peer}: ${event.reason}`);
+      case "screened":
+        return line(
+          `round ${event.round}: the work of ${event.peer} pulls against all others' (cosine ${
+            event.cosine.toFixed(3)
+          })`,
+        );
       case "waiting":
         return line(event.reason);
       case "offer":

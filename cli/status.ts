@@ -56,15 +56,20 @@ function describe(last: PeerStatus, running: boolean): string[] {
   ];
 }
 
-function why({ fates, rejections }: PeerStatus): string[] {
+function why({ fates, rejections, screened }: PeerStatus): string[] {
   const telling = fates.filter(({ fate }) => fate !== "counted");
   const own = telling.length === 0
     ? ["every offer of late was counted in its own round"]
     : table([" round", "fate", "why"], telling.map(({ round, fate, reason }) => [String(round), fate, reason]));
-  if (rejections.length === 0) return own;
+  const dropped = rejections.map(({ peer, what, reason }) => `  ${what} of ${peer}: ${reason}`);
+  const against = screened.map(({ round, peer, cosine, threshold }) =>
+    `  round ${round}: ${peer} has a cosine of ${cosine.toFixed(3)} to the others, chance ends at ${
+      threshold.toFixed(3)
+    }`
+  );
   return [
     ...own,
-    "dropped of others:",
-    ...rejections.map(({ peer, what, reason }) => `  ${what} of ${peer}: ${reason}`),
+    ...(dropped.length === 0 ? [] : ["dropped of others:", ...dropped]),
+    ...(against.length === 0 ? [] : ["counted, but against everybody else's work:", ...against]),
   ];
 }

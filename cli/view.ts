@@ -101,6 +101,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
     case "connected":
     case "disconnected":
     case "rejected":
+    case "screened":
     case "stopped":
       return view;
     default:

@@ -60,6 +60,20 @@ export interface FoldOrder {
   readonly parts: readonly FoldPart[];
 }
 
+/** How the directions of a fold's parts agree. It changes no weights. */
+export interface Screen {
+  /** One for each part: its cosine to the sum of all others. Null where it took no part. */
+  readonly cosines: readonly (number | null)[];
+  /** Below it, a part pulls against the others, and it is no chance. */
+  readonly threshold: number;
+}
+
+export interface Folded {
+  readonly digest: Digest;
+  /** Null if there were too few parts to compare. */
+  readonly screen: Screen | null;
+}
+
 /** The fate of an offer, told to the learner of the peer that made it, for its error feedback. */
 export type Fate = "counted" | "lost";
 
@@ -78,7 +92,7 @@ export interface Learner {
   contribute(): Promise<Contribution>;
   judge(bytes: Uint8Array<ArrayBuffer>, offer: Offer): Promise<Verdict>;
   /** Folds on the CPU, bit for bit the same everywhere, and names the result. */
-  fold(order: FoldOrder): Promise<Digest>;
+  fold(order: FoldOrder): Promise<Folded>;
   /** Held-out loss of weights, nats per token. */
   evaluate(weights: Digest): Promise<number>;
   settle(round: number, fate: Fate): void;

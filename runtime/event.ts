@@ -102,6 +102,16 @@ export type PeerEvent =
   }
   /** Something of another peer was dropped. */
   | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
+  /** A counted contribution pulls against all others of its round; it was folded all the same. */
+  | {
+    readonly kind: "screened";
+    readonly round: number;
+    readonly peer: string;
+    /** Of its direction to the sum of the others', −1 to 1. */
+    readonly cosine: number;
+    /** What chance alone does not go below. */
+    readonly threshold: number;
+  }
   | { readonly kind: "joined" | "left"; readonly peer: string; readonly peerName: string; readonly reason: string }
   | { readonly kind: "alone"; readonly reason: string }
   | { readonly kind: "waiting"; readonly reason: string }

@@ -97,6 +97,10 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
         return { kind: "rejected", peer: event.peer, what: event.what, reason: event.reason };
       case "message refused":
         return { kind: "rejected", peer: event.peer, what: "message", reason: event.reason };
+      case "screened": {
+        const { round, peer, cosine, threshold } = event;
+        return { kind: "screened", round, peer, cosine, threshold };
+      }
       case "mismatch":
         return {
           kind: "mismatch",

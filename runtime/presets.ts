@@ -30,7 +30,14 @@ const trained = {
   clip: 1,
 } as const;
 
-const averaged = { codec: "int8", learningRate: 1, momentum: 0, ageDiscount: 0.3, lateRounds: 3 } as const;
+const averaged = {
+  codec: "int8",
+  robust: "median-clip",
+  learningRate: 1,
+  momentum: 0,
+  ageDiscount: 0.3,
+  lateRounds: 3,
+} as const;
 
 /** All presets by name; `demo` is what `starling demo` trains. */
 export const presets = {

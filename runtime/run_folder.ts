@@ -28,7 +28,7 @@ import type { Journal } from "../p2p/store/journal.ts";
 import { openIdentity } from "../p2p/store/key_file.ts";
 import { lockState, StateInUseError } from "../p2p/store/lock.ts";
 import { onDisk } from "../p2p/store/storage_error.ts";
-import type { PeerStatus } from "./status.ts";
+import { emptyStatus, type PeerStatus } from "./status.ts";
 import { ConfigError, parseRunConfig, type RunConfig } from "./config.ts";
 
 /** A run's folder, read. */
@@ -145,7 +145,8 @@ export async function openStateFolder(path: string, { now }: { readonly now: Dat
 /** What a peer, running or stopped, wrote last, or null if it never ran. */
 export async function readStatus(statePath: string): Promise<PeerStatus | null> {
   const text = await readIfThere(join(statePath, "status.json"));
-  return text === null ? null : JSON.parse(text) as PeerStatus; // written whole, by `writeStatus` alone
+  // Written whole, by `writeStatus` alone; an older version may have known less.
+  return text === null ? null : { ...emptyStatus, ...JSON.parse(text) as Partial<PeerStatus> };
 }
 
 /** Whether a peer runs on this folder now. */

@@ -11,6 +11,14 @@ export interface OfferFate {
   readonly reason: string;
 }
 
+/** A contribution whose direction the others' do not share. */
+export interface ScreenedPeer {
+  readonly round: number;
+  readonly peer: string;
+  readonly cosine: number;
+  readonly threshold: number;
+}
+
 /** What a peer knows, after some events. */
 export interface PeerStatus {
   /** Digest of the run's genesis. */
@@ -40,6 +48,8 @@ export interface PeerStatus {
   readonly fates: readonly OfferFate[];
   /** What this peer dropped of others, oldest first. */
   readonly rejections: readonly { readonly peer: string; readonly what: string; readonly reason: string }[];
+  /** Whose counted work pulled against all others', oldest first. */
+  readonly screened: readonly ScreenedPeer[];
   readonly plannedBytes: number;
 }
 
@@ -67,6 +77,7 @@ export const emptyStatus: PeerStatus = {
   counts: { counted: 0, late: 0, lost: 0, unknown: 0 },
   fates: [],
   rejections: [],
+  screened: [],
   plannedBytes: 0,
 };
 
@@ -113,6 +124,10 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "rejected": {
       const { peer, what, reason } = event;
       return { ...status, rejections: [...status.rejections, { peer, what, reason }].slice(-FATES_KEPT) };
+    }
+    case "screened": {
+      const { round, peer, cosine, threshold } = event;
+      return { ...status, screened: [...status.screened, { round, peer, cosine, threshold }].slice(-FATES_KEPT) };
     }
     case "fetching":
     case "joined":

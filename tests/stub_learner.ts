@@ -87,8 +87,8 @@ export function openStubLearner(
       const next = allocateWeights(layout);
       next.parameters.set(find(parent));
       const input = { weights: next.parameters, momentum: null, parts };
-      fold(input, { ...form, outer: { learningRate: 1, momentum: 0 } });
-      return await hold(next.bytes);
+      const { screen } = fold(input, { ...form, outer: { robust: "median-clip", learningRate: 1, momentum: 0 } });
+      return { digest: await hold(next.bytes), screen };
     },
     evaluate: async (weights) => await find(weights).reduce((sum, value) => sum + (value - 1) ** 2, 0),
     settled,

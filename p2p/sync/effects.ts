@@ -8,7 +8,7 @@
  * core bounds how many are open at once.
  * @module
  */
-import type { Contribution, Fate, TrainOrder, Verdict } from "../learner.ts";
+import type { Contribution, Fate, Screen, TrainOrder, Verdict } from "../learner.ts";
 import type { BlobName, ChainState, Digest, Message, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** What a peer writes to its journal; read back in the same order, it is all that a restart needs (law 6). */
@@ -49,7 +49,13 @@ export type Input =
     readonly blob: BlobName | null;
   }
   /** Answers `fold`; the weights need not be kept yet. */
-  | { readonly kind: "folded"; readonly record: Digest; readonly weights: BlobName }
+  | {
+    readonly kind: "folded";
+    readonly record: Digest;
+    readonly weights: BlobName;
+    /** What the fold saw of its parts, in their order. */
+    readonly screen: Screen | null;
+  }
   | { readonly kind: "fold-failed"; readonly record: Digest; readonly reason: string }
   /** Answers `load`. */
   | { readonly kind: "loaded"; readonly weights: Digest }
@@ -152,6 +158,17 @@ export type SyncEvent =
   }
   /** Something of another peer was dropped: an offer, a record, a message. */
   | { readonly kind: "rejected"; readonly what: string; readonly peer: PeerId; readonly reason: string }
+  /** A counted contribution pulls against all others of its record. It is folded all the same. */
+  | {
+    readonly kind: "screened";
+    readonly round: number;
+    readonly offer: Digest;
+    readonly peer: PeerId;
+    /** To the sum of the others. */
+    readonly cosine: number;
+    /** What chance alone does not go below. */
+    readonly threshold: number;
+  }
   /** Another peer folded the same record to another state: one of the two computes wrongly (law 3). */
   | {
     readonly kind: "mismatch";

@@ -5,11 +5,13 @@
  * (law 6); a record is folded only if its `base` is the state that this peer folded itself (law 3).
  * @module
  */
+import type { Screen } from "../learner.ts";
 import type { Book, HeldOffer, Link } from "./book.ts";
 import type { Context } from "./context.ts";
 import { stateDigest } from "./digest.ts";
+import type { Input } from "./effects.ts";
 import { longestMs } from "./scribe.ts";
-import type { BlobName, Digest } from "./types.ts";
+import type { Digest } from "./types.ts";
 
 /** A fold may fail because a blob was damaged on disk: it is fetched again, but not for ever. */
 const MOST_FOLD_FAILURES = 3;
@@ -46,7 +48,7 @@ export class Folding {
   }
 
   /** The learner folded a record: it is kept and written down. */
-  onFolded(context: Context, book: Book, { record, weights }: { record: Digest; weights: BlobName }): void {
+  onFolded(context: Context, book: Book, { record, weights, screen }: Extract<Input, { kind: "folded" }>): void {
     if (this.#folding === record) this.#folding = null;
     const link = book.links.get(record);
     if (link?.chain === undefined || link.chain === null) return;
@@ -55,6 +57,7 @@ export class Folding {
     link.base = stateDigest(link.chain, weights.digest);
     context.emit({ kind: "keep", weights });
     journalLink(context, book, link);
+    if (screen !== null) reportScreen(context, link, { screen, offers: book.countedOffers(link) ?? [] });
   }
 
   onFailed({ report }: Context, book: Book, { record, reason }: { record: Digest; reason: string }): void {
@@ -92,6 +95,20 @@ export function journalLink({ emit }: Context, book: Book, link: Link): void {
   link.journaled = true;
   const { record, chain, weights } = link;
   emit({ kind: "journal", entry: { kind: "state", record, chain: chain!, weights: weights! } });
+}
+
+/** Names those whose work pulls against everybody else's. Only offers with a contribution were parts of the fold. */
+function reportScreen(
+  { report }: Context,
+  { record }: Link,
+  { screen: { cosines, threshold }, offers }: { readonly screen: Screen; readonly offers: readonly HeldOffer[] },
+): void {
+  const parts = offers.filter(({ signed }) => signed.body.blob !== null);
+  for (const [i, { digest, signed: { body: { peer } } }] of parts.entries()) {
+    const cosine = cosines[i] ?? null;
+    if (cosine === null || cosine >= threshold) continue;
+    report({ kind: "screened", round: record.body.round, offer: digest, peer, cosine, threshold });
+  }
 }
 
 function whyNotFoldable({ record }: Link, parent: Link, offers: readonly HeldOffer[]): string | null {

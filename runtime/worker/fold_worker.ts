@@ -45,8 +45,8 @@ serve<FoldPort, never>(self, {
     const next = viewWeights(new Uint8Array(new SharedArrayBuffer(parent.length)), layout);
     next.bytes.set(parent);
     const input = { weights: next.parameters, momentum: next.momentum, parts };
-    const { verdicts } = fold(input, { ...form, outer: config.outer });
-    return { ...await named(next.bytes), verdicts };
+    const { verdicts, screen } = fold(input, { ...form, outer: config.outer });
+    return { ...await named(next.bytes), verdicts, screen };
   },
 });
 

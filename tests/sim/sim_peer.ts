@@ -185,7 +185,7 @@ export class SimPeer {
     }
     const weights = foldWeights(parent, parts);
     this.#learner.held.add(weights.digest);
-    return { kind: "folded", record, weights };
+    return { kind: "folded", record, weights, screen: null };
   }
 
   #cut(): Input | null {
