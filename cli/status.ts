@@ -29,7 +29,7 @@ export async function status({ folder, state, json: asJson, why: wantsWhy }: Sta
 }
 
 function describe(last: PeerStatus, running: boolean): string[] {
-  const { counts } = last, made = counts.counted + counts.late + counts.lost + counts.unknown;
+  const { counts } = last, made = counts.counted + counts.late + counts.merged + counts.lost + counts.unknown;
   const target = last.targetTokens === null ? "" : ` of ${counted(last.targetTokens)}`;
   return [
     `Run "${last.name}" ${short(last.run)}   peer ${last.peerName} (${last.peer})   ${running ? "running" : "stopped"}`,
@@ -37,7 +37,7 @@ function describe(last: PeerStatus, running: boolean): string[] {
       counted(last.tokens)
     }${target} tokens`,
     `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}`,
-    `offers: counted ${counts.counted} of ${made} · late ${counts.late} · lost ${counts.lost}`,
+    `offers: counted ${counts.counted} of ${made} · late ${counts.late} · merged ${counts.merged} · lost ${counts.lost}`,
     ...(running ? [`connected to ${last.connected.length} peers   listening on ${last.addresses.join(", ")}`] : []),
     ...table(
       ["peer", "device", " tok/s", " tokens", " compute", " wait", " net", "last offer"],

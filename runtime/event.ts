@@ -97,9 +97,11 @@ export type PeerEvent =
   | {
     readonly kind: "offer";
     readonly round: number;
-    readonly fate: "counted" | "late" | "lost" | "unknown";
+    readonly fate: "counted" | "late" | "merged" | "lost" | "unknown";
     readonly reason: string;
   }
+  /** A history that this run had parted with is part of it again. */
+  | { readonly kind: "merged"; readonly round: number; readonly reason: string }
   /** Something of another peer was dropped. */
   | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
   /** A counted contribution pulls against all others of its round; it was folded all the same. */
@@ -113,6 +115,13 @@ export type PeerEvent =
     readonly threshold: number;
   }
   | { readonly kind: "joined" | "left"; readonly peer: string; readonly peerName: string; readonly reason: string }
+  /** Who belongs to the run from now on, besides its owner. */
+  | {
+    readonly kind: "members";
+    readonly number: number;
+    readonly allowed: readonly string[];
+    readonly reason: string;
+  }
   | { readonly kind: "alone"; readonly reason: string }
   | { readonly kind: "waiting"; readonly reason: string }
   | { readonly kind: "mismatch"; readonly round: number; readonly reason: string }

@@ -7,7 +7,7 @@ import type { MemberRound, PeerEvent } from "./event.ts";
 /** What became of one of this peer's offers. */
 export interface OfferFate {
   readonly round: number;
-  readonly fate: "counted" | "late" | "lost" | "unknown";
+  readonly fate: "counted" | "late" | "merged" | "lost" | "unknown";
   readonly reason: string;
 }
 
@@ -74,7 +74,7 @@ export const emptyStatus: PeerStatus = {
   loss: null,
   heldOut: null,
   members: [],
-  counts: { counted: 0, late: 0, lost: 0, unknown: 0 },
+  counts: { counted: 0, late: 0, merged: 0, lost: 0, unknown: 0 },
   fates: [],
   rejections: [],
   screened: [],
@@ -132,6 +132,8 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "fetching":
     case "joined":
     case "left":
+    case "members":
+    case "merged":
     case "waiting":
     case "admitted":
     case "progress":

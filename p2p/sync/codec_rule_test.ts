@@ -17,6 +17,7 @@ const rules: SyncRules = {
   contextLength: 64,
   codec: "auto",
   targetTokens: null,
+  owner: null,
 };
 const ROUND_MS = 10_000;
 
