@@ -37,7 +37,7 @@ export interface Contribution {
   /** Mean training loss, nats per token; 0 if no step was made. */
   readonly loss: number;
   readonly speed: number;
-  /** Since the last contribution: time in steps, and time without anything to train on. */
+  /** Since the last contribution: time in steps, and time without: nothing to train on, or cutting and rebasing. */
   readonly computeMs: number;
   readonly idleMs: number;
 }

@@ -89,6 +89,7 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
           peers: new Set(event.counted.filter(({ offer }) => offer.tokens > 0).map(({ offer }) => offer.peer)).size,
           members: event.counted.map(memberRound),
           roundMs: event.roundMs,
+          codec: event.encoding.codec === "topk" ? `topk ${event.encoding.kept}` : event.encoding.codec,
         };
       case "fate":
         return event.fate === "uncounted by a fork"
@@ -202,6 +203,7 @@ function memberRound({ offer, age }: { readonly offer: Offer; readonly age: numb
     computeShare: shareOf(computeMs),
     waitShare: shareOf(idleMs),
     transferShare: shareOf(transferMs),
+    spanMs: nextMs,
     fate: offer.blob === null ? "joined" : age === 0 ? "counted" : `counted late (${age} round${age === 1 ? "" : "s"})`,
   };
 }

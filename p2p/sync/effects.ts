@@ -14,6 +14,7 @@ import type {
   ChainState,
   Change,
   Digest,
+  Encoding,
   Message,
   Offer,
   PeerId,
@@ -170,6 +171,8 @@ export type SyncEvent =
     readonly weights: Digest;
     /** How long the next box is. */
     readonly roundMs: number;
+    /** How its contributions are encoded. */
+    readonly encoding: Encoding;
   }
   /** This peer wrote a record, and why just then. */
   | { readonly kind: "closed"; readonly round: number; readonly reason: string }

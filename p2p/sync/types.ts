@@ -49,7 +49,10 @@ export interface Offer {
   readonly heldOut: number | null;
   /** Tokens per second while computing, an EMA: what leases and batches are sized by. */
   readonly speed: number;
-  /** Since its offer before: time in steps, and time without anything to train on (a throttle's rests are neither). */
+  /**
+   * Since its offer before: time in steps, and time in which it could have trained and did not, for want of data or
+   * because weights were cut and rebased (a throttle's rests are neither).
+   */
   readonly computeMs: number;
   readonly idleMs: number;
   /** From its offer to the next head; training may have gone on. Round lengths are balanced by it. */
