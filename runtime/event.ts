@@ -102,7 +102,7 @@ export type PeerEvent =
   }
   /** Something of another peer was dropped. */
   | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
-  /** A counted contribution pulls against all others of its round; it was folded all the same. */
+  /** A counted contribution pulls against all others of its round. */
   | {
     readonly kind: "screened";
     readonly round: number;
@@ -111,6 +111,8 @@ export type PeerEvent =
     readonly cosine: number;
     /** What chance alone does not go below. */
     readonly threshold: number;
+    /** Whether it was left out of the weights. */
+    readonly dropped: boolean;
   }
   | { readonly kind: "joined" | "left"; readonly peer: string; readonly peerName: string; readonly reason: string }
   | { readonly kind: "alone"; readonly reason: string }

@@ -87,7 +87,10 @@ export function openStubLearner(
       const next = allocateWeights(layout);
       next.parameters.set(find(parent));
       const input = { weights: next.parameters, momentum: null, parts };
-      const { screen } = fold(input, { ...form, outer: { robust: "median-clip", learningRate: 1, momentum: 0 } });
+      const { screen } = fold(input, {
+        ...form,
+        outer: { robust: "median-clip", screen: "drop", learningRate: 1, momentum: 0 },
+      });
       return { digest: await hold(next.bytes), screen };
     },
     evaluate: async (weights) => await find(weights).reduce((sum, value) => sum + (value - 1) ** 2, 0),
