@@ -15,6 +15,8 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   step: async () => (await import("./step.ts")).stepBench,
   memory: async () => (await import("./memory.ts")).memoryBench,
   fold: async () => (await import("./fold.ts")).foldBench,
+  codec: async () => (await import("./codec.ts")).codecBench,
+  unequal: async () => (await import("./unequal.ts")).unequalBench,
   lag: async () => (await import("./lag.ts")).lagBench,
   blobs: async () => (await import("./blobs.ts")).blobsBench,
   demo: async () => (await import("./demo.ts")).demoBench,

@@ -53,7 +53,7 @@ async function readKnown(path: string): Promise<Known> {
     if (!decoded.ok) continue; // of another version: the peer itself says so when it starts
     const entry = decoded.value;
     if (entry.kind === "offer") offers.set(bodyDigest(entry.offer.body), entry.offer.body);
-    else records.set(bodyDigest(entry.record.body), entry.record.body);
+    else if (entry.kind !== "change") records.set(bodyDigest(entry.record.body), entry.record.body);
     if (entry.kind === "state") states.set(entry.chain.head, entry.chain);
   }
   const chain = [...states.values()].sort((a, b) => b.weight - a.weight || (a.head < b.head ? -1 : 1))[0];
@@ -106,7 +106,7 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
   line(`record ${digest}`);
   line(`round ${record.round}, written by ${nameOf(known, record.scribe)}, rank ${record.attempt}`);
   line(`parent ${record.parents.join(", ") || "none"}`);
-  line(`state before it ${record.base}`);
+  line(`state before it ${record.bases.join(", ") || "none"}`);
   const rows = offers.map(({ digest, age, offer }) => [
     offer?.name ?? "?",
     short(digest),

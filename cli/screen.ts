@@ -50,6 +50,7 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
         return line(`warning: ${event.message}`);
       case "alone":
       case "mismatch":
+      case "members":
       case "finished":
       case "stopped":
         return line(event.reason);
@@ -69,6 +70,8 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
       }
       case "waiting":
         return line(event.reason);
+      case "merged":
+        return line(`round ${event.round}: ${event.reason}`);
       case "offer":
         return event.fate === "counted"
           ? undefined

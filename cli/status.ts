@@ -3,6 +3,7 @@
  * @module
  */
 import { defaultStatePath, isRunning, openRunFolder, readStatus } from "../runtime/run_folder.ts";
+import { waitedShare } from "../runtime/peer_time.ts";
 import type { PeerStatus } from "../runtime/status.ts";
 import { counted, nats, percent, short, table } from "./format.ts";
 import { json, line } from "./print.ts";
@@ -29,18 +30,18 @@ export async function status({ folder, state, json: asJson, why: wantsWhy }: Sta
 }
 
 function describe(last: PeerStatus, running: boolean): string[] {
-  const { counts } = last, made = counts.counted + counts.late + counts.lost + counts.unknown;
+  const { counts } = last, made = counts.counted + counts.late + counts.merged + counts.lost + counts.unknown;
   const target = last.targetTokens === null ? "" : ` of ${counted(last.targetTokens)}`;
   return [
     `Run "${last.name}" ${short(last.run)}   peer ${last.peerName} (${last.peer})   ${running ? "running" : "stopped"}`,
     `round ${last.round}   head ${short(last.head)}   state ${short(last.digest)}   ${
       counted(last.tokens)
     }${target} tokens`,
-    `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}`,
-    `offers: counted ${counts.counted} of ${made} · late ${counts.late} · lost ${counts.lost}`,
+    `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}   codec ${last.codec}`,
+    `offers: counted ${counts.counted} of ${made} · late ${counts.late} · merged ${counts.merged} · lost ${counts.lost}`,
     ...(running ? [`connected to ${last.connected.length} peers   listening on ${last.addresses.join(", ")}`] : []),
     ...table(
-      ["peer", "device", " tok/s", " tokens", " compute", " wait", " net", "last offer"],
+      ["peer", "device", " tok/s", " tokens", " compute", " wait", " net", " waited so far", "last offer"],
       last.members.map((member) => [
         member.name,
         member.device,
@@ -49,11 +50,16 @@ function describe(last: PeerStatus, running: boolean): string[] {
         percent(member.computeShare),
         percent(member.waitShare),
         percent(member.transferShare),
+        percentOrNone(waitedShare(last.times, member.peer)),
         member.fate,
       ]),
     ),
     ...(running && last.ticket !== null ? [`ticket: ${last.ticket}`] : []),
   ];
+}
+
+function percentOrNone(share: number | null): string {
+  return share === null ? "–" : percent(share);
 }
 
 function why({ fates, rejections, screened }: PeerStatus): string[] {

@@ -52,7 +52,10 @@ export class PeerJournal {
 /** The entries of the last rounds, in their order. */
 export function recent(entries: readonly JournalEntry[]): readonly JournalEntry[] {
   const last = entries.reduce((round, entry) => Math.max(round, roundOf(entry)), 0);
-  return entries.filter((entry) => roundOf(entry) > last - KEPT_ROUNDS);
+  const newestChange = entries.findLast(({ kind }) => kind === "change"); // each is newer than those before it
+  return entries.filter((entry) =>
+    entry.kind === "change" ? entry === newestChange : roundOf(entry) > last - KEPT_ROUNDS
+  );
 }
 
 function roundOf(entry: JournalEntry): number {
@@ -62,6 +65,8 @@ function roundOf(entry: JournalEntry): number {
       return entry.record.body.round;
     case "offer":
       return entry.offer.body.round;
+    case "change":
+      return 0;
     default:
       return entry satisfies never;
   }

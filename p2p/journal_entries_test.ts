@@ -13,7 +13,18 @@ function record(round: number): JournalEntry {
     kind: "record",
     record: {
       kind: "signed",
-      body: { kind: "record", run, round, parents: [run], base: run, counted: [], scribe: peer, attempt: 0 },
+      body: {
+        kind: "record",
+        run,
+        round,
+        parents: [run],
+        bases: [run],
+        weights: [],
+        counted: [],
+        scribe: peer,
+        attempt: 0,
+        change: null,
+      },
       signature: new Uint8Array(64),
     },
   };

@@ -1,11 +1,11 @@
 /**
- * The port through which p2p has weights trained, judged and folded without knowing what weights are.
+ * The port through which p2p has weights trained, judged, folded and merged without knowing what weights are.
  *
  * Bytes and digests cross it, never tensors. The runtime implements it (`runtime/learner.ts`); the simulator and the
- * tests have a stub. Calls may overlap; a learner runs folds and judgements in the order asked.
+ * tests have a stub. Calls may overlap; a learner runs folds, merges and judgements in the order asked.
  * @module
  */
-import type { Digest, Offer, Range } from "./sync/types.ts";
+import type { Digest, Encoding, Offer, Range } from "./sync/types.ts";
 
 /** What to train next. It replaces the order before it; steps made since the last contribution are kept (rebased). */
 export interface TrainOrder {
@@ -18,6 +18,8 @@ export interface TrainOrder {
   readonly ranges: readonly Range[];
   /** Sequences of one inner step of this peer, before what its memory allows. */
   readonly batch: number;
+  /** How its next contribution is encoded. Whatever comes in by `judge` and `fold` says itself how it is. */
+  readonly encoding: Encoding;
   /** How long the box is; the order to contribute ends it. */
   readonly roundMs: number;
 }
@@ -35,7 +37,7 @@ export interface Contribution {
   /** Mean training loss, nats per token; 0 if no step was made. */
   readonly loss: number;
   readonly speed: number;
-  /** Since the last contribution: time in steps, and time without anything to train on. */
+  /** Since the last contribution: time in steps, and time without: nothing to train on, or cutting and rebasing. */
   readonly computeMs: number;
   readonly idleMs: number;
 }
@@ -74,6 +76,13 @@ export interface Folded {
   readonly screen: Screen | null;
 }
 
+/** One of two states that become one. */
+export interface MergeSide {
+  readonly weights: Digest;
+  /** Its share in the average, before division by the sum of both; the sum is above 0. */
+  readonly share: number;
+}
+
 /** The fate of an offer, told to the learner of the peer that made it, for its error feedback. */
 export type Fate = "counted" | "lost";
 
@@ -93,6 +102,8 @@ export interface Learner {
   judge(bytes: Uint8Array<ArrayBuffer>, offer: Offer): Promise<Verdict>;
   /** Folds on the CPU, bit for bit the same everywhere, and names the result. */
   fold(order: FoldOrder): Promise<Folded>;
+  /** Averages two states, momentum alike, on the CPU, bit for bit the same everywhere, and names the result. */
+  merge(sides: readonly MergeSide[]): Promise<Digest>;
   /** Held-out loss of weights, nats per token. */
   evaluate(weights: Digest): Promise<number>;
   settle(round: number, fate: Fate): void;

@@ -68,12 +68,14 @@ export class Performer {
   }
 
   async #perform(effect: Effect): Promise<void> {
-    const { learner, emit } = this.#options;
+    const { learner, transport, emit } = this.#options;
     switch (effect.kind) {
       case "announce":
         return this.#announce(effect.message);
       case "send":
         return this.#send(effect.to, encodeMessage(effect.message));
+      case "admit":
+        return transport.admit(effect.peers);
       case "journal":
         return; // written by performAll
       case "keep":
@@ -84,6 +86,8 @@ export class Performer {
         return this.#behind(() => this.#load(effect));
       case "fold":
         return this.#behind(() => this.#fold(effect));
+      case "merge":
+        return this.#behind(() => this.#merge(effect));
       case "contribute":
         return this.#behind(() => this.#contribute());
       case "evaluate":
@@ -200,6 +204,23 @@ export class Performer {
       answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes }, screen });
     } catch (error) {
       failed(reasonOf(error));
+    }
+  }
+
+  async #merge({ record, sides }: EffectOf<"merge">): Promise<void> {
+    const { store, learner, answer, weightsBytes } = this.#options;
+    try {
+      const digest = await learner.merge(sides).catch(async (error: unknown) => {
+        for (const { weights } of sides) {
+          const kept = await store.get(weights);
+          if (kept === null) throw error;
+          await learner.load(kept);
+        }
+        return await learner.merge(sides);
+      });
+      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes }, screen: null });
+    } catch (error) {
+      answer({ kind: "fold-failed", record, reason: reasonOf(error) });
     }
   }
 

@@ -2,7 +2,7 @@ import { encode } from "@ipld/dag-cbor";
 import { strict as assert } from "node:assert";
 import { identityFromSeed } from "./identity.ts";
 import type { JournalEntry } from "./sync/effects.ts";
-import type { ChainState, Digest, Message, Offer, PeerId, RoundRecord, Signed } from "./sync/types.ts";
+import type { ChainState, Change, Digest, Message, Offer, PeerId, RoundRecord, Signed } from "./sync/types.ts";
 import { decodeJournalEntry, decodeMessage, encodeJournalEntry, encodeMessage, WIRE_VERSION } from "./wire.ts";
 
 const run = "aa".repeat(32) as Digest, digest = "bb".repeat(32) as Digest;
@@ -39,16 +39,25 @@ const record: RoundRecord = {
   run,
   round: 3,
   parents: [digest],
-  base: digest,
+  bases: [digest],
+  weights: [],
   counted: [{ offer: digest, peer, age: 0 }],
   scribe: peer,
   attempt: 0,
+  change: null,
+};
+const signedChange: Signed<Change> = {
+  kind: "signed",
+  body: { kind: "change", run, number: 2, allowed: [peer] },
+  signature,
 };
 const chain: ChainState = {
   round: 3,
   head: digest,
   weight: 4096,
   tokens: 4096,
+  usual: 4096,
+  members: signedChange,
   roster: [{ peer, since: 0, lastCounted: 3, speed: 1234.5, nextMs: 1000, name: "wren" }],
   ledger: {
     cursor: 128,
@@ -56,10 +65,11 @@ const chain: ChainState = {
     returned: [{ start: 3, end: 5 }],
     duplicated: 0,
   },
+  encoding: { codec: "topk", kept: 128, since: 3, streak: -1 },
   roundMs: 1000,
   batch: 8,
   evaluator: peer,
-  recent: [{ record: digest, parent: digest, base: digest, counted: [digest] }],
+  recent: [{ record: digest, round: 3, parents: [digest], bases: [digest], counted: [digest], blobs: [digest] }],
 };
 const signedOffer: Signed<Offer> = { kind: "signed", body: offer, signature };
 const signedRecord: Signed<RoundRecord> = { kind: "signed", body: record, signature };
@@ -67,7 +77,19 @@ const messages: readonly Message[] = [
   signedOffer,
   { ...signedOffer, body: { ...offer, blob: null, heldOut: 2.5, ranges: [] } },
   signedRecord,
-  { kind: "beat", run, peer, head: digest, round: 3, weight: 4096 },
+  {
+    ...signedRecord,
+    body: {
+      ...record,
+      parents: [digest, run],
+      bases: [digest, run],
+      weights: [{ digest, sizeBytes: 1 }, { digest: run, sizeBytes: 1 }],
+      counted: [],
+    },
+  },
+  { ...signedRecord, body: { ...record, change: signedChange } },
+  signedChange,
+  { kind: "beat", run, peer, head: digest, base: digest, round: 3, weight: 4096, change: 2 },
   { kind: "pull", run, have: [digest], want: [] },
   { kind: "history", run, records: [signedRecord, signedRecord], offers: [signedOffer] },
   { kind: "ask-state", run },
@@ -83,7 +105,7 @@ for (const [i, message] of messages.entries()) {
     const bytes = encodeMessage(message);
     assert.match(reason(bytes, digest), /is of another run: found aaaa/);
     bytes[0] = WIRE_VERSION + 1;
-    assert.match(reason(bytes), /has version 2, this program reads 1/);
+    assert.match(reason(bytes), /has version 3, this program reads 2/);
   });
 }
 
@@ -91,12 +113,13 @@ Deno.test("journal entries are the same after encoding and decoding", () => {
   const entries: readonly JournalEntry[] = [
     { kind: "record", record: signedRecord },
     { kind: "offer", offer: signedOffer },
+    { kind: "change", change: signedChange },
     { kind: "state", record: signedRecord, chain, weights: { digest, sizeBytes: 1 } },
   ];
   for (const entry of entries) {
     assert.deepEqual(decodeJournalEntry(encodeJournalEntry(entry)), { ok: true, value: entry });
   }
-  assert.equal(decodeJournalEntry(encodeMessage(messages[3]!)).ok, false);
+  assert.equal(decodeJournalEntry(encodeMessage(messages[6]!)).ok, false);
 });
 
 const badOffers: readonly (readonly [string, Record<string, unknown>, RegExp])[] = [
@@ -156,7 +179,7 @@ Deno.test("decodeMessage() refuses a state whose record is of another run", () =
 Deno.test("decodeMessage() takes a record without scribe and signature for the genesis record alone", () => {
   const genesis: Signed<RoundRecord> = {
     kind: "signed",
-    body: { ...record, round: 0, parents: [], counted: [], scribe: "" as PeerId },
+    body: { ...record, round: 0, parents: [], bases: [], counted: [], scribe: "" as PeerId },
     signature: new Uint8Array(),
   };
   assert.deepEqual(decodeMessage(encodeMessage(genesis), run), { ok: true, value: genesis });

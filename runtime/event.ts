@@ -20,12 +20,14 @@ export interface MemberRound {
   /** Share of the time since its last offer in which it trained. */
   readonly computeShare: number;
   /**
-   * Share in which it could have trained and had nothing to train on. Rests that its owner chose (a throttle, a pause)
+   * Share in which it could have trained, but had nothing to train on or was cutting and rebasing. Rests that its owner chose (a throttle, a pause)
    * and evaluations are in neither share: a peer throttled to half shows one half computing and no waiting.
    */
   readonly waitShare: number;
   /** Share in which it was fetching others' contributions. Training goes on meanwhile, so shares may add to over 1. */
   readonly transferShare: number;
+  /** The time since its last offer, which the shares are of. */
+  readonly spanMs: number;
   /** What became of its last offer: "counted", "counted late (1 round)", "joined". */
   readonly fate: string;
 }
@@ -92,14 +94,19 @@ export type PeerEvent =
     /** How many peers' work this round counted. */
     readonly peers: number;
     readonly members: readonly MemberRound[];
+    /** How long the next box is. */
     readonly roundMs: number;
+    /** How contributions to the next round are encoded: "int8", "topk 128" (of each 4,096 values). */
+    readonly codec: string;
   }
   | {
     readonly kind: "offer";
     readonly round: number;
-    readonly fate: "counted" | "late" | "lost" | "unknown";
+    readonly fate: "counted" | "late" | "merged" | "lost" | "unknown";
     readonly reason: string;
   }
+  /** A history that this run had parted with is part of it again. */
+  | { readonly kind: "merged"; readonly round: number; readonly reason: string }
   /** Something of another peer was dropped. */
   | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
   /** A counted contribution pulls against all others of its round. */
@@ -115,6 +122,13 @@ export type PeerEvent =
     readonly dropped: boolean;
   }
   | { readonly kind: "joined" | "left"; readonly peer: string; readonly peerName: string; readonly reason: string }
+  /** Who belongs to the run from now on, besides its owner. */
+  | {
+    readonly kind: "members";
+    readonly number: number;
+    readonly allowed: readonly string[];
+    readonly reason: string;
+  }
   | { readonly kind: "alone"; readonly reason: string }
   | { readonly kind: "waiting"; readonly reason: string }
   | { readonly kind: "mismatch"; readonly round: number; readonly reason: string }

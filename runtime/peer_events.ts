@@ -5,6 +5,7 @@
  * @module
  */
 import type { HostEvent } from "../p2p/host_event.ts";
+import type { MergedSide } from "../p2p/sync/effects.ts";
 import type { Digest, Offer, PeerId } from "../p2p/sync/types.ts";
 import type { RunConfig } from "./config.ts";
 import type { MemberRound, PeerEvent } from "./event.ts";
@@ -88,6 +89,7 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
           peers: new Set(event.counted.filter(({ offer }) => offer.tokens > 0).map(({ offer }) => offer.peer)).size,
           members: event.counted.map(memberRound),
           roundMs: event.roundMs,
+          codec: event.encoding.codec === "topk" ? `topk ${event.encoding.kept}` : event.encoding.codec,
         };
       case "fate":
         return event.fate === "uncounted by a fork"
@@ -108,6 +110,19 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
           reason: `${event.peer} folded record ${short(event.record)} to state ${short(event.theirs)}, this peer to ` +
             `${short(event.mine)}: one of the two computes wrongly. Its offers are not counted here.`,
         };
+      case "equivocation":
+        return {
+          kind: "warning",
+          message: `${event.peer} wrote ${event.records.length} records of round ${event.round} on one parent ` +
+            `(${event.records.map(short).join(", ")}): it misleads others, or its disk lost the first one.`,
+        };
+      case "members":
+        return {
+          kind: "members",
+          number: event.number,
+          allowed: event.allowed,
+          reason: `The owner allows ${event.allowed.length} peers besides itself (change ${event.number}).`,
+        };
       case "joined":
         return event.peer === self
           ? { kind: "admitted", round: event.round }
@@ -123,6 +138,8 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
         return { kind: "alone", reason: "You are alone in this run; rounds go on, and others can join at any time." };
       case "in company":
         return { kind: "waiting", reason: `${event.peers} other ${event.peers === 1 ? "peer" : "peers"} connected` };
+      case "merged":
+        return { kind: "merged", round: event.round, reason: mergedReason(event.sides) };
       case "waiting":
         return { kind: "waiting", reason: `waiting: ${event.reason}` };
       case "finished":
@@ -155,7 +172,21 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
   }
 }
 
-const FATES = { counted: "counted", "counted late": "late", lost: "lost", unknown: "unknown" } as const;
+const FATES = {
+  counted: "counted",
+  "counted late": "late",
+  merged: "merged",
+  lost: "lost",
+  unknown: "unknown",
+} as const;
+
+/** "two histories became one: 7 records of wren, finch (90112 tokens) and 5 of robin (40960 tokens)" */
+function mergedReason(sides: readonly MergedSide[]): string {
+  const told = sides.map(({ records, tokens, names }, i) =>
+    `${records} ${i === 0 ? "records " : ""}of ${names.join(", ") || "nobody"} (${tokens} tokens)`
+  );
+  return `two histories became one, and nothing of either is lost: ${told.join(" and ")}`;
+}
 
 function memberRound({ offer, age }: { readonly offer: Offer; readonly age: number }): MemberRound {
   const { peer, name, device, speed, batch, microBatch, steps, tokens, computeMs, idleMs, transferMs, nextMs } = offer;
@@ -172,6 +203,7 @@ function memberRound({ offer, age }: { readonly offer: Offer; readonly age: numb
     computeShare: shareOf(computeMs),
     waitShare: shareOf(idleMs),
     transferShare: shareOf(transferMs),
+    spanMs: nextMs,
     fate: offer.blob === null ? "joined" : age === 0 ? "counted" : `counted late (${age} round${age === 1 ? "" : "s"})`,
   };
 }

@@ -86,7 +86,7 @@ export const presets = {
     },
     tokenizer: "bpe",
     training: { ...trained, learningRate: 1e-3, warmupTokens: 500_000, targetTokens: 100_000_000, batch: 32 },
-    outer: averaged,
+    outer: { ...averaged, codec: "auto" },
     rounds: { firstMs: 30_000, leastMs: 10_000, longestMs: 600_000 },
   },
   gpt2: {

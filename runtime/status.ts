@@ -3,11 +3,12 @@
  * @module
  */
 import type { MemberRound, PeerEvent } from "./event.ts";
+import { type PeerTime, timesAfter } from "./peer_time.ts";
 
 /** What became of one of this peer's offers. */
 export interface OfferFate {
   readonly round: number;
-  readonly fate: "counted" | "late" | "lost" | "unknown";
+  readonly fate: "counted" | "late" | "merged" | "lost" | "unknown";
   readonly reason: string;
 }
 
@@ -45,6 +46,10 @@ export interface PeerStatus {
   readonly loss: number | null;
   readonly heldOut: number | null;
   readonly members: readonly MemberRound[];
+  /** How contributions to the next round are encoded. */
+  readonly codec: string;
+  /** How members spent their time since this peer has started. */
+  readonly times: readonly PeerTime[];
   readonly counts: Readonly<Record<OfferFate["fate"], number>>;
   /** The last fates, oldest first. */
   readonly fates: readonly OfferFate[];
@@ -76,7 +81,9 @@ export const emptyStatus: PeerStatus = {
   loss: null,
   heldOut: null,
   members: [],
-  counts: { counted: 0, late: 0, lost: 0, unknown: 0 },
+  codec: "",
+  times: [],
+  counts: { counted: 0, late: 0, merged: 0, lost: 0, unknown: 0 },
   fates: [],
   rejections: [],
   screened: [],
@@ -116,6 +123,8 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         loss: event.loss ?? status.loss,
         heldOut: event.heldOut ?? status.heldOut,
         members: event.members,
+        codec: event.codec,
+        times: timesAfter(status.times, event.members),
       };
     case "offer":
       return {
@@ -134,6 +143,8 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "fetching":
     case "joined":
     case "left":
+    case "members":
+    case "merged":
     case "waiting":
     case "admitted":
     case "progress":

@@ -10,7 +10,7 @@ import type { Verdict } from "../learner.ts";
 import { stateDigest } from "./digest.ts";
 import { abandonedCount } from "./fork.ts";
 import type { Rulebook } from "./rulebook.ts";
-import type { BlobName, ChainState, Digest, Offer, RoundRecord, Signed, SyncRules } from "./types.ts";
+import type { BlobName, ChainState, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** Records not yet complete that are kept. */
 const MOST_INCOMPLETE = 64;
@@ -44,10 +44,12 @@ export interface HeldOffer {
   readonly digest: Digest;
   readonly signed: Signed<Offer>;
   readonly receivedAtMs: number;
-  /** Null until its blob is stored and judged. */
-  verdict: Verdict | null;
+  /** Null until its blob is stored and judged; changed by `Book.judge` alone. */
+  readonly verdict: Verdict | null;
   journaled: boolean;
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** The record of a history that counts an offer. */
 export interface Counting {
@@ -68,11 +70,17 @@ export interface AddOfferOptions {
   /** Made by this peer: its blob is stored, and nobody need judge it. */
   readonly own: boolean;
   readonly journaled: boolean;
+  /** Beyond so many authors none is added: for offers of strangers, who are quickly made. */
+  readonly mostAuthors?: number;
 }
 
 export class Book {
   readonly links = new Map<Digest, Link>();
   readonly offers = new Map<Digest, HeldOffer>();
+  /** Offers without a verdict, and those of each parent and of each author: asked for with every input. */
+  readonly unjudged = new Set<HeldOffer>();
+  readonly #byParent = new Map<Digest, HeldOffer[]>();
+  readonly #countOf = new Map<PeerId, number>();
   readonly #rules: SyncRules;
   readonly #rulebook: Rulebook;
 
@@ -81,14 +89,53 @@ export class Book {
     this.#rulebook = rulebook;
   }
 
-  /** Adds an offer, or does nothing if the author has too many waiting. */
+  /** Adds an offer, or does nothing if its author has too many waiting, or too many authors have some. */
   addOffer(digest: Digest, signed: Signed<Offer>, options: AddOfferOptions): void {
     if (this.offers.has(digest)) return;
-    const { peer, blob } = signed.body;
-    const same = [...this.offers.values()].filter(({ signed }) => signed.body.peer === peer);
-    if (same.length >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds && !this.#isWanted(digest)) return;
+    const { peer, parent, blob } = signed.body;
+    const count = this.#countOf.get(peer) ?? 0;
+    const isTooMany = count >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds ||
+      count === 0 && this.#countOf.size >= (options.mostAuthors ?? Infinity);
+    if (isTooMany && !this.#isWanted(digest)) return;
     const verdict: Verdict | null = options.own || blob === null ? { valid: true, norm: 0 } : null;
-    this.offers.set(digest, { digest, signed, receivedAtMs: options.nowMs, verdict, journaled: options.journaled });
+    const held = { digest, signed, receivedAtMs: options.nowMs, verdict, journaled: options.journaled };
+    this.offers.set(digest, held);
+    this.#countOf.set(peer, count + 1);
+    const same = this.#byParent.get(parent);
+    if (same === undefined) this.#byParent.set(parent, [held]);
+    else same.push(held);
+    if (verdict === null) this.unjudged.add(held);
+  }
+
+  /** Enters what became of an offer's blob; null: it must be fetched and judged again. */
+  judge(held: Mutable<HeldOffer>, verdict: Verdict | null): void {
+    held.verdict = verdict;
+    if (verdict === null) this.unjudged.add(held);
+    else this.unjudged.delete(held);
+  }
+
+  /** Offers trained on one record, in the order in which they came. */
+  offersOn(parent: Digest): readonly HeldOffer[] {
+    return this.#byParent.get(parent) ?? [];
+  }
+
+  /** Whether another peer's offer brought the same contribution before. */
+  whyCopied({ peer, blob }: Offer): string | null {
+    if (blob === null) return null;
+    const original = [...this.offers.values()].find(({ signed: { body } }) =>
+      body.blob?.digest === blob.digest && body.peer !== peer
+    );
+    return original === undefined
+      ? null
+      : `it is copied: its contribution is that of an earlier offer of ${original.signed.body.peer}`;
+  }
+
+  /** Records that a scribe wrote on the same parents: an honest scribe writes one. */
+  recordsBy(scribe: PeerId, parents: readonly Digest[]): readonly Digest[] {
+    const wanted = parents.join();
+    return [...this.links.values()]
+      .filter(({ record: { body } }) => body.scribe === scribe && body.parents.join() === wanted)
+      .map(({ digest }) => digest);
   }
 
   addRecord(digest: Digest, record: Signed<RoundRecord>, options: { nowMs: number; journaled: boolean }): void {
@@ -177,8 +224,8 @@ export class Book {
     }
     const recent = oldest.chain?.recent ?? [];
     const { round } = oldest.record.body;
-    recent.forEach(({ parent, counted }, back) => {
-      for (const offer of counted) by.set(offer, { round: round - back, parent });
+    recent.forEach(({ parents, counted }, back) => {
+      for (const offer of counted) by.set(offer, { round: round - back, parent: parents[0]! });
     });
     const continues = before === null || this.abandonedCount(before, head) !== null;
     return { by, sinceRound: round + 1 - Math.max(1, recent.length), continues };
@@ -206,9 +253,7 @@ export class Book {
       if (round < options.weightsRound) link.weights = null;
       if (round < options.historyRound) this.links.delete(link.digest);
     }
-    for (const { digest, signed } of this.offers.values()) {
-      if (signed.body.round < options.historyRound) this.offers.delete(digest);
-    }
+    for (const held of this.offers.values()) if (held.signed.body.round < options.historyRound) this.#drop(held);
     const after = this.#blobs();
     return [...before].filter((blob) => !after.has(blob)).sort();
   }
@@ -221,6 +266,18 @@ export class Book {
     if (link.fault !== null) return;
     link.chain = this.#rulebook.advance(parent, { record, digest, offers, rules });
     link.sinceMs = nowMs;
+  }
+
+  #drop(held: HeldOffer): void {
+    const { peer, parent } = held.signed.body;
+    this.offers.delete(held.digest);
+    this.unjudged.delete(held);
+    const count = this.#countOf.get(peer)! - 1;
+    if (count > 0) this.#countOf.set(peer, count);
+    else this.#countOf.delete(peer);
+    const left = this.#byParent.get(parent)!.filter((other) => other !== held);
+    if (left.length > 0) this.#byParent.set(parent, left);
+    else this.#byParent.delete(parent);
   }
 
   /** Links to fold, oldest first, so that `link` becomes folded; null if that cannot be. */

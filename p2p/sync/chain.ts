@@ -6,11 +6,13 @@
  * @module
  */
 import { leaseWindows } from "./balance.ts";
+import { firstEncoding, nextEncoding } from "./codec_rule.ts";
 import { digestOf } from "./digest.ts";
 import { EMPTY_LEDGER, enterTrained, returnLease, topUpLease } from "./ledger.ts";
+import { membersAfter } from "./members.ts";
 import { type CountedOffer, isMember, nextRoster } from "./roster.ts";
 import { nextRoundMs } from "./round_length.ts";
-import { cappedTokens } from "./tokens.ts";
+import { nextUsual, weightOf } from "./tokens.ts";
 import type { ChainState, Digest, Ledger, Member, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** The record that every peer of a run knows; nobody signs it. */
@@ -20,10 +22,12 @@ export function genesisRecord(rules: SyncRules): Signed<RoundRecord> {
     run: rules.run,
     round: 0,
     parents: [],
-    base: rules.run,
+    bases: [],
+    weights: [],
     counted: [],
     scribe: "" as PeerId,
     attempt: 0,
+    change: null,
   };
   return { kind: "signed", body, signature: new Uint8Array(0) };
 }
@@ -34,10 +38,13 @@ export function genesisState(rules: SyncRules): ChainState {
     head: digestOf(genesisRecord(rules).body),
     weight: 0,
     tokens: 0,
+    usual: 0,
+    members: null,
     roster: [],
     ledger: EMPTY_LEDGER,
     roundMs: rules.firstRoundMs,
     batch: rules.batch,
+    encoding: firstEncoding(rules),
     evaluator: null,
     recent: [],
   };
@@ -55,20 +62,32 @@ export interface AdvanceOptions {
 export function advance(parent: ChainState, { record, digest, offers, rules }: AdvanceOptions): ChainState {
   const counted = record.counted.map((counted, i): CountedOffer => ({ counted, offer: offers[i]! }));
   const fresh = counted.filter(({ counted }) => counted.age === 0).map(({ offer }) => offer);
-  const roster = nextRoster(parent.roster, record.round, counted, rules);
+  const members = membersAfter(parent, record.change);
+  const roster = nextRoster(parent.roster, record.round, counted, { rules, list: members });
   const roundMs = nextRoundMs(parent.roundMs, fresh, rules);
+  const tokens = parent.tokens + offers.reduce((sum, { tokens }) => sum + tokens, 0);
   return {
     round: record.round,
     head: digest,
-    weight: parent.weight + cappedTokens(counted).reduce((sum, tokens) => sum + tokens, 0),
-    tokens: parent.tokens + offers.reduce((sum, { tokens }) => sum + tokens, 0),
+    weight: parent.weight + weightOf(counted, parent.usual),
+    tokens,
+    usual: nextUsual(parent.usual, counted),
+    members,
     roster,
     ledger: nextLedger(parent.ledger, roster, { offers, roundMs, rules }),
     roundMs,
     batch: parent.batch,
+    encoding: nextEncoding(parent.encoding, { round: record.round, tokens, offers, rules }),
     evaluator: roster[record.round % Math.max(1, roster.length)]?.peer ?? null,
     recent: [
-      { record: digest, parent: parent.head, base: record.base, counted: record.counted.map(({ offer }) => offer) },
+      {
+        record: digest,
+        round: record.round,
+        parents: record.parents,
+        bases: record.bases,
+        counted: record.counted.map(({ offer }) => offer),
+        blobs: offers.flatMap(({ blob }) => blob === null ? [] : [blob.digest]).sort(),
+      },
       ...parent.recent,
     ].slice(0, rules.lateRounds + 1),
   };
@@ -89,7 +108,7 @@ function nextLedger(
     if (!isMember(roster, peer)) ledger = returnLease(ledger, peer);
   }
   for (const member of roster) {
-    ledger = topUpLease(ledger, member.peer, leaseWindows(member, roundMs, rules));
+    ledger = topUpLease(ledger, member.peer, leaseWindows(member, { roster, roundMs, rules }));
   }
   return ledger;
 }

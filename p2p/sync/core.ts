@@ -13,20 +13,38 @@
 import { Book, historyRounds, type Link } from "./book.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
-import { bodyDigest } from "./digest.ts";
+import { bodyDigest, stateDigest } from "./digest.ts";
+import { whyDoubted, whyNoOffer, whyNoRecord, whyNoState } from "./door.ts";
 import type { Core, CoreOptions, Effect, Input } from "./effects.ts";
 import { Exchange, isFull } from "./exchange.ts";
 import { Fetching } from "./fetching.ts";
 import { Folding, journalLink } from "./folding.ts";
-import { Joining, whyNoState } from "./joining.ts";
-import { type Ground, whyMalformed } from "./offer.ts";
+import { type Candidate, type Choice, Joining } from "./joining.ts";
+import { Membership, whyForgedChange } from "./members.ts";
+import type { Ground } from "./offer.ts";
 import { OwnWork } from "./own_work.ts";
-import { buildRecord, isRecord } from "./record.ts";
-import { reportAdoption } from "./report.ts";
+import { buildRecord, isChange, isRecord } from "./record.ts";
+import { reportAdoption, reportEquivocation, reportMismatch } from "./report.ts";
 import { restore } from "./restore.ts";
+import { isMember } from "./roster.ts";
 import { RULEBOOK, type Rulebook } from "./rulebook.ts";
 import { Scribing, type ToWrite } from "./scribing.ts";
-import type { Beat, ChainState, Digest, Message, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
+import { vouching } from "./vouching.ts";
+import type {
+  Beat,
+  ChainState,
+  Change,
+  Digest,
+  Message,
+  Offer,
+  PeerId,
+  RoundRecord,
+  Signed,
+  StateAt,
+} from "./types.ts";
+
+/** Authors whose offers are kept beyond as many as there are members. */
+const MOST_STRANGERS = 64;
 
 export function createCore(options: CoreOptions, rulebook: Rulebook = RULEBOOK): Core {
   return new PeerCore(options, rulebook);
@@ -42,6 +60,7 @@ class PeerCore implements Core {
   readonly #work = new OwnWork();
   readonly #scribing = new Scribing();
   readonly #exchange = new Exchange();
+  readonly #membership = new Membership();
   #head: Link | null = null;
   #now = 0;
   #beatAtMs: number | null = null;
@@ -97,9 +116,10 @@ class PeerCore implements Core {
       case "connected":
         this.#exchange.connect(input.peer);
         if (this.#head === null) this.#exchange.askState(context, [input.peer]);
-        else context.emit({ kind: "send", to: input.peer, message: this.#exchange.beat(context, this.#head) });
+        else context.emit({ kind: "send", to: input.peer, message: this.#ownBeat(this.#head) });
         return;
       case "disconnected":
+        this.#membership.disconnect(input.peer);
         return this.#exchange.disconnect(input.peer);
       case "message":
         return this.#onMessage(input.message, input.from);
@@ -107,7 +127,7 @@ class PeerCore implements Core {
         const held = book.offers.get(input.offer);
         this.#fetching.answered(context, input.offer, null);
         if (held === undefined) return;
-        held.verdict = input.verdict;
+        book.judge(held, input.verdict);
         if (!input.verdict.valid) this.#reject("offer", held.signed.body.peer, input.verdict.reason);
         return;
       }
@@ -129,6 +149,8 @@ class PeerCore implements Core {
         return context.report({ kind: "waiting", reason: `a state could not be loaded: ${input.reason}` });
       case "evaluated":
         return this.#work.onEvaluated(input.record, input.loss);
+      case "change":
+        return this.#onChange(input.change, this.#options.self);
       case "tick":
         return;
       case "leave":
@@ -146,10 +168,12 @@ class PeerCore implements Core {
       book: this.#book,
       own: this.#work.offers,
       joining: this.#joining,
+      membership: this.#membership,
       self,
       rules,
       nowMs: this.#now,
     });
+    this.#membership.admit(this.#context);
     if (found) {
       const genesis = { record: genesisRecord(rules), chain: genesisState(rules), weights: initial, from: [] };
       this.#joining.add(genesis, this.#now);
@@ -182,9 +206,11 @@ class PeerCore implements Core {
     this.#exchange.heard(from, this.#now);
     switch (message.kind) {
       case "signed":
-        return isRecord(message) ? this.#onRecord(message, from) : this.#onOffer(message);
+        if (isRecord(message)) return this.#onRecord(message, from);
+        if (isChange(message)) return this.#onChange(message, from);
+        return this.#onOffer(message, true);
       case "history":
-        for (const offer of message.offers) this.#onOffer(offer);
+        for (const offer of message.offers) this.#onOffer(offer, false);
         for (const record of message.records) this.#onRecord(record, from);
         if (message.records.length > 0 && isFull(message.records.length)) this.#pull(from);
         return;
@@ -204,38 +230,57 @@ class PeerCore implements Core {
     }
   }
 
-  #onOffer(signed: Signed<Offer>): void {
-    const { body } = signed, digest = bodyDigest(body);
+  #onChange(change: Signed<Change>, from: PeerId): void {
+    const reason = whyForgedChange(change, this.#options);
+    if (reason !== null) return this.#reject("change of members", from, reason);
+    const isNew = this.#membership.learn(this.#context, change);
+    if (isNew && from === this.#options.self) this.#context.emit({ kind: "announce", message: change });
+  }
+
+  /** @param isNews Announced by its author now, not found in a history. */
+  #onOffer(signed: Signed<Offer>, isNews: boolean): void {
+    const { body } = signed, digest = bodyDigest(body), context = this.#context;
     if (this.#book.offers.has(digest)) return;
-    const malformed = whyMalformed(body, this.#options.rules) ?? this.#whyForged(digest, signed.signature, body.peer);
+    const malformed = whyNoOffer(context, signed);
     if (malformed !== null) return this.#reject("offer", body.peer, malformed);
-    this.#book.addOffer(digest, signed, { nowMs: this.#now, own: false, journaled: false });
+    if (isNews && this.#head !== null) {
+      const change = this.#membership.changeAfter(this.#head.chain!);
+      const { reason, isStale } = whyDoubted(context, body, { book: this.#book, chain: this.#head.chain!, change });
+      if (reason !== null) this.#reject("offer", body.peer, reason);
+      if (isStale) return;
+    }
+    const roster = this.#head?.chain?.roster ?? [];
+    const mostAuthors = isMember(roster, body.peer) ? Infinity : roster.length + MOST_STRANGERS;
+    this.#book.addOffer(digest, signed, { nowMs: this.#now, own: false, journaled: false, mostAuthors });
     this.#hasNews = true;
     const held = this.#book.offers.get(digest);
-    if (this.#head === null || held === undefined) return;
+    if (held === undefined) {
+      return this.#reject("offer", body.peer, "too many of its author, or of strangers, wait already");
+    }
+    if (this.#head === null) return;
     this.#exchange.heard(body.peer, this.#now);
-    this.#scribing.onOffer(this.#context, held, this.#head.chain!);
-    this.#compareStates(body);
+    this.#scribing.onOffer(context, held, this.#head.chain!);
+    this.#exchange.witnesses.says({ peer: body.peer, head: body.parent, base: body.base });
+    reportMismatch(context, this.#book, body);
   }
 
   #onRecord(signed: Signed<RoundRecord>, from: PeerId): void {
-    const { body, signature } = signed, digest = bodyDigest(body);
+    const { body } = signed, digest = bodyDigest(body);
     if (this.#book.links.has(digest)) return;
-    const reason = body.run !== this.#options.rules.run
-      ? `it belongs to run ${body.run}`
-      : body.parents.length !== 1
-      ? `it has ${body.parents.length} parents`
-      : this.#whyForged(digest, signature, body.scribe);
+    const reason = whyNoRecord(this.#context, signed);
     if (reason !== null) return this.#reject(`record ${body.round}`, body.scribe, reason);
     if (this.#head !== null && body.round <= this.#head.chain!.round - historyRounds(this.#options.rules)) return;
     this.#hasNews = true;
     this.#book.addRecord(digest, signed, { nowMs: this.#now, journaled: false });
+    reportEquivocation(this.#context, this.#book, body);
     this.#resolve();
     if (this.#book.links.get(digest)?.chain === null) this.#pull(from);
   }
 
   #onBeat(beat: Beat, from: PeerId): void {
     this.#exchange.heard(beat.peer, this.#now);
+    this.#exchange.witnesses.stands(beat);
+    if (this.#exchange.connected.includes(beat.peer)) this.#membership.onBeat(this.#context, beat);
     const head = this.#head;
     if (head === null || !this.#context.rulebook.isHeavier(beat, head.chain!)) return;
     const link = this.#book.links.get(beat.head);
@@ -248,20 +293,11 @@ class PeerCore implements Core {
   #onState(message: StateAt, from: PeerId): void {
     if (message.run !== this.#options.rules.run || !this.#exchange.takeAnswer(from)) return;
     if (!this.#isWorth(message.chain)) return;
-    const { record } = message;
-    const digest = bodyDigest(record.body);
-    const reason = whyNoState(message) ??
-      (digest === this.#genesis ? null : this.#whyForged(digest, record.signature, record.body.scribe));
+    const { chain, weights } = message, reason = whyNoState(this.#context, message, this.#book);
     if (reason !== null) return this.#reject("state", from, reason);
     this.#hasNews = true;
+    this.#exchange.witnesses.stands({ peer: from, head: chain.head, base: stateDigest(chain, weights.digest) });
     this.#joining.addFromPeer(this.#context, message, from);
-  }
-
-  /** Law 3, seen from here: whoever trained on a record must have folded it to the state that we folded. */
-  #compareStates({ parent, base, peer }: Offer): void {
-    const mine = this.#book.links.get(parent)?.base;
-    if (!mine || mine === base) return;
-    this.#context.report({ kind: "mismatch", record: parent, peer, mine, theirs: base });
   }
 
   // —— conclusions ——
@@ -270,7 +306,7 @@ class PeerCore implements Core {
     const context = this.#context;
     this.#resolve();
     do {
-      this.#joining.run(context, ({ chain }) => this.#isWorth(chain));
+      this.#joining.run(context, this.#vouching());
       if (this.#head !== null) this.#towardsHeavier(this.#head);
     } while (this.#adoptHeaviest() || this.#act());
     this.#beat();
@@ -306,9 +342,10 @@ class PeerCore implements Core {
   #adopt(link: Link): void {
     const context = this.#context, book = this.#book, from = this.#head, chain = link.chain!;
     this.#head = link;
+    this.#membership.learn(context, chain.members);
     context.emit({ kind: "adopted", chain, weights: link.weights!.digest });
     reportAdoption(context, book, { from, to: link });
-    for (const { signed: { body } } of book.offers.values()) if (body.parent === link.digest) this.#compareStates(body);
+    for (const { signed: { body } } of book.offersOn(link.digest)) reportMismatch(context, book, body);
     if (isFinished(chain, this.#options.rules)) context.report({ kind: "finished", tokens: chain.tokens });
 
     this.#work.offers.review(context, chain, book.countedBy(link, from));
@@ -334,14 +371,15 @@ class PeerCore implements Core {
       exchange: this.#exchange,
       hopeUntilMs: this.#folding.hopeUntilMs,
       isFounder: this.#isFounder,
+      change: this.#membership.changeAfter(ground.chain),
       boxEndsAtMs: this.#work.boxEndsAtMs,
     });
     return toWrite !== null && this.#write(ground, toWrite);
   }
 
-  #write(ground: Ground, { counted, attempt, reason }: ToWrite): boolean {
+  #write(ground: Ground, { counted, attempt, change, reason }: ToWrite): boolean {
     const { rules, self, sign } = this.#options;
-    const body = buildRecord(ground, { rules, counted, scribe: self, attempt });
+    const body = buildRecord(ground, { rules, counted, scribe: self, attempt, change });
     const digest = bodyDigest(body);
     if (this.#book.links.has(digest)) return false; // written before, in vain: something new must come first
     const record: Signed<RoundRecord> = { kind: "signed", body, signature: sign(digest) };
@@ -368,7 +406,7 @@ class PeerCore implements Core {
     this.#beatAtMs = this.#now + this.#beatMs();
     this.#exchange.reportCompany(context);
     if (head === null) return this.#exchange.askState(context);
-    context.emit({ kind: "announce", message: this.#exchange.beat(context, head) });
+    context.emit({ kind: "announce", message: this.#ownBeat(head) });
     for (const offer of this.#work.offers.pending()) context.emit({ kind: "announce", message: offer });
     this.#exchange.repair(context, { book: this.#book, head });
   }
@@ -385,8 +423,14 @@ class PeerCore implements Core {
     return this.#head === null || this.#context.rulebook.isHeavier(chain, this.#head.chain!);
   }
 
-  #whyForged(digest: Digest, signature: Uint8Array, author: PeerId): string | null {
-    return this.#options.verify(digest, signature, author) ? null : "its signature is not its author's";
+  #vouching(): Choice {
+    const isSettled = this.#folding.foldedCount > this.#options.rules.lateRounds;
+    const isWorth = ({ chain }: Candidate) => this.#isWorth(chain);
+    return vouching(this.#book, this.#exchange, { isWorth, isNeedy: this.#head === null, isSettled });
+  }
+
+  #ownBeat(head: Link): Beat {
+    return this.#exchange.beat(this.#context, head, this.#membership.number);
   }
 
   #reject(what: string, peer: PeerId, reason: string): void {

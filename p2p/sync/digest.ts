@@ -8,23 +8,32 @@
 import { encode } from "@ipld/dag-cbor";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import type { ChainState, Digest, Offer, RoundRecord } from "./types.ts";
+import type { ChainState, Change, Digest, Offer, RoundRecord } from "./types.ts";
 
 /** @throws {Error} if the value has no canonical form: `undefined`, NaN, a function. */
 export function digestOf(value: unknown): Digest {
   return bytesToHex(sha256(encode(value))) as Digest;
 }
 
-const bodies = new WeakMap<Offer | RoundRecord, Digest>();
+const bodies = new WeakMap<Offer | RoundRecord | Change, Digest>();
 
 /** `digestOf` for the bodies of signed messages, computed once for each object: bodies never change. */
-export function bodyDigest(body: Offer | RoundRecord): Digest {
+export function bodyDigest(body: Offer | RoundRecord | Change): Digest {
   let digest = bodies.get(body);
   if (digest === undefined) bodies.set(body, digest = digestOf(body));
   return digest;
 }
 
-/** The digest of a state, called `base` in offers and records: what peers compare every round (law 3). */
+const states = new WeakMap<ChainState, { readonly weights: Digest; readonly digest: Digest }>();
+
+/**
+ * The digest of a state, called `base` in offers and records: what peers compare every round (law 3). The last one is
+ * kept with each chain state, which never changes.
+ */
 export function stateDigest(chain: ChainState, weights: Digest): Digest {
-  return digestOf({ chain, head: chain.head, weights });
+  let known = states.get(chain);
+  if (known?.weights !== weights) {
+    states.set(chain, known = { weights, digest: digestOf({ chain, head: chain.head, weights }) });
+  }
+  return known.digest;
 }

@@ -2,19 +2,33 @@
  * The two alphabets of the core: what it is told (`Input`) and what it asks for (`Effect`).
  *
  * The host (`p2p/host.ts`, or the simulator) performs effects **in order**, each begun only when every `journal` and
- * `keep` before it is durable; slow ones (`fetch`, `fold`, `load`, `contribute`, `evaluate`) are begun in order and
- * answered whenever they are done by the input named beside them. Every slow effect is answered exactly once and in
+ * `keep` before it is durable; slow ones (`fetch`, `fold`, `merge`, `load`, `contribute`, `evaluate`) are begun in order
+ * and answered whenever they are done by the input named beside them. Every slow effect is answered exactly once and in
  * bounded time (law 4), unless the peer stops: a `fetch` that gets nowhere is `missing`, and is asked for again. The
  * core bounds how many are open at once.
  * @module
  */
-import type { Contribution, Fate, Screen, TrainOrder, Verdict } from "../learner.ts";
-import type { BlobName, ChainState, Digest, Message, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
+import type { Contribution, Fate, MergeSide, Screen, TrainOrder, Verdict } from "../learner.ts";
+import type {
+  BlobName,
+  ChainState,
+  Change,
+  Digest,
+  Encoding,
+  Message,
+  Offer,
+  PeerId,
+  RoundRecord,
+  Signed,
+  SyncRules,
+} from "./types.ts";
 
 /** What a peer writes to its journal; read back in the same order, it is all that a restart needs (law 6). */
 export type JournalEntry =
   | { readonly kind: "record"; readonly record: Signed<RoundRecord> }
   | { readonly kind: "offer"; readonly offer: Signed<Offer> }
+  /** The newest change of members that this peer knows. */
+  | { readonly kind: "change"; readonly change: Signed<Change> }
   /** A state that this peer has folded or loaded, and whose weights it has kept as a blob. */
   | {
     readonly kind: "state";
@@ -48,12 +62,12 @@ export type Input =
     readonly contribution: Omit<Contribution, "bytes">;
     readonly blob: BlobName | null;
   }
-  /** Answers `fold`; the weights need not be kept yet. */
+  /** Answers `fold` and `merge`; the weights need not be kept yet. */
   | {
     readonly kind: "folded";
     readonly record: Digest;
     readonly weights: BlobName;
-    /** What the fold saw of its parts, in their order. */
+    /** What the fold saw of its parts, in their order; null of a merge. */
     readonly screen: Screen | null;
   }
   | { readonly kind: "fold-failed"; readonly record: Digest; readonly reason: string }
@@ -62,6 +76,8 @@ export type Input =
   | { readonly kind: "load-failed"; readonly weights: Digest; readonly reason: string }
   /** Answers `evaluate`; `loss` is null if it could not be done. */
   | { readonly kind: "evaluated"; readonly record: Digest; readonly loss: number | null }
+  /** The owner, at this machine, says who belongs to the run; it is told to all. */
+  | { readonly kind: "change"; readonly change: Signed<Change> }
   /** The deadline has come. Too early does no harm. */
   | { readonly kind: "tick" }
   /** The user wants to stop: one last offer, then `stop`. */
@@ -72,6 +88,8 @@ export type Effect =
   | { readonly kind: "announce"; readonly message: Message }
   /** To one peer; lost silently if it is gone. */
   | { readonly kind: "send"; readonly to: PeerId; readonly message: Message }
+  /** Only these peers may be connected from now on; null: everybody. */
+  | { readonly kind: "admit"; readonly peers: readonly PeerId[] | null }
   /** Must be durable before the effects after it. */
   | { readonly kind: "journal"; readonly entry: JournalEntry }
   /** Must be durable before the effects after it: these weights, held by the learner, become a blob. */
@@ -99,6 +117,16 @@ export type Effect =
     readonly parent: Digest;
     /** In the order to fold. */
     readonly parts: readonly { readonly blob: BlobName; readonly weight: number }[];
+  }
+  /**
+   * Average the weights of both parents of a merge record, each with its share; both are stored.
+   * Answered by `folded`, `fold-failed`.
+   */
+  | {
+    readonly kind: "merge";
+    readonly record: Digest;
+    /** In the order of the record's parents. */
+    readonly sides: readonly MergeSide[];
   }
   /** A new head was adopted: tell whoever shows it. */
   | { readonly kind: "adopted"; readonly chain: ChainState; readonly weights: Digest }
@@ -143,6 +171,8 @@ export type SyncEvent =
     readonly weights: Digest;
     /** How long the next box is. */
     readonly roundMs: number;
+    /** How its contributions are encoded. */
+    readonly encoding: Encoding;
   }
   /** This peer wrote a record, and why just then. */
   | { readonly kind: "closed"; readonly round: number; readonly reason: string }
@@ -153,7 +183,7 @@ export type SyncEvent =
     readonly round: number;
     readonly offer: Digest;
     readonly tokens: number;
-    readonly fate: "counted" | "counted late" | "lost" | "unknown" | "uncounted by a fork";
+    readonly fate: "counted" | "counted late" | "merged" | "lost" | "unknown" | "uncounted by a fork";
     readonly reason: string;
   }
   /** Something of another peer was dropped: an offer, a record, a message. */
@@ -179,6 +209,15 @@ export type SyncEvent =
     readonly mine: Digest;
     readonly theirs: Digest;
   }
+  /** A scribe has signed several records on one parent. Either may be valid; an honest scribe writes one. */
+  | {
+    readonly kind: "equivocation";
+    readonly peer: PeerId;
+    readonly round: number;
+    readonly records: readonly Digest[];
+  }
+  /** The list of members changed: who belongs to the run now, besides its owner. */
+  | { readonly kind: "members"; readonly number: number; readonly allowed: readonly PeerId[] }
   | { readonly kind: "joined"; readonly peer: PeerId; readonly name: string; readonly round: number }
   | {
     readonly kind: "left";
@@ -189,12 +228,23 @@ export type SyncEvent =
   }
   /** A heavier history replaced `depth` records of this peer's; null if they parted before what it remembers. */
   | { readonly kind: "reorganised"; readonly from: Digest; readonly to: Digest; readonly depth: number | null }
+  /** Two histories became one: nothing that either counted is lost. The heavier side comes first. */
+  | { readonly kind: "merged"; readonly round: number; readonly head: Digest; readonly sides: readonly MergedSide[] }
   /** Waiting for a state, for blobs, for company: shown to users, changes nothing. */
   | { readonly kind: "waiting"; readonly reason: string }
   /** No other peer is connected; training goes on. */
   | { readonly kind: "alone" }
   | { readonly kind: "in company"; readonly peers: number }
   | { readonly kind: "finished"; readonly tokens: number };
+
+/** What one of two histories had of its own when they were merged. */
+export interface MergedSide {
+  readonly head: Digest;
+  readonly records: number;
+  readonly tokens: number;
+  /** Names of its members. */
+  readonly names: readonly string[];
+}
 
 /** One peer's protocol machine (`core.ts`). Law 9: same inputs at the same times, same effects in the same order. */
 export interface Core {

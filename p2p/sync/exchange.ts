@@ -7,6 +7,7 @@
  */
 import type { Book, Link } from "./book.ts";
 import { beatMs, type Context } from "./context.ts";
+import { Witnesses } from "./witnesses.ts";
 import type { AskState, Beat, Digest, Message, Offer, PeerId, Pull, RoundRecord, Signed } from "./types.ts";
 
 /** Most of each in one History: it must fit a message. */
@@ -17,29 +18,34 @@ const MOST_HAVE = 64;
 /** Least time between two unforced pulls from one peer. */
 const PULL_EVERY_MS = 400;
 /** Peers asked for a state at once. */
-const MOST_ASKED = 8;
+const MOST_ASKED = 32;
 /** Beats after which a peer that is not connected counts as absent. */
 const PRESENT_BEATS = 4;
 
 export class Exchange {
+  readonly witnesses = new Witnesses();
   readonly #connected = new Set<PeerId>();
   readonly #heardAtMs = new Map<PeerId, number>();
   readonly #pulledAtMs = new Map<PeerId, number>();
   /** Whom this peer has asked what may be answered with a state, since they last sent one. */
   readonly #asked = new Set<PeerId>();
+  /** `#connected` in order, until it changes. */
+  #sorted: readonly PeerId[] | null = null;
   #turn = 0;
   #isAlone: boolean | null = null;
 
   get connected(): readonly PeerId[] {
-    return [...this.#connected].sort();
+    return this.#sorted ??= [...this.#connected].sort();
   }
 
   connect(peer: PeerId): void {
     this.#connected.add(peer);
+    this.#sorted = null;
   }
 
   disconnect(peer: PeerId): void {
     this.#connected.delete(peer);
+    this.#sorted = null;
     this.#heardAtMs.delete(peer);
     this.#pulledAtMs.delete(peer);
     this.#asked.delete(peer);
@@ -63,9 +69,10 @@ export class Exchange {
     }
   }
 
-  beat({ options }: Context, head: Link): Beat {
-    const { round, weight } = head.chain!;
-    return { kind: "beat", run: options.rules.run, peer: options.self, head: head.digest, round, weight };
+  /** @param change Number of the newest change of members known here. */
+  beat({ options }: Context, head: Link, change: number): Beat {
+    const { round, weight } = head.chain!, { rules: { run }, self: peer } = options;
+    return { kind: "beat", run, peer, head: head.digest, base: head.base!, round, weight, change };
   }
 
   /** A beat showed a heavier head: pulls if that is not complete here. */

@@ -30,8 +30,8 @@ export class Fetching {
   /** Begins what may begin: blobs of `urgent` offers first, then by age. */
   run(context: Context, book: Book, options: FetchingOptions): void {
     if (this.#open.size >= MOST_OPEN) return;
-    const wanted = [...book.offers.values()].filter((held) =>
-      held.verdict === null && this.#mayAsk(context, held) &&
+    const wanted = [...book.unjudged].filter((held) =>
+      this.#mayAsk(context, held) &&
       (held.signed.body.round >= options.sinceRound || options.urgent.has(held.digest))
     );
     wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));

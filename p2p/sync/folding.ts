@@ -19,6 +19,8 @@ const MOST_FOLD_FAILURES = 3;
 export class Folding {
   #folding: Digest | null = null;
   #progressAtMs = 0;
+  /** Records that this peer has folded itself since it started. */
+  foldedCount = 0;
   /** Offers whose blobs are needed to fold towards heavier histories. */
   urgent: ReadonlySet<Digest> = new Set();
   /** A heavier history than ours is on its way: until when we believe in it. Null if there is none. */
@@ -53,6 +55,7 @@ export class Folding {
     const link = book.links.get(record);
     if (link?.chain === undefined || link.chain === null) return;
     this.#progressAtMs = context.now;
+    this.foldedCount++;
     link.weights = weights;
     link.base = stateDigest(link.chain, weights.digest);
     context.emit({ kind: "keep", weights });
@@ -65,7 +68,7 @@ export class Folding {
     const link = book.links.get(record);
     if (link === undefined) return;
     link.foldFailures++;
-    for (const held of book.countedOffers(link) ?? []) if (held.signed.body.blob !== null) held.verdict = null;
+    for (const held of book.countedOffers(link) ?? []) if (held.signed.body.blob !== null) book.judge(held, null);
     if (link.foldFailures >= MOST_FOLD_FAILURES) link.fault = `it could not be folded: ${reason}`;
     report({ kind: "waiting", reason: `record ${link.record.body.round} could not be folded: ${reason}` });
   }
@@ -77,8 +80,8 @@ export class Folding {
   }
 
   #reject({ report }: Context, link: Link, parent: Link): void {
-    const { scribe: peer, base, round } = link.record.body;
-    if (base !== parent.base) {
+    const { scribe: peer, bases: [base], round } = link.record.body;
+    if (base !== undefined && base !== parent.base) {
       report({ kind: "mismatch", record: parent.digest, peer, mine: parent.base!, theirs: base });
     }
     report({ kind: "rejected", what: `record ${round}`, peer, reason: link.fault! });
@@ -116,7 +119,8 @@ function reportScreen(
 }
 
 function whyNotFoldable({ record }: Link, parent: Link, offers: readonly HeldOffer[]): string | null {
-  if (record.body.base !== parent.base) return `its base is ${record.body.base}, ours is ${parent.base}`;
+  const [base] = record.body.bases;
+  if (base !== parent.base) return `its base is ${base}, ours is ${parent.base}`;
   const bad = offers.find(({ verdict }) => verdict?.valid === false);
   if (bad === undefined || bad.verdict === null || bad.verdict.valid) return null;
   return `it counts offer ${bad.digest} although ${bad.verdict.reason}`;

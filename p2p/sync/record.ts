@@ -5,8 +5,10 @@
  * @module
  */
 import { isFinished } from "./chain.ts";
+import { whyNotBelievable } from "./claims.ts";
+import { membersAfter, whyNoChange, whyNotAllowed } from "./members.ts";
 import { attemptOf } from "./scribe.ts";
-import type { ChainState, Counted, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
+import type { ChainState, Change, Counted, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** Most offers in one record: it must fit an announcement. */
 export const MOST_COUNTED = 256;
@@ -19,25 +21,57 @@ export function ageOf(offer: Offer, parent: ChainState): number {
   return offer.parent === parent.head ? 0 : Math.max(1, parent.round + 1 - offer.round);
 }
 
-/** Why the record after `parent` cannot count this offer, or null. `base` is the state digest of `parent`. */
-export function whyNotCountable(
-  digest: Digest,
-  offer: Offer,
-  { parent, base, rules }: { readonly parent: ChainState; readonly base: Digest; readonly rules: SyncRules },
-): string | null {
+/** What a record is judged in. */
+export interface RecordContext {
+  readonly parent: ChainState;
+  /** State digest of `parent`. */
+  readonly base: Digest;
+  readonly rules: SyncRules;
+  /** The change of members that the record carries; null or absent: none. */
+  readonly change?: Signed<Change> | null;
+}
+
+/** Why the record after `parent` cannot count this offer, or null. */
+export function whyNotCountable(digest: Digest, offer: Offer, context: RecordContext): string | null {
+  const { parent, base, rules, change = null } = context;
   const late = parent.round + 1 - offer.round;
   if (late > rules.lateRounds) return `it came ${late} rounds late, ${rules.lateRounds} is the most`;
   // Else a laggard could count everybody's later work in one record and outweigh their history with it.
   if (late < 0) return `it is ${-late} rounds ahead`;
-  if (parent.recent.some(({ counted }) => counted.includes(digest))) return "it was counted before"; // law 2
+  if (countedLately(parent).has(digest)) return "it was counted before"; // law 2
   const wanted = offer.parent === parent.head ? base : baseOf(offer.parent, parent);
   if (wanted !== null && offer.base !== wanted) return `it was trained on state ${offer.base}, not ${wanted}`; // law 3
-  return null;
+  return whyNotBelieved(offer, { parent, rules, change });
+}
+
+/** Why what an offer says of itself cannot be, whenever it comes, or null. */
+export function whyNotBelieved(
+  offer: Offer,
+  { parent, rules, change = null }: Omit<RecordContext, "base">,
+): string | null {
+  const { blob } = offer;
+  if (blob !== null && countedLately(parent).has(blob.digest)) {
+    return "it is copied: its contribution was counted before, in another offer";
+  }
+  return whyNotAllowed(offer.peer, membersAfter(parent, change), rules) ?? whyNotBelievable(offer, parent, rules);
+}
+
+const lately = new WeakMap<ChainState, ReadonlySet<Digest>>();
+
+/** All offers that the recent records of a state count, and their blobs; collected once for each object. */
+export function countedLately(chain: ChainState): ReadonlySet<Digest> {
+  let counted = lately.get(chain);
+  if (counted === undefined) {
+    counted = new Set(chain.recent.flatMap(({ counted, blobs }) => [...counted, ...blobs]));
+    lately.set(chain, counted);
+  }
+  return counted;
 }
 
 /** State digest of a recent ancestor of this state, or null if the record is none. */
-function baseOf(record: Digest, { recent }: ChainState): Digest | null {
-  return recent.find(({ parent }) => parent === record)?.base ?? null;
+export function baseOf(record: Digest, { recent }: ChainState): Digest | null {
+  const child = recent.find(({ parents }) => parents.includes(record));
+  return child?.bases[child.parents.indexOf(record)] ?? null;
 }
 
 /** The order of counted offers in a record and of contributions in a fold. */
@@ -54,19 +88,25 @@ export function whyInvalid(
   context: { readonly parent: ChainState; readonly rules: SyncRules },
 ): string | null {
   const { parent, rules } = context;
-  const { counted, scribe } = record;
+  const { counted, scribe, change } = record;
   if (isFinished(parent, rules)) return "the run had reached its target before";
   if (record.round !== parent.round + 1) return `its round is ${record.round} after round ${parent.round}`;
   if (counted.length === 0 || counted.length > MOST_COUNTED) return `it counts ${counted.length} offers`;
+  const noMember = whyNoChange(record, parent, rules) ?? whyNotAllowed(scribe, membersAfter(parent, change), rules);
+  if (noMember !== null) return noMember;
   const authors = new Set<string>();
   for (const [i, entry] of counted.entries()) {
     const offer = offers[i]!;
     if (i > 0 && compareCounted(counted[i - 1]!, entry) >= 0) return "its offers are not in order"; // laws 2 and 3
     if (entry.peer !== offer.peer || entry.age !== ageOf(offer, parent)) return `it misstates offer ${entry.offer}`;
-    const reason = whyNotCountable(entry.offer, offer, { ...context, base: record.base });
+    const reason = whyNotCountable(entry.offer, offer, { ...context, base: record.bases[0]!, change });
     if (reason !== null) return `it counts offer ${entry.offer} although ${reason}`;
     if (authors.has(slotOf(offer))) return `it counts two offers of ${offer.peer} on one parent`;
+    if (offer.blob !== null && authors.has(offer.blob.digest)) {
+      return `it counts offer ${entry.offer} of ${offer.peer} although it is copied from another that it counts`;
+    }
     authors.add(slotOf(offer));
+    if (offer.blob !== null) authors.add(offer.blob.digest);
   }
   if (record.attempt !== attemptOf(parent, scribe)) return `${scribe} is not number ${record.attempt} in rank`;
   if (record.attempt >= parent.roster.length && !counted.some(({ peer }) => peer === scribe)) {
@@ -75,13 +115,17 @@ export function whyInvalid(
   return null;
 }
 
-/** The offers that a scribe counts, sorted; at most one for each author and parent, and not more than fit. */
+/**
+ * The offers that a scribe counts, sorted; at most one for each author and parent, and not more than fit. Of two with one
+ * contribution it takes the first in the order given: whoever copies has seen the original.
+ */
 export function selectCounted(
   offers: Iterable<readonly [Digest, Offer]>,
-  context: { readonly parent: ChainState; readonly base: Digest; readonly rules: SyncRules },
+  context: RecordContext,
 ): readonly Counted[] {
   const countable = [...offers]
     .filter(([digest, offer]) => whyNotCountable(digest, offer, context) === null)
+    .filter(isFirstWithItsBlob())
     .map(([digest, offer]) => ({
       entry: { offer: digest, peer: offer.peer, age: ageOf(offer, context.parent) },
       slot: slotOf(offer),
@@ -97,7 +141,21 @@ export function selectCounted(
   return taken;
 }
 
-export function isRecord(signed: Signed<Offer> | Signed<RoundRecord>): signed is Signed<RoundRecord> {
+export function isChange(signed: Signed<Offer> | Signed<RoundRecord> | Signed<Change>): signed is Signed<Change> {
+  return signed.body.kind === "change";
+}
+
+function isFirstWithItsBlob(): (entry: readonly [Digest, Offer]) => boolean {
+  const seen = new Set<Digest>();
+  return ([, { blob }]) => {
+    if (blob === null) return true;
+    const isFirst = !seen.has(blob.digest);
+    seen.add(blob.digest);
+    return isFirst;
+  };
+}
+
+export function isRecord(signed: Signed<Offer> | Signed<RoundRecord> | Signed<Change>): signed is Signed<RoundRecord> {
   return signed.body.kind === "record";
 }
 
@@ -107,10 +165,12 @@ export function buildRecord({ chain, base }: { readonly chain: ChainState; reado
   readonly counted: readonly Counted[];
   readonly scribe: PeerId;
   readonly attempt: number;
+  readonly change: Signed<Change> | null;
 }): RoundRecord {
-  const { rules, counted, scribe, attempt } = options;
+  const { rules, counted, scribe, attempt, change } = options;
   const round = chain.round + 1;
-  return { kind: "record", run: rules.run, round, parents: [chain.head], base, counted, scribe, attempt };
+  const parents = [chain.head], bases = [base];
+  return { kind: "record", run: rules.run, round, parents, bases, weights: [], counted, scribe, attempt, change };
 }
 
 /** A peer has one offer on each parent, and a last one when it leaves. */

@@ -6,7 +6,7 @@
 import type { Book, Link } from "./book.ts";
 import type { Context } from "./context.ts";
 import { isMember } from "./roster.ts";
-import type { ChainState, Member, Offer } from "./types.ts";
+import type { ChainState, Member, Offer, RoundRecord } from "./types.ts";
 
 export function reportAdoption(
   { report, options: { rules } }: Context,
@@ -36,6 +36,7 @@ export function reportAdoption(
     scribe,
     weights: to.weights!.digest,
     roundMs: chain.roundMs,
+    encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
   });
 
   const before = from?.chain?.roster ?? [];
@@ -52,6 +53,18 @@ export function reportAdoption(
       round: chain.round,
     });
   }
+}
+
+/** Law 3, seen from here: whoever trained on a record must have folded it to the state that we folded. */
+export function reportMismatch({ report }: Context, book: Book, { parent, base, peer }: Offer): void {
+  const mine = book.links.get(parent)?.base;
+  if (mine && mine !== base) report({ kind: "mismatch", record: parent, peer, mine, theirs: base });
+}
+
+/** A scribe that wrote another record on the same parent misleads somebody, or its disk has lost the first one. */
+export function reportEquivocation({ report }: Context, book: Book, { scribe, round, parents }: RoundRecord): void {
+  const records = book.recordsBy(scribe, parents);
+  if (records.length > 1) report({ kind: "equivocation", peer: scribe, round, records });
 }
 
 function whyLeft({ peer }: Member, { chain, offers, silentRounds }: {

@@ -8,6 +8,7 @@ import { bodyDigest } from "./digest.ts";
 import type { JournalEntry } from "./effects.ts";
 import { isHeavier } from "./fork.ts";
 import type { Joining } from "./joining.ts";
+import type { Membership } from "./members.ts";
 import type { OwnOffers } from "./own_offers.ts";
 import type { PeerId, SyncRules } from "./types.ts";
 
@@ -18,6 +19,7 @@ export interface RestoreOptions {
   readonly book: Book;
   readonly own: OwnOffers;
   readonly joining: Joining;
+  readonly membership: Membership;
   readonly self: PeerId;
   readonly rules: SyncRules;
   readonly nowMs: number;
@@ -25,10 +27,11 @@ export interface RestoreOptions {
 
 /** Fills the parts of a new core; returns how many states the journal had. */
 export function restore(journal: readonly JournalEntry[], options: RestoreOptions): number {
-  const { book, own, joining, self, rules, nowMs } = options;
+  const { book, own, joining, membership, self, rules, nowMs } = options;
   const states = journal.filter((entry) => entry.kind === "state").sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1);
   const lastRound = states[0]?.chain.round ?? 0;
   const isRecent = (round: number) => round > lastRound - historyRounds(rules);
+  for (const entry of journal) if (entry.kind === "change") membership.restore(entry.change);
   for (const entry of journal) {
     if (entry.kind !== "offer" || !isRecent(entry.offer.body.round)) continue;
     const { offer } = entry, digest = bodyDigest(offer.body), isOwn = offer.body.peer === self;

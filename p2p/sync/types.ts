@@ -49,7 +49,10 @@ export interface Offer {
   readonly heldOut: number | null;
   /** Tokens per second while computing, an EMA: what leases and batches are sized by. */
   readonly speed: number;
-  /** Since its offer before: time in steps, and time without anything to train on (a throttle's rests are neither). */
+  /**
+   * Since its offer before: time in steps, and time in which it could have trained and did not, for want of data or
+   * because weights were cut and rebased (a throttle's rests are neither).
+   */
   readonly computeMs: number;
   readonly idleMs: number;
   /** From its offer to the next head; training may have gone on. Round lengths are balanced by it. */
@@ -69,24 +72,44 @@ export interface Offer {
 export interface Counted {
   readonly offer: Digest;
   readonly peer: PeerId;
-  /** 0 if it was trained on this record's parent, else the rounds between them, at least 1 (`record.ts`). */
+  /** 0 if it was trained on this record's parent, else the records between them, at least 1 (`record.ts`). */
   readonly age: number;
 }
 
-/** One link of the chain. Everything else about the next round follows from it and its parent by rule. */
+/**
+ * One record of a run's history. Everything else about the next round follows from it and its parents by rule.
+ *
+ * A *merge record* has two parents: the heads of two histories that parted too long ago for one of them to be given up
+ * (`merge.ts`). It counts nothing; its state is the union of both.
+ */
 export interface RoundRecord {
   readonly kind: "record";
   readonly run: Digest;
+  /** One more than that of its parent, or of the later one of two. */
   readonly round: number;
-  /** One parent; two in a merge record. Empty only in the genesis record. */
+  /** One parent; two in a merge record, that of the heavier history first. Empty only in the genesis record. */
   readonly parents: readonly Digest[];
-  /** Digest of the parent's state. */
-  readonly base: Digest;
-  /** Sorted by peer id, then age, then digest; at least one. */
+  /** Digest of each parent's state, in the order of `parents`. */
+  readonly bases: readonly Digest[];
+  /** In a merge record the weights of each parent's state, for those who did not fold that side; else empty. */
+  readonly weights: readonly BlobName[];
+  /** Sorted by peer id, then age, then digest; at least one, but none in a merge record. */
   readonly counted: readonly Counted[];
   readonly scribe: PeerId;
   /** Rank of the scribe among those that could have written it; 0 is the first (`scribe.ts`). */
   readonly attempt: number;
+  /** Who belongs to the run from this record on, if the owner has changed it since the parent; else null. */
+  readonly change: Signed<Change> | null;
+}
+
+/** The owner's word on who belongs to a run with an allow list. Of two, the higher number holds, whole. */
+export interface Change {
+  readonly kind: "change";
+  readonly run: Digest;
+  /** From 1, each higher than the one before. */
+  readonly number: number;
+  /** Sorted. The owner belongs to the run whether named or not. */
+  readonly allowed: readonly PeerId[];
 }
 
 /** A peer's heartbeat: how anti-entropy starts. */
@@ -95,15 +118,22 @@ export interface Beat {
   readonly run: Digest;
   readonly peer: PeerId;
   readonly head: Digest;
+  /** State digest of the head: what newcomers and doubters compare. */
+  readonly base: Digest;
   readonly round: number;
   readonly weight: number;
+  /** Number of the newest change of members that it knows; 0 for none. Whoever knows a newer one sends it. */
+  readonly change: number;
 }
 
 /** "I know these records; send what I lack." Answered by History, or by StateAt if the asker is too far behind. */
 export interface Pull {
   readonly kind: "pull";
   readonly run: Digest;
-  /** The asker's head and its recent ancestors, newest first. */
+  /**
+   * Records that the asker has with all that leads to them: newest ends first, then ancestors of its head with growing
+   * gaps. They stand for their ancestors.
+   */
   readonly have: readonly Digest[];
   /** Offers it wants whatever the heads are. */
   readonly want: readonly Digest[];
@@ -132,10 +162,10 @@ export interface StateAt {
   readonly weights: BlobName;
 }
 
-export type Message = Signed<Offer> | Signed<RoundRecord> | Beat | Pull | History | AskState | StateAt;
+export type Message = Signed<Offer> | Signed<RoundRecord> | Signed<Change> | Beat | Pull | History | AskState | StateAt;
 
 /** A body with its author's Ed25519 signature over the body's digest. */
-export interface Signed<T extends Offer | RoundRecord> {
+export interface Signed<T extends Offer | RoundRecord | Change> {
   readonly kind: "signed";
   readonly body: T;
   readonly signature: Uint8Array;
@@ -146,7 +176,7 @@ export interface Member {
   readonly peer: PeerId;
   readonly since: number;
   readonly lastCounted: number;
-  /** From its last counted offer. */
+  /** From its last counted offer, as far as it is believed (`roster.ts`). */
   readonly speed: number;
   readonly nextMs: number;
   readonly name: string;
@@ -171,11 +201,29 @@ export interface Ledger {
 /** A record that late offers are checked against. */
 export interface Recent {
   readonly record: Digest;
-  readonly parent: Digest;
-  /** State digest of the parent. */
-  readonly base: Digest;
-  /** Offers it counted, in its order. */
+  readonly round: number;
+  readonly parents: readonly Digest[];
+  /** State digest of each parent. */
+  readonly bases: readonly Digest[];
+  /** Offers it counted, in its order. Of a merge record: what both sides counted of those that are not too old for it. */
   readonly counted: readonly Digest[];
+  /** Blobs of their contributions, sorted: none is counted twice, whoever offers it. */
+  readonly blobs: readonly Digest[];
+}
+
+/** How the contributions of a round are encoded; the learner knows how that is done. */
+export interface Encoding {
+  readonly codec: "f32" | "int8" | "topk";
+  /** Values sent of each 4,096: 64, 128, 256 or 512 of `topk`, all of the others. */
+  readonly kept: number;
+}
+
+/** The encoding of the next round, and what its rule remembers (`codec_rule.ts`). */
+export interface EncodingState extends Encoding {
+  /** The round whose record chose it. */
+  readonly since: number;
+  /** Rounds in a row in which a denser one would have been cheap; negative: in which this one was too dear. */
+  readonly streak: number;
 }
 
 /** The part of a state that is not weights: a pure function of the chain (`chain.ts`). */
@@ -187,15 +235,21 @@ export interface ChainState {
   readonly weight: number;
   /** Tokens counted, not capped: what learning-rate schedules go by. */
   readonly tokens: number;
+  /** Tokens that an offer usually brings, following the records slowly; 0 before any work: bounds `weight` (`tokens.ts`). */
+  readonly usual: number;
   readonly roster: readonly Member[];
+  /** The change of members that holds; null while only the owner belongs, or everybody. */
+  readonly members: Signed<Change> | null;
   readonly ledger: Ledger;
   /** How long the next box is. */
   readonly roundMs: number;
   /** Global batch asked for in the next round, in sequences. */
   readonly batch: number;
+  /** How the contributions of the next round are encoded. */
+  readonly encoding: EncodingState;
   /** Whose turn it is to evaluate. */
   readonly evaluator: PeerId | null;
-  /** The last S + 1 records, newest first: enough that no offer is counted twice (law 2). */
+  /** All records at most S records back, the nearest first: enough that no offer is counted twice (law 2). */
   readonly recent: readonly Recent[];
 }
 
@@ -214,6 +268,10 @@ export interface SyncRules {
   /** Global batch in sequences of `contextLength` tokens. */
   readonly batch: number;
   readonly contextLength: number;
+  /** `auto`: dense or sparse by measured transfers. */
+  readonly codec: Encoding["codec"] | "auto";
   /** The record that reaches it is the last one; null if open-ended. */
   readonly targetTokens: number | null;
+  /** Who signs changes of the allow list; null in a run without one. */
+  readonly owner: PeerId | null;
 }

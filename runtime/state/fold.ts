@@ -33,7 +33,8 @@ export interface FoldInput {
 
 /** How contributions of a run are read. */
 export interface ContributionForm {
-  readonly codec: Codec;
+  /** One codec, or all (`anyCodec`). */
+  readonly codec: Pick<Codec, "open">;
   /** Values in a contribution. */
   readonly length: number;
   /** Where the arena has padding, which must stay zero. */

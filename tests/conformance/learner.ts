@@ -107,6 +107,28 @@ export function testLearner({ name, open }: LearnerSuite): void {
         assert.ok(screen!.threshold < 0);
       });
 
+      await t.step(
+        "merges two states to the same digest on every peer, between both, and neither order nor side is lost",
+        async () => {
+          const parent = await one.initial();
+          await two.initial();
+          const parts = [toPart(await trainAlone(one, { round: 9, weights: parent }))];
+          const [mine, theirs] = await Promise.all(
+            [one, two].map(async (learner) => (await learner.fold({ parent, parts })).digest),
+          );
+          assert.equal(mine, theirs);
+          const sides = [{ weights: mine!, share: 3 }, { weights: parent, share: 1 }];
+          const merged = await one.merge(sides);
+          assert.equal(await two.merge(sides), merged);
+          assert.equal(await blobDigest((await one.save(merged))!), merged);
+          assert.ok(merged !== mine && merged !== parent);
+          assert.notEqual(await one.merge([{ weights: mine!, share: 1 }, { weights: parent, share: 3 }]), merged);
+          assert.equal(await one.merge([{ weights: mine!, share: 3 }, { weights: mine!, share: 1 }]), mine);
+          const unknown = "0".repeat(64) as Digest;
+          await assert.rejects(one.merge([{ weights: mine!, share: 1 }, { weights: unknown, share: 1 }]), /Cannot use/);
+        },
+      );
+
       await t.step("hands weights over to another peer", async () => {
         const parent = await one.initial();
         const part = toPart(await trainAlone(one, { round: 8, weights: parent }));
@@ -144,7 +166,15 @@ async function trainAlone(
   learner: Learner,
   { round, weights }: { readonly round: number; readonly weights: Digest },
 ): Promise<Contribution> {
-  learner.train({ round, weights, tokens: 0, ranges: [leaseOf(round)], batch: 4, roundMs: 1000 });
+  learner.train({
+    round,
+    weights,
+    tokens: 0,
+    ranges: [leaseOf(round)],
+    batch: 4,
+    encoding: { codec: "f32", kept: 4096 },
+    roundMs: 1000,
+  });
   return await contributed(learner);
 }
 

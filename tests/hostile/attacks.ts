@@ -7,6 +7,7 @@ import type { Contribution, Learner } from "../../p2p/learner.ts";
 import type { Transport } from "../../p2p/net/transport.ts";
 import type { Codec } from "../../runtime/state/codec/codec.ts";
 import { type Chance, chance } from "../chance.ts";
+import { normal, sumOfSquares } from "../normal.ts";
 
 /** What an attacker knows. */
 export interface Den {
@@ -26,7 +27,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** All attacks by name. */
 export const attacks = {
-  /** Undoes what it learned. */
+  /** Undoes what others learn as well as it learned itself: no longer than honest work, so no clip sees it. */
   "sign flip": {
     learner: (learner, den) =>
       altered(learner, (bytes) => changed(bytes, den, (values) => values.map((value) => -value))),
@@ -41,11 +42,11 @@ export const attacks = {
   /** Noise without a direction, ten times as long as what it learned. */
   "noise": {
     learner(learner, den) {
-      const random = chance(den.seed);
+      let draw = den.seed;
       return altered(learner, (bytes) =>
         changed(bytes, den, (values) => {
-          const deviation = 10 * Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
-          return values.map((value) => value === 0 ? 0 : deviation * normal(random)); // padding must stay zero
+          const deviation = 10 * Math.sqrt(sumOfSquares(values) / values.length), noise = normal(values.length, ++draw);
+          return values.map((value, i) => value === 0 ? 0 : deviation * noise[i]!); // padding must stay zero
         }));
     },
   },
@@ -164,8 +165,4 @@ function damaged(random: Chance, bytes: Uint8Array): Bytes {
     copy[random.whole(0, copy.length - 1)] = random.whole(0, 255);
   }
   return copy.subarray(0, random.happens(0.2) ? random.whole(0, copy.length) : copy.length);
-}
-
-function normal(random: Chance): number {
-  return Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
 }

@@ -13,7 +13,8 @@ import { openCorpus } from "../../runtime/data/corpus.ts";
 import { markovTokens } from "../../runtime/data/markov.ts";
 import { openCpuDevice } from "../../runtime/device/cpu.ts";
 import { initialWeights } from "../../runtime/model/parameters.ts";
-import { codecs } from "../../runtime/state/codec/codecs.ts";
+import { average } from "../../runtime/state/average.ts";
+import { codecsOf } from "../../runtime/state/codec/codecs.ts";
 import { fold, judge } from "../../runtime/state/fold.ts";
 import { allocateWeights, readWeights, viewWeights, type Weights, weightsLayout } from "../../runtime/state/weights.ts";
 import type { Clock } from "../../runtime/worker/clock.ts";
@@ -37,14 +38,13 @@ export async function openDrivenLearner({ config, steps }: DrivenLearnerOptions)
   const { model, outer, seed, data } = config, { contextLength, vocabularySize } = model;
   if (data.kind !== "markov") throw new Error("A driven learner trains on a Markov source");
   const corpus = openCorpus(markovTokens(data), { contextLength, vocabularySize });
-  const layout = weightsLayout(config), codec = codecs[outer.codec];
-  const form = { codec, length: layout.parameterWords, padding: layout.padding };
+  const layout = weightsLayout(config);
+  const form = { codec: codecsOf(outer.codec), length: layout.parameterWords, padding: layout.padding };
   const clock = new BoxClock();
   const local = new LocalModel({
     device: await openCpuDevice({ threads: 1 }),
     reopenDevice: () => Promise.reject(new Error("The device of a driven learner is never lost")),
     model,
-    codec: outer.codec,
     largestMicroBatch: 8,
     onOpen: () => {},
     onMemoryShort: () => {},
@@ -113,6 +113,11 @@ export async function openDrivenLearner({ config, steps }: DrivenLearnerOptions)
       next.bytes.set(find(parent).bytes);
       const { screen } = fold({ weights: next.parameters, momentum: next.momentum, parts }, { ...form, outer });
       return { digest: await hold(next), screen };
+    },
+    async merge(sides) {
+      const next = allocateWeights(layout), [one, other] = sides.map((side) => ({ ...find(side.weights), ...side }));
+      average(one!, other!, next);
+      return await hold(next);
     },
     evaluate: async (digest) => await training.evaluate(find(digest).parameters),
     settle: (round, fate) => void training.settle(round, fate),

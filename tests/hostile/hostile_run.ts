@@ -23,6 +23,7 @@ import { openDrivenLearner } from "./driven_learner.ts";
 import { QuietClock } from "./quiet_clock.ts";
 
 export const PEERS = 8, HOSTILE = 2;
+const CODEC = "int8";
 const LONGEST_MS = 3_600_000;
 
 export interface HostileRunOptions {
@@ -66,7 +67,7 @@ export function hostileConfig({ seed, robust, screen }: Omit<HostileRunOptions, 
     model: { ...model, vocabularySize: 16, contextLength: 16, layerCount: 1, width: 16, hiddenWidth: 64 },
     data: { kind: "markov", seed: 3, symbolCount: 16, tokenCount: 200_000 },
     training: { ...training, learningRate: 3e-3, warmupTokens: 0, batch: 4 * PEERS },
-    outer: { ...outer, robust, screen },
+    outer: { ...outer, robust, screen, codec: CODEC },
     rounds: { firstMs: 1000, leastMs: 1000, longestMs: 2000 },
   });
 }
@@ -80,7 +81,7 @@ export async function hostileRun(options: HostileRunOptions): Promise<HostileRun
   const clock = new QuietClock(), network = new MemoryNetwork();
   using _ = clock.watchDigests();
   const identities = Array.from({ length: PEERS }, (_, n) => identityFromSeed(new Uint8Array(32).fill(n + 1)));
-  const den = { codec: codecs[config.outer.codec], length: weightsLayout(config).parameterWords };
+  const den = { codec: codecs[CODEC], length: weightsLayout(config).parameterWords };
   const seats: Seat[] = [];
   try {
     for (const [n, identity] of identities.entries()) {

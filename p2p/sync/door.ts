@@ -1,0 +1,74 @@
+/**
+ * What another peer sends, before anything is done with it: is it of this run, well formed, and signed by whom it names?
+ *
+ * Signatures of what a message carries inside count as well: a record's change of members is the owner's word or none.
+ * @module
+ */
+import { type Book, historyRounds } from "./book.ts";
+import { genesisState } from "./chain.ts";
+import type { Context } from "./context.ts";
+import { bodyDigest, digestOf } from "./digest.ts";
+import { whyForgedChange } from "./members.ts";
+import { whyMalformed } from "./offer.ts";
+import { countedLately, whyNotBelieved } from "./record.ts";
+import type { ChainState, Change, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
+
+/** Why an offer is dropped, or null. */
+export function whyNoOffer(context: Context, signed: Signed<Offer>): string | null {
+  return whyMalformed(signed.body, context.options.rules) ?? whyForged(context, signed, signed.body.peer);
+}
+
+/** Why a record is dropped, or null. */
+export function whyNoRecord(context: Context, signed: Signed<RoundRecord>): string | null {
+  const { body } = signed;
+  if (body.run !== context.options.rules.run) return `it belongs to run ${body.run}`;
+  if (body.parents.length !== 1) return `it has ${body.parents.length} parents`;
+  return whyForged(context, signed, body.scribe) ?? whyNoList(context, body.change);
+}
+
+/**
+ * Why an answer is no state, or null. That it is the *right* state only others can confirm (`joining.ts`), unless we know
+ * the record and what it gives.
+ */
+export function whyNoState(context: Context, { record, chain }: StateAt, book: Book): string | null {
+  const { rules } = context.options, digest = bodyDigest(record.body);
+  if (chain.head !== digest) return "its chain state does not belong to its record";
+  if (chain.round !== record.body.round) return `its round is ${chain.round}, its record's ${record.body.round}`;
+  const known = book.links.get(digest)?.chain;
+  if (known && digestOf(known) !== digestOf(chain)) return "its chain state is not what its records give";
+  const reason = whyNoList(context, record.body.change) ?? whyNoList(context, chain.members);
+  if (reason !== null || digest === genesisState(rules).head) return reason;
+  return whyForged(context, record, record.body.scribe);
+}
+
+function whyNoList({ options }: Context, change: ChainState["members"]): string | null {
+  const reason = change === null ? null : whyForgedChange(change, options);
+  return reason === null ? null : `its change of members is refused: ${reason}`;
+}
+
+function whyForged({ options }: Context, { body, signature }: Signed<Offer | RoundRecord | Change>, author: PeerId) {
+  return options.verify(bodyDigest(body), signature, author) ? null : "its signature is not its author's";
+}
+
+export interface DoubtContext {
+  readonly book: Book;
+  /** The state we are at. */
+  readonly chain: ChainState;
+  /** The change of members that the next record carries. */
+  readonly change: Signed<Change> | null;
+}
+
+/** Why no record will count an offer that its author has just announced, if that is the author's doing; else null. */
+export function whyDoubted(
+  { options: { rules } }: Context,
+  offer: Offer,
+  { book, chain, change }: DoubtContext,
+): { readonly reason: string | null; readonly isStale: boolean } {
+  if (countedLately(chain).has(bodyDigest(offer))) return { reason: null, isStale: false }; // it was good enough before
+  const oldest = chain.round + 1 - historyRounds(rules);
+  if (offer.round < oldest) {
+    return { reason: `it is stale: it is for round ${offer.round}, and none before ${oldest} matters`, isStale: true };
+  }
+  const reason = book.whyCopied(offer) ?? whyNotBelieved(offer, { parent: chain, rules, change });
+  return { reason, isStale: false };
+}
