@@ -68,14 +68,13 @@ function why({ fates, rejections, screened }: PeerStatus): string[] {
     ? ["every offer of late was counted in its own round"]
     : table([" round", "fate", "why"], telling.map(({ round, fate, reason }) => [String(round), fate, reason]));
   const dropped = rejections.map(({ peer, what, reason }) => `  ${what} of ${peer}: ${reason}`);
-  const against = screened.map(({ round, peer, cosine, threshold }) =>
-    `  round ${round}: ${peer} has a cosine of ${cosine.toFixed(3)} to the others, chance ends at ${
-      threshold.toFixed(3)
-    }`
+  const against = screened.map(({ round, peer, cosine, threshold, dropped }) =>
+    `  round ${round}: ${peer} has a cosine of ${cosine.toFixed(3)} to the others, chance ends at ` +
+    `${threshold.toFixed(3)}; ${dropped ? "left out of the weights" : "folded all the same"}`
   );
   return [
     ...own,
     ...(dropped.length === 0 ? [] : ["dropped of others:", ...dropped]),
-    ...(against.length === 0 ? [] : ["counted, but against everybody else's work:", ...against]),
+    ...(against.length === 0 ? [] : ["work that pulls against everybody else's:", ...against]),
   ];
 }

@@ -60,12 +60,14 @@ export interface FoldOrder {
   readonly parts: readonly FoldPart[];
 }
 
-/** How the directions of a fold's parts agree. It changes no weights. */
+/** How the directions of a fold's parts agree. */
 export interface Screen {
   /** One for each part: its cosine to the sum of all others. Null where it took no part. */
   readonly cosines: readonly (number | null)[];
   /** Below it, a part pulls against the others, and it is no chance. */
   readonly threshold: number;
+  /** Indices of the parts that were left out of the weights for it. */
+  readonly dropped: readonly number[];
 }
 
 export interface Folded {

@@ -62,6 +62,7 @@ const outerSchema = z.strictObject({
     .describe("auto: int8, and topk while links are too thin for it"),
   robust: z.enum(["median-clip", "trimmed-mean", "geometric-median", "centered-clip", "mean"]).default("median-clip")
     .describe("How contributions are folded; mean is unsafe: one hostile peer decides"),
+  screen: z.enum(["drop", "log"]).default("drop").describe("What happens to work that pulls against everybody else's"),
   learningRate: z.number().positive().max(2).default(1).describe("1 with topk and auto"),
   momentum: z.number().min(0).max(0.99).default(0).describe("Nesterov; 0 with topk and auto"),
   ageDiscount: share.default(0.3).describe("Weight factor of a contribution for each round it is late"),

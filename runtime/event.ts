@@ -109,7 +109,7 @@ export type PeerEvent =
   | { readonly kind: "merged"; readonly round: number; readonly reason: string }
   /** Something of another peer was dropped. */
   | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
-  /** A counted contribution pulls against all others of its round; it was folded all the same. */
+  /** A counted contribution pulls against all others of its round. */
   | {
     readonly kind: "screened";
     readonly round: number;
@@ -118,6 +118,8 @@ export type PeerEvent =
     readonly cosine: number;
     /** What chance alone does not go below. */
     readonly threshold: number;
+    /** Whether it was left out of the weights. */
+    readonly dropped: boolean;
   }
   | { readonly kind: "joined" | "left"; readonly peer: string; readonly peerName: string; readonly reason: string }
   /** Who belongs to the run from now on, besides its owner. */

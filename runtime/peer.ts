@@ -119,7 +119,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
 }
 
 /** The rules that the protocol takes from a run. */
-function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: SyncRules["run"]): SyncRules {
+export function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: SyncRules["run"]): SyncRules {
   return {
     run,
     lateRounds: outer.lateRounds,

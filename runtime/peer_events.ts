@@ -100,8 +100,8 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
       case "message refused":
         return { kind: "rejected", peer: event.peer, what: "message", reason: event.reason };
       case "screened": {
-        const { round, peer, cosine, threshold } = event;
-        return { kind: "screened", round, peer, cosine, threshold };
+        const { round, peer, cosine, threshold, dropped } = event;
+        return { kind: "screened", round, peer, cosine, threshold, dropped };
       }
       case "mismatch":
         return {

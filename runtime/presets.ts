@@ -33,6 +33,7 @@ const trained = {
 const averaged = {
   codec: "int8",
   robust: "median-clip",
+  screen: "drop",
   learningRate: 1,
   momentum: 0,
   ageDiscount: 0.3,

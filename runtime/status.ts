@@ -18,6 +18,8 @@ export interface ScreenedPeer {
   readonly peer: string;
   readonly cosine: number;
   readonly threshold: number;
+  /** Whether it was left out of the weights. */
+  readonly dropped: boolean;
 }
 
 /** What a peer knows, after some events. */
@@ -135,8 +137,8 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
       return { ...status, rejections: [...status.rejections, { peer, what, reason }].slice(-FATES_KEPT) };
     }
     case "screened": {
-      const { round, peer, cosine, threshold } = event;
-      return { ...status, screened: [...status.screened, { round, peer, cosine, threshold }].slice(-FATES_KEPT) };
+      const { kind: _, ...screened } = event;
+      return { ...status, screened: [...status.screened, screened].slice(-FATES_KEPT) };
     }
     case "fetching":
     case "joined":

@@ -88,7 +88,10 @@ export function openStubLearner(
       const next = allocateWeights(layout);
       next.parameters.set(find(parent));
       const input = { weights: next.parameters, momentum: null, parts };
-      const { screen } = fold(input, { ...form, outer: { robust: "median-clip", learningRate: 1, momentum: 0 } });
+      const { screen } = fold(input, {
+        ...form,
+        outer: { robust: "median-clip", screen: "drop", learningRate: 1, momentum: 0 },
+      });
       return { digest: await hold(next.bytes), screen };
     },
     async merge(sides) {

@@ -188,7 +188,7 @@ export type SyncEvent =
   }
   /** Something of another peer was dropped: an offer, a record, a message. */
   | { readonly kind: "rejected"; readonly what: string; readonly peer: PeerId; readonly reason: string }
-  /** A counted contribution pulls against all others of its record. It is folded all the same. */
+  /** A counted contribution pulls against all others of its record. */
   | {
     readonly kind: "screened";
     readonly round: number;
@@ -198,6 +198,8 @@ export type SyncEvent =
     readonly cosine: number;
     /** What chance alone does not go below. */
     readonly threshold: number;
+    /** Whether the fold left it out, as all peers' folds do; its data count as trained all the same. */
+    readonly dropped: boolean;
   }
   /** Another peer folded the same record to another state: one of the two computes wrongly (law 3). */
   | {

@@ -159,13 +159,17 @@ export function journalState({ emit }: Context, book: Book, { link, chain, weigh
 function reportScreen(
   { report }: Context,
   { record }: Link,
-  { screen: { cosines, threshold }, offers }: { readonly screen: Screen; readonly offers: readonly HeldOffer[] },
+  { screen: { cosines, threshold, dropped }, offers }: {
+    readonly screen: Screen;
+    readonly offers: readonly HeldOffer[];
+  },
 ): void {
   const parts = offers.filter(({ signed }) => signed.body.blob !== null);
   for (const [i, { digest, signed: { body: { peer } } }] of parts.entries()) {
     const cosine = cosines[i] ?? null;
     if (cosine === null || cosine >= threshold) continue;
-    report({ kind: "screened", round: record.body.round, offer: digest, peer, cosine, threshold });
+    const { round } = record.body;
+    report({ kind: "screened", round, offer: digest, peer, cosine, threshold, dropped: dropped.includes(i) });
   }
 }
 

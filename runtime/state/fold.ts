@@ -6,7 +6,7 @@
  *
  *  1. Drop what does not decode, is not finite or absurdly long, and leave out what is zero; the others' weights are
  *     normalised over those that remain.
- *  2. Screen them (`robust/screen.ts`): told to people, no part of the result.
+ *  2. Screen them: leave out, or only tell of, those that pull against all others (`robust/screen.ts`).
  *  3. Make one pseudo-gradient A of them, by the run's rule (`robust/rules.ts`).
  *  4. The outer step (`outer.ts`).
  *
@@ -16,11 +16,12 @@
  */
 import type { FoldPart, Screen } from "../../p2p/learner.ts";
 import type { Range } from "../../p2p/sync/types.ts";
+import type { OuterConfig } from "../config.ts";
 import type { Codec, EncodedVector } from "./codec/codec.ts";
 import { type OuterRates, outerStep } from "./outer.ts";
-import type { Combine, RuleName } from "./robust/rule.ts";
+import type { Combine } from "./robust/rule.ts";
 import { rules } from "./robust/rules.ts";
-import { screenOf } from "./robust/screen.ts";
+import { mostOpposed, screenOf } from "./robust/screen.ts";
 
 export interface FoldInput {
   readonly weights: Float32Array;
@@ -41,7 +42,7 @@ export interface ContributionForm {
 }
 
 export interface FoldOptions extends Omit<ContributionForm, "length"> {
-  readonly outer: OuterRates & { readonly robust: RuleName };
+  readonly outer: OuterRates & Pick<OuterConfig, "robust" | "screen">;
 }
 
 export interface Folded {
@@ -80,8 +81,10 @@ export function fold(input: FoldInput, { outer, ...form }: FoldOptions): Folded 
 
   const pulls = weighed.map((part) => part !== null && part.norm > 0 ? part : null);
   const pulling = pulls.filter((pull) => pull !== null);
-  const screen = screenOf(pulling);
-  const combine: Combine = pulling.length > 0 ? rules[outer.robust].begin(pulling) : (into) => into.fill(0);
+  const seen = screenOf(pulling);
+  const opposed = seen === null || outer.screen === "log" ? [] : mostOpposed(seen).map((i) => pulling[i]!);
+  const kept = pulling.filter((pull) => !opposed.includes(pull));
+  const combine: Combine = kept.length > 0 ? rules[outer.robust].begin(kept) : (into) => into.fill(0);
   const stretch = new Float64Array(STRETCH);
   for (let start = 0; start < weights.length; start += STRETCH) {
     const end = Math.min(start + STRETCH, weights.length);
@@ -93,9 +96,12 @@ export function fold(input: FoldInput, { outer, ...form }: FoldOptions): Folded 
       mean,
     }, outer);
   }
-  let seen = 0;
-  const cosines = pulls.map((pull) => pull && screen && screen.cosines[seen++]!);
-  return { weights, momentum, verdicts, screen: screen && { ...screen, cosines } };
+  const screen = seen && {
+    threshold: seen.threshold,
+    cosines: pulls.map((pull) => pull && seen.cosines[pulling.indexOf(pull)]!),
+    dropped: opposed.map((pull) => pulls.indexOf(pull)),
+  };
+  return { weights, momentum, verdicts, screen };
 }
 
 export type Judged =

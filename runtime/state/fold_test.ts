@@ -6,7 +6,7 @@ import { fold } from "./fold.ts";
 import { allocateWeights } from "./weights.ts";
 
 const form = { codec: codecs.f32, padding: [] };
-const plain = { robust: "median-clip", learningRate: 1, momentum: 0 } as const;
+const plain = { robust: "median-clip", screen: "drop", learningRate: 1, momentum: 0 } as const;
 const nesterov = { ...plain, learningRate: 0.7, momentum: 0.9 };
 
 /** Folds f32 contributions into `from`, all of weight 1 unless told. */

@@ -82,6 +82,7 @@ Deno.test("weightsLayout() knows every word that belongs to no tensor", () => {
   const outer = {
     codec: "int8",
     robust: "median-clip",
+    screen: "drop",
     learningRate: 1,
     momentum: 0.9,
     ageDiscount: 0.3,

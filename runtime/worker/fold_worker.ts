@@ -9,7 +9,7 @@ import { blobDigest } from "../../p2p/store/chunks.ts";
 import type { RunConfig } from "../config.ts";
 import { initialWeights } from "../model/parameters.ts";
 import { average } from "../state/average.ts";
-import { anyCodec } from "../state/codec/codecs.ts";
+import { codecsOf } from "../state/codec/codecs.ts";
 import { type ContributionForm, fold, judge } from "../state/fold.ts";
 import { allocateWeights, readWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
 import type { FoldPort, NamedWeights, WeightsBytes } from "./messages.ts";
@@ -21,7 +21,7 @@ serve<FoldPort, never>(self, {
   open(run) {
     config = run;
     layout = weightsLayout(run);
-    form = { codec: anyCodec, length: layout.parameterWords, padding: layout.padding };
+    form = { codec: codecsOf(run.outer.codec), length: layout.parameterWords, padding: layout.padding };
   },
 
   async initial() {

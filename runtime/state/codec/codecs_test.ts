@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { testCodec } from "../../../tests/conformance/codec.ts";
 import { normal, sumOfSquares } from "../../../tests/normal.ts";
 import type { CodecName } from "./codec.ts";
-import { anyCodec, codecs } from "./codecs.ts";
+import { anyCodec, codecs, codecsOf } from "./codecs.ts";
 import { HEADER_BYTES } from "./header.ts";
 import { int8, INT8_BLOCK, packInt8 } from "./int8.ts";
 
@@ -77,4 +77,15 @@ Deno.test("packInt8 takes the lowest byte of a word first and drops what lies af
   assert.ok(opened.ok);
   opened.vector.addTo(values, { start: 0, share: 1 });
   assert.deepEqual([...values], [1, 2, -3, 4, 5]);
+});
+
+Deno.test("codecsOf reads what a run's peers may send, and refuses other codecs by their number", () => {
+  const values = new Float32Array(100).fill(1);
+  const reads = (choice: Parameters<typeof codecsOf>[0]) =>
+    Object.values(codecs).filter((codec) => codecsOf(choice).open(codec.encode(values).bytes, 100).ok);
+  assert.deepEqual(reads("int8").map(({ name }) => name), ["int8"]);
+  assert.deepEqual(reads("f32").map(({ name }) => name), ["f32"]);
+  assert.deepEqual(reads("auto").map(({ name }) => name), ["int8", "topk"]);
+  const opened = codecsOf("int8").open(codecs.f32.encode(values).bytes, 100);
+  assert.ok(!opened.ok && /codec 1, this run uses 2/.test(opened.reason));
 });
