@@ -19,11 +19,12 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   unequal: async () => (await import("./unequal.ts")).unequalBench,
   lag: async () => (await import("./lag.ts")).lagBench,
   blobs: async () => (await import("./blobs.ts")).blobsBench,
+  hostile: async () => (await import("./hostile.ts")).hostileBench,
   demo: async () => (await import("./demo.ts")).demoBench,
 };
 
 /** Take minutes: run only if asked for. */
-const LONG: ReadonlySet<string> = new Set(["demo"]);
+const LONG: ReadonlySet<string> = new Set(["demo", "hostile"]);
 
 const { only, json, compare } = new Command("bench")
   .option("--only <name>", `one of: ${Object.keys(BENCHES).join(", ")}`)
