@@ -1,6 +1,6 @@
 /**
- * `deno task bench`: runs the benchmarks and prints a table, or JSON lines with `--json`. `--only <name>` runs one;
- * `demo` and `unequal`, which take minutes, run no other way. `--compare <file>` sets each figure beside that of an earlier run's lines.
+ * `deno task bench`: runs the benchmarks and prints a table, or JSON lines with `--json`. `--only <name>` runs one; what
+ * takes minutes runs no other way. `--compare <file>` sets each figure beside that of an earlier run's lines.
  *
  * Compare figures of one run only, or of runs on one quiet machine: machines are noisy.
  * @module
@@ -19,11 +19,12 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   unequal: async () => (await import("./unequal.ts")).unequalBench,
   lag: async () => (await import("./lag.ts")).lagBench,
   blobs: async () => (await import("./blobs.ts")).blobsBench,
+  hostile: async () => (await import("./hostile.ts")).hostileBench,
   demo: async () => (await import("./demo.ts")).demoBench,
 };
 
 /** Take minutes: run only if asked for. */
-const LONG: ReadonlySet<string> = new Set(["demo", "unequal"]);
+const LONG: ReadonlySet<string> = new Set(["demo", "hostile", "unequal"]);
 
 const { only, json, compare } = new Command("bench")
   .option("--only <name>", `one of: ${Object.keys(BENCHES).join(", ")}`)

@@ -21,7 +21,7 @@ import type { Codec, EncodedVector } from "./codec/codec.ts";
 import { type OuterRates, outerStep } from "./outer.ts";
 import type { Combine } from "./robust/rule.ts";
 import { rules } from "./robust/rules.ts";
-import { mostOpposed, screenOf } from "./robust/screen.ts";
+import { screenOf } from "./robust/screen.ts";
 
 export interface FoldInput {
   readonly weights: Float32Array;
@@ -82,7 +82,7 @@ export function fold(input: FoldInput, { outer, ...form }: FoldOptions): Folded 
   const pulls = weighed.map((part) => part !== null && part.norm > 0 ? part : null);
   const pulling = pulls.filter((pull) => pull !== null);
   const seen = screenOf(pulling);
-  const opposed = seen === null || outer.screen === "log" ? [] : mostOpposed(seen).map((i) => pulling[i]!);
+  const opposed = seen === null || outer.screen === "log" ? [] : seen.opposed.map((i) => pulling[i]!);
   const kept = pulling.filter((pull) => !opposed.includes(pull));
   const combine: Combine = kept.length > 0 ? rules[outer.robust].begin(kept) : (into) => into.fill(0);
   const stretch = new Float64Array(STRETCH);

@@ -20,7 +20,7 @@ import { weightsLayout } from "../../runtime/state/weights.ts";
 import { tinyRun } from "../tiny_run.ts";
 import type { Attack } from "./attacks.ts";
 import { openDrivenLearner } from "./driven_learner.ts";
-import { QuietClock } from "./quiet_clock.ts";
+import { digestsInOrder, QuietClock } from "./quiet_clock.ts";
 
 export const PEERS = 8, HOSTILE = 2;
 const CODEC = "int8";
@@ -79,7 +79,7 @@ export function hostileConfig({ seed, robust, screen }: Omit<HostileRunOptions, 
 export async function hostileRun(options: HostileRunOptions): Promise<HostileRun> {
   const config = hostileConfig(options), genesis = genesisBytes(config), run = await runIdOf(genesis);
   const clock = new QuietClock(), network = new MemoryNetwork();
-  using _ = clock.watchDigests();
+  using _ = digestsInOrder();
   const identities = Array.from({ length: PEERS }, (_, n) => identityFromSeed(new Uint8Array(32).fill(n + 1)));
   const den = { codec: codecs[CODEC], length: weightsLayout(config).parameterWords };
   const seats: Seat[] = [];

@@ -5,6 +5,7 @@
  * somebody is at work because what they use is watched: calls of promises that are still open.
  * @module
  */
+import { sha256 } from "@noble/hashes/sha2.js";
 import type { Clock } from "../../p2p/clock.ts";
 
 /** Turns of the event loop without anything open before time goes on: an answer may lead to the next call. */
@@ -45,17 +46,6 @@ export class QuietClock implements Clock {
     });
   }
 
-  /** Time stands still while anybody waits for a digest, until disposed: hashing is done on threads nobody here owns. */
-  watchDigests(): Disposable {
-    const { subtle } = crypto, digest = subtle.digest.bind(subtle);
-    subtle.digest = (...given) => {
-      const hashed = digest(...given);
-      this.#wait(hashed);
-      return hashed;
-    };
-    return { [Symbol.dispose]: () => void (subtle.digest = digest) };
-  }
-
   /** Goes from alarm to alarm until something has come true. */
   async runUntil(what: string, isTrue: () => boolean, mostMs: number): Promise<void> {
     while (!isTrue()) {
@@ -83,4 +73,18 @@ export class QuietClock implements Clock {
     const done = () => void this.#open--;
     work.then(done, done);
   }
+}
+
+/**
+ * Has digests computed at once, on this thread, until disposed. On others they would come back in an order of chance, and
+ * who is first at one moment of virtual time would be chance as well.
+ */
+export function digestsInOrder(): Disposable {
+  const { subtle } = crypto, digest = subtle.digest.bind(subtle);
+  subtle.digest = (algorithm, data) => {
+    if (algorithm !== "SHA-256") return digest(algorithm, data);
+    const bytes = ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : data;
+    return Promise.resolve(sha256(new Uint8Array(bytes)).slice().buffer);
+  };
+  return { [Symbol.dispose]: () => void (subtle.digest = digest) };
 }

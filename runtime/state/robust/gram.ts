@@ -11,18 +11,19 @@
 import type { EncodedVector } from "../codec/codec.ts";
 
 /** Values decoded at a time: 16 KiB of f64 each. */
-const STRETCH = 2048;
+export const GRAM_STRETCH = 2048;
 
 /** Row by row, Gᵢⱼ = Σ Δᵢ·Δⱼ. */
 export type Gram = readonly Float64Array[];
 
-/** All inner products of vectors of one length. */
-export function gramOf(vectors: readonly EncodedVector[]): Gram {
+/** All inner products of vectors of one length; `starts` says which stretches to look at, if not all. */
+export function gramOf(vectors: readonly EncodedVector[], starts?: readonly number[]): Gram {
   const length = vectors[0]?.length ?? 0;
+  starts ??= Array.from({ length: Math.ceil(length / GRAM_STRETCH) }, (_, i) => i * GRAM_STRETCH);
   const gram = vectors.map(() => new Float64Array(vectors.length));
-  const buffers = vectors.map(() => new Float64Array(Math.min(STRETCH, length)));
-  for (let start = 0; start < length; start += STRETCH) {
-    const rows = buffers.map((buffer) => buffer.subarray(0, Math.min(STRETCH, length - start)).fill(0));
+  const buffers = vectors.map(() => new Float64Array(Math.min(GRAM_STRETCH, length)));
+  for (const start of starts) {
+    const rows = buffers.map((buffer) => buffer.subarray(0, Math.min(GRAM_STRETCH, length - start)).fill(0));
     vectors.forEach((vector, i) => vector.addTo(rows[i]!, { start, share: 1 }));
     for (let i = 0; i < rows.length; i++) {
       for (let j = 0; j <= i; j++) gram[i]![j]! += dot(rows[i]!, rows[j]!);

@@ -12,61 +12,57 @@
  * values follows from all norms, so nobody knows them before everybody has contributed.
  * @module
  */
-import { dot } from "./gram.ts";
+import { type Gram, GRAM_STRETCH as STRETCH, gramOf } from "./gram.ts";
 import { clipsToMedian } from "./median_clip.ts";
 import type { Pull } from "./rule.ts";
 
 /** With three, the two that a hostile one stands against may as well be the hostile ones. */
 const LEAST_COUNT = 4;
 const DEVIATIONS = 6;
-const STRETCH = 2048, MOST_STRETCHES = 32;
+const MOST_STRETCHES = 32;
 const MOST_VALUES = STRETCH * MOST_STRETCHES;
 
 export interface SeenCosines {
-  /** One for each contribution, in order. */
+  /** One for each contribution, in order: to the sum of all others but the opposed. */
   readonly cosines: readonly number[];
   /** Below it, a contribution pulls against the others. */
   readonly threshold: number;
+  /**
+   * Indices of those that stood lowest below it, one after the other; never as much as a third of all, because then it
+   * is no longer clear who stands against whom.
+   */
+  readonly opposed: readonly number[];
 }
 
 /** Compares each with all others; null if there are too few to tell who is the odd one. */
 export function screenOf(pulls: readonly Pull[]): SeenCosines | null {
   if (pulls.length < LEAST_COUNT) return null;
   const norms = pulls.map(({ norm }) => norm), clips = clipsToMedian(norms), { length } = pulls[0]!.vector;
-  const rows = pulls.map(() => new Float64Array(STRETCH)), sum = new Float64Array(STRETCH);
-  const own = pulls.map(() => 0), withSum = pulls.map(() => 0);
-  let sumSquared = 0;
-  for (const start of stretchesOf(length, norms)) {
-    const size = Math.min(STRETCH, length - start), all = sum.subarray(0, size).fill(0);
-    for (const [i, { vector }] of pulls.entries()) {
-      const row = rows[i]!.subarray(0, size).fill(0);
-      vector.addTo(row, { start, share: clips[i]! });
-      for (let at = 0; at < size; at++) all[at] = all[at]! + row[at]!;
-    }
-    for (const [i, buffer] of rows.entries()) {
-      const row = buffer.subarray(0, size);
-      own[i]! += dot(row, row);
-      withSum[i]! += dot(row, all);
-    }
-    sumSquared += dot(all, all);
+  const gram = gramOf(pulls.map(({ vector }) => vector), stretchesOf(length, norms));
+  gram.forEach((row, i) => row.forEach((product, j) => row[j] = clips[i]! * clips[j]! * product));
+  const threshold = -DEVIATIONS / Math.sqrt(Math.min(length, MOST_VALUES));
+  const opposed: number[] = [], most = Math.floor((pulls.length - 1) / 3);
+  for (;;) {
+    // Whoever is opposed bends the sum that the others are compared with, so all are compared anew without it.
+    const cosines = cosinesOf(gram, opposed);
+    const lowest = Math.min(...cosines.filter((_, i) => !opposed.includes(i)));
+    if (lowest >= threshold || opposed.length === most) return { cosines, threshold, opposed };
+    opposed.push(cosines.findIndex((cosine, i) => cosine === lowest && !opposed.includes(i)));
   }
-  const cosines = pulls.map((_, i) => {
-    const othersSquared = Math.max(0, sumSquared - 2 * withSum[i]! + own[i]!);
-    const lengths = Math.sqrt(own[i]!) * Math.sqrt(othersSquared);
-    return lengths > 0 ? (withSum[i]! - own[i]!) / lengths : 0;
-  });
-  return { cosines, threshold: -DEVIATIONS / Math.sqrt(Math.min(length, MOST_VALUES)) };
 }
 
-/**
- * Indices of those below the threshold, the lowest first; never as much as a third of all, because then it is no longer
- * clear who stands against whom.
- */
-export function mostOpposed({ cosines, threshold }: SeenCosines): number[] {
-  return [...cosines.keys()]
-    .filter((i) => cosines[i]! < threshold)
-    .sort((a, b) => cosines[a]! - cosines[b]! || a - b)
-    .slice(0, Math.floor((cosines.length - 1) / 3));
+/** Cosine of each to the sum of all others that are not left out; 0 where one of the two has no length. */
+function cosinesOf(gram: Gram, leftOut: readonly number[]): number[] {
+  const kept = [...gram.keys()].filter((i) => !leftOut.includes(i));
+  const withSum = gram.map((row) => kept.reduce((sum, j) => sum + row[j]!, 0));
+  const sumSquared = kept.reduce((sum, j) => sum + withSum[j]!, 0);
+  return gram.map((row, i) => {
+    const own = row[i]!, isIn = !leftOut.includes(i);
+    const product = isIn ? withSum[i]! - own : withSum[i]!;
+    const squared = isIn ? sumSquared - 2 * withSum[i]! + own : sumSquared;
+    const lengths = Math.sqrt(own) * Math.sqrt(Math.max(0, squared));
+    return lengths > 0 ? product / lengths : 0;
+  });
 }
 
 /** Where the stretches begin that are looked at: all of them, or one of each of as many equal parts as allowed. */

@@ -25,16 +25,39 @@ function namedByChance(length: number, screens: number): number {
 }
 
 Deno.test("the screen gives each contribution's cosine to the sum of the others", () => {
-  const { cosines } = screenOf(pullsOf([[1, 0], [1, 0], [0, 1], [-1, 0], [0.6, 0.8]]))!;
-  // To (0.6, 1.8) twice, (1.6, 0.8), (2.6, 1.8) and (1, 1). Differences of squares lose few bits of f64, but 0.6 is rounded to f32: 1e-7.
-  const wanted = [
-    0.6 / Math.sqrt(3.6),
-    0.6 / Math.sqrt(3.6),
-    0.8 / Math.sqrt(3.2),
-    -2.6 / Math.sqrt(10),
-    1.4 / Math.SQRT2,
-  ];
+  const { cosines, opposed } = screenOf(pullsOf([[1, 0], [1, 0], [0, 1], [0.6, 0.8]]))!;
+  // To (1.6, 1.8) twice, (2.6, 0.8) and (2, 1); 0.6 is rounded to f32: 1e-7.
+  const wanted = [1.6 / Math.sqrt(5.8), 1.6 / Math.sqrt(5.8), 0.8 / Math.sqrt(7.4), 2 / Math.sqrt(5)];
   cosines.forEach((cosine, i) => assert.ok(Math.abs(cosine - wanted[i]!) < 1e-7, `${cosines}`));
+  assert.deepEqual(opposed, []);
+});
+
+/** Contributions along axes, long enough that no cosine here is chance. */
+function along(...axes: readonly (readonly [axis: number, length: number][])[]): Pull[] {
+  return pullsOf(axes.map((parts) => {
+    const values = new Float32Array(1000);
+    for (const [axis, length] of parts) values[axis] = length;
+    return values;
+  }));
+}
+
+Deno.test("the screen compares with those that are not opposed, so that hostile peers bend nobody else's cosine", () => {
+  // Two of seven undo axis 0. With them in the sum, the last one, which is honest, would be below the threshold.
+  const honest = (own: number, weight = 0.5): [number, number][] => [[0, weight], [own, 1]];
+  const pulls = along(honest(1), honest(2), honest(3), honest(4), [[0, 0.1], [5, 1]], [[0, -1]], [[0, -1]]);
+  const { cosines, threshold, opposed } = screenOf(pulls)!;
+  assert.deepEqual(opposed.toSorted(), [5, 6]);
+  assert.ok(cosines.slice(0, 5).every((cosine) => cosine > 0), `${cosines}`);
+  assert.ok(cosines.slice(5).every((cosine) => cosine < threshold), `${cosines}`);
+});
+
+Deno.test("the screen takes less than a third for opposed, the lowest first", () => {
+  const up: [number, number][] = [[0, 1]],
+    down: [number, number][] = [[0, -1]],
+    half: [number, number][] = [[0, -1], [1, 1]];
+  assert.deepEqual(screenOf(along(up, up, up, down))!.opposed, [3]);
+  assert.deepEqual(screenOf(along(up, up, up, up, half, down))!.opposed, [5]);
+  assert.deepEqual(screenOf(along(up, up, up, up, up, half, down))!.opposed, [6, 5]);
 });
 
 Deno.test("the screen clips first, so that one long contribution does not make the others look hostile", () => {
