@@ -17,6 +17,7 @@ import type { BlobName, ChainState, Digest, Offer, PeerId, RoundRecord, Signed, 
 
 /** Records not yet complete that are kept. */
 const MOST_INCOMPLETE = 64;
+const FOLLOWS_INVALID = "it follows an invalid record";
 /** Records of all histories together. */
 const MOST_LINKS = 1024;
 
@@ -44,7 +45,7 @@ export type Stage =
   /** Its parents or its offers are not all known. */
   | { readonly kind: "incomplete"; readonly sinceMs: number }
   /** It will never be adopted. */
-  | { readonly kind: "invalid"; readonly fault: string }
+  | { readonly kind: "invalid"; readonly fault: string; readonly isCertain: boolean }
   /** Valid, and its weights are not here. */
   | { readonly kind: "complete"; readonly chain: ChainState; readonly sinceMs: number; readonly failures: number }
   /** Its weights are kept. */
@@ -130,9 +131,11 @@ export class Book {
     return chain === null ? null : this.#hold(link, chain, weights);
   }
 
-  /** The weights of a state are not here after all. */
+  /** The weights of a state are not here after all: it can be folded again, once all that it counts is known. */
   lose({ link, chain }: State, nowMs: number): void {
-    this.#set(link, { kind: "complete", chain, sinceMs: nowMs, failures: 0 });
+    const isKnown = this.countedOffers(link) !== null;
+    const stage = { kind: "complete", chain, sinceMs: nowMs, failures: 0 } as const;
+    this.#set(link, isKnown ? stage : { kind: "incomplete", sinceMs: nowMs });
   }
 
   /** A fold failed; returns how often so far. */
@@ -144,8 +147,8 @@ export class Book {
   }
 
   /** The record will never be adopted. */
-  condemn(link: Link, fault: string): void {
-    this.#set(link, { kind: "invalid", fault });
+  condemn(link: Link, fault: string, { isCertain }: { readonly isCertain: boolean }): void {
+    this.#set(link, { kind: "invalid", fault, isCertain });
   }
 
   /** Completes what can be completed; returns the links found invalid. */
@@ -161,7 +164,7 @@ export class Book {
           this.#set(link, { kind: "complete", chain: done, sinceMs: nowMs, failures: 0 });
           continue;
         }
-        this.condemn(link, done);
+        this.condemn(link, done, { isCertain: done !== FOLLOWS_INVALID || this.whyHopeless(link) !== null });
         invalid.push({ link, fault: done });
       }
     }
@@ -180,6 +183,14 @@ export class Book {
     return [...this.links.values()]
       .filter(({ record: { body }, parents }) => body.scribe === scribe && parents.join() === wanted)
       .map(({ digest }) => digest);
+  }
+
+  /** Why no state after this record can be right: something on the way to it is not, as every peer would find. */
+  whyHopeless(link: Link): string | null {
+    for (const { stage, round } of this.ancestry(link)) {
+      if (stage.kind === "invalid" && stage.isCertain) return `record ${round} is invalid: ${stage.fault}`;
+    }
+    return null;
   }
 
   stateOf(record: Digest): State | null {
@@ -234,7 +245,8 @@ export class Book {
       const [lighter, heavier] = isLighter ? [link, head.link] : [head.link, link];
       const own = this.exclusive(lighter, heavier, most);
       if (own === null) return false;
-      this.#deep.set(link.digest, isDeep = own.length >= most);
+      isDeep = own.length >= most && this.sidesOf({ parents: [lighter.digest, heavier.digest] }) !== null;
+      this.#deep.set(link.digest, isDeep);
     }
     return isDeep;
   }
@@ -256,12 +268,16 @@ export class Book {
     return sides[0] && sides[1] ? inOrder(sides[0], sides[1]) : null;
   }
 
-  /** What is needed to complete the links that could matter. */
+  /** What is needed to complete the links that could matter, and to merge them. */
   missing(): { readonly offers: readonly Digest[]; readonly parents: readonly Digest[] } {
     const offers = new Set<Digest>(), parents = new Set<Digest>();
     for (const { parents: known, record } of this.#incomplete) {
       for (const parent of known) if (!this.links.has(parent)) parents.add(parent);
       for (const { offer } of record.body.counted) if (this.offers.find(offer) === undefined) offers.add(offer);
+    }
+    // A state that was taken whole came without the offers of its record: a merge would need them.
+    for (const { link: { record: { body } } } of this.#folded) {
+      for (const { offer } of body.counted) if (this.offers.find(offer) === undefined) offers.add(offer);
     }
     return { offers: [...offers].sort(), parents: [...parents].sort() };
   }
@@ -336,7 +352,7 @@ export class Book {
   /** Its state if it is complete, or why it is invalid; null while it is neither. */
   #tryComplete(link: Link): ChainState | string | null {
     const parents = link.parents.map((parent) => this.links.get(parent));
-    if (parents.some((parent) => parent?.stage.kind === "invalid")) return "it follows an invalid record";
+    if (parents.some((parent) => parent?.stage.kind === "invalid")) return FOLLOWS_INVALID;
     const { digest } = link, record = link.record.body, rules = this.#rules;
     if (parents.length > 1) {
       const sides = this.sidesOf(link);
@@ -352,14 +368,31 @@ export class Book {
   }
 
   #side(link: Link, other: Link): Side | null {
-    const chain = chainOf(link);
-    const own = chain && this.exclusive(link, other)?.map((link): Chapter | null => {
-      const offers = this.countedOffers(link);
-      const parent = this.links.get(link.parents[0]!), usual = (parent && chainOf(parent))?.usual ?? 0;
-      return offers && { record: link.record.body, offers: offers.map(({ signed }) => signed.body), usual };
+    const chain = chainOf(link), own = this.exclusive(link, other);
+    const chapters = own && this.#chapters(own);
+    if (chain === null || !chapters) return null;
+    // What a merge record of this side's own brought in may be shared, and then its offers are as well.
+    const shared = new Set<Digest>();
+    for (const { parents } of own.filter(({ parents }) => parents.length > 1)) {
+      const [one, two] = parents.map((parent) => this.links.get(parent));
+      const [left, right] = one && two ? [this.exclusive(one, two), this.exclusive(two, one)] : [null, null];
+      if (left === null || right === null) return null;
+      for (const link of [...left, ...right].filter((link) => !own.includes(link))) {
+        for (const { offer } of link.record.body.counted) shared.add(offer);
+      }
+    }
+    return { chain, own: chapters.toReversed(), shared };
+  }
+
+  /** These records with their offers, or null while some of that, or a state before them, is unknown. */
+  #chapters(links: readonly Link[]): readonly Chapter[] | null {
+    const chapters = links.map((link): Chapter | null => {
+      const offers = this.countedOffers(link), parent = this.links.get(link.parents[0]!);
+      const before = parent && chainOf(parent);
+      if (!before || offers === null) return null;
+      return { record: link.record.body, offers: offers.map(({ signed }) => signed.body), usual: before.usual };
     });
-    if (!own?.every((chapter) => chapter !== null)) return null;
-    return { chain: chain!, own: own.toReversed() };
+    return chapters.every((chapter) => chapter !== null) ? chapters : null;
   }
 
   #mayReplace(head: State, link: Link): boolean {
@@ -382,7 +415,8 @@ export class Book {
   }
 
   #isWanted(offer: Digest): boolean {
-    return [...this.#incomplete].some(({ record }) => record.body.counted.some((counted) => counted.offer === offer));
+    const counts = ({ record }: Link) => record.body.counted.some((counted) => counted.offer === offer);
+    return [...this.#incomplete].some(counts) || [...this.#folded].some(({ link }) => counts(link));
   }
 
   #add(digest: Digest, record: Signed<RoundRecord>, stage: Stage): Link {

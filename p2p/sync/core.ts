@@ -18,7 +18,7 @@ import { whyDoubted, whyNoOffer, whyNoRecord, whyNoState } from "./door.ts";
 import type { Core, CoreOptions, Effect, Input } from "./effects.ts";
 import { Exchange, isFull } from "./exchange.ts";
 import { Fetching } from "./fetching.ts";
-import { Folding, journalState } from "./folding.ts";
+import { Folding, journalRecord, journalState } from "./folding.ts";
 import { historyChange } from "./history_change.ts";
 import { type Candidate, type Choice, Joining } from "./joining.ts";
 import { Loading } from "./loading.ts";
@@ -120,6 +120,18 @@ class PeerCore implements Core {
     );
   }
 
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      links: this.#book.links.size,
+      ownOffers: this.#work.offers.size,
+      candidates: this.#joining.size,
+      promised: this.#scribing.size,
+      ...this.#book.offers.sizes,
+      ...this.#fetching.sizes,
+      ...this.#exchange.sizes,
+    };
+  }
+
   #take(input: Input): void {
     const context = this.#context, book = this.#book;
     switch (input.kind) {
@@ -178,6 +190,7 @@ class PeerCore implements Core {
     this.#beatAtMs = this.#now;
     this.#isFounder = found;
     this.#weightsBytes = initial.sizeBytes;
+    this.#book.addPast(genesisRecord(rules), genesisState(rules)); // what everybody knows
     const stateCount = restore(journal, {
       book: this.#book,
       own: this.#work.offers,
@@ -322,6 +335,7 @@ class PeerCore implements Core {
     if (!link || chainOf(link) === null) {
       return this.#exchange.seek(this.#context, beat, from, { book, head, isHeavier });
     }
+    this.#exchange.found(beat.peer);
     if (book.isDeep(head, link)) this.#hasNews = true;
     // A heavier head that records cannot lead to: its ancestors' weights are gone here, or its fold failed.
     if (isHeavier && !book.isDeep(head, link) && book.targets(head).length === 0) {
@@ -384,6 +398,7 @@ class PeerCore implements Core {
   #adopt(state: State): void {
     const context = this.#context, book = this.#book, { rules } = this.#options, from = this.#head;
     const { link, chain, base, weights } = state;
+    if (from === null) this.#exchange.forgetQuestions();
     const change = historyChange(book, { from, to: state, rules });
     this.#head = state;
     this.#membership.learn(context, chain.members);
@@ -439,8 +454,8 @@ class PeerCore implements Core {
     const digest = bodyDigest(body);
     if (this.#book.links.has(digest)) return false; // written before, in vain: something new must come first
     const record: Signed<RoundRecord> = { kind: "signed", body, signature: this.#options.sign(digest) };
-    this.#context.emit({ kind: "journal", entry: { kind: "record", record } });
-    this.#book.addRecord(digest, record, { nowMs: this.#now, journaled: true });
+    this.#book.addRecord(digest, record, { nowMs: this.#now, journaled: false });
+    journalRecord(this.#context, this.#book, this.#book.links.get(digest)!);
     this.#context.emit({ kind: "announce", message: record });
     this.#context.report({ kind: "closed", round: body.round, reason });
     this.#resolve();

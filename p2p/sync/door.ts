@@ -6,18 +6,21 @@
  */
 import { type Book, chainOf, historyRounds } from "./book.ts";
 import { genesisState } from "./chain.ts";
+import { whyNotBelievable } from "./claims.ts";
 import type { Context } from "./context.ts";
 import { bodyDigest, digestOf, stateDigest } from "./digest.ts";
-import { whyForgedChange } from "./members.ts";
+import { membersAfter, whyForgedChange, whyNotAllowed } from "./members.ts";
 import { whyMalformed } from "./offer.ts";
 import { neighbourhood } from "./recent.ts";
-import { whyNotBelieved } from "./record.ts";
 import type { Witnesses } from "./witnesses.ts";
 import type { ChainState, Change, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
 
 /** Why an offer is dropped, or null. */
 export function whyNoOffer(context: Context, signed: Signed<Offer>): string | null {
-  return whyMalformed(signed.body, context.options.rules) ?? whyForged(context, signed, signed.body.peer);
+  const { run, peer } = signed.body, { rules } = context.options;
+  if (run !== rules.run) return `it belongs to run ${run}`;
+  // The signature first: what is wrong with the rest is its author's doing only if the author wrote it.
+  return whyForged(context, signed, peer) ?? whyMalformed(signed.body, rules);
 }
 
 /** Why a record is dropped, or null. */
@@ -41,6 +44,8 @@ export function whyNoState(
   if (chain.head !== digest) return "its chain state does not belong to its record";
   if (chain.round !== record.body.round) return `its round is ${chain.round}, its record's ${record.body.round}`;
   const link = book.links.get(digest), known = link && chainOf(link);
+  const hopeless = link ? book.whyHopeless(link) : null;
+  if (hopeless !== null) return hopeless;
   if (known && digestOf(known) !== digestOf(chain)) return "its chain state is not what its records give";
   const { confirm, contradict } = witnesses.count(digest, stateDigest(chain, weights.digest));
   if (contradict > confirm) {
@@ -79,6 +84,9 @@ export function whyDoubted(
   if (offer.round < oldest) {
     return { reason: `it is stale: it is for round ${offer.round}, and none before ${oldest} matters`, isStale: true };
   }
-  const reason = book.offers.whyCopied(offer) ?? whyNotBelieved(offer, { parent: chain, rules, change });
+  const original = book.offers.originalOf(offer);
+  const reason = original !== null
+    ? `it is copied: its contribution is that of an offer of ${original.peer} for round ${original.round}`
+    : whyNotAllowed(offer.peer, membersAfter(chain, change), rules) ?? whyNotBelievable(offer, chain, rules);
   return { reason, isStale: false };
 }

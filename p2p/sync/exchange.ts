@@ -16,14 +16,17 @@ const MOST_OFFERS = 512;
 /** Records named in a pull: ends of histories, then ancestors of the head, all of the last ones and then with gaps. */
 const MOST_ENDS = 32;
 const NAMED_WITHOUT_GAPS = 16;
+/** Each further one is so many times as far back. */
+const GAP_GROWTH = 1.25;
 /** Least time between two unforced pulls from one peer. */
 const PULL_EVERY_MS = 400;
 /** Peers asked for a state at once. */
 const MOST_ASKED = 32;
-/** Beats for which records are pulled towards a heavier head before a whole state is asked for. */
-const PATIENT_BEATS = 3;
-/** Heads of others that are being pulled for, remembered. */
-const MOST_SOUGHT = 64;
+/**
+ * Beats for which records are pulled towards a peer's heavier heads before a whole state is asked for: taking that gives
+ * up what this peer has of its own, without knowing what could be merged.
+ */
+const PATIENT_BEATS = 8;
 /** Beats after which a peer that is not connected counts as absent. */
 const PRESENT_BEATS = 4;
 
@@ -41,13 +44,22 @@ export class Exchange {
   readonly #asked = new Set<PeerId>();
   /** `#connected` in order, until it changes. */
   #sorted: readonly PeerId[] | null = null;
-  /** Heads that are not complete here, and since when they are pulled for. */
-  readonly #soughtSinceMs = new Map<Digest, number>();
+  /** Since when each connected peer has spoken for heads that are not complete here. */
+  readonly #soughtSinceMs = new Map<PeerId, number>();
   #turn = 0;
   #isAlone: boolean | null = null;
 
   get connected(): readonly PeerId[] {
     return this.#sorted ??= [...this.#connected].sort();
+  }
+
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      connected: this.#connected.size,
+      heard: this.#heardAtMs.size,
+      pulled: this.#pulledAtMs.size,
+      asked: this.#asked.size,
+    };
   }
 
   isConnected(peer: PeerId): boolean {
@@ -65,6 +77,7 @@ export class Exchange {
     this.#heardAtMs.delete(peer);
     this.#pulledAtMs.delete(peer);
     this.#asked.delete(peer);
+    this.#soughtSinceMs.delete(peer);
   }
 
   /** A sign of life of a member or of a connected peer. */
@@ -97,12 +110,15 @@ export class Exchange {
    */
   seek(context: Context, beat: Beat, from: PeerId, known: Known & { readonly isHeavier: boolean }): void {
     const { now } = context, { head, isHeavier } = known;
-    const sinceMs = this.#soughtSinceMs.get(beat.head) ?? now;
-    if (this.#soughtSinceMs.size >= MOST_SOUGHT) this.#soughtSinceMs.clear();
-    this.#soughtSinceMs.set(beat.head, sinceMs);
-    const peer = this.#connected.has(beat.peer) ? beat.peer : from;
+    const peer = this.#connected.has(beat.peer) ? beat.peer : from, sinceMs = this.#soughtSinceMs.get(peer) ?? now;
+    if (this.#connected.has(peer)) this.#soughtSinceMs.set(peer, sinceMs);
     if (isHeavier && now - sinceMs > PATIENT_BEATS * beatMs(head.chain.roundMs)) return this.askState(context, [peer]);
     this.pull(context, peer, known);
+  }
+
+  /** A peer spoke for a head that is complete here. */
+  found(peer: PeerId): void {
+    this.#soughtSinceMs.delete(peer);
   }
 
   /** Asks one peer for what is missing; not more often than it could answer. */
@@ -151,6 +167,11 @@ export class Exchange {
     return this.#asked.delete(from);
   }
 
+  /** This peer has a head now: what it asked without one needs no answer any more. */
+  forgetQuestions(): void {
+    this.#asked.clear();
+  }
+
   askState({ options, emit }: Context, peers: readonly PeerId[] = this.connected): void {
     for (const to of peers.slice(0, MOST_ASKED)) {
       this.#asked.add(to);
@@ -167,22 +188,25 @@ export function isFull(recordCount: number): boolean {
 /** Own head, then other ends of what is known, then ancestors: all of the last ones, and older ones with growing gaps. */
 function locator(book: Book, head: State): readonly Digest[] {
   const ends = book.ends().filter((link) => link !== head.link).slice(0, MOST_ENDS);
-  const ancestors = book.ancestry(head.link).slice(1);
-  const named = ancestors.filter((_, back) => back < NAMED_WITHOUT_GAPS || isPowerOfTwo(back));
-  return [head.link, ...ends, ...named].map(({ digest }) => digest);
+  const ancestors = book.ancestry(head.link).slice(1), named = ancestors.slice(0, NAMED_WITHOUT_GAPS);
+  for (let back = NAMED_WITHOUT_GAPS; back < ancestors.length; back = Math.ceil(back * GAP_GROWTH)) {
+    named.push(ancestors[back]!);
+  }
+  const oldest = ancestors.slice(NAMED_WITHOUT_GAPS).at(-1);
+  return [...new Set([head.link, ...ends, ...named, ...oldest ? [oldest] : []])].map(({ digest }) => digest);
 }
 
 /**
- * The answer to a pull, or null if there is nothing to say: the records that the asker lacks, or a state if it has
- * nothing in common with us, or merely lags further behind than contributions are kept.
+ * The answer to a pull, or null if there is nothing to say: the records that the asker lacks, or a state if it merely
+ * lags further behind than contributions are kept.
  */
 function answerPull({ options: { rules } }: Context, pull: Pull, { book, head }: Known): Message | null {
   const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []);
   const lacking = has.length === 0 ? null : book.exclusiveOf([head.link], has);
-  if (lacking === null) return stateOf(rules.run, head);
-  const asker = book.links.get(pull.have[0]!);
+  const asker = pull.have[0] === undefined ? undefined : book.links.get(pull.have[0]);
   const lags = asker !== undefined && book.exclusive(asker, head.link)?.length === 0;
-  if (lags && lacking.length > historyRounds(rules)) return stateOf(rules.run, head);
+  if (lags && (lacking === null || lacking.length > historyRounds(rules))) return stateOf(rules.run, head);
+  if (lacking === null) return null; // it asks for a state if nobody has the records
 
   const records: Signed<RoundRecord>[] = [];
   const offers = new Map<Digest, Signed<Offer>>();
@@ -203,8 +227,4 @@ function answerPull({ options: { rules } }: Context, pull: Pull, { book, head }:
 /** A state to start from. */
 function stateOf(run: Digest, { link, chain, weights }: State): Message {
   return { kind: "state-at", run, record: link.record, chain, weights };
-}
-
-function isPowerOfTwo(count: number): boolean {
-  return (count & (count - 1)) === 0;
 }

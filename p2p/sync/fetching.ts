@@ -27,6 +27,10 @@ export class Fetching {
   #busySinceMs = 0;
   #busyMs = 0;
 
+  get sizes(): Readonly<Record<string, number>> {
+    return { fetches: this.#open.size, retries: this.#retryAtMs.size };
+  }
+
   /** Begins what may begin: blobs of `urgent` offers first, then by age. */
   run(context: Context, book: Book, options: FetchingOptions): void {
     if (this.#open.size >= MOST_OPEN) return;

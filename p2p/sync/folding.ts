@@ -79,7 +79,9 @@ export class Folding {
       if (held.signed.body.blob !== null) book.offers.judge(held, null);
     }
     if (link.parents.length > 1) this.#loseSides(book, link, now);
-    if (book.countFailure(link) >= MOST_FOLD_FAILURES) book.condemn(link, `it could not be folded: ${reason}`);
+    if (book.countFailure(link) >= MOST_FOLD_FAILURES) {
+      book.condemn(link, `it could not be folded: ${reason}`, { isCertain: false });
+    }
     report({ kind: "waiting", reason: `record ${link.round} could not be folded: ${reason}` });
   }
 
@@ -135,24 +137,28 @@ export class Folding {
       const { link: { digest }, base } = parent;
       report({ kind: "mismatch", record: digest, peer, mine: base, theirs: baseFor(link, parent) });
     }
-    book.condemn(link, fault);
+    book.condemn(link, fault, { isCertain: true });
     report({ kind: "rejected", what: `record ${link.round}`, peer, reason: fault });
   }
 }
 
 /** Writes down a state with all that leads to it, each once: offers before the record that counts them. */
-export function journalState({ emit }: Context, book: Book, { link, chain, weights }: State): void {
+export function journalState(context: Context, book: Book, { link, chain, weights }: State): void {
   for (const each of book.unjournaled(link)) {
     // A state that another peer gave has no known ancestors: its own record is in the entry below.
-    if (chainOf(each) === null) continue;
-    for (const held of book.countedOffers(each) ?? []) {
-      if (!held.journaled) emit({ kind: "journal", entry: { kind: "offer", offer: held.signed } });
-      held.journaled = true;
-    }
-    emit({ kind: "journal", entry: { kind: "record", record: each.record } });
-    each.journaled = true;
+    if (chainOf(each) !== null) journalRecord(context, book, each);
   }
-  emit({ kind: "journal", entry: { kind: "state", record: link.record, chain, weights } });
+  context.emit({ kind: "journal", entry: { kind: "state", record: link.record, chain, weights } });
+}
+
+/** Writes down a record: after the offers that it counts. */
+export function journalRecord({ emit }: Context, book: Book, link: Link): void {
+  for (const held of book.countedOffers(link) ?? []) {
+    if (!held.journaled) emit({ kind: "journal", entry: { kind: "offer", offer: held.signed } });
+    held.journaled = true;
+  }
+  emit({ kind: "journal", entry: { kind: "record", record: link.record } });
+  link.journaled = true;
 }
 
 /** Names those whose work pulls against everybody else's. Only offers with a contribution were parts of the fold. */

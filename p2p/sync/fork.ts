@@ -73,8 +73,9 @@ export function exclusive<N extends Node>(
       if (found.length === most) return found;
     }
     for (const parent of node.parents.map(find)) {
-      if (parent === undefined) isCut = true;
-      else mark(parent, sides);
+      if (parent !== undefined) mark(parent, sides);
+      else if (sides === OURS) return null;
+      else isCut = true; // what is left of ours may be an ancestor of it
     }
   }
   return found;

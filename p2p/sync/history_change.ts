@@ -5,7 +5,7 @@
  * from elsewhere, everything that is known of the new history is compared instead.
  * @module
  */
-import { ARCHIVE_ROUNDS, type Book, type Link, type State } from "./book.ts";
+import { ARCHIVE_ROUNDS, type Book, chainOf, type Link, type State } from "./book.ts";
 import type { Digest, SyncRules } from "./types.ts";
 
 /** The record of a history that counts an offer. */
@@ -39,18 +39,25 @@ export function historyChange(
   const gained = from && book.exclusive(to.link, from.link), lost = from && book.exclusive(from.link, to.link);
   const known = { gained, lostCount: lost?.length ?? null, continues: from === null || lost !== null };
   const forgetRound = to.chain.round - ARCHIVE_ROUNDS;
-  if (from !== null && gained !== null && lost !== null) {
-    const isMerged = mergedBy(book, gained, from);
-    const gone = new Set(lost.flatMap(({ record }) => record.body.counted.map(({ offer }) => offer)));
-    const counted = countings(gained, isMerged);
+  const gone = lost && new Set(lost.flatMap(({ record }) => record.body.counted.map(({ offer }) => offer)));
+  if (from !== null && gained !== null && gone !== null) {
+    const counted = countings(gained, mergedBy(book, gained, from));
     return { ...known, counted, uncounted: (offer) => gone.has(offer), sinceRound: -Infinity, forgetRound };
   }
-  const all = book.ancestry(to.link), sinceRound = firstKnownRound(book, all, rules);
+  const all = book.ancestry(to.link).filter((link) => chainOf(link) !== null);
   const counted = new Map(countings(all, () => false));
-  for (const { round, counted: offers } of to.chain.recent) {
+  // Where the known records end, the state says what the last ones before it counted.
+  const cut = all.filter(({ parents }) => parents.some((digest) => !isComplete(book.links.get(digest))));
+  for (const { round, counted: offers } of cut.flatMap((link) => chainOf(link)!.recent)) {
     for (const offer of offers) if (!counted.has(offer)) counted.set(offer, { round, age: 0, isMerged: false });
   }
-  return { ...known, counted, uncounted: (_, countedIn) => countedIn >= sinceRound, sinceRound, forgetRound };
+  const sinceRound = Math.max(-Infinity, ...cut.map(({ round }) => round - rules.lateRounds));
+  const uncounted = (offer: Digest, countedIn: number) => gone?.has(offer) ?? countedIn >= sinceRound;
+  return { ...known, counted, uncounted, sinceRound, forgetRound };
+}
+
+function isComplete(link: Link | undefined): boolean {
+  return link !== undefined && chainOf(link) !== null;
 }
 
 function countings(links: readonly Link[], isMerged: (link: Link) => boolean): ReadonlyMap<Digest, Counting> {
@@ -73,10 +80,4 @@ function mergedBy(book: Book, gained: readonly Link[], from: State): (link: Link
     for (const link of far && near && book.exclusive(far, near) || []) merged.add(link);
   }
   return (link) => merged.has(link);
-}
-
-/** Records with an unknown parent list in their states what the last S + 1 records counted. */
-function firstKnownRound(book: Book, links: readonly Link[], { lateRounds }: SyncRules): number {
-  const cut = links.filter(({ parents }) => parents.some((parent) => !book.links.has(parent)));
-  return Math.max(-Infinity, ...cut.map(({ round }) => round - lateRounds));
 }

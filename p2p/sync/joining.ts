@@ -42,6 +42,10 @@ export class Joining {
   #decideAtMs: number | null = null;
   #loading: Candidate | null = null;
 
+  get size(): number {
+    return this.#candidates.length;
+  }
+
   /** Heaviest first is decided when it is time; `atMs` is when. */
   add(candidate: Candidate, atMs: number): void {
     const same = this.#candidates.findIndex((known) => baseOfState(known) === baseOfState(candidate));

@@ -23,6 +23,8 @@ export interface Side {
   readonly chain: ChainState;
   /** Records that the other side does not have, parents first. */
   readonly own: readonly Chapter[];
+  /** Offers that both sides have from before they parted, as far as one of `own` may count them as well. */
+  readonly shared: ReadonlySet<Digest>;
 }
 
 /** A record with the offers it counts, in its order. */
@@ -47,7 +49,7 @@ export function unite(
   { record, digest, rules }: { readonly record: RoundRecord; readonly digest: Digest; readonly rules: SyncRules },
 ): ChainState {
   const { round } = record;
-  const added = gain(lighter, countedIn(heavier));
+  const added = gain(lighter, new Set([...lighter.shared, ...countedIn(heavier)]));
   const members = newerMembers(heavier.chain.members, lighter.chain.members);
   const roster = uniteRosters([heavier.chain, lighter.chain], round).filter(({ peer }) =>
     isAllowed(peer, members, rules)
@@ -75,7 +77,7 @@ export function unite(
 
 /** How much each side's weights count in the average, in the order of the record's parents. */
 export function mergeShares(sides: Sides, weights: readonly BlobName[]): readonly MergeSide[] {
-  const gains = sides.map((side) => gain(side, new Set()).weight);
+  const gains = sides.map((side) => gain(side, side.shared).weight);
   const isNothing = gains.every((weight) => weight === 0); // then both are the same weights
   return gains.map((share, i) => ({ weights: weights[i]!.digest, share: isNothing ? 1 : share }));
 }

@@ -56,6 +56,10 @@ export class OfferShelf {
     if (verdict === null) this.unjudged.add(held);
   }
 
+  get sizes(): Readonly<Record<string, number>> {
+    return { offers: this.#recent.size, archivedOffers: this.#archive.size };
+  }
+
   find(digest: Digest): HeldOffer | undefined {
     return this.#recent.get(digest) ?? this.#archive.get(digest);
   }
@@ -77,12 +81,11 @@ export class OfferShelf {
     else this.unjudged.delete(held);
   }
 
-  /** Whether another peer's offer brought the same contribution before. */
-  whyCopied({ peer, blob }: Offer): string | null {
+  /** An offer of another peer with the same contribution, for an earlier round. */
+  originalOf({ peer, blob, round }: Offer): Offer | null {
     if (blob === null) return null;
     for (const { signed: { body } } of this.#recent.values()) {
-      if (body.blob?.digest !== blob.digest || body.peer === peer) continue;
-      return `it is copied: its contribution is that of an earlier offer of ${body.peer}`;
+      if (body.blob?.digest === blob.digest && body.peer !== peer && body.round < round) return body;
     }
     return null;
   }

@@ -17,14 +17,20 @@ interface Own {
   fate: "pending" | "counted" | "lost" | "unknown";
   /** Round of the record that counted it. */
   countedIn: number | null;
+  /** Its fate was told in an earlier life of this peer: it is told again only if it changes. */
+  isTold: boolean;
 }
 
 export class OwnOffers {
   readonly #own = new Map<Digest, Own>();
   readonly #pending = new Set<Own>();
 
-  add(digest: Digest, signed: Signed<Offer>): void {
-    const own: Own = { digest, signed, fate: "pending", countedIn: null };
+  get size(): number {
+    return this.#own.size;
+  }
+
+  add(digest: Digest, signed: Signed<Offer>, { isTold = false } = {}): void {
+    const own: Own = { digest, signed, fate: "pending", countedIn: null, isTold };
     this.#own.set(digest, own);
     this.#pending.add(own);
   }
@@ -55,7 +61,9 @@ export class OwnOffers {
         this.#setFate(own, "pending");
         tell(context, own, "uncounted by a fork", `its record ${own.countedIn} lost against a heavier history`);
       }
-      if (body.round < sinceRound && (own.fate === "pending" || own.fate === "counted" && !change.continues)) {
+      const mayBeUnseen = own.fate === "pending" || own.fate === "counted" && !change.continues ||
+        own.fate === "lost" && change.gained === null;
+      if (body.round < sinceRound && mayBeUnseen) {
         tell(context, own, "unknown", "the history adopted begins after the records that could have counted it");
         // If it was counted, then no second time: its error feedback goes with it.
         if (own.fate === "pending") settle(context, own, "counted");
@@ -65,6 +73,7 @@ export class OwnOffers {
         tell(context, own, "lost", `no record counted it within ${lateRounds} rounds`);
         settle(context, own, "lost");
       }
+      own.isTold = false;
       if (body.round < forgetRound && own.fate !== "pending") this.#own.delete(own.digest);
     }
   }
@@ -88,13 +97,15 @@ type Fate = Extract<SyncEvent, { kind: "fate" }>["fate"];
 
 function tell(
   { report }: Context,
-  { digest, signed: { body } }: Own,
+  { digest, signed: { body }, isTold }: Own,
   fate: Fate,
   reason: string,
 ): void {
+  if (isTold) return;
   report({ kind: "fate", round: body.round, offer: digest, tokens: body.tokens, fate, reason });
 }
 
-function settle({ emit }: Context, { signed: { body } }: Own, fate: "counted" | "lost"): void {
-  if (body.blob !== null) emit({ kind: "settle", round: body.round, blob: body.blob.digest, fate });
+function settle({ emit }: Context, { signed: { body }, isTold }: Own, fate: "counted" | "lost"): void {
+  if (body.blob === null || isTold) return;
+  emit({ kind: "settle", round: body.round, blob: body.blob.digest, fate });
 }

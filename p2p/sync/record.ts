@@ -36,8 +36,8 @@ export interface RecordContext {
 
 /** Why the record after `parent` cannot count this offer, or null. */
 export function whyNotCountable(digest: Digest, offer: Offer, context: RecordContext): string | null {
-  const { parent, base, rules } = context;
-  const { records, counted } = neighbourhood(parent);
+  const { parent, base, rules, change = null } = context;
+  const { records, counted, blobs } = neighbourhood(parent);
   const near = records.get(offer.parent);
   if (near !== undefined && offer.round !== near.round + 1) {
     return `its round is ${offer.round}, that of the record it was trained on ${near.round}`;
@@ -49,16 +49,7 @@ export function whyNotCountable(digest: Digest, offer: Offer, context: RecordCon
   if (counted.has(digest)) return "it was counted before"; // law 2
   const wanted = near?.distance === 0 ? base : near?.base ?? null;
   if (wanted !== null && offer.base !== wanted) return `it was trained on state ${offer.base}, not ${wanted}`; // law 3
-  return whyNotBelieved(offer, context);
-}
-
-/** Why what an offer says of itself cannot be, whenever it comes, or null. */
-export function whyNotBelieved(
-  offer: Offer,
-  { parent, rules, change = null }: Omit<RecordContext, "base">,
-): string | null {
-  const { blob } = offer;
-  if (blob !== null && neighbourhood(parent).blobs.has(blob.digest)) {
+  if (offer.blob !== null && blobs.has(offer.blob.digest)) {
     return "it is copied: its contribution was counted before, in another offer";
   }
   return whyNotAllowed(offer.peer, membersAfter(parent, change), rules) ?? whyNotBelievable(offer, parent, rules);
@@ -109,16 +100,16 @@ export function whyInvalid(
 }
 
 /**
- * The offers that a scribe counts, sorted; at most one for each author and parent, and not more than fit. Of two with one
- * contribution it takes the first in the order given: whoever copies has seen the original.
+ * The offers that a scribe counts, sorted; at most one for each author and parent, and not more than fit. Of those with one
+ * contribution it takes that for the earliest round, and of these the first in the order given: whoever copies has seen
+ * the original.
  */
 export function selectCounted(
   offers: Iterable<readonly [Digest, Offer]>,
   context: RecordContext,
 ): readonly Counted[] {
-  const countable = [...offers]
-    .filter(([digest, offer]) => whyNotCountable(digest, offer, context) === null)
-    .filter(isFirstWithItsBlob())
+  const possible = [...offers].filter(([digest, offer]) => whyNotCountable(digest, offer, context) === null);
+  const countable = possible.filter(isOriginalIn(possible))
     .map(([digest, offer]) => ({
       entry: { offer: digest, peer: offer.peer, age: ageOf(offer, context.parent) },
       slot: slotOf(offer),
@@ -134,14 +125,14 @@ export function selectCounted(
   return taken;
 }
 
-function isFirstWithItsBlob(): (entry: readonly [Digest, Offer]) => boolean {
-  const seen = new Set<Digest>();
-  return ([, { blob }]) => {
-    if (blob === null) return true;
-    const isFirst = !seen.has(blob.digest);
-    seen.add(blob.digest);
-    return isFirst;
-  };
+/** Whether no other of these offers brings the same contribution for an earlier round, or before it for the same. */
+function isOriginalIn(offers: readonly (readonly [Digest, Offer])[]): (entry: readonly [Digest, Offer]) => boolean {
+  const originals = new Map<Digest, Offer>();
+  for (const [, offer] of offers) {
+    const known = offer.blob && originals.get(offer.blob.digest);
+    if (offer.blob !== null && (!known || offer.round < known.round)) originals.set(offer.blob.digest, offer);
+  }
+  return ([, offer]) => offer.blob === null || originals.get(offer.blob.digest) === offer;
 }
 
 export function isChange(signed: Signed<Offer> | Signed<RoundRecord> | Signed<Change>): signed is Signed<Change> {

@@ -68,7 +68,7 @@ function mergedSide(side: Side): MergedSide {
   return {
     head,
     records: side.own.length,
-    tokens: gain(side, new Set()).tokens,
+    tokens: gain(side, side.shared).tokens,
     names: roster.map(({ name }) => name),
   };
 }

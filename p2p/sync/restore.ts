@@ -36,7 +36,7 @@ export function restore(journal: readonly JournalEntry[], options: RestoreOption
     if (entry.kind !== "offer" || entry.offer.body.round < archiveRound - rules.lateRounds) continue;
     const { offer } = entry, digest = bodyDigest(offer.body), isOwn = offer.body.peer === self;
     book.offers.add(digest, offer, { nowMs, own: isOwn, journaled: true });
-    if (isOwn && offer.body.round > lastRound - historyRounds(rules)) own.add(digest, offer);
+    if (isOwn) own.add(digest, offer, { isTold: offer.body.round <= lastRound - historyRounds(rules) });
   }
   const known = new Map(states.map((state) => [state.chain.head, state]));
   for (const entry of journal) {

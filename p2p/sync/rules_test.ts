@@ -161,5 +161,6 @@ Deno.test("exclusive() finds what one history has and another has not, across me
   assert.deepEqual(only("d6", "b3"), ["d6", "m5", "c4", "c3", "c2"]);
   assert.deepEqual(only("d6", "c4"), ["d6", "m5", "b3", "b2"]);
   assert.equal(only("b3", "x9"), null);
+  assert.equal(only("x9", "b3"), null);
   assert.deepEqual(only("x9", "x9"), []);
 });

@@ -42,6 +42,10 @@ export class Scribing {
   readonly #promisedAtMs = new Map<PeerId, number>();
   deadline = Infinity;
 
+  get size(): number {
+    return this.#promisedAtMs.size;
+  }
+
   /** A head was adopted. */
   open({ now, options }: Context, chain: ChainState): void {
     const ranked = ranking(chain);
