@@ -31,6 +31,7 @@ const rules: SyncRules = {
   longestRoundMs: 10_000,
   batch: 8,
   contextLength,
+  codec: "auto",
   targetTokens: null,
   owner: null,
 };

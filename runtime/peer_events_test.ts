@@ -58,9 +58,11 @@ function sharesOf(fields: Partial<Offer>): readonly number[] {
     scribe: finch,
     weights: digest,
     roundMs: 2000,
+    encoding: { codec: "topk", kept: 128 },
   });
   const [round] = heard;
   assert.equal(round?.kind, "round");
+  assert.equal(round.codec, "topk 128");
   const { computeShare, waitShare, transferShare } = round.members[0]!;
   return [computeShare, waitShare, transferShare];
 }

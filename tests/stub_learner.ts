@@ -88,8 +88,11 @@ export function openStubLearner(
       const next = allocateWeights(layout);
       next.parameters.set(find(parent));
       const input = { weights: next.parameters, momentum: null, parts };
-      fold(input, { ...form, outer: { learningRate: 1, momentum: 0 } });
-      return await hold(next.bytes);
+      const { screen } = fold(input, {
+        ...form,
+        outer: { robust: "median-clip", screen: "drop", learningRate: 1, momentum: 0 },
+      });
+      return { digest: await hold(next.bytes), screen };
     },
     async merge(sides) {
       const next = allocateWeights(layout);

@@ -6,7 +6,8 @@ import { fold } from "./fold.ts";
 import { allocateWeights } from "./weights.ts";
 
 const form = { codec: codecs.f32, padding: [] };
-const plain = { learningRate: 1, momentum: 0 };
+const plain = { robust: "median-clip", screen: "drop", learningRate: 1, momentum: 0 } as const;
+const nesterov = { ...plain, learningRate: 0.7, momentum: 0.9 };
 
 /** Folds f32 contributions into `from`, all of weight 1 unless told. */
 function foldOf(deltas: readonly (readonly number[])[], options: {
@@ -43,7 +44,7 @@ Deno.test("an empty fold leaves weights and momentum as they are", () => {
   const weights = new Float32Array([1, 2]), momentum = new Float32Array([3, 4]);
   fold({ weights, momentum, parts: [] }, {
     ...form,
-    outer: { learningRate: 0.7, momentum: 0.9 },
+    outer: nesterov,
   });
   assert.deepEqual([...weights, ...momentum], [1, 2, 3, 4]);
 });
@@ -60,7 +61,7 @@ for (
       const parts = [{ bytes: codecs.f32.encode(new Float32Array([mean])).bytes, weight: 5 }];
       fold({ weights, momentum, parts }, {
         ...form,
-        outer: { learningRate: 0.7, momentum: 0.9 },
+        outer: nesterov,
       });
       return weights[0]!;
     });
@@ -141,7 +142,7 @@ async function seededFold(arrivalSeed: number): Promise<string> {
     fold({ weights: folded.parameters, momentum: folded.momentum, parts }, {
       codec: codecs.int8,
       padding: [],
-      outer: { learningRate: 0.7, momentum: 0.9 },
+      outer: nesterov,
     });
   }
   return await blobDigest(folded.bytes.slice());
