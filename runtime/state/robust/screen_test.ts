@@ -42,9 +42,9 @@ function along(...axes: readonly (readonly [axis: number, length: number][])[]):
 }
 
 Deno.test("the screen compares with those that are not opposed, so that hostile peers bend nobody else's cosine", () => {
-  // Two of seven undo axis 0. With them in the sum, the last one, which is honest, would be below the threshold.
-  const honest = (own: number, weight = 0.5): [number, number][] => [[0, weight], [own, 1]];
-  const pulls = along(honest(1), honest(2), honest(3), honest(4), [[0, 0.1], [5, 1]], [[0, -1]], [[0, -1]]);
+  // Two of seven undo axis 0. With both in the sum, the fifth, which is honest, has −0.37, far below the threshold.
+  const honest = (own: number): [number, number][] => [[0, 0.3], [own, 1]];
+  const pulls = along(honest(1), honest(2), honest(3), honest(4), [[0, 1]], [[0, -1]], [[0, -1]]);
   const { cosines, threshold, opposed } = screenOf(pulls)!;
   assert.deepEqual(opposed.toSorted(), [5, 6]);
   assert.ok(cosines.slice(0, 5).every((cosine) => cosine > 0), `${cosines}`);
