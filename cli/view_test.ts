@@ -69,7 +69,7 @@ Deno.test("a view shows the run, the losses, one row a peer, and marks this peer
 Deno.test("a view says when contributions are sparse", () => {
   assert.match(
     render(after([0, round(1, 0, { codec: "topk 128" })]), {}, 1).at(-1)!,
-    /state cdcdcdcd…  contributions topk 128$/,
+    /state cdcdcdcd… {2}contributions topk 128$/,
   );
 });
 

@@ -45,6 +45,7 @@ function examples(count: number): Float32Array[] {
   return [
     noise(count, 1).map((value, i) => value * 2 ** exponents[i]!),
     noise(count, 3, 3).map(Math.trunc),
+    noise(count, 4, 30).map(Math.trunc),
     Float32Array.from({ length: count }, (_, i) => i % 700 === 5 ? 1e-3 : i % 3 === 0 ? 1e-38 : 0),
   ];
 }

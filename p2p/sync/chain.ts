@@ -10,9 +10,10 @@ import { firstEncoding, nextEncoding } from "./codec_rule.ts";
 import { digestOf } from "./digest.ts";
 import { EMPTY_LEDGER, enterTrained, returnLease, topUpLease } from "./ledger.ts";
 import { membersAfter } from "./members.ts";
+import { within } from "./recent.ts";
 import { type CountedOffer, isMember, nextRoster } from "./roster.ts";
 import { nextRoundMs } from "./round_length.ts";
-import { nextUsual, weightOf } from "./tokens.ts";
+import { nextUsual, weightsOf } from "./tokens.ts";
 import type { ChainState, Digest, Ledger, Member, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** The record that every peer of a run knows; nobody signs it. */
@@ -69,17 +70,17 @@ export function advance(parent: ChainState, { record, digest, offers, rules }: A
   return {
     round: record.round,
     head: digest,
-    weight: parent.weight + weightOf(counted, parent.usual),
+    weight: parent.weight + weightsOf(counted, parent.usual).reduce((sum, weight) => sum + weight, 0),
     tokens,
     usual: nextUsual(parent.usual, counted),
     members,
     roster,
-    ledger: nextLedger(parent.ledger, roster, { offers, roundMs, rules }),
+    ledger: settleLeases(enterAll(parent.ledger, offers), roster, { roundMs, rules }),
     roundMs,
     batch: parent.batch,
     encoding: nextEncoding(parent.encoding, { round: record.round, tokens, offers, rules }),
     evaluator: roster[record.round % Math.max(1, roster.length)]?.peer ?? null,
-    recent: [
+    recent: within(rules.lateRounds, digest, [
       {
         record: digest,
         round: record.round,
@@ -89,7 +90,7 @@ export function advance(parent: ChainState, { record, digest, offers, rules }: A
         blobs: offers.flatMap(({ blob }) => blob === null ? [] : [blob.digest]).sort(),
       },
       ...parent.recent,
-    ].slice(0, rules.lateRounds + 1),
+    ]),
   };
 }
 
@@ -98,12 +99,12 @@ export function isFinished(chain: ChainState, rules: SyncRules): boolean {
   return rules.targetTokens !== null && chain.tokens >= rules.targetTokens;
 }
 
-function nextLedger(
+/** Takes back what those hold who are no members, and gives every member what it needs for its next boxes. */
+export function settleLeases(
   ledger: Ledger,
   roster: readonly Member[],
-  { offers, roundMs, rules }: { offers: readonly Offer[]; roundMs: number; rules: SyncRules },
+  { roundMs, rules }: { readonly roundMs: number; readonly rules: SyncRules },
 ): Ledger {
-  for (const { ranges } of offers) ledger = enterTrained(ledger, ranges);
   for (const { peer } of ledger.leases) {
     if (!isMember(roster, peer)) ledger = returnLease(ledger, peer);
   }
@@ -111,4 +112,8 @@ function nextLedger(
     ledger = topUpLease(ledger, member.peer, leaseWindows(member, { roster, roundMs, rules }));
   }
   return ledger;
+}
+
+function enterAll(ledger: Ledger, offers: readonly Offer[]): Ledger {
+  return offers.reduce((ledger, { ranges }) => enterTrained(ledger, ranges), ledger);
 }

@@ -10,7 +10,7 @@
  * Rules that all peers must compute alike are pure functions beside them (`chain.ts`, `record.ts`, `fork.ts`).
  * @module
  */
-import { Book, historyRounds, type Link } from "./book.ts";
+import { ARCHIVE_ROUNDS, Book, chainOf, type State } from "./book.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
 import { bodyDigest, stateDigest } from "./digest.ts";
@@ -18,17 +18,21 @@ import { whyDoubted, whyNoOffer, whyNoRecord, whyNoState } from "./door.ts";
 import type { Core, CoreOptions, Effect, Input } from "./effects.ts";
 import { Exchange, isFull } from "./exchange.ts";
 import { Fetching } from "./fetching.ts";
-import { Folding, journalLink } from "./folding.ts";
+import { Folding, journalRecord, journalState } from "./folding.ts";
+import { historyChange } from "./history_change.ts";
 import { type Candidate, type Choice, Joining } from "./joining.ts";
+import { Loading } from "./loading.ts";
 import { Membership, whyForgedChange } from "./members.ts";
+import { type MergeToWrite, Merging } from "./merging.ts";
 import type { Ground } from "./offer.ts";
 import { OwnWork } from "./own_work.ts";
-import { buildRecord, isChange, isRecord } from "./record.ts";
+import { ageOf, buildRecord, isChange, isRecord } from "./record.ts";
 import { reportAdoption, reportEquivocation, reportMismatch } from "./report.ts";
 import { restore } from "./restore.ts";
 import { isMember } from "./roster.ts";
 import { RULEBOOK, type Rulebook } from "./rulebook.ts";
-import { Scribing, type ToWrite } from "./scribing.ts";
+import { longestMs } from "./scribe.ts";
+import { Scribing } from "./scribing.ts";
 import { vouching } from "./vouching.ts";
 import type {
   Beat,
@@ -43,6 +47,8 @@ import type {
   StateAt,
 } from "./types.ts";
 
+/** Longest rounds that a record is given to become complete. */
+const PATIENT_ROUNDS = 4;
 /** Authors whose offers are kept beyond as many as there are members. */
 const MOST_STRANGERS = 64;
 
@@ -59,14 +65,18 @@ class PeerCore implements Core {
   readonly #folding = new Folding();
   readonly #work = new OwnWork();
   readonly #scribing = new Scribing();
+  readonly #merging = new Merging();
+  readonly #loading = new Loading();
   readonly #exchange = new Exchange();
   readonly #membership = new Membership();
-  #head: Link | null = null;
+  #head: State | null = null;
   #now = 0;
   #beatAtMs: number | null = null;
   #effects: Effect[] = [];
   #hasNews = false;
   #isFounder = false;
+  /** Every weights blob of a run has the size of the first. */
+  #weightsBytes = 0;
   #stopped = false;
   readonly #context: Context;
 
@@ -105,7 +115,21 @@ class PeerCore implements Core {
       this.#fetching.deadline,
       this.#work.deadline,
       this.#scribing.deadline,
+      this.#merging.deadline,
+      this.#loading.deadline(this.#now),
     );
+  }
+
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      links: this.#book.links.size,
+      ownOffers: this.#work.offers.size,
+      candidates: this.#joining.size,
+      promised: this.#scribing.size,
+      ...this.#book.offers.sizes,
+      ...this.#fetching.sizes,
+      ...this.#exchange.sizes,
+    };
   }
 
   #take(input: Input): void {
@@ -119,15 +143,16 @@ class PeerCore implements Core {
         else context.emit({ kind: "send", to: input.peer, message: this.#ownBeat(this.#head) });
         return;
       case "disconnected":
+        this.#merging.disconnect(input.peer);
         this.#membership.disconnect(input.peer);
         return this.#exchange.disconnect(input.peer);
       case "message":
         return this.#onMessage(input.message, input.from);
       case "fetched": {
-        const held = book.offers.get(input.offer);
+        const held = book.offers.find(input.offer);
         this.#fetching.answered(context, input.offer, null);
         if (held === undefined) return;
-        book.judge(held, input.verdict);
+        book.offers.judge(held, input.verdict);
         if (!input.verdict.valid) this.#reject("offer", held.signed.body.peer, input.verdict.reason);
         return;
       }
@@ -135,7 +160,7 @@ class PeerCore implements Core {
         return this.#fetching.answered(context, input.offer, this.#beatMs());
       case "contributed": {
         const work = { ...input.contribution, blob: input.blob };
-        const offer = this.#head && this.#work.onContributed(context, work, this.#head.digest, this.#fetching);
+        const offer = this.#head && this.#work.onContributed(context, work, this.#head.chain.head, this.#fetching);
         return offer ? this.#publish(offer) : undefined;
       }
       case "folded":
@@ -143,9 +168,9 @@ class PeerCore implements Core {
       case "fold-failed":
         return this.#folding.onFailed(context, book, input);
       case "loaded":
-        return this.#onLoaded();
+        return this.#onLoaded(input.weights);
       case "load-failed":
-        this.#onLoadFailed();
+        this.#onLoadFailed(input.weights);
         return context.report({ kind: "waiting", reason: `a state could not be loaded: ${input.reason}` });
       case "evaluated":
         return this.#work.onEvaluated(input.record, input.loss);
@@ -164,6 +189,8 @@ class PeerCore implements Core {
     const { rules, self } = this.#options;
     this.#beatAtMs = this.#now;
     this.#isFounder = found;
+    this.#weightsBytes = initial.sizeBytes;
+    this.#book.addPast(genesisRecord(rules), genesisState(rules)); // what everybody knows
     const stateCount = restore(journal, {
       book: this.#book,
       own: this.#work.offers,
@@ -182,21 +209,27 @@ class PeerCore implements Core {
     }
   }
 
-  #onLoaded(): void {
-    const candidate = this.#joining.answered();
-    if (candidate === null) return;
-    const { record, chain, weights, from } = candidate;
-    const link = this.#book.addState(record, { chain, weights });
-    if (from.length > 0) {
-      this.#context.emit({ kind: "keep", weights });
-      journalLink(this.#context, this.#book, link);
+  #onLoaded(weights: Digest): void {
+    const context = this.#context, book = this.#book;
+    const record = this.#loading.answered(context, weights, null), link = record && book.links.get(record);
+    const candidate = this.#joining.answered(weights);
+    if (link && book.hold(link, { digest: weights, sizeBytes: this.#weightsBytes }) !== null) {
+      context.emit({ kind: "keep", weights: { digest: weights, sizeBytes: this.#weightsBytes } });
     }
-    if (this.#head === null || this.#context.rulebook.isHeavier(chain, this.#head.chain!)) this.#adopt(link);
+    if (candidate === null) return;
+    const { from } = candidate, state = book.addState(candidate.record, candidate);
+    if (from.length > 0) {
+      context.emit({ kind: "keep", weights: candidate.weights });
+      journalState(context, book, state);
+    }
+    state.link.journaled = true; // nobody journals the genesis record
+    if (this.#isWorth(state.chain)) this.#adopt(state);
   }
 
-  #onLoadFailed(): void {
-    const link = this.#book.links.get(this.#joining.answered()?.chain.head ?? this.#genesis);
-    if (link !== undefined && link !== this.#head) link.weights = null; // it can still be folded again
+  #onLoadFailed(weights: Digest): void {
+    this.#loading.answered(this.#context, weights, this.#beatMs());
+    const state = this.#book.stateOf(this.#joining.answered(weights)?.chain.head ?? this.#genesis);
+    if (state !== null && state !== this.#head) this.#book.lose(state, this.#now); // it can still be folded again
   }
 
   // —— what other peers say ——
@@ -206,13 +239,15 @@ class PeerCore implements Core {
     this.#exchange.heard(from, this.#now);
     switch (message.kind) {
       case "signed":
-        if (isRecord(message)) return this.#onRecord(message, from);
+        if (isRecord(message)) return this.#onNewRecord(message, from);
         if (isChange(message)) return this.#onChange(message, from);
         return this.#onOffer(message, true);
       case "history":
+        // Offers that are not recent are taken only if a record waits for them.
+        for (const record of message.records) this.#onRecord(record);
         for (const offer of message.offers) this.#onOffer(offer, false);
-        for (const record of message.records) this.#onRecord(record, from);
-        if (message.records.length > 0 && isFull(message.records.length)) this.#pull(from);
+        this.#resolve();
+        if (isFull(message.records.length)) this.#pull(from);
         return;
       case "beat":
         if (message.run === run) this.#onBeat(message, from);
@@ -239,65 +274,85 @@ class PeerCore implements Core {
 
   /** @param isNews Announced by its author now, not found in a history. */
   #onOffer(signed: Signed<Offer>, isNews: boolean): void {
-    const { body } = signed, digest = bodyDigest(body), context = this.#context;
-    if (this.#book.offers.has(digest)) return;
+    const { body } = signed, digest = bodyDigest(body), context = this.#context, book = this.#book;
+    if (book.offers.find(digest) !== undefined) return;
     const malformed = whyNoOffer(context, signed);
     if (malformed !== null) return this.#reject("offer", body.peer, malformed);
-    if (isNews && this.#head !== null) {
-      const change = this.#membership.changeAfter(this.#head.chain!);
-      const { reason, isStale } = whyDoubted(context, body, { book: this.#book, chain: this.#head.chain!, change });
+    const chain = this.#head?.chain;
+    if (isNews && chain) {
+      const { reason, isStale } = whyDoubted(context, body, {
+        book,
+        chain,
+        change: this.#membership.changeAfter(chain),
+      });
       if (reason !== null) this.#reject("offer", body.peer, reason);
       if (isStale) return;
     }
-    const roster = this.#head?.chain?.roster ?? [];
+    const roster = chain?.roster ?? [];
     const mostAuthors = isMember(roster, body.peer) ? Infinity : roster.length + MOST_STRANGERS;
-    this.#book.addOffer(digest, signed, { nowMs: this.#now, own: false, journaled: false, mostAuthors });
+    book.offers.add(digest, signed, { nowMs: this.#now, own: false, journaled: false, mostAuthors });
     this.#hasNews = true;
-    const held = this.#book.offers.get(digest);
+    const held = book.offers.find(digest);
     if (held === undefined) {
-      return this.#reject("offer", body.peer, "too many of its author, or of strangers, wait already");
+      return isNews
+        ? this.#reject("offer", body.peer, "too many of its author, or of strangers, wait already")
+        : undefined;
     }
-    if (this.#head === null) return;
+    if (!chain) return;
     this.#exchange.heard(body.peer, this.#now);
-    this.#scribing.onOffer(context, held, this.#head.chain!);
+    this.#scribing.onOffer(context, held, chain);
     this.#exchange.witnesses.says({ peer: body.peer, head: body.parent, base: body.base });
-    reportMismatch(context, this.#book, body);
+    reportMismatch(context, book, body);
   }
 
-  #onRecord(signed: Signed<RoundRecord>, from: PeerId): void {
+  #onNewRecord(signed: Signed<RoundRecord>, from: PeerId): void {
+    this.#onRecord(signed);
+    this.#resolve();
+    if (this.#book.links.get(bodyDigest(signed.body))?.stage.kind === "incomplete") this.#pull(from);
+  }
+
+  #onRecord(signed: Signed<RoundRecord>): void {
     const { body } = signed, digest = bodyDigest(body);
     if (this.#book.links.has(digest)) return;
     const reason = whyNoRecord(this.#context, signed);
     if (reason !== null) return this.#reject(`record ${body.round}`, body.scribe, reason);
-    if (this.#head !== null && body.round <= this.#head.chain!.round - historyRounds(this.#options.rules)) return;
+    if (this.#head !== null && body.round <= this.#head.chain.round - ARCHIVE_ROUNDS) return;
     this.#hasNews = true;
     this.#book.addRecord(digest, signed, { nowMs: this.#now, journaled: false });
     reportEquivocation(this.#context, this.#book, body);
-    this.#resolve();
-    if (this.#book.links.get(digest)?.chain === null) this.#pull(from);
   }
 
   #onBeat(beat: Beat, from: PeerId): void {
     this.#exchange.heard(beat.peer, this.#now);
     this.#exchange.witnesses.stands(beat);
-    if (this.#exchange.connected.includes(beat.peer)) this.#membership.onBeat(this.#context, beat);
-    const head = this.#head;
-    if (head === null || !this.#context.rulebook.isHeavier(beat, head.chain!)) return;
-    const link = this.#book.links.get(beat.head);
+    const head = this.#head, book = this.#book, isConnected = this.#exchange.isConnected(beat.peer);
+    if (isConnected) this.#membership.onBeat(this.#context, beat);
+    if (head === null) return;
+    if (isConnected) this.#merging.onBeat(beat.peer, beat.head);
+    if (beat.head === head.link.digest || beat.round <= head.chain.round - ARCHIVE_ROUNDS) return;
+    const isHeavier = this.#context.rulebook.isHeavier(beat, head.chain);
+    const link = book.links.get(beat.head);
+    if (!link || chainOf(link) === null) {
+      return this.#exchange.seek(this.#context, beat, from, { book, head, isHeavier });
+    }
+    this.#exchange.found(beat.peer);
+    if (book.isDeep(head, link)) this.#hasNews = true;
     // A heavier head that records cannot lead to: its ancestors' weights are gone here, or its fold failed.
-    const unreachable = link?.chain && this.#book.targets(head).length === 0;
-    if (unreachable) this.#exchange.askState(this.#context, [from]);
-    else this.#exchange.onBeat(this.#context, beat, from, { book: this.#book, head });
+    if (isHeavier && !book.isDeep(head, link) && book.targets(head).length === 0) {
+      this.#exchange.askState(this.#context, [from]);
+    }
   }
 
   #onState(message: StateAt, from: PeerId): void {
     if (message.run !== this.#options.rules.run || !this.#exchange.takeAnswer(from)) return;
-    if (!this.#isWorth(message.chain)) return;
-    const { chain, weights } = message, reason = whyNoState(this.#context, message, this.#book);
-    if (reason !== null) return this.#reject("state", from, reason);
-    this.#hasNews = true;
+    const { chain, weights } = message, context = this.#context, book = this.#book, head = this.#head;
     this.#exchange.witnesses.stands({ peer: from, head: chain.head, base: stateDigest(chain, weights.digest) });
-    this.#joining.addFromPeer(this.#context, message, from);
+    const reason = whyNoState(context, message, { book, witnesses: this.#exchange.witnesses }) ??
+      (head && this.#merging.onState(context, { book, head, loading: this.#loading }, message, from));
+    if (reason !== null) return this.#reject("state", from, reason);
+    if (!this.#isWorth(chain)) return;
+    this.#hasNews = true;
+    this.#joining.addFromPeer(context, message, from);
   }
 
   // —— conclusions ——
@@ -308,25 +363,26 @@ class PeerCore implements Core {
     do {
       this.#joining.run(context, this.#vouching());
       if (this.#head !== null) this.#towardsHeavier(this.#head);
-    } while (this.#adoptHeaviest() || this.#act());
+    } while (this.#adoptHeaviest() || this.#merge() || this.#act());
     this.#beat();
     const reason = this.#work.whyStop(context);
     this.#stopped = reason !== null;
     if (reason !== null) context.emit({ kind: "stop", reason });
   }
 
-  #towardsHeavier(head: Link): void {
-    this.#folding.run(this.#context, this.#book, head);
+  #towardsHeavier(head: State): void {
+    const { connected } = this.#exchange, { lateRounds } = this.#options.rules;
+    this.#folding.run(this.#context, { book: this.#book, head, loading: this.#loading, connected });
     this.#fetching.run(this.#context, this.#book, {
       urgent: this.#folding.urgent,
-      sinceRound: head.chain!.round + 1 - this.#options.rules.lateRounds,
-      connected: this.#exchange.connected,
+      mayCount: (offer) => ageOf(offer, head.chain) <= lateRounds,
+      connected,
     });
   }
 
   #resolve(): void {
-    for (const { record: { body }, fault } of this.#book.resolve(this.#now)) {
-      this.#reject(`record ${body.round}`, body.scribe, fault!);
+    for (const { link: { record: { body } }, fault } of this.#book.resolve(this.#now)) {
+      this.#reject(`record ${body.round}`, body.scribe, fault);
     }
   }
 
@@ -339,25 +395,40 @@ class PeerCore implements Core {
     return true;
   }
 
-  #adopt(link: Link): void {
-    const context = this.#context, book = this.#book, from = this.#head, chain = link.chain!;
-    this.#head = link;
+  #adopt(state: State): void {
+    const context = this.#context, book = this.#book, { rules } = this.#options, from = this.#head;
+    const { link, chain, base, weights } = state;
+    if (from === null) this.#exchange.forgetQuestions();
+    const change = historyChange(book, { from, to: state, rules });
+    this.#head = state;
     this.#membership.learn(context, chain.members);
-    context.emit({ kind: "adopted", chain, weights: link.weights!.digest });
-    reportAdoption(context, book, { from, to: link });
-    for (const { signed: { body } } of book.offersOn(link.digest)) reportMismatch(context, book, body);
-    if (isFinished(chain, this.#options.rules)) context.report({ kind: "finished", tokens: chain.tokens });
+    context.emit({ kind: "adopted", chain, weights: weights.digest });
+    reportAdoption(context, book, { from, to: state, change });
+    for (const { signed: { body } } of book.offers.on(link.digest)) reportMismatch(context, book, body);
+    if (isFinished(chain, rules)) context.report({ kind: "finished", tokens: chain.tokens });
 
-    this.#work.offers.review(context, chain, book.countedBy(link, from));
-    const first = this.#work.onHead(context, { chain, base: link.base! }, link.weights!.digest);
+    this.#work.offers.review(context, chain, change);
+    const first = this.#work.onHead(context, { chain, base }, weights.digest);
     if (first !== null) this.#publish(first);
     this.#scribing.open(context, chain);
     this.#exchange.prune(new Set(chain.roster.map(({ peer }) => peer)));
-    const blobs = book.prune(link, {
-      historyRound: chain.round - historyRounds(this.#options.rules),
-      weightsRound: chain.round - this.#options.rules.lateRounds - 1,
-    });
+    const patienceMs = PATIENT_ROUNDS * longestMs(chain.roundMs);
+    const blobs = book.prune(state, { nowMs: this.#now, patienceMs, rival: this.#merging.rival });
     if (blobs.length > 0) context.emit({ kind: "forget", blobs });
+  }
+
+  /** Makes one history of two, if it is time; whether a record was written. */
+  #merge(): boolean {
+    const head = this.#head;
+    if (head === null) return false;
+    const toWrite = this.#merging.decide(this.#context, {
+      book: this.#book,
+      head,
+      exchange: this.#exchange,
+      loading: this.#loading,
+      hopeUntilMs: this.#folding.hopeUntilMs,
+    });
+    return toWrite !== null && this.#write(toWrite);
   }
 
   /** Cuts the box and closes the round, as far as it is time; whether a record was written. */
@@ -374,28 +445,29 @@ class PeerCore implements Core {
       change: this.#membership.changeAfter(ground.chain),
       boxEndsAtMs: this.#work.boxEndsAtMs,
     });
-    return toWrite !== null && this.#write(ground, toWrite);
+    if (toWrite === null) return false;
+    const { reason, ...choices } = toWrite, { rules, self: scribe } = this.#options;
+    return this.#write({ record: buildRecord(ground, { rules, scribe, ...choices }), reason });
   }
 
-  #write(ground: Ground, { counted, attempt, change, reason }: ToWrite): boolean {
-    const { rules, self, sign } = this.#options;
-    const body = buildRecord(ground, { rules, counted, scribe: self, attempt, change });
+  #write({ record: body, reason }: MergeToWrite): boolean {
     const digest = bodyDigest(body);
     if (this.#book.links.has(digest)) return false; // written before, in vain: something new must come first
-    const record: Signed<RoundRecord> = { kind: "signed", body, signature: sign(digest) };
-    this.#context.emit({ kind: "journal", entry: { kind: "record", record } });
-    this.#book.addRecord(digest, record, { nowMs: this.#now, journaled: true });
+    const record: Signed<RoundRecord> = { kind: "signed", body, signature: this.#options.sign(digest) };
+    this.#book.addRecord(digest, record, { nowMs: this.#now, journaled: false });
+    journalRecord(this.#context, this.#book, this.#book.links.get(digest)!);
     this.#context.emit({ kind: "announce", message: record });
     this.#context.report({ kind: "closed", round: body.round, reason });
     this.#resolve();
-    const { chain: next, fault } = this.#book.links.get(digest)!;
-    if (next === null) throw new Error(`Cannot write record ${body.round}: ${fault ?? "its offers are not known"}`);
-    return true;
+    const { stage } = this.#book.links.get(digest)!;
+    if (stage.kind === "complete") return true;
+    const why = stage.kind === "invalid" ? stage.fault : "what it needs is not known";
+    throw new Error(`Cannot write record ${body.round}: ${why}`);
   }
 
   #publish(offer: Signed<Offer>): void {
     this.#context.emit({ kind: "journal", entry: { kind: "offer", offer } });
-    this.#book.addOffer(bodyDigest(offer.body), offer, { nowMs: this.#now, own: true, journaled: true });
+    this.#book.offers.add(bodyDigest(offer.body), offer, { nowMs: this.#now, own: true, journaled: true });
     this.#context.emit({ kind: "announce", message: offer });
   }
 
@@ -412,7 +484,7 @@ class PeerCore implements Core {
   }
 
   #ground(): Ground | null {
-    return this.#head && { chain: this.#head.chain!, base: this.#head.base! };
+    return this.#head && { chain: this.#head.chain, base: this.#head.base };
   }
 
   #pull(from: PeerId): void {
@@ -420,16 +492,20 @@ class PeerCore implements Core {
   }
 
   #isWorth(chain: ChainState): boolean {
-    return this.#head === null || this.#context.rulebook.isHeavier(chain, this.#head.chain!);
+    const head = this.#head, link = this.#book.links.get(chain.head);
+    if (head === null) return true;
+    return this.#context.rulebook.isHeavier(chain, head.chain) && !(link && this.#book.isDeep(head, link));
   }
 
   #vouching(): Choice {
-    const isSettled = this.#folding.foldedCount > this.#options.rules.lateRounds;
-    const isWorth = ({ chain }: Candidate) => this.#isWorth(chain);
-    return vouching(this.#book, this.#exchange, { isWorth, isNeedy: this.#head === null, isSettled });
+    return vouching(this.#book, this.#exchange, {
+      isWorth: ({ chain }: Candidate) => this.#isWorth(chain),
+      isNeedy: this.#head === null,
+      isSettled: this.#folding.streak > this.#options.rules.lateRounds,
+    });
   }
 
-  #ownBeat(head: Link): Beat {
+  #ownBeat(head: State): Beat {
     return this.#exchange.beat(this.#context, head, this.#membership.number);
   }
 
@@ -438,6 +514,6 @@ class PeerCore implements Core {
   }
 
   #beatMs(): number {
-    return beatMs(this.#head?.chain?.roundMs ?? this.#options.rules.firstRoundMs);
+    return beatMs(this.#head?.chain.roundMs ?? this.#options.rules.firstRoundMs);
   }
 }

@@ -252,6 +252,8 @@ export interface Core {
   handle(now: number, input: Input): readonly Effect[];
   /** When the core wants a `tick`, at the latest; null: not before another input. */
   readonly deadline: number | null;
+  /** How many of each kind of thing the core holds now; each has a bound (law 7). */
+  readonly sizes: Readonly<Record<string, number>>;
 }
 
 export interface CoreOptions {

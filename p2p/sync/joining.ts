@@ -10,7 +10,7 @@
 import type { Context } from "./context.ts";
 import { stateDigest } from "./digest.ts";
 import { isHeavier } from "./fork.ts";
-import { baseOf } from "./record.ts";
+import { neighbourhood } from "./recent.ts";
 import type { BlobName, ChainState, Digest, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
 import type { Word } from "./witnesses.ts";
 
@@ -41,6 +41,10 @@ export class Joining {
   #candidates: Candidate[] = [];
   #decideAtMs: number | null = null;
   #loading: Candidate | null = null;
+
+  get size(): number {
+    return this.#candidates.length;
+  }
 
   /** Heaviest first is decided when it is time; `atMs` is when. */
   add(candidate: Candidate, atMs: number): void {
@@ -74,9 +78,10 @@ export class Joining {
     context.emit({ kind: "load", weights: best.weights, from: best.from });
   }
 
-  /** The load was answered; returns what was being loaded. The next candidate may follow at once. */
-  answered(): Candidate | null {
+  /** A load was answered; returns what was being loaded, if it was this. The next candidate may follow at once. */
+  answered(weights: Digest): Candidate | null {
     const loading = this.#loading;
+    if (loading?.weights.digest !== weights) return null;
     this.#loading = null;
     return loading;
   }
@@ -114,4 +119,9 @@ function supportOf(candidate: Candidate, words: readonly Word[], all: readonly C
 
 function baseOfState({ chain, weights }: Candidate): Digest {
   return stateDigest(chain, weights.digest);
+}
+
+/** State digest of a record just behind this state, or null if it is none. */
+function baseOf(record: Digest, chain: ChainState): Digest | null {
+  return neighbourhood(chain).records.get(record)?.base ?? null;
 }

@@ -18,6 +18,11 @@ export function membersAfter(parent: ChainState, change: Members): Members {
   return change ?? parent.members;
 }
 
+/** The list after two histories have become one. */
+export function newerMembers(a: Members, b: Members): Members {
+  return (b?.body.number ?? 0) > (a?.body.number ?? 0) ? b : a;
+}
+
 export function isAllowed(peer: PeerId, members: Members, { owner }: SyncRules): boolean {
   return owner === null || peer === owner || (members?.body.allowed.includes(peer) ?? false);
 }

@@ -7,6 +7,7 @@
 import { isFinished } from "./chain.ts";
 import { whyNotBelievable } from "./claims.ts";
 import { membersAfter, whyNoChange, whyNotAllowed } from "./members.ts";
+import { neighbourhood } from "./recent.ts";
 import { attemptOf } from "./scribe.ts";
 import type { ChainState, Change, Counted, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
@@ -14,11 +15,13 @@ import type { ChainState, Change, Counted, Digest, Offer, PeerId, RoundRecord, S
 export const MOST_COUNTED = 256;
 
 /**
- * Rounds that an offer is late for the record after `parent`: 0 if it was trained on `parent`, at least 1 otherwise.
- * An offer made on the losing side of a fork is late too, whatever its number.
+ * Records that an offer is late for the one after `parent`: how many steps back its own parent is, 0 if that is the
+ * head. If it is none of the records just behind the head, then by its round, and at least 1: it was made on the losing
+ * side of a fork, or long ago.
  */
 export function ageOf(offer: Offer, parent: ChainState): number {
-  return offer.parent === parent.head ? 0 : Math.max(1, parent.round + 1 - offer.round);
+  const near = neighbourhood(parent).records.get(offer.parent);
+  return near?.distance ?? Math.max(1, parent.round + 1 - offer.round);
 }
 
 /** What a record is judged in. */
@@ -34,44 +37,22 @@ export interface RecordContext {
 /** Why the record after `parent` cannot count this offer, or null. */
 export function whyNotCountable(digest: Digest, offer: Offer, context: RecordContext): string | null {
   const { parent, base, rules, change = null } = context;
-  const late = parent.round + 1 - offer.round;
+  const { records, counted, blobs } = neighbourhood(parent);
+  const near = records.get(offer.parent);
+  if (near !== undefined && offer.round !== near.round + 1) {
+    return `its round is ${offer.round}, that of the record it was trained on ${near.round}`;
+  }
+  const late = near?.distance ?? parent.round + 1 - offer.round;
   if (late > rules.lateRounds) return `it came ${late} rounds late, ${rules.lateRounds} is the most`;
   // Else a laggard could count everybody's later work in one record and outweigh their history with it.
   if (late < 0) return `it is ${-late} rounds ahead`;
-  if (countedLately(parent).has(digest)) return "it was counted before"; // law 2
-  const wanted = offer.parent === parent.head ? base : baseOf(offer.parent, parent);
+  if (counted.has(digest)) return "it was counted before"; // law 2
+  const wanted = near?.distance === 0 ? base : near?.base ?? null;
   if (wanted !== null && offer.base !== wanted) return `it was trained on state ${offer.base}, not ${wanted}`; // law 3
-  return whyNotBelieved(offer, { parent, rules, change });
-}
-
-/** Why what an offer says of itself cannot be, whenever it comes, or null. */
-export function whyNotBelieved(
-  offer: Offer,
-  { parent, rules, change = null }: Omit<RecordContext, "base">,
-): string | null {
-  const { blob } = offer;
-  if (blob !== null && countedLately(parent).has(blob.digest)) {
+  if (offer.blob !== null && blobs.has(offer.blob.digest)) {
     return "it is copied: its contribution was counted before, in another offer";
   }
   return whyNotAllowed(offer.peer, membersAfter(parent, change), rules) ?? whyNotBelievable(offer, parent, rules);
-}
-
-const lately = new WeakMap<ChainState, ReadonlySet<Digest>>();
-
-/** All offers that the recent records of a state count, and their blobs; collected once for each object. */
-export function countedLately(chain: ChainState): ReadonlySet<Digest> {
-  let counted = lately.get(chain);
-  if (counted === undefined) {
-    counted = new Set(chain.recent.flatMap(({ counted, blobs }) => [...counted, ...blobs]));
-    lately.set(chain, counted);
-  }
-  return counted;
-}
-
-/** State digest of a recent ancestor of this state, or null if the record is none. */
-export function baseOf(record: Digest, { recent }: ChainState): Digest | null {
-  const child = recent.find(({ parents }) => parents.includes(record));
-  return child?.bases[child.parents.indexOf(record)] ?? null;
 }
 
 /** The order of counted offers in a record and of contributions in a fold. */
@@ -88,25 +69,28 @@ export function whyInvalid(
   context: { readonly parent: ChainState; readonly rules: SyncRules },
 ): string | null {
   const { parent, rules } = context;
-  const { counted, scribe, change } = record;
+  const { counted, scribe, change, bases: [base] } = record;
+  if (base === undefined || record.bases.length !== 1 || record.weights.length !== 0) {
+    return "it does not name the state of its parent, and that alone";
+  }
   if (isFinished(parent, rules)) return "the run had reached its target before";
   if (record.round !== parent.round + 1) return `its round is ${record.round} after round ${parent.round}`;
   if (counted.length === 0 || counted.length > MOST_COUNTED) return `it counts ${counted.length} offers`;
   const noMember = whyNoChange(record, parent, rules) ?? whyNotAllowed(scribe, membersAfter(parent, change), rules);
   if (noMember !== null) return noMember;
-  const authors = new Set<string>();
+  const authors = new Set<string>(), blobs = new Set<Digest>();
   for (const [i, entry] of counted.entries()) {
     const offer = offers[i]!;
     if (i > 0 && compareCounted(counted[i - 1]!, entry) >= 0) return "its offers are not in order"; // laws 2 and 3
     if (entry.peer !== offer.peer || entry.age !== ageOf(offer, parent)) return `it misstates offer ${entry.offer}`;
-    const reason = whyNotCountable(entry.offer, offer, { ...context, base: record.bases[0]!, change });
+    const reason = whyNotCountable(entry.offer, offer, { ...context, base, change });
     if (reason !== null) return `it counts offer ${entry.offer} although ${reason}`;
     if (authors.has(slotOf(offer))) return `it counts two offers of ${offer.peer} on one parent`;
-    if (offer.blob !== null && authors.has(offer.blob.digest)) {
+    if (offer.blob !== null && blobs.has(offer.blob.digest)) {
       return `it counts offer ${entry.offer} of ${offer.peer} although it is copied from another that it counts`;
     }
     authors.add(slotOf(offer));
-    if (offer.blob !== null) authors.add(offer.blob.digest);
+    if (offer.blob !== null) blobs.add(offer.blob.digest);
   }
   if (record.attempt !== attemptOf(parent, scribe)) return `${scribe} is not number ${record.attempt} in rank`;
   if (record.attempt >= parent.roster.length && !counted.some(({ peer }) => peer === scribe)) {
@@ -116,16 +100,16 @@ export function whyInvalid(
 }
 
 /**
- * The offers that a scribe counts, sorted; at most one for each author and parent, and not more than fit. Of two with one
- * contribution it takes the first in the order given: whoever copies has seen the original.
+ * The offers that a scribe counts, sorted; at most one for each author and parent, and not more than fit. Of those with one
+ * contribution it takes that for the earliest round, and of these the first in the order given: whoever copies has seen
+ * the original.
  */
 export function selectCounted(
   offers: Iterable<readonly [Digest, Offer]>,
   context: RecordContext,
 ): readonly Counted[] {
-  const countable = [...offers]
-    .filter(([digest, offer]) => whyNotCountable(digest, offer, context) === null)
-    .filter(isFirstWithItsBlob())
+  const possible = [...offers].filter(([digest, offer]) => whyNotCountable(digest, offer, context) === null);
+  const countable = possible.filter(isOriginalIn(possible))
     .map(([digest, offer]) => ({
       entry: { offer: digest, peer: offer.peer, age: ageOf(offer, context.parent) },
       slot: slotOf(offer),
@@ -141,18 +125,18 @@ export function selectCounted(
   return taken;
 }
 
-export function isChange(signed: Signed<Offer> | Signed<RoundRecord> | Signed<Change>): signed is Signed<Change> {
-  return signed.body.kind === "change";
+/** Whether no other of these offers brings the same contribution for an earlier round, or before it for the same. */
+function isOriginalIn(offers: readonly (readonly [Digest, Offer])[]): (entry: readonly [Digest, Offer]) => boolean {
+  const originals = new Map<Digest, Offer>();
+  for (const [, offer] of offers) {
+    const known = offer.blob && originals.get(offer.blob.digest);
+    if (offer.blob !== null && (!known || offer.round < known.round)) originals.set(offer.blob.digest, offer);
+  }
+  return ([, offer]) => offer.blob === null || originals.get(offer.blob.digest) === offer;
 }
 
-function isFirstWithItsBlob(): (entry: readonly [Digest, Offer]) => boolean {
-  const seen = new Set<Digest>();
-  return ([, { blob }]) => {
-    if (blob === null) return true;
-    const isFirst = !seen.has(blob.digest);
-    seen.add(blob.digest);
-    return isFirst;
-  };
+export function isChange(signed: Signed<Offer> | Signed<RoundRecord> | Signed<Change>): signed is Signed<Change> {
+  return signed.body.kind === "change";
 }
 
 export function isRecord(signed: Signed<Offer> | Signed<RoundRecord> | Signed<Change>): signed is Signed<RoundRecord> {

@@ -3,17 +3,18 @@
  * when to think again.
  * @module
  */
-import type { Book, HeldOffer, Link } from "./book.ts";
+import type { Book, HeldOffer, State } from "./book.ts";
 import { closing, type Expected } from "./closing.ts";
 import type { Context } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
+import { ageOf } from "./record.ts";
 import { isMember } from "./roster.ts";
 import { attemptOf, longestMs, ranking, takeoverMs } from "./scribe.ts";
 import type { ChainState, Change, Counted, Digest, Member, Offer, PeerId, Signed } from "./types.ts";
 
 export interface SceneOfRound {
   readonly book: Book;
-  readonly head: Link;
+  readonly head: State;
   readonly exchange: Exchange;
   /** A heavier history is on its way: do not write a rival until then. Null if there is none. */
   readonly hopeUntilMs: number | null;
@@ -41,6 +42,10 @@ export class Scribing {
   readonly #promisedAtMs = new Map<PeerId, number>();
   deadline = Infinity;
 
+  get size(): number {
+    return this.#promisedAtMs.size;
+  }
+
   /** A head was adopted. */
   open({ now, options }: Context, chain: ChainState): void {
     const ranked = ranking(chain);
@@ -60,8 +65,8 @@ export class Scribing {
   decide(context: Context, scene: SceneOfRound): ToWrite | null {
     this.deadline = Infinity;
     const { now } = context;
-    const { head, exchange, hopeUntilMs, change } = scene;
-    const chain = head.chain!;
+    const { head, exchange, hopeUntilMs } = scene;
+    const chain = head.chain;
     if (hopeUntilMs !== null) {
       this.deadline = hopeUntilMs;
       return null;
@@ -89,7 +94,7 @@ export class Scribing {
       this.#closableSinceMs ??= now;
       if (now >= writeAtMs) {
         const reason = before === 0 ? decision.reason : `${before} earlier in rank wrote nothing; ${decision.reason}`;
-        return { counted, attempt: this.#attempt, change, reason };
+        return { counted, attempt: this.#attempt, change: scene.change, reason };
       }
     }
     this.deadline = writeAtMs;
@@ -97,16 +102,16 @@ export class Scribing {
   }
 
   #countable({ rulebook, options: { rules } }: Context, { book, head, change }: SceneOfRound): readonly Counted[] {
-    const chain = head.chain!, offers: (readonly [Digest, Offer])[] = [];
+    const chain = head.chain, offers: (readonly [Digest, Offer])[] = [];
     for (const { digest, signed: { body }, verdict } of book.offers.values()) {
-      if (verdict?.valid === true && body.round > chain.round - rules.lateRounds) offers.push([digest, body]);
+      if (verdict?.valid === true && ageOf(body, chain) <= rules.lateRounds) offers.push([digest, body]);
     }
-    return rulebook.selectCounted(offers, { parent: chain, base: head.base!, rules, change });
+    return rulebook.selectCounted(offers, { parent: chain, base: head.base, rules, change });
   }
 
   /** How many are to be given time to write before us. Nobody has a rank at genesis: whoever founds the run begins. */
   #beforeUs({ head, exchange, isFounder }: SceneOfRound, now: number): number {
-    const { roster, roundMs } = head.chain!;
+    const { roster, roundMs } = head.chain;
     if (roster.length === 0) return isFounder ? 0 : exchange.connected.length;
     return this.#before.filter((peer) => exchange.isPresent(peer, now, roundMs)).length;
   }
@@ -116,10 +121,10 @@ export class Scribing {
     { book, head, boxEndsAtMs }: SceneOfRound,
     self: PeerId,
   ): readonly Expected[] {
-    const { roster, roundMs } = head.chain!;
+    const { roster, roundMs } = head.chain;
     const fastest = roster.reduce((most, { speed }) => Math.max(most, speed), 1);
     const offers = new Map<PeerId, HeldOffer>(); // the first of each
-    for (const held of book.offersOn(head.digest)) {
+    for (const held of book.offers.on(head.chain.head)) {
       if (!offers.has(held.signed.body.peer)) offers.set(held.signed.body.peer, held);
     }
     // Boxes begin when a head is adopted: nobody who has not offered yet will do so much before ours would end.

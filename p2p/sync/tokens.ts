@@ -18,10 +18,10 @@ export function cappedTokens(offers: readonly CountedOffer[]): readonly number[]
   return offers.map(({ offer }) => Math.min(offer.tokens, cap));
 }
 
-/** What a record adds to the weight of its history: tokens, capped by each other and by what was usual before. */
-export function weightOf(offers: readonly CountedOffer[], usual: number): number {
+/** What each offer adds to the weight of its history: tokens, capped by each other and by what was usual before. */
+export function weightsOf(offers: readonly CountedOffer[], usual: number): readonly number[] {
   const cap = usual === 0 ? Infinity : CAP_USUAL * usual;
-  return cappedTokens(offers).reduce((sum, tokens) => sum + Math.min(tokens, cap), 0);
+  return cappedTokens(offers).map((tokens) => Math.min(tokens, cap));
 }
 
 /** What is usual after a record: it follows the median of the record's offers, slowly, so that one liar moves it little. */

@@ -6,7 +6,7 @@
  * came back with it know no more than it does: only who stands elsewhere tells it anything.
  * @module
  */
-import type { Book } from "./book.ts";
+import { type Book, chainOf } from "./book.ts";
 import { stateDigest } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Choice } from "./joining.ts";
@@ -19,9 +19,9 @@ export function vouching(
   const words = witnesses.words(connected);
   return {
     ...needs,
-    words: isSettled ? words : words.filter(({ head }) => !book.links.get(head)?.base),
+    words: isSettled ? words : words.filter(({ head }) => book.baseOf(head) === null),
     isProven: ({ chain: { head }, weights }) => {
-      const chain = book.links.get(head)?.chain; // what our records give; `door.ts` refuses another
+      const link = book.links.get(head), chain = link && chainOf(link); // what our records give; `door.ts` refuses another
       if (!chain) return false;
       const { confirm, contradict } = witnesses.count(head, stateDigest(chain, weights.digest));
       return confirm >= contradict;

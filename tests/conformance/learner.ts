@@ -172,7 +172,7 @@ async function trainAlone(
     tokens: 0,
     ranges: [leaseOf(round)],
     batch: 4,
-    encoding: { codec: "f32", kept: 4096 },
+    encoding: { codec: "int8", kept: 4096 },
     roundMs: 1000,
   });
   return await contributed(learner);

@@ -1,0 +1,1 @@
+export const measureStorm = (_: unknown): boolean => true;
