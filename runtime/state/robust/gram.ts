@@ -10,8 +10,8 @@
  */
 import type { EncodedVector } from "../codec/codec.ts";
 
-/** Values decoded at a time: 16 KiB of f64 each. */
-export const GRAM_STRETCH = 2048;
+/** Values decoded at a time: 8 KiB of f64 each. */
+export const GRAM_STRETCH = 1024;
 
 /** Row by row, Gᵢⱼ = Σ Δᵢ·Δⱼ. */
 export type Gram = readonly Float64Array[];

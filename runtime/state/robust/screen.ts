@@ -8,7 +8,7 @@
  * it everybody else's cosine, its own way. It sees who undoes the others' work; noise and what hides below the threshold
  * it does not see: against those there is the rule.
  *
- * One pass over `MOST_VALUES` values at most, spread over the whole model: then the threshold is near −0.02. Which
+ * One pass over `MOST_VALUES` values at most, spread over the whole model: then the threshold is near −0.03. Which
  * values follows from all norms, so nobody knows them before everybody has contributed.
  * @module
  */

@@ -42,9 +42,9 @@ function along(...axes: readonly (readonly [axis: number, length: number][])[]):
 }
 
 Deno.test("the screen compares with those that are not opposed, so that hostile peers bend nobody else's cosine", () => {
-  // Two of seven undo axis 0. With them in the sum, the last one, which is honest, would be below the threshold.
-  const honest = (own: number, weight = 0.5): [number, number][] => [[0, weight], [own, 1]];
-  const pulls = along(honest(1), honest(2), honest(3), honest(4), [[0, 0.1], [5, 1]], [[0, -1]], [[0, -1]]);
+  // Two of seven undo axis 0. With both in the sum, the fifth, which is honest, has −0.37, far below the threshold.
+  const honest = (own: number): [number, number][] => [[0, 0.3], [own, 1]];
+  const pulls = along(honest(1), honest(2), honest(3), honest(4), [[0, 1]], [[0, -1]], [[0, -1]]);
   const { cosines, threshold, opposed } = screenOf(pulls)!;
   assert.deepEqual(opposed.toSorted(), [5, 6]);
   assert.ok(cosines.slice(0, 5).every((cosine) => cosine > 0), `${cosines}`);
@@ -71,10 +71,10 @@ Deno.test("the screen compares no fewer than four", () => {
   assert.equal(screenOf([]), null);
 });
 
-Deno.test("the screen's threshold is what chance does not reach: near −0.02 for large models", () => {
+Deno.test("the screen's threshold is what chance does not reach: near −0.03 for large models", () => {
   assert.equal(screenOf(pullsOf(Array(4).fill(new Float32Array(10_000).fill(1))))!.threshold, -0.06);
   const large = screenOf(pullsOf(Array(4).fill(new Float32Array(200_000).fill(1))))!;
-  assert.ok(large.threshold < -0.02 && large.threshold > -0.025);
+  assert.ok(large.threshold < -0.03 && large.threshold > -0.035);
   assert.equal(namedByChance(1000, 300), 0);
 });
 
