@@ -25,6 +25,8 @@ const MOST_SOURCES = 8;
 const MOST_WRITES = 16;
 /** How often a fetch looks who is late. */
 const REVIEW_MS = 250;
+/** A look that comes later than this tells that this machine slept, or this process did not run. */
+const SLEPT_MS = 2_000;
 /** Time after which one more of those who may have the blob is asked. */
 const NEXT_SOURCE_MS = 2_000;
 /** An answer is overdue after this long, or this many times what the donor usually takes: others may take its chunks. */
@@ -94,6 +96,7 @@ export class BlobFetch {
   #writes = 0;
   #heldBytes = 0;
   #admittedAtMs = 0;
+  #reviewedAtMs = 0;
   #isOver = false;
 
   constructor({ transport, store, clock = systemClock, donors }: Reader, blob: BlobName, options: FetchOptions) {
@@ -120,6 +123,7 @@ export class BlobFetch {
     const onAbort = (): void => this.#end();
     signal?.addEventListener("abort", onAbort);
     using _room = this.#donors.whenRoom(() => this.#step());
+    this.#reviewedAtMs = this.#clock.now();
     let alarm = this.#clock.alarm(this.#clock.now() + REVIEW_MS, () => review());
     const review = (): void => {
       this.#review();
@@ -286,7 +290,9 @@ export class BlobFetch {
 
   #review(): void {
     if (this.#isOver) return;
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.now(), sleptMs = nowMs - this.#reviewedAtMs;
+    this.#reviewedAtMs = nowMs;
+    if (sleptMs > SLEPT_MS) { for (const source of this.#sources.values()) source.forgive(sleptMs); }
     for (const source of [...this.#sources.values()]) {
       const owedMs = source.owedMs(nowMs);
       if (owedMs >= STALLED_MS) this.#shun(source, `was too slow: it owes an answer for ${seconds(owedMs)}`);

@@ -160,6 +160,21 @@ Deno.test("fetchBlob() gives the chunks of a donor that does not answer to the o
   assert.match(reasonOf(await fetchAlone()), /is not asked for \d+ s more, because it was too slow/);
 });
 
+Deno.test("fetchBlob() blames nobody for the hours in which its own machine slept", async () => {
+  const { fetch, donors, clock } = await scene(1);
+  const asleep = Promise.withResolvers<void>();
+  let asked = 0;
+  meddle(donors[0]!, (serve) => async (from, request) => {
+    if (request[0] === 1 && ++asked > 0) await asleep.promise;
+    return await serve(from, request);
+  });
+  const fetching = fetch();
+  await clock.runUntil("it was asked", () => asked > 0);
+  clock.advance(3_600_000);
+  asleep.resolve();
+  assert.deepEqual(await outcome(clock, fetching), { ok: true, dropped: [] });
+});
+
 Deno.test("fetchBlob() goes on where it stopped after its donor went away", async () => {
   const { fetch, donors, network, reader } = await scene(2);
   let pieces = 0;
