@@ -2,10 +2,10 @@
  * `starling status`: what a peer, running or stopped, knows of itself and its run.
  * @module
  */
-import { defaultStatePath, isRunning, openRunFolder, readStatus } from "../runtime/run_folder.ts";
 import { waitedShare } from "../runtime/peer_time.ts";
+import { defaultStatePath, isRunning, openRunFolder, readStatus, usedBytes } from "../runtime/run_folder.ts";
 import type { PeerStatus } from "../runtime/status.ts";
-import { counted, nats, percent, short, table } from "./format.ts";
+import { bytes, counted, nats, percent, short, table } from "./format.ts";
 import { json, line } from "./print.ts";
 
 export interface StatusOptions {
@@ -21,11 +21,13 @@ export async function status({ folder, state, json: asJson, why: wantsWhy }: Sta
   const path = state ?? defaultStatePath(folder);
   const last = await readStatus(path);
   const running = await isRunning(path);
-  if (asJson) return json({ kind: "status", running, ...last });
+  const diskBytes = await usedBytes(path);
+  if (asJson) return json({ kind: "status", running, ...last, diskBytes });
   if (last === null) {
     return line(`Run "${config.name}": no peer has run in ${path} yet. Begin with: starling start ${folder}`);
   }
   describe(last, running).forEach((text) => line(text));
+  line(`disk: ${bytes(diskBytes)} in ${path}; blobs may take ${bytes(last.mostBlobBytes)} (--disk-gb)`);
   if (wantsWhy) why(last).forEach((text) => line(text));
 }
 

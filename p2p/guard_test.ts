@@ -51,6 +51,7 @@ async function start(n: number, at: { clock: ManualClock; network: MemoryNetwork
     identity: identity(n),
     rules: at.rules,
     genesis,
+    runBlobs: [],
     found: n === OWNER,
     addresses: n === OWNER ? [] : [`/memory/${identity(OWNER).peer}`],
     name: `peer ${n}`,

@@ -3,11 +3,12 @@
  * @module
  */
 import type { Journal } from "./store/journal.ts";
+import { StorageError } from "./store/storage_error.ts";
 import type { JournalEntry } from "./sync/effects.ts";
 import { decodeJournalEntry, encodeJournalEntry } from "./wire.ts";
 
-/** Rounds that a rewritten journal keeps: more than the core ever looks back. */
-const KEPT_ROUNDS = 64;
+/** Rounds that a rewritten journal keeps: more than the core ever looks back (`ARCHIVE_ROUNDS`, and late offers). */
+const KEPT_ROUNDS = 320;
 /** A journal smaller than this is not rewritten: it is also the run's history for people. */
 const LARGE_BYTES = 32 * 1024 * 1024;
 
@@ -43,8 +44,12 @@ export class PeerJournal {
   async append(entries: readonly JournalEntry[]): Promise<void> {
     await this.#journal.append(entries.map(encodeJournalEntry), { durable: true });
     if (this.#journal.sizeBytes() < this.#rewriteAtBytes) return;
-    const { entries: all } = await this.read();
-    await this.#journal.rewrite(recent(all).map(encodeJournalEntry));
+    try {
+      const { entries: all } = await this.read();
+      await this.#journal.rewrite(recent(all).map(encodeJournalEntry));
+    } catch (error) {
+      if (!(error instanceof StorageError && error.isFull)) throw error; // what was appended is on disk all the same
+    }
     this.#rewriteAtBytes = Math.max(LARGE_BYTES, 2 * this.#journal.sizeBytes());
   }
 }

@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { identityFromSeed } from "./identity.ts";
 import { PeerJournal, recent } from "./journal_entries.ts";
 import { MemoryJournal } from "./store/journal.ts";
+import { StorageError } from "./store/storage_error.ts";
 import type { JournalEntry } from "./sync/effects.ts";
 import type { Digest } from "./sync/types.ts";
 
@@ -47,18 +48,27 @@ Deno.test("PeerJournal leaves out what is no entry, and says so", async () => {
   assert.equal(damage, "1 entries are not of this version and were left out");
 });
 
-Deno.test("PeerJournal lets all but the last 64 rounds go when it has grown large, and not at every append", async () => {
+Deno.test("PeerJournal lets all but the last 320 rounds go when it has grown large, and not at every append", async () => {
   const bytes = new MemoryJournal(), journal = new PeerJournal(bytes);
-  await journal.append(Array.from({ length: 100 }, (_, i) => record(i + 1)));
-  assert.equal((await journal.read()).entries.length, 100);
+  await journal.append(Array.from({ length: 400 }, (_, i) => record(i + 1)));
+  assert.equal((await journal.read()).entries.length, 400);
   bytes.sizeBytes = () => 40 * 1024 * 1024;
-  await journal.append([record(101)]);
-  assert.deepEqual((await journal.read()).entries, Array.from({ length: 64 }, (_, i) => record(i + 38)));
-  await journal.append([record(102)]);
-  assert.equal((await journal.read()).entries.length, 65);
+  await journal.append([record(401)]);
+  assert.deepEqual((await journal.read()).entries, Array.from({ length: 320 }, (_, i) => record(i + 82)));
+  await journal.append([record(402)]);
+  assert.equal((await journal.read()).entries.length, 321);
 });
 
 Deno.test("recent() keeps the order of what it keeps", () => {
-  const entries = [record(70), record(3), record(69)];
-  assert.deepEqual(recent(entries), [record(70), record(69)]);
+  const entries = [record(330), record(3), record(329)];
+  assert.deepEqual(recent(entries), [record(330), record(329)]);
+});
+
+Deno.test("PeerJournal grows on while the disk has no room to write it anew", async () => {
+  const bytes = new MemoryJournal(), journal = new PeerJournal(bytes);
+  bytes.sizeBytes = () => 40 * 1024 * 1024;
+  bytes.rewrite = () => Promise.reject(new StorageError("the disk is full", { isFull: true }));
+  await journal.append([record(1)]);
+  await journal.append([record(2)]);
+  assert.deepEqual((await journal.read()).entries, [record(1), record(2)]);
 });

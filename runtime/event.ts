@@ -54,6 +54,8 @@ export type PeerEvent =
     readonly addresses: readonly string[];
     /** Null if nobody could dial this peer. */
     readonly ticket: string | null;
+    /** Bytes that its blobs may take. */
+    readonly mostBlobBytes: number;
   }
   | { readonly kind: "connected" | "disconnected"; readonly peer: string }
   | {

@@ -160,6 +160,13 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
         return { kind: "warning", message: `${event.peer} was dropped as a source of a blob: ${event.reason}` };
       case "journal damaged":
         return { kind: "warning", message: event.reason };
+      case "blobs spared":
+        return {
+          kind: "warning",
+          message:
+            `${event.blobs} blobs (${(event.bytes / 1e6).toFixed(1)} MB) were dropped, because ${event.reason}. ` +
+            "None was needed here; those who catch up find them with others.",
+        };
       case "closed":
       case "offered":
       case "reorganised":

@@ -58,6 +58,8 @@ export interface PeerStatus {
   /** Whose counted work pulled against all others', oldest first. */
   readonly screened: readonly ScreenedPeer[];
   readonly plannedBytes: number;
+  /** Bytes that its blobs may take. */
+  readonly mostBlobBytes: number;
 }
 
 const FATES_KEPT = 50;
@@ -88,6 +90,7 @@ export const emptyStatus: PeerStatus = {
   rejections: [],
   screened: [],
   plannedBytes: 0,
+  mostBlobBytes: 0,
 };
 
 /** The status after one more event. */
@@ -102,6 +105,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         peerName: event.peerName,
         addresses: event.addresses,
         ticket: event.ticket,
+        mostBlobBytes: event.mostBlobBytes,
       };
     case "device":
       return { ...status, device: event.description };

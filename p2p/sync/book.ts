@@ -8,10 +8,11 @@
  * @module
  */
 import type { Verdict } from "../learner.ts";
-import { stateDigest } from "./digest.ts";
+import { bodyDigest, stateDigest } from "./digest.ts";
 import { exclusive } from "./fork.ts";
 import { type Chapter, inOrder, type Side, type Sides } from "./merge.ts";
 import { OfferShelf } from "./offer_shelf.ts";
+import { neighbourhood } from "./recent.ts";
 import type { Rulebook } from "./rulebook.ts";
 import type { BlobName, ChainState, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
@@ -344,7 +345,12 @@ export class Book {
       if (link.round < least && link !== head.link) this.#remove(link);
     }
     this.#removeSurplus(head);
-    this.offers.prune({ historyRound, archiveRound: archiveRound - lateRounds });
+    const { records } = neighbourhood(head.chain);
+    this.offers.prune({
+      historyRound,
+      archiveRound: archiveRound - lateRounds,
+      isNear: (record) => records.has(record),
+    });
     const after = this.#blobs();
     return [...before].filter((blob) => !after.has(blob)).sort();
   }
@@ -381,7 +387,9 @@ export class Book {
         for (const { offer } of link.record.body.counted) shared.add(offer);
       }
     }
-    return { chain, own: chapters.toReversed(), shared };
+    const inOrder = (a: Chapter, b: Chapter) =>
+      a.record.round - b.record.round || (bodyDigest(a.record) < bodyDigest(b.record) ? -1 : 1);
+    return { chain, own: chapters.toSorted(inOrder), shared };
   }
 
   /** These records with their offers, or null while some of that, or a state before them, is unknown. */

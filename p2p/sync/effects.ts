@@ -145,8 +145,8 @@ export type Effect =
   /** Blobs (contributions, weights) that the protocol needs no more. */
   | { readonly kind: "forget"; readonly blobs: readonly Digest[] }
   | { readonly kind: "report"; readonly event: SyncEvent }
-  /** The last effect ever: the peer has left. */
-  | { readonly kind: "stop"; readonly reason: string };
+  /** The last effect ever: the peer has left, or must not go on. */
+  | { readonly kind: "stop"; readonly reason: string; readonly isFault: boolean };
 
 /** What users and checkers may want to know; law 5 lives on these. */
 export type SyncEvent =

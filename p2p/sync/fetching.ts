@@ -40,10 +40,8 @@ export class Fetching {
     );
     wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
     for (const offer of this.#retryAtMs.keys()) {
-      const body = book.offers.find(offer)?.signed.body;
-      if (body === undefined || !options.mayCount(body) && !options.urgent.has(offer)) {
-        this.#retryAtMs.delete(offer);
-      }
+      const held = book.offers.find(offer), isOpen = held !== undefined && book.offers.unjudged.has(held);
+      if (!isOpen || !options.mayCount(held.signed.body) && !options.urgent.has(offer)) this.#retryAtMs.delete(offer);
     }
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
       const from = [offer.peer, ...options.connected.filter((peer) => peer !== offer.peer)]

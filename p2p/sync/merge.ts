@@ -21,7 +21,7 @@ import type { BlobName, ChainState, Digest, Offer, PeerId, Range, Recent, RoundR
 /** One of two histories that become one. */
 export interface Side {
   readonly chain: ChainState;
-  /** Records that the other side does not have, parents first. */
+  /** Records that the other side does not have, by round, then digest: an offer weighs what the first of them gives it. */
   readonly own: readonly Chapter[];
   /** Offers that both sides have from before they parted, as far as one of `own` may count them as well. */
   readonly shared: ReadonlySet<Digest>;

@@ -20,8 +20,11 @@ export class OfferShelf {
   readonly #archive = new Map<Digest, HeldOffer>();
   readonly #byParent = new Map<Digest, HeldOffer[]>();
   readonly #countOf = new Map<PeerId, number>();
-  /** Older offers are for the archive. */
+  /** Those of the last rounds that a record waited for, or our own disk had: they count towards no bound. */
+  readonly #free = new Set<HeldOffer>();
+  /** Older offers are for the archive, but for those on the records just behind the head: they may be counted yet. */
   #historyRound = -Infinity;
+  #isNear: (record: Digest) => boolean = () => false;
   readonly #rules: SyncRules;
   readonly #isWanted: (offer: Digest) => boolean;
 
@@ -37,11 +40,13 @@ export class OfferShelf {
    */
   add(digest: Digest, signed: Signed<Offer>, options: AddOfferOptions): void {
     if (this.find(digest) !== undefined) return;
-    const { peer, parent, blob, round } = signed.body;
-    const count = this.#countOf.get(peer) ?? 0, isOld = round < this.#historyRound;
+    const { peer, parent, blob } = signed.body;
+    const count = this.#countOf.get(peer) ?? 0, isOld = this.#isOld(signed.body);
     const isTooMuch = isOld || count >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds ||
       count === 0 && this.#countOf.size >= (options.mostAuthors ?? Infinity);
-    if (isTooMuch && !options.journaled && !this.#isWanted(digest)) return;
+    // What another history counts must not stand in the way of its author's next one.
+    const isFree = options.journaled || this.#isWanted(digest);
+    if (isTooMuch && !isFree) return;
     const verdict: Verdict | null = options.own || blob === null ? { valid: true, norm: 0 } : null;
     const held = { digest, signed, receivedAtMs: options.nowMs, verdict, journaled: options.journaled };
     if (isOld) {
@@ -49,7 +54,8 @@ export class OfferShelf {
       return;
     }
     this.#recent.set(digest, held);
-    this.#countOf.set(peer, count + 1);
+    if (isFree) this.#free.add(held);
+    else this.#countOf.set(peer, count + 1);
     const same = this.#byParent.get(parent);
     if (same === undefined) this.#byParent.set(parent, [held]);
     else same.push(held);
@@ -98,13 +104,22 @@ export class OfferShelf {
   }
 
   /** Puts what is older than the last rounds into the archive, and drops what is too old for that. */
-  prune({ historyRound, archiveRound }: { readonly historyRound: number; readonly archiveRound: number }): void {
+  prune({ historyRound, archiveRound, isNear }: {
+    readonly historyRound: number;
+    readonly archiveRound: number;
+    readonly isNear: (record: Digest) => boolean;
+  }): void {
     this.#historyRound = historyRound;
-    for (const held of this.#recent.values()) if (held.signed.body.round < historyRound) this.#putAway(held);
+    this.#isNear = isNear;
+    for (const held of this.#recent.values()) if (this.#isOld(held.signed.body)) this.#putAway(held);
     if (archiveRound < 0) return;
     for (const { digest, signed } of this.#archive.values()) {
       if (signed.body.round < archiveRound) this.#archive.delete(digest);
     }
+  }
+
+  #isOld({ round, parent }: Offer): boolean {
+    return round < this.#historyRound && !this.#isNear(parent);
   }
 
   #putAway(held: HeldOffer): void {
@@ -112,9 +127,9 @@ export class OfferShelf {
     this.#recent.delete(held.digest);
     this.unjudged.delete(held);
     this.#archive.set(held.digest, held);
-    const count = this.#countOf.get(peer)! - 1;
-    if (count > 0) this.#countOf.set(peer, count);
-    else this.#countOf.delete(peer);
+    const count = this.#free.delete(held) ? null : this.#countOf.get(peer)! - 1;
+    if (count === 0) this.#countOf.delete(peer);
+    else if (count !== null) this.#countOf.set(peer, count);
     const left = this.#byParent.get(parent)!.filter((other) => other !== held);
     if (left.length > 0) this.#byParent.set(parent, left);
     else this.#byParent.delete(parent);

@@ -94,6 +94,7 @@ export async function hostileRun(options: HostileRunOptions): Promise<HostileRun
         identity,
         rules: syncRules(config, run),
         genesis,
+        runBlobs: [],
         found: n === 0,
         addresses: n === 0 ? [] : [`/memory/${identities[0]!.peer}`],
         name: `peer ${n}`,

@@ -34,6 +34,9 @@ export class Observer {
   readonly fates = new Map<Digest, Fate>();
   /** Adoptions of each peer, in order. */
   readonly adoptions = new Map<PeerId, Adoption[]>();
+  /** When somebody first adopted each record, and who was up and running then. */
+  readonly firstAdoptedAtMs = new Map<Digest, number>();
+  readonly liveAt = new Map<Digest, ReadonlySet<PeerId>>();
   /** Broken laws that could be seen while it happened. */
   readonly faults: string[] = [];
   readonly rejections: { readonly by: PeerId; readonly event: Rejection }[] = [];
@@ -61,6 +64,7 @@ export class Observer {
   readonly #clock: VirtualTime;
   /** The heaviest state that a restarting peer could still load from its disk. */
   readonly #onDisk = new Map<PeerId, ChainState>();
+  readonly #running = new Set<PeerId>();
   #looks = 0;
 
   constructor(clock: VirtualTime) {
@@ -68,10 +72,16 @@ export class Observer {
   }
 
   onStart({ id, disk }: SimPeer): void {
+    this.#running.add(id);
     const states = disk.journal.filter((entry) => entry.kind === "state");
     const tried = states.sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1).slice(0, MOST_STATES);
     const best = tried.find(({ weights }) => disk.isWhole(weights.digest));
     if (best !== undefined) this.#onDisk.set(id, best.chain);
+  }
+
+  onFrozen({ id }: SimPeer, isFrozen: boolean): void {
+    if (isFrozen) this.#running.delete(id);
+    else this.#running.add(id);
   }
 
   onHandled({ core }: SimPeer, effectCount: number): void {
@@ -102,6 +112,10 @@ export class Observer {
       this.faults.push(`law 6: ${id} had round ${onDisk.round} on its disk and went on from round ${chain.round}`);
     }
     this.#onDisk.delete(id);
+    if (!this.firstAdoptedAtMs.has(chain.head)) {
+      this.firstAdoptedAtMs.set(chain.head, this.#clock.nowMs);
+      this.liveAt.set(chain.head, new Set(this.#running));
+    }
     const adopted = this.adoptions.get(id) ?? [];
     adopted.push({ atMs: this.#clock.nowMs, chain });
     this.adoptions.set(id, adopted);
@@ -150,6 +164,7 @@ export class Observer {
   }
 
   onDown(peer: SimPeer, reason: "left" | "crashed"): void {
+    this.#running.delete(peer.id);
     if (peer.isRecorded) this.lives.push(peer.life!);
     if (reason === "crashed") this.tally.crashes++;
     else this.tally.left++;

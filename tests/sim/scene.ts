@@ -6,7 +6,7 @@
 import { strict as assert } from "node:assert";
 import type { ChainState } from "../../p2p/sync/types.ts";
 import { drawWeather } from "./draw_weather.ts";
-import { type Outcome, simulate } from "./simulate.ts";
+import { type Outcome, simulate, type SimulateOptions } from "./simulate.ts";
 import { CALM_LINKS, type Crash, type Machine, TRUE_CLOCK, type Weather } from "./weather.ts";
 
 export const STEADY: Machine = {
@@ -21,7 +21,11 @@ export const STEADY: Machine = {
 };
 
 /** Runs a scene and returns it whatever it broke. */
-export function play(machines: readonly Partial<Machine>[], changes: Partial<Weather> = {}): Outcome {
+export function play(
+  machines: readonly Partial<Machine>[],
+  changes: Partial<Weather> = {},
+  planted: Pick<SimulateOptions, "rulebookOf" | "bugOf"> = {},
+): Outcome {
   const drawn = drawWeather({ seed: 1, peers: machines.length, rounds: 8 });
   const weather: Weather = {
     ...drawn,
@@ -36,7 +40,7 @@ export function play(machines: readonly Partial<Machine>[], changes: Partial<Wea
     silenceMs: 120_000,
     ...changes,
   };
-  return simulate({ seed: 1, peers: machines.length, rounds: 8, weather });
+  return simulate({ seed: 1, peers: machines.length, rounds: 8, weather, ...planted });
 }
 
 /** Runs a scene that keeps every law. */

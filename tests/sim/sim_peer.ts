@@ -40,12 +40,16 @@ export interface Surroundings {
   down(peer: SimPeer, reason: "left" | "crashed"): void;
 }
 
+/** What stands between the core of a peer and the world: a liar, or a bug that a test has planted. */
+export type Bug = Pick<Liar, "hear" | "say">;
+
 export interface SimPeerOptions {
   readonly index: number;
   readonly id: PeerId;
   readonly others: readonly PeerId[];
   readonly rules: SyncRules;
   readonly rulebook: Rulebook;
+  readonly bug: Bug | null;
   readonly machine: Machine;
   readonly blobBytes: number;
   readonly weightsBytes: number;
@@ -100,7 +104,7 @@ export class SimPeer {
     this.#world = world;
     this.time = new LocalTime(options.machine.clock);
     this.#learner = this.#newLearner();
-    this.#liar = options.machine.liar === null ? null : makeLiar(options.machine.liar, {
+    this.#liar = options.machine.liar === null ? options.bug : makeLiar(options.machine.liar, {
       self: this.id,
       rules: options.rules,
       draw: world.draw,
@@ -125,6 +129,11 @@ export class SimPeer {
   /** The rules by which its core goes. */
   get rulebook(): Rulebook {
     return this.#liar?.rulebook ?? this.#options.rulebook;
+  }
+
+  /** Liars lie until the silence; bugs stay. */
+  get #isLying(): boolean {
+    return this.isHonest || !this.#world.isSilent();
   }
 
   /** Which of its lives this is. */
@@ -166,12 +175,14 @@ export class SimPeer {
     if (!this.isUp || this.isFrozen) return;
     this.isFrozen = true;
     this.#learner.freeze(this.#world.clock.nowMs);
+    this.#world.observer.onFrozen(this, true);
   }
 
   thaw(): void {
     if (!this.isFrozen) return;
     this.isFrozen = false;
     this.#learner.thaw(this.#world.clock.nowMs);
+    this.#world.observer.onFrozen(this, false);
     for (const input of this.#mailbox.takeAll()) this.tell(input);
     this.#planTick();
   }
@@ -198,7 +209,7 @@ export class SimPeer {
   tell(told: Input): void {
     if (this.core === null) return;
     if (this.isFrozen) return void this.#mailbox.put(told);
-    const input = this.#liar?.hear !== undefined && !this.#world.isSilent() ? this.#liar.hear(told) : told;
+    const input = this.#isLying && this.#liar?.hear !== undefined ? this.#liar.hear(told) : told;
     const nowMs = this.time.shownAt(this.#world.clock.nowMs);
     const effects = this.core.handle(nowMs, input);
     if (this.isRecorded) this.life!.inputs.push({ nowMs, input, effects });
@@ -223,7 +234,7 @@ export class SimPeer {
   }
 
   #say(effect: Effect): void {
-    if (this.#liar === null || this.#world.isSilent()) return this.#do(effect);
+    if (this.#liar === null || !this.#isLying) return this.#do(effect);
     for (const said of this.#liar.say?.(effect) ?? [effect]) this.#do(said);
     const isBeat = effect.kind === "announce" && effect.message.kind === "beat";
     if (isBeat) { for (const said of this.#liar.act?.() ?? []) this.#do(said); }

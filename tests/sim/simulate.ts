@@ -11,7 +11,7 @@ import { brokenLaws } from "./laws/laws.ts";
 import { Network } from "./network.ts";
 import { Observer } from "./observer.ts";
 import { sharing } from "./shared_states.ts";
-import { SimPeer, type Surroundings } from "./sim_peer.ts";
+import { type Bug, SimPeer, type Surroundings } from "./sim_peer.ts";
 import { VirtualTime } from "./virtual_time.ts";
 import type { Machine, Weather } from "./weather.ts";
 
@@ -20,8 +20,8 @@ export interface SimulateOptions extends WeatherOptions {
   readonly weather?: Weather;
   /** Rules of each peer, to plant a bug. */
   readonly rulebookOf?: (peer: number) => Rulebook;
-  /** Changes what the peers of a world are told and do, to plant a bug where no rule is. */
-  readonly tamper?: (peers: readonly SimPeer[]) => void;
+  /** What an honest peer hears and says wrongly, to plant a bug where no rule is. */
+  readonly bugOf?: (peer: number) => Bug | null;
 }
 
 export interface Outcome {
@@ -36,7 +36,6 @@ const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "eg
 export function simulate(options: SimulateOptions): Outcome {
   const weather = options.weather ?? drawWeather(options);
   const world = new World(weather, options);
-  options.tamper?.(world.peers);
   const { observer, peers } = world;
   try {
     world.clock.runUntil(weather.stormMs);
@@ -62,7 +61,7 @@ class World {
   /** How long a peer stays down when its power fails. */
   readonly #downMs = new Map<SimPeer, number>();
 
-  constructor(weather: Weather, { seed, rulebookOf }: SimulateOptions) {
+  constructor(weather: Weather, { seed, rulebookOf, bugOf }: SimulateOptions) {
     const clock = this.clock, draw = chance(seed);
     this.#weather = weather;
     this.#draw = draw;
@@ -73,7 +72,8 @@ class World {
       const id = ids[index]!, others = ids.filter((other) => other !== id);
       const { rules, blobBytes, weightsBytes } = weather;
       const rulebook = rulebookOf?.(index) ?? honest;
-      return new SimPeer({ index, id, others, rules, rulebook, machine, blobBytes, weightsBytes }, surroundings);
+      const bug = bugOf?.(index) ?? null;
+      return new SimPeer({ index, id, others, rules, rulebook, bug, machine, blobBytes, weightsBytes }, surroundings);
     });
     this.peers[seed % this.peers.length]!.isRecorded = true;
     this.#network = new Network({ clock, draw, weather, peers: this.peers });

@@ -14,7 +14,7 @@ export function boundedness({ observer, weather, peers }: Case): readonly string
     offers: count * 2 * offersEach,
     // Older ones, for 256 rounds.
     archivedOffers: 16 * count * 2 * offersEach,
-    ownOffers: 2 * offersEach,
+    ownOffers: 16 * 2 * offersEach,
     connected: count,
     heard: 2 * count,
     pulled: count,

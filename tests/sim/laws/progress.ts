@@ -74,7 +74,7 @@ export class ProgressWatch {
   }
 
   #judge({ sinceMs, members }: Watched): void {
-    const { nowMs } = this.#clock, mostMs = 2 * longestWaitMs(this.#weather);
+    const { nowMs } = this.#clock, mostMs = longestWaitMs(this.#weather);
     if (nowMs - sinceMs < mostMs) return;
     const lastMs = Math.max(...members.map(({ id }) => this.#observer.adoptions.get(id)?.at(-1)?.atMs ?? 0));
     if (nowMs - lastMs < mostMs) return;
