@@ -2,8 +2,8 @@
  * `starling status`: what a peer, running or stopped, knows of itself and its run.
  * @module
  */
-import { defaultStatePath, isRunning, openRunFolder, readStatus, usedBytes } from "../runtime/run_folder.ts";
 import { waitedShare } from "../runtime/peer_time.ts";
+import { defaultStatePath, isRunning, openRunFolder, readStatus, usedBytes } from "../runtime/run_folder.ts";
 import type { PeerStatus } from "../runtime/status.ts";
 import { bytes, counted, nats, percent, short, table } from "./format.ts";
 import { json, line } from "./print.ts";
