@@ -71,7 +71,7 @@ class Libp2pTransport implements Transport {
     pubsub.addEventListener("message", ({ detail }) => {
       if (detail.type !== "signed" || detail.topic !== this.#topic || this.#closing.signal.aborted) return;
       const from = detail.from.toString();
-      if (!isPeerId(from) || !this.#gate.admits(from)) return;
+      if (!isPeerId(from)) return;
       for (const handler of this.#announcementHandlers) handler(detail.data, from);
     });
     // Somebody may have connected while the node started.
