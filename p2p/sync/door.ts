@@ -4,7 +4,8 @@
  * Signatures of what a message carries inside count as well: a record's change of members is the owner's word or none.
  * @module
  */
-import { type Book, chainOf, historyRounds } from "./book.ts";
+import { type Book, historyRounds } from "./book.ts";
+import { chainOf } from "./link.ts";
 import { genesisState } from "./chain.ts";
 import { whyNotBelievable } from "./claims.ts";
 import type { Context } from "./context.ts";

@@ -6,7 +6,8 @@
  * folded from two states: the one that this peer did not fold is loaded by the name that the record gives it.
  * @module
  */
-import { type Book, chainOf, type HeldOffer, type Link, type State } from "./book.ts";
+import type { Book } from "./book.ts";
+import { chainOf, type HeldOffer, type Link, type State } from "./link.ts";
 import type { Context } from "./context.ts";
 import type { Loading } from "./loading.ts";
 import { longestMs } from "./scribe.ts";
@@ -86,7 +87,7 @@ export class Folding {
     const { rulebook, options: { rules } } = context, { digest: record, record: { body } } = next;
     const [parent] = parents;
     if (parents.length > 1) {
-      const sides = book.sidesOf(next);
+      const sides = book.lineage.sidesOf(next);
       if (sides === null) return;
       context.emit({ kind: "merge", record, sides: rulebook.mergeShares(sides, body.weights) });
     } else {
@@ -143,7 +144,7 @@ export class Folding {
 
 /** Writes down a state with all that leads to it, each once: offers before the record that counts them. */
 export function journalState(context: Context, book: Book, { link, chain, weights }: State): void {
-  for (const each of book.unjournaled(link)) {
+  for (const each of book.lineage.unjournaled(link)) {
     // A state that another peer gave has no known ancestors: its own record is in the entry below.
     if (chainOf(each) !== null) journalRecord(context, book, each);
   }
