@@ -73,6 +73,8 @@ class PeerCore implements Core {
   #head: State | null = null;
   #now = 0;
   #beatAtMs: number | null = null;
+  /** Found out whenever conclusions are drawn: what brings nothing new does not change it. */
+  #dueAtMs = -Infinity;
   #effects: Effect[] = [];
   #hasNews = false;
   #isFounder = false;
@@ -109,9 +111,13 @@ class PeerCore implements Core {
   }
 
   get deadline(): number | null {
-    if (this.#stopped || this.#beatAtMs === null) return null;
+    return this.#stopped || this.#beatAtMs === null ? null : this.#dueAtMs;
+  }
+
+  /** When conclusions are to be drawn again, if nothing new comes before. */
+  #whenDue(): number {
     return Math.min(
-      this.#beatAtMs,
+      this.#beatAtMs!,
       this.#joining.deadline,
       this.#fetching.deadline,
       this.#work.deadline,
@@ -371,6 +377,7 @@ class PeerCore implements Core {
     const stop = this.#work.whyStop(context, this.#book);
     this.#stopped = stop !== null;
     if (stop !== null) context.emit({ kind: "stop", ...stop });
+    this.#dueAtMs = this.#whenDue();
   }
 
   #towardsHeavier(head: State): void {

@@ -74,7 +74,7 @@ export function drawWeather({ seed, peers, rounds, liar }: WeatherOptions): Weat
     weightsBytes: Math.round(Math.min(400_000, 2 * mostBytes)),
     stormMs,
     calmMs: (isMany ? 0.5 : 4) * rules.longestRoundMs,
-    silenceMs: (isMany ? 2 : 6) * rules.longestRoundMs,
+    silenceMs: (isMany ? 1.5 : 6) * rules.longestRoundMs,
   };
 }
 
