@@ -7,10 +7,11 @@ import type { Transport } from "../p2p/net/transport.ts";
 import { layered } from "../p2p/store/layered.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import { runIdOf } from "../p2p/genesis.ts";
+import { decodeJournalEntry } from "../p2p/wire.ts";
 import { blobsOf, genesisBytes } from "../runtime/config.ts";
 import type { PeerEvent } from "../runtime/event.ts";
 import { type Peer, startPeer } from "../runtime/peer.ts";
-import type { RunFolder, StateFolder } from "../runtime/run_folder.ts";
+import { readMembers, type RunFolder, type StateFolder } from "../runtime/run_folder.ts";
 import { emptyStatus, statusAfter } from "../runtime/status.ts";
 import { birdName } from "./bird_name.ts";
 import { EXIT } from "./exit.ts";
@@ -33,6 +34,8 @@ export interface PeerRun {
 
 /** Told many times a round: shown, but not kept in events.jsonl. */
 const PASSING: ReadonlySet<PeerEvent["kind"]> = new Set(["progress", "fetching"]);
+/** The owner's folder is looked at this often for a change of members. */
+const MEMBERS_MS = 1_000;
 /** The status on disk is written at most this often. */
 const STATUS_MS = 1_000;
 const LONGEST_LEAVING_MS = 12_000;
@@ -98,6 +101,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
 
   const timer = endsAtMs === undefined ? undefined : setTimeout(() => interrupt.stop("time"), endsAtMs - Date.now());
   if (flags.attached) stopWithInput(interrupt);
+  using _members = run.config.owner === state.identity.peer ? tellMembers(peer, state.path) : undefined;
   await Promise.race([aborted(interrupt.signal), peer.ended]);
   clearTimeout(timer);
   if (interrupt.signal.reason === BY_USER) screen.say(LEAVING);
@@ -174,6 +178,21 @@ function recordEvents(state: StateFolder, screen: Screen) {
       await writing;
     },
   };
+}
+
+/** Tells the run what `starling members` leaves in the owner's folder, now and later. */
+function tellMembers(peer: Peer, statePath: string): Disposable {
+  let told = 0;
+  const look = async () => {
+    const bytes = await readMembers(statePath).catch(() => null); // the next look may be luckier
+    const entry = bytes === null ? null : decodeJournalEntry(bytes);
+    if (entry?.ok !== true || entry.value.kind !== "change" || entry.value.change.body.number <= told) return;
+    told = entry.value.change.body.number;
+    peer.change(entry.value.change);
+  };
+  look();
+  const timer = setInterval(look, MEMBERS_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 async function blobPlaces({ path, config, data }: RunFolder, state: StateFolder) {

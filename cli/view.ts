@@ -81,6 +81,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
       return noticed(event.message);
     case "alone":
     case "mismatch":
+    case "members":
     case "finished":
       return noticed(event.reason);
     case "offer":
