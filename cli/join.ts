@@ -44,6 +44,7 @@ export async function join(
     listen: listenAddresses(flags, state),
     networkKey: ticket.networkKey,
     mdns: flags.mdns,
+    relay: flags.relay,
   });
   await rememberPort(transport, state);
   const addresses = [...ticket.addresses, ...flags.peer];

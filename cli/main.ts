@@ -121,6 +121,7 @@ function peerOptions(command: Command): Command {
     .option("--listen <address>", "address to listen on", "0.0.0.0")
     .option("--peer <address>", "a peer to connect to; may be given several times", collect, [])
     .option("--no-mdns", "do not look for peers on the local network")
+    .option("--no-relay", "do not pass anything on between peers that cannot reach each other")
     .option("--minutes <n>", "stop after this long", positive)
     .addOption(jsonOption()).addOption(quietOption())
     .addOption(new Option("--attached", "stop when standard input closes").hideHelp());

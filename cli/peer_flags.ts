@@ -15,6 +15,7 @@ export interface PeerFlags {
   readonly listen: string;
   readonly peer: readonly string[];
   readonly mdns: boolean;
+  readonly relay: boolean;
   readonly minutes?: number;
   readonly attached?: boolean;
   readonly manner: Manner;

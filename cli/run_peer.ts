@@ -34,7 +34,7 @@ export interface PeerRun {
 }
 
 /** Told many times a round: shown, but not kept in events.jsonl. */
-const PASSING: ReadonlySet<PeerEvent["kind"]> = new Set(["progress", "fetching"]);
+const PASSING: ReadonlySet<PeerEvent["kind"]> = new Set(["progress", "fetching", "relayed"]);
 /** The status on disk is written at most this often. */
 const STATUS_MS = 1_000;
 const LONGEST_LEAVING_MS = 12_000;
@@ -72,6 +72,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     addresses,
     device: flags.device,
     throttle: flags.throttle,
+    relay: flags.relay,
     onEvent: take,
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(checkpoint === null ? {} : { checkpoint }),

@@ -21,6 +21,7 @@ export async function start({ folder, ...flags }: PeerFlags & { readonly folder:
     listen: listenAddresses(flags, state),
     networkKey: run.networkKey,
     mdns: flags.mdns,
+    relay: flags.relay,
   });
   await rememberPort(transport, state);
   return await runPeer({ run, state, transport, interrupt, flags, addresses: flags.peer });

@@ -15,7 +15,7 @@ import { type Identity, verifySignature } from "./identity.ts";
 import { PeerJournal } from "./journal_entries.ts";
 import type { Learner } from "./learner.ts";
 import { Mailbox } from "./mailbox.ts";
-import { serveBlobs } from "./net/blobs.ts";
+import { relayBlobs, serveBlobs } from "./net/blobs.ts";
 import { keepConnected } from "./net/mesh.ts";
 import type { Transport } from "./net/transport.ts";
 import { MESSAGES_PROTOCOL, Performer } from "./perform.ts";
@@ -51,6 +51,8 @@ export interface HostOptions {
   readonly journal: Journal;
   readonly learner: Learner;
   readonly clock: Clock;
+  /** Whether to pass blobs on between peers that cannot reach each other. Default: yes. */
+  readonly relay?: boolean;
   readonly onEvent: (event: HostEvent) => void;
 }
 
@@ -143,13 +145,19 @@ class PeerHost implements Host {
       fail: (error) => this.#finish({ kind: "failed", error }),
     });
     this.#mailbox.put(start);
-    serveBlobs(transport, store);
+    const answerBlobs = serveBlobs(transport, store);
+    if (options.relay !== false) {
+      relayBlobs(transport, answerBlobs, {
+        underWay: (digest) => this.#performer.underWay(digest),
+        onRelayed: (sizeBytes) => options.onEvent({ kind: "relayed", sizeBytes }),
+      });
+    }
     serveGenesis(transport, options.genesis);
     this.#listen();
     this.#mesh = keepConnected(transport, {
       addresses,
       clock,
-      onUnreachable: (address, reason) => this.#options.onEvent({ kind: "unreachable", address, reason }),
+      onUnreachable: (peer, address, reason) => this.#options.onEvent({ kind: "unreachable", peer, address, reason }),
     });
     this.#loop = this.#run();
   }
@@ -178,9 +186,12 @@ class PeerHost implements Host {
     transport.onEvent((event) => {
       if (this.#end !== null) return;
       this.#options.onEvent(event);
-      this.#mailbox.put({ kind: event.kind, peer: event.peer });
+      if (event.kind !== "reachability") this.#mailbox.put({ kind: event.kind, peer: event.peer });
     });
-    for (const peer of transport.peers()) this.#mailbox.put({ kind: "connected", peer });
+    for (const peer of transport.peers()) {
+      this.#options.onEvent({ kind: "connected", peer, address: "", link: transport.link(peer) ?? { kind: "direct" } });
+      this.#mailbox.put({ kind: "connected", peer });
+    }
     transport.onAnnouncement((bytes, from) => this.#hear(bytes, from));
     transport.onRequest(MESSAGES_PROTOCOL, (from, bytes) => {
       this.#hear(bytes, from);

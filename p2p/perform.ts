@@ -61,6 +61,11 @@ export class Performer {
     }
   }
 
+  /** Settles when the fetch of a blob ends; null if none is under way. */
+  underWay(digest: Digest): Promise<unknown> | null {
+    return this.#fetches.get(digest)?.done ?? null;
+  }
+
   /** Stops what goes on behind, and waits for it. */
   async close(): Promise<void> {
     this.#closing.abort();

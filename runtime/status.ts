@@ -3,6 +3,7 @@
  * @module
  */
 import type { MemberRound, PeerEvent } from "./event.ts";
+import { type OwnReach, type PeerReach, reachAfter, unknownReach } from "./reach.ts";
 
 /** What became of one of this peer's offers. */
 export interface OfferFate {
@@ -23,6 +24,12 @@ export interface PeerStatus {
   readonly ticket: string | null;
   /** Connected peers. */
   readonly connected: readonly string[];
+  /** Whether others can begin a connection to this peer. */
+  readonly reachability: OwnReach;
+  /** How this peer reaches each of those that it met or heard of. */
+  readonly reach: readonly PeerReach[];
+  /** What went through this peer between two that cannot reach each other. */
+  readonly relayedBytes: number;
   readonly round: number;
   /** The record this peer stands on. */
   readonly head: string;
@@ -55,6 +62,9 @@ export const emptyStatus: PeerStatus = {
   addresses: [],
   ticket: null,
   connected: [],
+  reachability: unknownReach,
+  reach: [],
+  relayedBytes: 0,
   round: 0,
   head: "",
   digest: "",
@@ -88,9 +98,25 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "plan":
       return { ...status, plannedBytes: event.plannedBytes };
     case "connected":
-      return { ...status, connected: [...new Set([...status.connected, event.peer])].sort() };
+      return {
+        ...status,
+        connected: [...new Set([...status.connected, event.peer])].sort(),
+        reach: reachAfter(status.reach, event),
+      };
     case "disconnected":
-      return { ...status, connected: status.connected.filter((peer) => peer !== event.peer) };
+      return {
+        ...status,
+        connected: status.connected.filter((peer) => peer !== event.peer),
+        reach: reachAfter(status.reach, event),
+      };
+    case "unreachable":
+      return { ...status, reach: reachAfter(status.reach, event) };
+    case "reachability": {
+      const { verdict, reason, remedy, addresses, ticket } = event;
+      return { ...status, reachability: { verdict, reason, remedy }, addresses, ticket };
+    }
+    case "relayed":
+      return { ...status, relayedBytes: status.relayedBytes + event.bytes };
     case "round":
       return {
         ...status,

@@ -22,7 +22,8 @@ import {
 import { StorageError } from "../store/storage_error.ts";
 import type { BlobName, Digest, PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
-import type { Transport } from "./transport.ts";
+import { requestBulk, serveRelay } from "./relay.ts";
+import type { RequestHandler, Transport } from "./transport.ts";
 import { TransportError, type TransportFailure } from "./transport_error.ts";
 
 const PROTOCOL = "blobs/1";
@@ -32,6 +33,11 @@ const DIGEST_BYTES = 32;
 const MOST_PER_DONOR = 2, MOST_IN_FLIGHT = 8;
 /** A donor that takes longer for one answer is dropped. */
 const SLOW_MS = 30_000;
+/**
+ * A relay that is fetching a blob itself lets a reader of it wait so long, so that the author sends it once. It is well
+ * under what a reader takes for slow.
+ */
+const RELAY_PATIENCE_MS = 15_000;
 /** Chunk lists remembered by a server. */
 const MOST_LISTS = 32;
 
@@ -56,8 +62,39 @@ export interface FetchOptions {
   readonly slowMs?: number;
 }
 
-/** Answers other peers' requests from the store, until the transport closes. */
-export function serveBlobs(transport: Pick<Transport, "onRequest">, store: BlobStore): void {
+/** What a peer does for two others that cannot reach each other. */
+export interface BlobRelay {
+  /** Settles when this peer's own fetch of a blob ends; null if it fetches none. */
+  readonly underWay: (digest: Digest) => Promise<unknown> | null;
+  /** Told of every answer that went to a peer in another's stead. */
+  readonly onRelayed: (bytes: number) => void;
+}
+
+/** Answers other peers' requests from the store, until the transport closes. Gives what it answers with. */
+export function serveBlobs(transport: Pick<Transport, "onRequest">, store: BlobStore): RequestHandler {
+  const answer = answersFrom(store);
+  transport.onRequest(PROTOCOL, answer);
+  return answer;
+}
+
+/** Serves peers that cannot reach who they want to ask, until the transport closes. */
+export function relayBlobs(transport: Transport, answer: RequestHandler, { underWay, onRelayed }: BlobRelay): void {
+  serveRelay({
+    transport,
+    name: PROTOCOL,
+    onRelayed,
+    async answer(from, request) {
+      const asked = parseRequest(request), coming = asked === null ? null : underWay(asked.digest);
+      if (coming !== null) {
+        using patience = new Deadline(RELAY_PATIENCE_MS);
+        await Promise.race([coming, new Promise((resolve) => patience.signal.addEventListener("abort", resolve))]);
+      }
+      return await answer(from, request);
+    },
+  });
+}
+
+function answersFrom(store: BlobStore): RequestHandler {
   const lists = new Map<Digest, Promise<ChunkList | null>>();
   const listOf = (digest: Digest): Promise<ChunkList | null> => {
     const list = lists.get(digest) ?? hashStored(store, digest);
@@ -69,7 +106,7 @@ export function serveBlobs(transport: Pick<Transport, "onRequest">, store: BlobS
     }
     return list;
   };
-  transport.onRequest(PROTOCOL, async (_, request) => {
+  return async (_, request) => {
     const asked = parseRequest(request);
     if (asked === null) return null;
     if (asked.index !== null) {
@@ -78,7 +115,7 @@ export function serveBlobs(transport: Pick<Transport, "onRequest">, store: BlobS
     const list = await listOf(asked.digest);
     if (list === null) lists.delete(asked.digest); // it may be stored later
     return list === null ? null : encodeChunkList(list);
-  });
+  };
 }
 
 /**
@@ -222,7 +259,7 @@ class Fetch {
     const slowMs = this.#options.slowMs ?? SLOW_MS;
     using deadline = new Deadline(slowMs, [this.#options.signal]);
     try {
-      return await this.#transport.request(donor, PROTOCOL, request, { signal: deadline.signal });
+      return await requestBulk(this.#transport, donor, PROTOCOL, request, { signal: deadline.signal });
     } catch (error) {
       if (deadline.expired) throw new Error(`was too slow: no answer within ${slowMs} ms`);
       throw error;

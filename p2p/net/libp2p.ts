@@ -11,12 +11,23 @@ import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { isPeerId } from "../identity.ts";
 import type { PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
+import { DialBack } from "./dial_back.ts";
 import { readFrame, sendFrame } from "./frame.ts";
 import { deepMessage, dialError, otherRunError } from "./libp2p_errors.ts";
-import { DIAL_TIMEOUT_MS, type Libp2pOptions, type StarlingNode, startNode, topicOf } from "./libp2p_node.ts";
+import {
+  DIAL_TIMEOUT_MS,
+  type Libp2pOptions,
+  type StarlingNode,
+  type StartedNode,
+  startNode,
+  topicOf,
+} from "./libp2p_node.ts";
 import {
   LARGEST_ANNOUNCEMENT_BYTES,
   LARGEST_MESSAGE_BYTES,
+  type Link,
+  parseRelayed,
+  type Reachability,
   type RequestHandler,
   type Transport,
   type TransportEvent,
@@ -29,6 +40,8 @@ const STALLED_MS = 20_000;
 const LONGEST_REQUEST_MS = 120_000;
 /** Requests of one protocol that one peer may have open with us; more are reset. */
 const MOST_STREAMS = 64;
+/** Peers that may be asked to relay to this one. */
+const MOST_RELAYS = 8;
 const REFUSED = 0, ANSWERED = 1;
 
 /**
@@ -50,10 +63,27 @@ class Libp2pTransport implements Transport {
   /** Work under way that `close` waits for: requests served, publications. */
   readonly #tasks = new Set<Promise<void>>();
   readonly #closing = new AbortController();
+  readonly #reserve: StartedNode["reserve"];
+  readonly #relays = new Set<PeerId>();
+  readonly #dialBack: DialBack;
+  /** Addresses beside its own interfaces' at which others got through to this peer. */
+  #confirmed: readonly string[] = [];
+  #reachability: Reachability | null = null;
 
-  constructor(node: StarlingNode, { identity, run }: Libp2pOptions) {
+  constructor({ node, reserve }: StartedNode, { identity, run }: Libp2pOptions) {
     this.peer = identity.peer;
     this.#node = node;
+    this.#reserve = reserve;
+    this.#dialBack = new DialBack({
+      transport: this,
+      hostOf: (peer) => this.#hostOf(peer),
+      probe: (address, signal) => this.#probe(address, signal),
+      onChange: (reachability, confirmed) => {
+        [this.#reachability, this.#confirmed] = [reachability, confirmed];
+        this.#emit({ kind: "reachability", reachability });
+        this.#seekRelays();
+      },
+    });
     this.#topic = topicOf(run);
     const { pubsub } = node.services;
     pubsub.addEventListener("subscription-change", ({ detail: { peerId, subscriptions } }) => {
@@ -61,6 +91,7 @@ class Libp2pTransport implements Transport {
       if (change !== undefined) this.#setConnected(peerId, change.subscribe);
     });
     node.addEventListener("peer:disconnect", ({ detail }) => this.#setConnected(detail, false));
+    node.addEventListener("connection:open", ({ detail }) => this.#settleLinks(detail));
     node.addEventListener("peer:discovery", (event) => this.#meet(event));
     pubsub.addEventListener("message", ({ detail }) => {
       if (detail.type !== "signed" || detail.topic !== this.#topic || this.#closing.signal.aborted) return;
@@ -73,13 +104,19 @@ class Libp2pTransport implements Transport {
   }
 
   addresses(): readonly string[] {
-    const addresses = this.#node.getMultiaddrs().map(String);
+    const own = this.#node.getMultiaddrs().map(String).filter((address) => parseRelayed(address) === null);
+    const addresses = [...own, ...this.#confirmed.filter((address) => !own.includes(address))];
     const isLoopback = (address: string) => /^\/(ip4\/127\.|ip6\/::1\/)/.test(address);
     return [...addresses.filter((address) => !isLoopback(address)), ...addresses.filter(isLoopback)];
   }
 
   peers(): readonly PeerId[] {
     return [...this.#peers.keys()].sort();
+  }
+
+  link(peer: PeerId): Link | null {
+    if (!this.#peers.has(peer)) return null;
+    return linkOf(this.#connectionTo(peer));
   }
 
   async connect(address: string, options: { readonly signal?: AbortSignal } = {}): Promise<PeerId> {
@@ -133,6 +170,7 @@ class Libp2pTransport implements Transport {
       stream = await connection.newStream(`/starling/${name}`, {
         signal: stall.signal,
         maxOutboundStreams: MOST_STREAMS,
+        runOnLimitedConnection: true,
       });
       const answer = readFrame(stream, {
         mostBytes: LARGEST_MESSAGE_BYTES + 1,
@@ -169,17 +207,20 @@ class Libp2pTransport implements Transport {
       this.#node.handle(`/starling/${name}`, serve, {
         maxInboundStreams: MOST_STREAMS,
         maxOutboundStreams: MOST_STREAMS,
+        runOnLimitedConnection: true,
       }),
     );
   }
 
   onEvent(handler: (event: TransportEvent) => void): void {
     this.#eventHandlers.push(handler);
+    if (this.#reachability !== null) handler({ kind: "reachability", reachability: this.#reachability });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new TransportError("closed", "this transport is closed"));
+    this.#dialBack[Symbol.dispose]();
     await this.#node.stop();
     await Promise.all(this.#tasks);
   }
@@ -220,12 +261,58 @@ class Libp2pTransport implements Transport {
     const peer = peerId.toString();
     if (!isPeerId(peer) || connected === this.#peers.has(peer) || this.#closing.signal.aborted) return;
     if (connected) {
-      const address = this.#connectionTo(peer)?.remoteAddr.toString() ?? "";
+      const connection = this.#connectionTo(peer), link = linkOf(connection);
+      const address = connection?.remoteAddr.toString() ?? "";
       this.#peers.set(peer, address);
-      this.#emit({ kind: "connected", peer, address });
+      this.#emit({ kind: "connected", peer, address, link });
+      if (link.kind === "relayed") return;
+      if (connection?.direction === "inbound") this.#dialBack.heardFrom(peer);
+      else this.#track(this.#dialBack.ask(peer));
+      this.#seekRelays();
     } else {
       this.#peers.delete(peer);
+      this.#relays.delete(peer);
       this.#emit({ kind: "disconnected", peer });
+    }
+  }
+
+  /** Where others cannot dial this peer, it asks those who can be reached to let others through to it. */
+  #seekRelays(): void {
+    const verdict = this.#reachability?.verdict;
+    if ((verdict !== "partly" && verdict !== "not reachable") || this.#closing.signal.aborted) return;
+    for (const peer of this.peers()) {
+      if (this.#relays.size >= MOST_RELAYS) return;
+      if (this.#relays.has(peer) || this.link(peer)?.kind !== "direct") continue;
+      this.#relays.add(peer);
+      this.#track(this.#reserve(peerIdFromString(peer)).catch(() => void this.#relays.delete(peer)));
+    }
+  }
+
+  /**
+   * A peer has one link. Gossip stays on the connection that came first and does not move: so a relayed one beside a
+   * direct one is closed, and where a relayed one came first both are, and the mesh connects anew, directly.
+   */
+  #settleLinks(opened: Connection): void {
+    const others = this.#node.getConnections(opened.remotePeer).filter(({ id }) => id !== opened.id);
+    if (opened.limits !== undefined) {
+      if (others.some(({ limits }) => limits === undefined)) this.#track(opened.close());
+    } else if (others.some(({ limits }) => limits !== undefined)) {
+      for (const connection of [...others, opened]) this.#track(connection.close());
+    }
+  }
+
+  #hostOf(peer: PeerId): string | null {
+    const connection = this.#connectionTo(peer);
+    if (connection === undefined || connection.limits !== undefined) return null;
+    return /^\/ip[46]\/[^/]+/.exec(connection.remoteAddr.toString())?.[0] ?? null;
+  }
+
+  async #probe(address: string, signal: AbortSignal): Promise<void> {
+    try {
+      const connection = await this.#node.dial(parseAddress(address), { signal, force: true });
+      await connection.close();
+    } catch (error) {
+      throw dialError(address, error, signal.aborted);
     }
   }
 
@@ -234,7 +321,8 @@ class Libp2pTransport implements Transport {
   }
 
   #connectionTo(peer: PeerId): Connection | undefined {
-    return this.#node.getConnections(peerIdFromString(peer)).find(({ status }) => status === "open");
+    const open = this.#node.getConnections(peerIdFromString(peer)).filter(({ status }) => status === "open");
+    return open.find(({ limits }) => limits === undefined) ?? open[0];
   }
 
   /** Resolves when the peer has said that it listens to this run. */
@@ -267,6 +355,11 @@ class Libp2pTransport implements Transport {
     const task = work.catch(() => {}).finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
   }
+}
+
+function linkOf(connection: Connection | undefined): Link {
+  const relay = connection?.limits === undefined ? undefined : parseRelayed(connection.remoteAddr.toString())?.relay;
+  return relay !== undefined && isPeerId(relay) ? { kind: "relayed", relay } : { kind: "direct" };
 }
 
 function parseAddress(address: string): Multiaddr {
