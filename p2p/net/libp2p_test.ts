@@ -1,8 +1,9 @@
 import { strict as assert } from "node:assert";
-import { connectBoth, identity, testTransport } from "../../tests/conformance/transport.ts";
+import { connectBoth, eventOf, identity, testTransport } from "../../tests/conformance/transport.ts";
 import type { Digest } from "../sync/types.ts";
 import { startLibp2p } from "./libp2p.ts";
 import type { Libp2pOptions } from "./libp2p_node.ts";
+import { type Reachability, relayedAddress, type Transport } from "./transport.ts";
 import { TransportError } from "./transport_error.ts";
 
 const run = "ab".repeat(32) as Digest;
@@ -90,5 +91,72 @@ Deno.test("a process that used libp2p ends by itself", async () => {
     assert.equal(exitCode, 0);
   } finally {
     await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** Two peers that nobody can dial, and one that both can; resolves when the first knows that it needs a relay. */
+async function aroundOne(stack: AsyncDisposableStack, options: Partial<Libp2pOptions> = {}) {
+  const wren = stack.use(await start(0, options));
+  const finch = stack.use(await start(1, { ...options, listen: [] }));
+  const robin = stack.use(await start(2, { ...options, listen: [] }));
+  const verdict = Promise.withResolvers<Reachability>();
+  finch.onEvent((event) => event.kind === "reachability" && verdict.resolve(event.reachability));
+  await connectBoth(finch, wren);
+  await connectBoth(robin, wren);
+  return { wren, finch, robin, verdict: await verdict.promise };
+}
+
+/** Tries until the other side has made its reservation, which it does not tell of. */
+async function connectThrough(relay: Transport, from: Transport, to: Transport): Promise<void> {
+  for (;;) {
+    const failure = await from.connect(relayedAddress(relay.peer, to.peer)).then(() => null, String);
+    if (failure === null) return;
+    assert.match(failure, /has no place for it/);
+  }
+}
+
+for (const key of [null, networkKey]) {
+  const kind = key === null ? "an open" : "a private";
+  Deno.test(`Libp2pTransport links two peers of ${kind} run through a third that both can dial`, async () => {
+    await using stack = new AsyncDisposableStack();
+    const { wren, finch, robin, verdict } = await aroundOne(stack, { networkKey: key });
+    assert.equal(verdict.verdict, "not reachable");
+    const heard = Promise.withResolvers<string>();
+    const met = eventOf(finch, "connected", robin.peer);
+    await connectThrough(wren, robin, finch);
+    assert.deepEqual((await met as { link: unknown }).link, { kind: "relayed", relay: wren.peer });
+    assert.deepEqual(robin.link(finch.peer), { kind: "relayed", relay: wren.peer });
+    finch.onRequest(
+      "echo/1",
+      (from, request) => Promise.resolve(new Uint8Array([...request, from === robin.peer ? 1 : 0])),
+    );
+    assert.deepEqual(await robin.request(finch.peer, "echo/1", new Uint8Array([7])), new Uint8Array([7, 1]));
+    finch.onAnnouncement((bytes, from) => heard.resolve(`${from} ${[...bytes]}`));
+    robin.announce(new Uint8Array([1, 2]));
+    assert.equal(await heard.promise, `${robin.peer} 1,2`);
+    const lost = eventOf(robin, "disconnected", finch.peer);
+    await wren[Symbol.asyncDispose]();
+    await lost;
+  });
+}
+
+Deno.test("Libp2pTransport relays nothing when it is told not to", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { wren, finch, robin } = await aroundOne(stack, { relay: false });
+  await assert.rejects(robin.connect(relayedAddress(wren.peer, finch.peer)), /does not relay/);
+});
+
+Deno.test("Libp2pTransport learns that others can dial it, and where", async () => {
+  await using wren = await start(0);
+  await using finch = await start(1);
+  const verdicts = [wren, finch].map((transport) =>
+    new Promise<Reachability>((resolve) =>
+      transport.onEvent((event) => event.kind === "reachability" && resolve(event.reachability))
+    )
+  );
+  await connectBoth(finch, wren);
+  for (const { verdict, reason } of await Promise.all(verdicts)) {
+    assert.equal(verdict, "reachable");
+    assert.equal(reason, "1 peer got through to this one.");
   }
 });
