@@ -9,7 +9,8 @@ const MAIN = new URL("../cli/main.ts", import.meta.url).href;
 const LONGEST_WAIT_MS = 90_000;
 
 /** Flags that keep a test's peer on one thread and off the network. */
-export const LOCAL = ["--device", "cpu", "--threads", "1", "--listen", "127.0.0.1", "--no-mdns"];
+const COMPUTING_LOCALLY = ["--device", "cpu", "--threads", "1", "--no-mdns"];
+export const LOCAL = [...COMPUTING_LOCALLY, "--listen", "127.0.0.1"];
 
 export type RoundEvent = Extract<PeerEvent, { kind: "round" }>;
 
@@ -29,18 +30,21 @@ export async function starling(
 /** A peer process and all that it has said. */
 export class Seat implements AsyncDisposable {
   readonly child: Child;
-  readonly #events: PeerEvent[] = [];
+  /** All that it has said. */
+  readonly events: PeerEvent[] = [];
   #wake = Promise.withResolvers<void>();
 
-  constructor(args: readonly string[]) {
+  /** `elsewhere`: it runs through another command, and its network is not this machine's. */
+  constructor(args: readonly string[], elsewhere: readonly string[] | null = null) {
     const wake = () => {
       this.#wake.resolve();
       this.#wake = Promise.withResolvers<void>();
     };
     this.child = startChild({
-      args: [...args, ...LOCAL],
+      args: [...args, ...(elsewhere === null ? LOCAL : COMPUTING_LOCALLY)],
+      through: elsewhere ?? [],
       onEvent: (event) => {
-        this.#events.push(event);
+        this.events.push(event);
         wake();
       },
     });
@@ -57,8 +61,13 @@ export class Seat implements AsyncDisposable {
     return this.#find((event): event is RoundEvent => event.kind === "round" && wanted(event), `round: ${wanted}`);
   }
 
+  /** The first event that is wanted, said or yet to come. */
+  event(wanted: (event: PeerEvent) => boolean, what: string): Promise<PeerEvent> {
+    return this.#find((event): event is PeerEvent => wanted(event), what);
+  }
+
   said(kind: PeerEvent["kind"]): readonly PeerEvent[] {
-    return this.#events.filter((event) => event.kind === kind);
+    return this.events.filter((event) => event.kind === kind);
   }
 
   /** Resolves at the next event, or when the process ends. */
@@ -68,7 +77,7 @@ export class Seat implements AsyncDisposable {
 
   /** For a failed test: the last that it said. */
   account(): string {
-    return [...this.#events.slice(-12).map((event) => JSON.stringify(event)), this.child.complaint()].join("\n");
+    return [...this.events.slice(-12).map((event) => JSON.stringify(event)), this.child.complaint()].join("\n");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -82,7 +91,7 @@ export class Seat implements AsyncDisposable {
     this.child.ended.then(() => over = true);
     try {
       for (;;) {
-        const found = this.#events.find(wanted);
+        const found = this.events.find(wanted);
         if (found !== undefined) return found;
         if (over) throw new Error(`The process ended before ${what}:\n${this.account()}`);
         if (Date.now() >= deadlineMs) throw new Error(`Waited ${LONGEST_WAIT_MS} ms for ${what}:\n${this.account()}`);

@@ -64,16 +64,18 @@ class Libp2pTransport implements Transport {
   readonly #tasks = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   readonly #reserve: StartedNode["reserve"];
+  readonly #listening: StartedNode["listening"];
   readonly #relays = new Set<PeerId>();
   readonly #dialBack: DialBack;
   /** Addresses beside its own interfaces' at which others got through to this peer. */
   #confirmed: readonly string[] = [];
   #reachability: Reachability | null = null;
 
-  constructor({ node, reserve }: StartedNode, { identity, run }: Libp2pOptions) {
+  constructor({ node, reserve, listening }: StartedNode, { identity, run }: Libp2pOptions) {
     this.peer = identity.peer;
     this.#node = node;
     this.#reserve = reserve;
+    this.#listening = listening;
     this.#dialBack = new DialBack({
       transport: this,
       hostOf: (peer) => this.#hostOf(peer),
@@ -104,7 +106,7 @@ class Libp2pTransport implements Transport {
   }
 
   addresses(): readonly string[] {
-    const own = this.#node.getMultiaddrs().map(String).filter((address) => parseRelayed(address) === null);
+    const own = this.#listening().filter((address) => parseRelayed(address) === null);
     const addresses = [...own, ...this.#confirmed.filter((address) => !own.includes(address))];
     const isLoopback = (address: string) => /^\/(ip4\/127\.|ip6\/::1\/)/.test(address);
     return [...addresses.filter((address) => !isLoopback(address)), ...addresses.filter(isLoopback)];

@@ -52,6 +52,8 @@ export interface StartedNode {
   readonly node: StarlingNode;
   /** Asks a connected peer to relay to this one. @throws {Error} if it will not. */
   reserve(relay: Libp2pPeerId): Promise<void>;
+  /** Where it listens, public addresses too: libp2p keeps those back until somebody has dialled them. */
+  listening(): readonly string[];
 }
 
 /** The gossip topic of a run. */
@@ -95,6 +97,11 @@ export async function startNode(
       peerDiscovery: local === true ? [mdns({ serviceTag: `_starling-${run.slice(0, 16)}._udp.local` })] : [],
       services: {
         identify: identify(),
+        listening: ({ addressManager }: NodeParts) => ({
+          addresses: () =>
+            addressManager.getAddressesWithMetadata().filter(({ type }) => type === "transport")
+              .map(({ multiaddr }) => multiaddr.toString()),
+        }),
         ping: ping(),
         pubsub: gossipsub({
           globalSignaturePolicy: StrictSign,
@@ -122,7 +129,11 @@ export async function startNode(
         data.length > LARGEST_ANNOUNCEMENT_BYTES ? TopicValidatorResult.Reject : TopicValidatorResult.Accept,
     );
     pubsub.subscribe(topicOf(run));
-    return { node, reserve: async (peer) => void await reservations?.addRelay(peer, "configured") };
+    return {
+      node,
+      reserve: async (peer) => void await reservations?.addRelay(peer, "configured"),
+      listening: () => node.services.listening.addresses().map((address) => `${address}/p2p/${identity.peer}`),
+    };
   } catch (error) {
     throw listenError(listen, error);
   }
@@ -134,6 +145,13 @@ export async function startNode(
  */
 interface Reservations {
   addRelay(relay: Libp2pPeerId, type: "configured"): Promise<unknown>;
+}
+
+/** The part of libp2p's insides that knows where a node listens; its types are in a package of their own. */
+interface NodeParts {
+  readonly addressManager: {
+    getAddressesWithMetadata(): readonly { readonly multiaddr: { toString(): string }; readonly type: string }[];
+  };
 }
 
 /** The file format of @libp2p/pnet. */

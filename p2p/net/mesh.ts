@@ -33,7 +33,8 @@ const IMPATIENT_MS = 4_000;
 /** A peer that is reached through another is dialled directly again after this long, later and later. */
 const FIRST_UPGRADE_MS = 60_000, LONGEST_UPGRADE_MS = 60 * 60_000;
 
-const peersList = z.array(z.array(z.string().min(1).max(300)).min(1).max(MOST_ADDRESSES)).max(MOST_PEERS);
+const addressesList = z.array(z.string().min(1).max(300)).max(MOST_ADDRESSES);
+const peersList = z.array(addressesList.min(1)).max(MOST_PEERS);
 
 export interface MeshOptions {
   /** From the ticket; dialled for as long as the mesh lives. */
@@ -77,11 +78,18 @@ class Mesh implements AsyncDisposable {
     this.#options = options;
     this.#askAtMs = options.clock.now() + ASK_EVERY_MS;
     for (const address of options.addresses) this.#learn([address], { given: true, from: null });
-    transport.onRequest(PROTOCOL, () => Promise.resolve(this.#list()));
+    transport.onRequest(PROTOCOL, (from, request) => {
+      // Whoever asks tells its own addresses; others' are theirs to tell.
+      const told = addressesList.safeParse(request.length === 0 ? [] : decode(request));
+      this.#learn((told.data ?? []).filter((address) => address.endsWith(`/${from}`)), { given: false, from });
+      this.#run();
+      return Promise.resolve(this.#list());
+    });
     transport.onEvent((event) => {
       if (this.#closing.signal.aborted) return;
       if (event.kind === "connected") this.#ask(event.peer);
-      else this.#run();
+      else if (event.kind === "disconnected") this.#run();
+      else for (const peer of transport.peers()) this.#ask(peer); // this peer may have an address that is new to them
     });
     for (const peer of transport.peers()) this.#ask(peer);
     this.#run();
@@ -106,7 +114,8 @@ class Mesh implements AsyncDisposable {
   #ask(peer: PeerId): void {
     const known = this.#known.get(peer);
     if (known !== undefined) known.failures = 0;
-    const asked = this.#transport.request(peer, PROTOCOL, new Uint8Array(), { signal: this.#closing.signal })
+    const own = encode(this.#transport.addresses().slice(0, MOST_ADDRESSES));
+    const asked = this.#transport.request(peer, PROTOCOL, own, { signal: this.#closing.signal })
       .then((answer) => {
         for (const addresses of peersList.parse(decode(answer))) this.#learn(addresses, { given: false, from: peer });
         this.#run();
@@ -116,30 +125,30 @@ class Mesh implements AsyncDisposable {
     this.#asking.add(asked);
   }
 
+  /** Takes addresses of one peer or of several; `from` told of them, and is connected to all but itself. */
   #learn(
     addresses: readonly string[],
     { given, from }: { readonly given: boolean; readonly from: PeerId | null },
   ): void {
-    for (const address of addresses) {
-      const peer = address.slice(address.lastIndexOf("/") + 1);
-      if (peer === this.#transport.peer || parseRelayed(address) !== null) continue;
-      const known = this.#known.get(peer);
-      if (known === undefined && this.#known.size >= MOST_PEERS) continue;
-      const old = known?.addresses ?? [], isNew = !address.startsWith(NAME_ONLY) && !old.includes(address);
+    const direct = addresses.filter((address) => parseRelayed(address) === null);
+    for (const [peer, told] of Map.groupBy(direct, (address) => address.slice(address.lastIndexOf("/") + 1))) {
+      const known = this.#known.get(peer), old = known?.addresses ?? [];
+      if (peer === this.#transport.peer || known === undefined && this.#known.size >= MOST_PEERS) continue;
+      const named = told.filter((address) => !address.startsWith(NAME_ONLY));
+      const fresh = (given ? named : withoutWebSockets(named)).filter((address) => !old.includes(address));
       const relays = from === null || from === peer || known?.relays.includes(from) ? [] : [from];
-      if (known !== undefined && !isNew && relays.length === 0) continue;
+      if (known !== undefined && fresh.length === 0 && relays.length === 0) continue;
+      const now = this.#options.clock.now(), isNews = known === undefined || fresh.length > 0;
       this.#known.set(peer, {
         // A ticket names the best first; what is heard later is newer and so comes before.
-        addresses: !isNew ? old : (given ? [...old, address] : [address, ...old]).slice(0, MOST_ADDRESSES),
+        addresses: (given ? [...old, ...fresh] : [...fresh, ...old]).slice(0, MOST_ADDRESSES),
         given: given || (known?.given ?? false),
         relays: [...relays, ...known?.relays ?? []].slice(0, MOST_RELAYS),
-        failures: isNew ? 0 : known?.failures ?? 0,
+        failures: isNews ? 0 : known.failures,
         // Of two peers that hear of each other at once, the one with the greater id lets the other dial first.
-        retryAtMs: known !== undefined && !isNew
-          ? known.retryAtMs
-          : this.#options.clock.now() + (given || this.#transport.peer < peer ? 0 : FIRST_RETRY_MS),
-        upgradeAtMs: known?.upgradeAtMs ?? Infinity,
-        upgradeWaitMs: known?.upgradeWaitMs ?? FIRST_UPGRADE_MS,
+        retryAtMs: isNews ? now + (given || this.#transport.peer < peer ? 0 : FIRST_RETRY_MS) : known.retryAtMs,
+        upgradeAtMs: isNews ? now : known.upgradeAtMs,
+        upgradeWaitMs: isNews ? FIRST_UPGRADE_MS : known.upgradeWaitMs,
       });
     }
   }
@@ -222,14 +231,15 @@ class Mesh implements AsyncDisposable {
     return (this.#transport.peers() as readonly string[]).includes(peer);
   }
 
-  /** Null when connected; else why the last address failed. */
+  /** Null when connected; else why the first address failed. */
   async #tryDirectly({ addresses, relays }: Known): Promise<string | null> {
-    let failure: string | null = "it has no address";
+    const failures: string[] = [];
     for (const address of addresses) {
-      failure = await this.#try(address, relays.length > 0 ? IMPATIENT_MS : Infinity);
+      const failure = await this.#try(address, relays.length > 0 ? IMPATIENT_MS : Infinity);
       if (failure === null) return null;
+      failures.push(failure);
     }
-    return failure;
+    return failures[0] ?? "it has no address";
   }
 
   async #try(address: string, longestMs = Infinity): Promise<string | null> {
@@ -243,4 +253,10 @@ class Mesh implements AsyncDisposable {
       return error instanceof Error ? error.message : String(error);
     }
   }
+}
+
+/** A peer's WebSockets are for browsers: where its TCP cannot be reached they cannot either. */
+function withoutWebSockets(addresses: readonly string[]): readonly string[] {
+  const plain = addresses.filter((address) => !address.includes("/ws/"));
+  return plain.length > 0 ? plain : addresses;
 }

@@ -148,12 +148,13 @@ export class Internet implements AsyncDisposable {
     await this.#ip(b, `link set ${interfaceOfB} up`);
   }
 
-  /** What goes out gets the router's address; what comes in must be an answer. */
+  /** What goes out gets the router's address; what comes in must be an answer, and all else is met with silence. */
   async #translate(router: string): Promise<void> {
     await this.#nft(router, masquerade("outside"));
     await this.#nft(
       router,
-      "table inet wall { chain forward { type filter hook forward priority 0; policy drop; " +
+      "table inet wall { chain in { type filter hook input priority 0; iifname outside ct state new drop; }; " +
+        "chain forward { type filter hook forward priority 0; policy drop; " +
         "ct state { established, related } accept; iifname inside accept; ct status dnat accept; }; }",
     );
   }
