@@ -75,6 +75,20 @@ export function program(): Command {
     .option("--why", "why offers were late or lost")
     .action(async (folder, options) => (await import("./status.ts")).status({ folder, ...options }));
 
+  command("doctor", "Look for what would keep this machine from taking part, and say what to do")
+    .argument("[ticket or folder]", "a run to look at as well")
+    .option("--folder <folder>", "where the run of a ticket would be kept (default: its name)")
+    .addOption(stateOption())
+    .option("--port <n>", "TCP port to listen on (default: the last one used)", whole(1, 65_535))
+    .option("--listen <address>", "address to listen on", "0.0.0.0")
+    .option("--peer <address>", "a peer to dial; may be given several times", collect, [])
+    .option("--no-mdns", "do not try the local network's multicast")
+    .addOption(jsonOption()).addOption(quietOption())
+    .action(async (target, options) => {
+      const { doctor } = await import("./doctor.ts");
+      Deno.exit(await doctor({ target, ...options }));
+    });
+
   command("sample", "Write text with a model")
     .argument("<folder>", "folder of a run, or of a model in Hugging Face layout")
     .option("--prompt <text>", "how the text begins", "")

@@ -85,6 +85,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     peerName: name,
     folder: state.path,
     addresses: transport.addresses(),
+    dials: addresses,
     ticket: peer.ticket,
   });
   screen.say(welcome(run, { name, peer, flags }));

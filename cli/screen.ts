@@ -61,9 +61,9 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
       case "unreachable":
         return line(`${event.address || event.peer} cannot be reached: ${event.reason}`);
       case "reachability":
-        return event.verdict === "reachable"
+        return event.verdict === "reachable" || event.relays.length > 0
           ? undefined
-          : line(`others and this peer: ${event.reason} ${event.remedy ?? ""}`.trimEnd());
+          : line(`whether others can dial this peer: ${event.reason} ${event.remedy ?? ""}`.trimEnd());
       case "rejected":
         return line(`dropped ${event.what} of ${event.peer}: ${event.reason}`);
       case "waiting":

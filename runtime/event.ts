@@ -50,6 +50,8 @@ export type PeerEvent =
     readonly peerName: string;
     readonly folder: string;
     readonly addresses: readonly string[];
+    /** Whom it was told to dial. */
+    readonly dials: readonly string[];
     /** Null if nobody could dial this peer. */
     readonly ticket: string | null;
   }
@@ -64,6 +66,8 @@ export type PeerEvent =
     readonly verdict: "reachable" | "partly" | "not reachable" | "unknown";
     readonly reason: string;
     readonly remedy: string | null;
+    /** Peers that let others through to this one. */
+    readonly relays: readonly string[];
     readonly addresses: readonly string[];
     readonly ticket: string | null;
   }

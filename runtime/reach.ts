@@ -21,6 +21,8 @@ export interface OwnReach {
   readonly verdict: "reachable" | "partly" | "not reachable" | "unknown";
   readonly reason: string;
   readonly remedy: string | null;
+  /** Peers that let others through to this one. */
+  readonly relays: readonly string[];
 }
 
 /** Before anybody was met. */
@@ -28,6 +30,7 @@ export const unknownReach: OwnReach = {
   verdict: "unknown",
   reason: "nobody has tried to dial this peer yet.",
   remedy: null,
+  relays: [],
 };
 
 /** Peers told of at most; those connected come first. */

@@ -21,6 +21,8 @@ export interface PeerStatus {
   readonly peerName: string;
   readonly device: string;
   readonly addresses: readonly string[];
+  /** Whom it was told to dial. */
+  readonly dials: readonly string[];
   readonly ticket: string | null;
   /** Connected peers. */
   readonly connected: readonly string[];
@@ -60,6 +62,7 @@ export const emptyStatus: PeerStatus = {
   peerName: "",
   device: "",
   addresses: [],
+  dials: [],
   ticket: null,
   connected: [],
   reachability: unknownReach,
@@ -91,6 +94,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         peer: event.peer,
         peerName: event.peerName,
         addresses: event.addresses,
+        dials: event.dials,
         ticket: event.ticket,
       };
     case "device":
@@ -112,8 +116,8 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "unreachable":
       return { ...status, reach: reachAfter(status.reach, event) };
     case "reachability": {
-      const { verdict, reason, remedy, addresses, ticket } = event;
-      return { ...status, reachability: { verdict, reason, remedy }, addresses, ticket };
+      const { verdict, reason, remedy, relays, addresses, ticket } = event;
+      return { ...status, reachability: { verdict, reason, remedy, relays }, addresses, ticket };
     }
     case "relayed":
       return { ...status, relayedBytes: status.relayedBytes + event.bytes };

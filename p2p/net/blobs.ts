@@ -131,6 +131,16 @@ export async function fetchBlob(
   return await new Fetch(transport, await store.partial(blob.digest, blob.sizeBytes), blob, options).run();
 }
 
+/** One chunk of a blob as a peer gives it, unverified: for measuring a line. @throws {TransportError} */
+export function askChunk(
+  transport: Transport,
+  peer: PeerId,
+  digest: Digest,
+  index: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return requestBulk(transport, peer, PROTOCOL, encodeRequest(digest, index));
+}
+
 /** One blob on its way. */
 class Fetch {
   readonly #transport: Transport;

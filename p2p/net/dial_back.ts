@@ -30,6 +30,9 @@ const answerSchema = z.array(z.strictObject({ address: z.string().max(300), fail
 
 type Port = z.infer<typeof portSchema>;
 
+/** Whether others can dial this peer, without what is done about it. */
+export type Verdict = Omit<Reachability, "relays">;
+
 /** What one peer found when it dialled this one. */
 export interface Evidence {
   /** Where it tried, and why it failed; null: it got through. */
@@ -43,7 +46,7 @@ export interface DialBackOptions {
   /** Opens a connection of its own to an address, and closes it. @throws {Error} if it cannot. */
   readonly probe: (address: string, signal: AbortSignal) => Promise<void>;
   /** The verdict, or an address at which others got through, has changed. */
-  readonly onChange: (reachability: Reachability, confirmed: readonly string[]) => void;
+  readonly onChange: (verdict: Verdict, confirmed: readonly string[]) => void;
 }
 
 /** Serves others and asks them; ends when disposed. */
@@ -97,11 +100,11 @@ export class DialBack implements Disposable {
     const { transport, onChange } = this.#options;
     const confirmed = [...this.#evidence.values()].flatMap(({ tried }) => tried.filter(gotThrough))
       .map(({ address }) => address).filter((address) => address.endsWith(`/p2p/${transport.peer}`));
-    const reachability = reachabilityOf([...this.#evidence.values()], transport.addresses());
-    const told = JSON.stringify([reachability, [...new Set(confirmed)]]);
+    const verdict = verdictOf([...this.#evidence.values()], transport.addresses());
+    const told = JSON.stringify([verdict, [...new Set(confirmed)]]);
     if (told === this.#told) return;
     this.#told = told;
-    onChange(reachability, [...new Set(confirmed)]);
+    onChange(verdict, [...new Set(confirmed)]);
   }
 
   async #serve(from: PeerId, bytes: Uint8Array): Promise<Uint8Array | null> {
@@ -126,7 +129,7 @@ export class DialBack implements Disposable {
 }
 
 /** The verdict on this peer from what others found. */
-export function reachabilityOf(evidence: readonly Evidence[], listening: readonly string[]): Reachability {
+export function verdictOf(evidence: readonly Evidence[], listening: readonly string[]): Verdict {
   const ports = portsOf(listening);
   if (ports.length === 0) {
     return {

@@ -11,7 +11,7 @@ import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { isPeerId } from "../identity.ts";
 import type { PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
-import { DialBack } from "./dial_back.ts";
+import { DialBack, type Verdict } from "./dial_back.ts";
 import { readFrame, sendFrame } from "./frame.ts";
 import { deepMessage, dialError, otherRunError } from "./libp2p_errors.ts";
 import {
@@ -65,11 +65,12 @@ class Libp2pTransport implements Transport {
   readonly #closing = new AbortController();
   readonly #reserve: StartedNode["reserve"];
   readonly #listening: StartedNode["listening"];
-  readonly #relays = new Set<PeerId>();
+  /** Asked to relay to this peer, and whether they have agreed. */
+  readonly #relays = new Map<PeerId, boolean>();
   readonly #dialBack: DialBack;
   /** Addresses beside its own interfaces' at which others got through to this peer. */
   #confirmed: readonly string[] = [];
-  #reachability: Reachability | null = null;
+  #verdict: Verdict | null = null;
 
   constructor({ node, reserve, listening }: StartedNode, { identity, run }: Libp2pOptions) {
     this.peer = identity.peer;
@@ -80,9 +81,9 @@ class Libp2pTransport implements Transport {
       transport: this,
       hostOf: (peer) => this.#hostOf(peer),
       probe: (address, signal) => this.#probe(address, signal),
-      onChange: (reachability, confirmed) => {
-        [this.#reachability, this.#confirmed] = [reachability, confirmed];
-        this.#emit({ kind: "reachability", reachability });
+      onChange: (verdict, confirmed) => {
+        [this.#verdict, this.#confirmed] = [verdict, confirmed];
+        this.#tellReachability();
         this.#seekRelays();
       },
     });
@@ -216,7 +217,8 @@ class Libp2pTransport implements Transport {
 
   onEvent(handler: (event: TransportEvent) => void): void {
     this.#eventHandlers.push(handler);
-    if (this.#reachability !== null) handler({ kind: "reachability", reachability: this.#reachability });
+    const reachability = this.#reachability();
+    if (reachability !== null) handler({ kind: "reachability", reachability });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -273,21 +275,43 @@ class Libp2pTransport implements Transport {
       this.#seekRelays();
     } else {
       this.#peers.delete(peer);
+      const wasRelay = this.#relays.get(peer) === true;
       this.#relays.delete(peer);
       this.#emit({ kind: "disconnected", peer });
+      if (wasRelay) this.#tellReachability();
     }
   }
 
   /** Where others cannot dial this peer, it asks those who can be reached to let others through to it. */
   #seekRelays(): void {
-    const verdict = this.#reachability?.verdict;
+    const verdict = this.#verdict?.verdict;
     if ((verdict !== "partly" && verdict !== "not reachable") || this.#closing.signal.aborted) return;
     for (const peer of this.peers()) {
       if (this.#relays.size >= MOST_RELAYS) return;
       if (this.#relays.has(peer) || this.link(peer)?.kind !== "direct") continue;
-      this.#relays.add(peer);
-      this.#track(this.#reserve(peerIdFromString(peer)).catch(() => void this.#relays.delete(peer)));
+      this.#relays.set(peer, false);
+      this.#track(this.#reserve(peerIdFromString(peer)).then(() => this.#agreed(peer), () => this.#declined(peer)));
     }
+  }
+
+  #agreed(relay: PeerId): void {
+    if (!this.#relays.has(relay)) return; // it went meanwhile
+    this.#relays.set(relay, true);
+    this.#tellReachability();
+  }
+
+  #declined(relay: PeerId): void {
+    this.#relays.delete(relay);
+  }
+
+  #reachability(): Reachability | null {
+    if (this.#verdict === null) return null;
+    return { ...this.#verdict, relays: [...this.#relays].filter(([, agreed]) => agreed).map(([peer]) => peer).sort() };
+  }
+
+  #tellReachability(): void {
+    const reachability = this.#reachability();
+    if (reachability !== null) this.#emit({ kind: "reachability", reachability });
   }
 
   /**

@@ -160,3 +160,25 @@ Deno.test("Libp2pTransport learns that others can dial it, and where", async () 
     assert.equal(reason, "1 peer got through to this one.");
   }
 });
+
+Deno.test("Libp2pTransport gives up a relayed link when a direct way opens, and both connect anew over it", async () => {
+  await using wren = await start(0);
+  await using finch = await start(1);
+  await using robin = await start(2, { listen: [] });
+  await connectBoth(finch, wren);
+  await connectBoth(robin, wren);
+  // Finch seeks a place at the relay only where nobody can dial it; robin has one, for it listens nowhere.
+  await connectThrough(wren, finch, robin);
+  assert.equal(robin.link(finch.peer)?.kind, "relayed");
+  const apart = eventOf(robin, "disconnected", finch.peer);
+  await robin.connect(finch.addresses()[0]!).catch(() => {});
+  await apart;
+  await robin.connect(finch.addresses()[0]!);
+  assert.deepEqual(robin.link(finch.peer), { kind: "direct" });
+  const heard = Promise.withResolvers<number>();
+  finch.onAnnouncement((bytes, from) => from === robin.peer && heard.resolve(bytes[0]!));
+  robin.announce(new Uint8Array([5]));
+  assert.equal(await heard.promise, 5);
+  finch.onRequest("echo/1", (_, request) => Promise.resolve(request));
+  assert.deepEqual(await robin.request(finch.peer, "echo/1", new Uint8Array([7])), new Uint8Array([7]));
+});

@@ -25,6 +25,8 @@ export interface Reachability {
   /** In plain words: what was found, and what would change it. */
   readonly reason: string;
   readonly remedy: string | null;
+  /** Peers that let others through to this one, sorted; sought only where some cannot dial it. */
+  readonly relays: readonly PeerId[];
 }
 
 /** Who came and who went, and how peers are reached. */

@@ -75,7 +75,8 @@ class Scene implements AsyncDisposable {
   account(): string {
     const lines = ({ place, seat }: Placed) =>
       seat.events.filter(({ kind }) => ["connected", "disconnected", "unreachable", "reachability"].includes(kind))
-        .map((event) => `${place}: ${JSON.stringify({ ...event, addresses: undefined, ticket: undefined })}`);
+        .map((event) => `${place}: ${JSON.stringify({ ...event, addresses: undefined, ticket: undefined })}`)
+        .concat(`${place} on standard error: ${seat.child.complaint()}`);
     const text = this.placed.flatMap(lines).join("\n");
     return this.placed.reduce((sofar, { peer, place }) => sofar.replaceAll(peer, `<${place}>`), text);
   }
