@@ -90,7 +90,7 @@ async function whatAnswers(place: Place, hasKey: boolean): Promise<Failure> {
       ? ["a peer of an open run, and the ticket is of a private one", otherRun]
       : ["a peer that hung up", otherRun];
   }
-  const isText = /^[\x09\x0a\x0d\x20-\x7e]{8,}/.test(answer);
+  const isText = /^[\t\n\r -~]{8,}/.test(answer);
   if (isText) {
     return [`connected, but this is no peer (it says ${JSON.stringify(answer.slice(0, 40))})`, "Is the port right?"];
   }

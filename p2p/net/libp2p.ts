@@ -22,6 +22,7 @@ import {
   startNode,
   topicOf,
 } from "./libp2p_node.ts";
+import { RelaySeats } from "./relay_seats.ts";
 import {
   LARGEST_ANNOUNCEMENT_BYTES,
   LARGEST_MESSAGE_BYTES,
@@ -40,8 +41,6 @@ const STALLED_MS = 20_000;
 const LONGEST_REQUEST_MS = 120_000;
 /** Requests of one protocol that one peer may have open with us; more are reset. */
 const MOST_STREAMS = 64;
-/** Peers that may be asked to relay to this one. */
-const MOST_RELAYS = 8;
 const REFUSED = 0, ANSWERED = 1;
 
 /**
@@ -63,10 +62,8 @@ class Libp2pTransport implements Transport {
   /** Work under way that `close` waits for: requests served, publications. */
   readonly #tasks = new Set<Promise<void>>();
   readonly #closing = new AbortController();
-  readonly #reserve: StartedNode["reserve"];
   readonly #listening: StartedNode["listening"];
-  /** Asked to relay to this peer, and whether they have agreed. */
-  readonly #relays = new Map<PeerId, boolean>();
+  readonly #relays: RelaySeats;
   readonly #dialBack: DialBack;
   /** Addresses beside its own interfaces' at which others got through to this peer. */
   #confirmed: readonly string[] = [];
@@ -75,7 +72,10 @@ class Libp2pTransport implements Transport {
   constructor({ node, reserve, listening }: StartedNode, { identity, run }: Libp2pOptions) {
     this.peer = identity.peer;
     this.#node = node;
-    this.#reserve = reserve;
+    this.#relays = new RelaySeats({
+      reserve: (peer) => reserve(peerIdFromString(peer)),
+      onChange: () => this.#tellReachability(),
+    });
     this.#listening = listening;
     this.#dialBack = new DialBack({
       transport: this,
@@ -180,6 +180,7 @@ class Libp2pTransport implements Transport {
         signal: stall.signal,
         onProgress: () => stall.restart(),
       });
+      answer.catch(() => {}); // on a stream that has just ended, sending throws before anybody awaits this
       sendFrame(stream, request);
       const bytes = await answer;
       this.#track(stream.close({ signal: this.#closing.signal }));
@@ -275,10 +276,8 @@ class Libp2pTransport implements Transport {
       this.#seekRelays();
     } else {
       this.#peers.delete(peer);
-      const wasRelay = this.#relays.get(peer) === true;
-      this.#relays.delete(peer);
       this.#emit({ kind: "disconnected", peer });
-      if (wasRelay) this.#tellReachability();
+      this.#relays.lost(peer);
     }
   }
 
@@ -286,27 +285,12 @@ class Libp2pTransport implements Transport {
   #seekRelays(): void {
     const verdict = this.#verdict?.verdict;
     if ((verdict !== "partly" && verdict !== "not reachable") || this.#closing.signal.aborted) return;
-    for (const peer of this.peers()) {
-      if (this.#relays.size >= MOST_RELAYS) return;
-      if (this.#relays.has(peer) || this.link(peer)?.kind !== "direct") continue;
-      this.#relays.set(peer, false);
-      this.#track(this.#reserve(peerIdFromString(peer)).then(() => this.#agreed(peer), () => this.#declined(peer)));
-    }
-  }
-
-  #agreed(relay: PeerId): void {
-    if (!this.#relays.has(relay)) return; // it went meanwhile
-    this.#relays.set(relay, true);
-    this.#tellReachability();
-  }
-
-  #declined(relay: PeerId): void {
-    this.#relays.delete(relay);
+    this.#track(this.#relays.seek(this.peers().filter((peer) => this.link(peer)?.kind === "direct")));
   }
 
   #reachability(): Reachability | null {
     if (this.#verdict === null) return null;
-    return { ...this.#verdict, relays: [...this.#relays].filter(([, agreed]) => agreed).map(([peer]) => peer).sort() };
+    return { ...this.#verdict, relays: this.#relays.held() };
   }
 
   #tellReachability(): void {

@@ -161,6 +161,17 @@ Deno.test("Libp2pTransport learns that others can dial it, and where", async () 
   }
 });
 
+/** Asks one thing after the other for as long as the two are linked; what fails meanwhile is nobody's crash. */
+async function askAlways(from: Transport, to: Transport): Promise<void> {
+  to.onRequest("busy/1", (_, request) => Promise.resolve(request));
+  const asked: Promise<unknown>[] = [];
+  while (from.link(to.peer) !== null) {
+    asked.push(from.request(to.peer, "busy/1", new Uint8Array(20_000)).catch(() => {}));
+    await new Promise((resolve) => setTimeout(resolve, 0)); // sockets have their turn
+  }
+  await Promise.all(asked);
+}
+
 Deno.test("Libp2pTransport gives up a relayed link when a direct way opens, and both connect anew over it", async () => {
   await using wren = await start(0);
   await using finch = await start(1);
@@ -170,9 +181,10 @@ Deno.test("Libp2pTransport gives up a relayed link when a direct way opens, and 
   // Finch seeks a place at the relay only where nobody can dial it; robin has one, for it listens nowhere.
   await connectThrough(wren, finch, robin);
   assert.equal(robin.link(finch.peer)?.kind, "relayed");
-  const apart = eventOf(robin, "disconnected", finch.peer);
+  const apart = [eventOf(robin, "disconnected", finch.peer), eventOf(finch, "disconnected", robin.peer)];
+  const asking = [askAlways(robin, finch), askAlways(finch, robin)];
   await robin.connect(finch.addresses()[0]!).catch(() => {});
-  await apart;
+  await Promise.all([...apart, ...asking]);
   await robin.connect(finch.addresses()[0]!);
   assert.deepEqual(robin.link(finch.peer), { kind: "direct" });
   const heard = Promise.withResolvers<number>();

@@ -30,6 +30,8 @@ const MOST_FAILURES = 6;
 const MOST_RELAYS = 4;
 /** One address of a peer that may be reached through another is given up after this long. */
 const IMPATIENT_MS = 4_000;
+/** The other side may be dialling too, and a link through a third that comes first would be in a direct one's way. */
+const BEFORE_RELAY_MS = 2_000;
 /** A peer that is reached through another is dialled directly again after this long, later and later. */
 const FIRST_UPGRADE_MS = 60_000, LONGEST_UPGRADE_MS = 60 * 60_000;
 
@@ -218,13 +220,23 @@ class Mesh implements AsyncDisposable {
     const failure = await this.#tryDirectly(known);
     if (failure === null || this.#isConnected(peer) || this.#closing.signal.aborted) return null;
     if (known.failures === 0) this.#options.onUnreachable(peer, known.addresses[0] ?? "", failure);
-    if (!isPeerId(peer)) return failure;
+    if (!isPeerId(peer) || known.relays.length === 0) return failure;
+    await this.#pause(BEFORE_RELAY_MS);
     for (const relay of known.relays) {
       if (this.#isConnected(peer)) return null;
       if (this.#transport.link(relay)?.kind !== "direct") continue;
       if (await this.#try(relayedAddress(relay, peer)) === null) return null;
     }
     return failure;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>(), { clock } = this.#options;
+    const { signal } = this.#closing, stop = () => resolve();
+    using _ = clock.alarm(clock.now() + ms, resolve);
+    signal.addEventListener("abort", stop);
+    await promise;
+    signal.removeEventListener("abort", stop);
   }
 
   #isConnected(peer: string): boolean {
