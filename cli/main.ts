@@ -72,7 +72,7 @@ export function program(): Command {
   command("status", "What a peer, running or stopped, knows: head, digest, round, peers, fates of its offers")
     .argument("<folder>", "folder of the run")
     .addOption(stateOption()).addOption(jsonOption()).addOption(quietOption())
-    .option("--why", "why offers were late or lost")
+    .option("--why", "why offers were late or lost, and why peers are not reached directly")
     .action(async (folder, options) => (await import("./status.ts")).status({ folder, ...options }));
 
   command("doctor", "Look for what would keep this machine from taking part, and say what to do")
