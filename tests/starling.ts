@@ -14,13 +14,15 @@ export const LOCAL = [...COMPUTING_LOCALLY, "--listen", "127.0.0.1"];
 
 export type RoundEvent = Extract<PeerEvent, { kind: "round" }>;
 
-/** Runs a command to its end. */
+/** Runs a command to its end; `through` another command if that is given. */
 export async function starling(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  through: readonly string[] = [],
 ): Promise<{ code: number; out: string; err: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", MAIN, ...args],
+  const [command, ...rest] = [...through, Deno.execPath(), "run", "-A", "--quiet", MAIN, ...args];
+  const { code, stdout, stderr } = await new Deno.Command(command!, {
+    args: rest,
     stdin: "null",
     env: { NO_COLOR: "1", ...environment },
   }).output();

@@ -33,7 +33,7 @@ export function matrixOf(all: readonly Placed[]): string {
     return there === back ? there : `${there} / ${back}`;
   };
   const rows = [
-    ["", "others can dial it", ...all.map(({ place }) => place)],
+    ["place", "others can dial it", ...all.map(({ place }) => place)],
     ...all.map((from) => [from.place, ownVerdict(from), ...all.map((to) => cell(from, to))]),
   ];
   return markdown(rows);

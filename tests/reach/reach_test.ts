@@ -5,15 +5,15 @@
  */
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
-import { Seat, sharedRound } from "../starling.ts";
+import { Seat, sharedRound, starling } from "../starling.ts";
 import { tinyRun } from "../tiny_run.ts";
 import { matrixOf, ownVerdict, type Placed, reachOf } from "./matrix.ts";
-import { FORWARDED_PORT, Internet, type Place, unusable } from "./namespaces.ts";
+import { FORWARDED_PORT, Internet, type Place, type PlacedHost, unusable } from "./namespaces.ts";
 
 const PLACES: readonly Place[] = ["open", "no UDP", "forwarded port", "no inbound", "NAT", "two NATs"];
 /** Who can be dialled from outside; two who cannot meet through somebody who can. */
 const DIALABLE: ReadonlySet<Place> = new Set(["open", "no UDP", "forwarded port"]);
-const LONGEST_WAIT_MS = 60_000;
+const LONGEST_WAIT_MS = 90_000;
 
 const reason = await unusable();
 if (reason !== null) console.log(`tests/reach is skipped: ${reason}.`);
@@ -38,9 +38,19 @@ class Scene implements AsyncDisposable {
     return scene;
   }
 
+  /** A host without a peer. */
+  at(place: Place): Promise<PlacedHost> {
+    return this.#internet!.place(place);
+  }
+
+  /** Where a peer may keep its files. */
+  path(name: string): string {
+    return join(this.#folder, name);
+  }
+
   /** Starts a peer at a place of its own; it dials `peers`. */
   async sit(place: Place, peers: readonly string[]): Promise<Placed & { readonly address: string }> {
-    const { name, publicAddress, enter } = await this.#internet!.place(place);
+    const { name, publicAddress, enter } = await this.at(place);
     const seat = new Seat(
       [
         ...["start", join(this.#folder, "run"), "--state", join(this.#folder, name), "--name", place],
@@ -117,4 +127,37 @@ test("peers at every kind of place train together, each pair directly or through
   console.log(matrix);
   const docs = await Deno.readTextFile(new URL("../../docs/network.md", import.meta.url));
   assert.ok(docs.includes(matrix), "docs/network.md shows another table than the one just measured");
+});
+
+/** What `starling doctor` finds at a host, by check, and its exit code. */
+async function doctorAt({ enter }: PlacedHost, args: readonly string[]) {
+  const { code, out } = await starling(["doctor", ...args, "--no-mdns", "--json"], {}, enter);
+  const lines = out.trim().split("\n").map((line): Record<string, string> => JSON.parse(line));
+  const finding = (check: string) => lines.find((line) => line["check"]?.startsWith(check)) ?? {};
+  return { code, finding, out };
+}
+
+test("two behind routers meet nobody without a third: both say so, and doctor says what to do", async () => {
+  await using scene = await Scene.open();
+  const far = await scene.sit("NAT", []);
+  const near = await scene.sit("two NATs", [far.address]);
+  const [ticket] = [far.seat.said("started")[0]].map((event) => event?.kind === "started" ? event.ticket! : "");
+  await scene.until("the verdict", () => reachOf(near, far) === "unreachable");
+
+  const home = await scene.at("NAT"), known = ["--peer", far.address, "--folder", scene.path("home")];
+  const alone = await doctorAt(home, [ticket!, ...known]);
+  assert.equal(alone.code, 5, alone.out);
+  assert.match(alone.finding(`dial ${far.address}`)["found"]!, /^no answer: .* firewall or router/);
+  assert.equal(alone.finding("peers")["result"], "problem");
+
+  const open = await scene.sit("open", []);
+  const [behind, outside] = await Promise.all([
+    doctorAt(home, [scene.path("run"), "--state", scene.path("home"), "--peer", open.address]),
+    doctorAt(await scene.at("open"), [scene.path("run"), "--state", scene.path("outside"), "--peer", open.address]),
+  ]);
+  assert.equal(behind.code, 0, behind.out);
+  assert.match(behind.finding("others can dial")["found"]!, /^not reachable: 1 peer tried .*through/);
+  assert.match(behind.finding("others can dial")["remedy"]!, /TCP port/);
+  assert.equal(outside.code, 0, outside.out);
+  assert.equal(outside.finding("others can dial")["result"], "ok", outside.out);
 });
