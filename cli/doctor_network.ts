@@ -5,7 +5,8 @@
  */
 import { decode } from "@ipld/dag-cbor";
 import { z } from "zod";
-import { askChunk } from "../p2p/net/blobs.ts";
+import { BLOBS_PROTOCOL, encodeBlobRequest } from "../p2p/net/blob_requests.ts";
+import { CHUNK_BYTES } from "../p2p/store/blob_store.ts";
 import type { Reachability, Transport } from "../p2p/net/transport.ts";
 import type { Digest, PeerId } from "../p2p/sync/types.ts";
 import { type Finding, ok, problem } from "./doctor_machine.ts";
@@ -41,7 +42,8 @@ async function bytesPerSecond(transport: Transport, peer: PeerId, blob: Digest):
   const since = performance.now();
   let received = 0;
   for (let i = 0; i < MOST_CHUNKS && performance.now() - since < MEASURE_MS; i++) {
-    const chunk = await askChunk(transport, peer, blob, i).catch(() => null);
+    const request = encodeBlobRequest({ digest: blob, piece: { start: i * CHUNK_BYTES, end: (i + 1) * CHUNK_BYTES } });
+    const chunk = await transport.request(peer, BLOBS_PROTOCOL, request).catch(() => null);
     if (chunk === null || chunk.length === 0) break;
     received += chunk.length;
   }

@@ -106,7 +106,7 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
   line(`record ${digest}`);
   line(`round ${record.round}, written by ${nameOf(known, record.scribe)}, rank ${record.attempt}`);
   line(`parent ${record.parents.join(", ") || "none"}`);
-  line(`state before it ${record.base}`);
+  line(`state before it ${record.bases.join(", ") || "none"}`);
   const rows = offers.map(({ digest, age, offer }) => [
     offer?.name ?? "?",
     short(digest),

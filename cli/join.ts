@@ -42,11 +42,12 @@ export async function join(
     identity: state.identity,
     run: ticket.run,
     listen: listenAddresses(flags, state),
+    announce: flags.announce,
     networkKey: ticket.networkKey,
     mdns: flags.mdns,
     relay: flags.relay,
   });
-  await rememberPort(transport, state);
+  await rememberPort(transport, state, flags);
   const addresses = [...ticket.addresses, ...flags.peer];
   const peer = await meet(transport, addresses);
   const run = await openOrFetchRun(path, { ticket, transport, peer });

@@ -47,9 +47,10 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
   const endsAtMs = flags.minutes === undefined ? undefined : Date.now() + flags.minutes * 60_000;
   using screen = openScreen(flags.manner, () => endsAtMs === undefined ? {} : { endsAtMs });
   const blobs = layered(state.blobs, run.data);
-  await fetchRunData(run.config, { transport, blobs, own: state.blobs, screen, signal: interrupt.signal });
+  await fetchRunData(run.config, { transport, addresses, blobs, own: state.blobs, screen, signal: interrupt.signal });
   if (interrupt.signal.aborted) return EXIT.done;
 
+  const mostBlobBytes = flags.diskGb * 1e9;
   const name = flags.name ?? birdName(state.identity.peer);
   const record = recordEvents(state, screen);
   const take = (event: PeerEvent) => {
@@ -68,6 +69,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     blobs,
     journal: state.journal,
     runBlobs: await blobPlaces(run, state),
+    mostBlobBytes,
     networkKey: run.networkKey,
     addresses,
     device: flags.device,
@@ -87,6 +89,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     addresses: transport.addresses(),
     dials: addresses,
     ticket: peer.ticket,
+    mostBlobBytes,
   });
   screen.say(welcome(run, { name, peer, flags }));
 
@@ -106,17 +109,30 @@ export function listenAddresses({ listen, port }: PeerFlags, state: StateFolder)
   return [`${host}/tcp/${port ?? state.port() ?? 0}`, `${host}/tcp/0/ws`];
 }
 
-/** Keeps the TCP port, so that a ticket outlives a restart. */
-export async function rememberPort(transport: Transport, state: StateFolder): Promise<void> {
-  const port = transport.addresses().map((address) => /\/tcp\/(\d+)\/p2p\//.exec(address)?.[1]).find((text) => text);
-  if (port !== undefined && Number(port) !== state.port()) await state.keepPort(Number(port));
+/** Keeps the TCP port, so that a ticket outlives a restart. What is announced need not be the port listened on. */
+export async function rememberPort(
+  transport: Transport,
+  state: StateFolder,
+  { port: asked, announce }: PeerFlags,
+): Promise<void> {
+  const listening = announce.length > 0 ? [] : transport.addresses();
+  const found = listening.map((address) => /\/tcp\/(\d+)\/p2p\//.exec(address)?.[1]).find((text) => text);
+  const port = found === undefined ? asked : Number(found);
+  if (port !== undefined && port !== state.port()) await state.keepPort(port);
 }
 
 async function leave(peer: Peer, state: StateFolder, take: (event: PeerEvent) => void): Promise<number> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), LONGEST_LEAVING_MS);
   const checkpoint = await peer.checkpoint().catch(() => null); // a device that failed has none
-  if (checkpoint !== null) await state.saveOptimizer(checkpoint);
+  if (checkpoint !== null) {
+    await state.saveOptimizer(checkpoint).catch((error: unknown) => {
+      take({
+        kind: "warning",
+        message: `the optimizer's state is not kept: ${error instanceof Error ? error.message : error}`,
+      });
+    });
+  }
   const end = await peer.leave({ signal: controller.signal });
   clearTimeout(timer);
   if (end.kind === "failed") throw end.error;
@@ -126,15 +142,27 @@ async function leave(peer: Peer, state: StateFolder, take: (event: PeerEvent) =>
 
 /** Shows, appends and sums up events as they come. */
 function recordEvents(state: StateFolder, screen: Screen) {
-  let status = emptyStatus, writtenAtMs = 0, writing = Promise.resolve();
+  let status = emptyStatus, writtenAtMs = 0, writing = Promise.resolve(), isComplaining = false;
+  // Neither is needed to go on, so a disk that refuses them costs a warning and not the peer.
+  const complain = (error: unknown) => {
+    if (!isComplaining) note(`warning: ${error instanceof Error ? error.message : error}`);
+    isComplaining = true;
+  };
   const write = () => {
     writtenAtMs = Date.now();
-    writing = writing.then(() => state.writeStatus(status));
+    writing = writing.then(() => state.writeStatus(status)).then(() => void (isComplaining = false), complain);
+  };
+  const append = (event: PeerEvent) => {
+    try {
+      state.appendEvent({ time: Date.now(), ...event });
+    } catch (error) {
+      complain(error);
+    }
   };
   return {
     take(event: PeerEvent): void {
       status = statusAfter(status, event);
-      if (!PASSING.has(event.kind)) state.appendEvent({ time: Date.now(), ...event });
+      if (!PASSING.has(event.kind)) append(event);
       if (event.kind === "round" || event.kind === "started" || Date.now() - writtenAtMs > STATUS_MS) write();
       screen.take(event);
     },
@@ -145,9 +173,10 @@ function recordEvents(state: StateFolder, screen: Screen) {
   };
 }
 
-/** Brings what the run's configuration names and this machine lacks. */
-async function fetchRunData(config: RunConfig, { transport, blobs, own, screen, signal }: {
+/** Brings what the run's configuration names and this machine lacks; what lies here damaged is dropped first. */
+async function fetchRunData(config: RunConfig, { transport, addresses, blobs, own, screen, signal }: {
   readonly transport: Transport;
+  readonly addresses: readonly string[];
   readonly blobs: BlobStore;
   readonly own: BlobStore;
   readonly screen: Screen;
@@ -156,7 +185,10 @@ async function fetchRunData(config: RunConfig, { transport, blobs, own, screen, 
   const wanted = blobsOf(config);
   for (const [i, { blob, sizeBytes }] of wanted.entries()) {
     const digest = blob as Digest;
-    if (await blobs.has(digest)) continue;
+    if (await blobs.get(digest) !== null) continue;
+    if (transport.peers().length === 0) {
+      await Promise.allSettled(addresses.map((address) => transport.connect(address, { signal })));
+    }
     const what = `data ${i + 1} of ${wanted.length}`;
     const fetched = await fetchBlob({ transport, store: own }, { digest, sizeBytes }, {
       donors: transport.peers(),

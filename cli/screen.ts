@@ -68,6 +68,8 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
         return line(`dropped ${event.what} of ${event.peer}: ${event.reason}`);
       case "waiting":
         return line(event.reason);
+      case "merged":
+        return line(`round ${event.round}: ${event.reason}`);
       case "offer":
         return event.fate === "counted"
           ? undefined

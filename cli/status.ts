@@ -2,7 +2,7 @@
  * `starling status`: what a peer, running or stopped, knows of itself and its run.
  * @module
  */
-import { defaultStatePath, isRunning, openRunFolder, readStatus } from "../runtime/run_folder.ts";
+import { defaultStatePath, isRunning, openRunFolder, readStatus, usedBytes } from "../runtime/run_folder.ts";
 import type { PeerStatus } from "../runtime/status.ts";
 import { bytes, counted, nats, percent, short, shortPeer, table } from "./format.ts";
 import { json, line } from "./print.ts";
@@ -20,16 +20,18 @@ export async function status({ folder, state, json: asJson, why: wantsWhy }: Sta
   const path = state ?? defaultStatePath(folder);
   const last = await readStatus(path);
   const running = await isRunning(path);
-  if (asJson) return json({ kind: "status", running, ...last });
+  const diskBytes = await usedBytes(path);
+  if (asJson) return json({ kind: "status", running, ...last, diskBytes });
   if (last === null) {
     return line(`Run "${config.name}": no peer has run in ${path} yet. Begin with: starling start ${folder}`);
   }
   describe(last, running).forEach((text) => line(text));
+  line(`disk: ${bytes(diskBytes)} in ${path}; blobs may take ${bytes(last.mostBlobBytes)} (--disk-gb)`);
   if (wantsWhy) [...why(last), ...(running ? whyNot(last) : [])].forEach((text) => line(text));
 }
 
 function describe(last: PeerStatus, running: boolean): string[] {
-  const { counts } = last, made = counts.counted + counts.late + counts.lost + counts.unknown;
+  const { counts } = last, made = counts.counted + counts.late + counts.merged + counts.lost + counts.unknown;
   const target = last.targetTokens === null ? "" : ` of ${counted(last.targetTokens)}`;
   return [
     `Run "${last.name}" ${short(last.run)}   peer ${last.peerName} (${last.peer})   ${running ? "running" : "stopped"}`,
@@ -37,7 +39,7 @@ function describe(last: PeerStatus, running: boolean): string[] {
       counted(last.tokens)
     }${target} tokens`,
     `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}`,
-    `offers: counted ${counts.counted} of ${made} · late ${counts.late} · lost ${counts.lost}`,
+    `offers: counted ${counts.counted} of ${made} · late ${counts.late} · merged ${counts.merged} · lost ${counts.lost}`,
     ...(running
       ? [`connected to ${last.connected.length} peers   listening on ${last.addresses.join(", ")}`, ...links(last)]
       : []),

@@ -91,6 +91,8 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
       return event.totalBytes < LARGE_BYTES
         ? view // a contribution: there are some in every round
         : noticed(`fetching ${event.what}: ${percent(event.bytes / event.totalBytes)} of ${bytes(event.totalBytes)}`);
+    case "merged":
+      return noticed(`round ${event.round}: ${event.reason}`);
     case "admitted":
       return noticed(`round ${event.round}: admitted`);
     case "waiting":

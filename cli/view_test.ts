@@ -54,6 +54,7 @@ Deno.test("a view shows the run, the losses, one row a peer, and marks this peer
     addresses: [],
     dials: [],
     ticket: "star1",
+    mostBlobBytes: 1e9,
   };
   const view = after([0, started], [6000, round(1, 8000)], [12_000, round(2, 20_000, { heldOut: 4.25 })]);
   assert.deepEqual(render(view, {}, 12_000), [

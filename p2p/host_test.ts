@@ -18,7 +18,8 @@ import { MemoryBlobStore } from "./store/memory.ts";
 import type { Digest, SyncRules } from "./sync/types.ts";
 import { encodeMessage } from "./wire.ts";
 
-const genesis = new TextEncoder().encode(`{"name":"club","shards":["${await blobDigest(new Uint8Array(20))}"]}`);
+const genesis = new TextEncoder().encode(`{"name":"club"}`);
+const shard = await blobDigest(new Uint8Array(20));
 const contextLength = 16;
 const rules: SyncRules = {
   run: await runIdOf(genesis),
@@ -54,6 +55,7 @@ async function start(
     identity: identity(n),
     rules,
     genesis,
+    runBlobs: [shard],
     found: n === 0,
     addresses: [],
     name: `peer ${n}`,
@@ -334,17 +336,33 @@ Deno.test("a host whose disk fails ends, says why and announces nothing that is 
 Deno.test("a host forgets what a crash left in its store, and nothing else", async () => {
   const clock = new ManualClock();
   const store = new MemoryBlobStore();
-  const orphan = await store.put(new Uint8Array(10)), shard = await store.put(new Uint8Array(20));
+  await store.put(new Uint8Array(20));
   const wren = await start(0, new MemoryNetwork().join(identity(0).peer), { clock, store });
-  assert.equal(await store.has(orphan), false);
-  assert.equal(await store.has(shard), true, "the genesis names it");
   await clock.runUntil("round 3", () => round(wren) >= 3);
   await wren.host.close();
-  const before = await store.list();
+  const orphan = await store.put(new Uint8Array(10)), before = await store.list();
   const again = await start(0, new MemoryNetwork().join(identity(0).peer), { clock, store, journal: wren.journal });
   await again.host.close();
+  assert.equal(await store.has(orphan), false);
+  assert.equal(await store.has(shard), true, "it is the run's");
   assert.ok(await store.has(wren.host.status().weights!));
-  assert.ok((await store.list()).length >= before.length - 1);
+  assert.ok((await store.list()).length >= before.length - 2);
+});
+
+Deno.test("a host whose journal was lost does not begin the run anew, but takes it from its peers", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork(), store = new MemoryBlobStore();
+  const transport = network.join(identity(0).peer);
+  const wren = await start(0, transport, { clock, store });
+  const finch = await start(1, network.join(identity(1).peer), { clock, addresses: [`/memory/${identity(0).peer}`] });
+  await clock.runUntil("both agree", () => agree([wren, finch], 3));
+  await wren.host.close();
+  await transport[Symbol.asyncDispose]();
+  const alone = new MemoryNetwork().join(identity(0).peer);
+  await assert.rejects(start(0, alone, { clock, store }), /journal is empty, but blobs of a history .* --peer/);
+  const addresses = [`/memory/${identity(1).peer}`], before = round(finch);
+  const again = await start(0, network.join(identity(0).peer), { clock, store, found: false, addresses });
+  await clock.runUntil("it has the history again", () => round(again) > before);
+  await Promise.all([again.host.close(), finch.host.close()]);
 });
 
 Deno.test("startHost() refuses rules that are not those of the genesis", async () => {

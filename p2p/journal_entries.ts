@@ -3,11 +3,14 @@
  * @module
  */
 import type { Journal } from "./store/journal.ts";
+import { StorageError } from "./store/storage_error.ts";
 import type { JournalEntry } from "./sync/effects.ts";
 import { decodeJournalEntry, encodeJournalEntry } from "./wire.ts";
 
-/** Rounds that a rewritten journal keeps: more than the core ever looks back. */
-const KEPT_ROUNDS = 64;
+/** Rounds of records and offers that a rewritten journal keeps: as far back as two histories may have parted. */
+const KEPT_ROUNDS = 256;
+/** Rounds of states: more than have their weights kept. */
+const KEPT_STATE_ROUNDS = 64;
 /** A journal smaller than this is not rewritten: it is also the run's history for people. */
 const LARGE_BYTES = 32 * 1024 * 1024;
 
@@ -43,8 +46,12 @@ export class PeerJournal {
   async append(entries: readonly JournalEntry[]): Promise<void> {
     await this.#journal.append(entries.map(encodeJournalEntry), { durable: true });
     if (this.#journal.sizeBytes() < this.#rewriteAtBytes) return;
-    const { entries: all } = await this.read();
-    await this.#journal.rewrite(recent(all).map(encodeJournalEntry));
+    try {
+      const { entries: all } = await this.read();
+      await this.#journal.rewrite(recent(all).map(encodeJournalEntry));
+    } catch (error) {
+      if (!(error instanceof StorageError && error.isFull)) throw error; // what was appended is on disk all the same
+    }
     this.#rewriteAtBytes = Math.max(LARGE_BYTES, 2 * this.#journal.sizeBytes());
   }
 }
@@ -52,7 +59,7 @@ export class PeerJournal {
 /** The entries of the last rounds, in their order. */
 export function recent(entries: readonly JournalEntry[]): readonly JournalEntry[] {
   const last = entries.reduce((round, entry) => Math.max(round, roundOf(entry)), 0);
-  return entries.filter((entry) => roundOf(entry) > last - KEPT_ROUNDS);
+  return entries.filter((entry) => roundOf(entry) > last - (entry.kind === "state" ? KEPT_STATE_ROUNDS : KEPT_ROUNDS));
 }
 
 function roundOf(entry: JournalEntry): number {

@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { identityFromSeed } from "./identity.ts";
 import { PeerJournal, recent } from "./journal_entries.ts";
 import { MemoryJournal } from "./store/journal.ts";
+import { StorageError } from "./store/storage_error.ts";
 import type { JournalEntry } from "./sync/effects.ts";
 import type { Digest } from "./sync/types.ts";
 
@@ -13,7 +14,17 @@ function record(round: number): JournalEntry {
     kind: "record",
     record: {
       kind: "signed",
-      body: { kind: "record", run, round, parents: [run], base: run, counted: [], scribe: peer, attempt: 0 },
+      body: {
+        kind: "record",
+        run,
+        round,
+        parents: [run],
+        bases: [run],
+        weights: [],
+        counted: [],
+        scribe: peer,
+        attempt: 0,
+      },
       signature: new Uint8Array(64),
     },
   };
@@ -36,18 +47,27 @@ Deno.test("PeerJournal leaves out what is no entry, and says so", async () => {
   assert.equal(damage, "1 entries are not of this version and were left out");
 });
 
-Deno.test("PeerJournal lets all but the last 64 rounds go when it has grown large, and not at every append", async () => {
+Deno.test("PeerJournal lets all but the last 256 rounds go when it has grown large, and not at every append", async () => {
   const bytes = new MemoryJournal(), journal = new PeerJournal(bytes);
-  await journal.append(Array.from({ length: 100 }, (_, i) => record(i + 1)));
-  assert.equal((await journal.read()).entries.length, 100);
+  await journal.append(Array.from({ length: 300 }, (_, i) => record(i + 1)));
+  assert.equal((await journal.read()).entries.length, 300);
   bytes.sizeBytes = () => 40 * 1024 * 1024;
-  await journal.append([record(101)]);
-  assert.deepEqual((await journal.read()).entries, Array.from({ length: 64 }, (_, i) => record(i + 38)));
-  await journal.append([record(102)]);
-  assert.equal((await journal.read()).entries.length, 65);
+  await journal.append([record(301)]);
+  assert.deepEqual((await journal.read()).entries, Array.from({ length: 256 }, (_, i) => record(i + 46)));
+  await journal.append([record(302)]);
+  assert.equal((await journal.read()).entries.length, 257);
 });
 
 Deno.test("recent() keeps the order of what it keeps", () => {
-  const entries = [record(70), record(3), record(69)];
-  assert.deepEqual(recent(entries), [record(70), record(69)]);
+  const entries = [record(270), record(3), record(269)];
+  assert.deepEqual(recent(entries), [record(270), record(269)]);
+});
+
+Deno.test("PeerJournal grows on while the disk has no room to write it anew", async () => {
+  const bytes = new MemoryJournal(), journal = new PeerJournal(bytes);
+  bytes.sizeBytes = () => 40 * 1024 * 1024;
+  bytes.rewrite = () => Promise.reject(new StorageError("the disk is full", { isFull: true }));
+  await journal.append([record(1)]);
+  await journal.append([record(2)]);
+  assert.deepEqual((await journal.read()).entries, [record(1), record(2)]);
 });

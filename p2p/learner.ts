@@ -1,8 +1,8 @@
 /**
- * The port through which p2p has weights trained, judged and folded without knowing what weights are.
+ * The port through which p2p has weights trained, judged, folded and merged without knowing what weights are.
  *
  * Bytes and digests cross it, never tensors. The runtime implements it (`runtime/learner.ts`); the simulator and the
- * tests have a stub. Calls may overlap; a learner runs folds and judgements in the order asked.
+ * tests have a stub. Calls may overlap; a learner runs folds, merges and judgements in the order asked.
  * @module
  */
 import type { Digest, Offer, Range } from "./sync/types.ts";
@@ -58,6 +58,13 @@ export interface FoldOrder {
   readonly parts: readonly FoldPart[];
 }
 
+/** One of two states that become one. */
+export interface MergeSide {
+  readonly weights: Digest;
+  /** Its share in the average, before division by the sum of both; the sum is above 0. */
+  readonly share: number;
+}
+
 /** The fate of an offer, told to the learner of the peer that made it, for its error feedback. */
 export type Fate = "counted" | "lost";
 
@@ -77,6 +84,8 @@ export interface Learner {
   judge(bytes: Uint8Array<ArrayBuffer>, offer: Offer): Promise<Verdict>;
   /** Folds on the CPU, bit for bit the same everywhere, and names the result. */
   fold(order: FoldOrder): Promise<Digest>;
+  /** Averages two states, momentum alike, on the CPU, bit for bit the same everywhere, and names the result. */
+  merge(sides: readonly MergeSide[]): Promise<Digest>;
   /** Held-out loss of weights, nats per token. */
   evaluate(weights: Digest): Promise<number>;
   settle(round: number, fate: Fate): void;

@@ -30,7 +30,7 @@ import type {
   Signed,
 } from "./sync/types.ts";
 
-export const WIRE_VERSION = 1;
+export const WIRE_VERSION = 2;
 
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
@@ -42,7 +42,9 @@ const MOST_RECORDS = 512;
 const MOST_OFFERS = 2048;
 const MOST_DIGESTS = 2048;
 const MOST_MEMBERS = 2048;
-const MOST_RECENT = 64;
+const MOST_RECENT = 256;
+/** A merge record's entry has those of some rounds of both sides. */
+const MOST_RECENTLY_COUNTED = 64 * MOST_COUNTED;
 /** A year. */
 const LONGEST_MS = 366 * 24 * 3600 * 1000;
 
@@ -98,7 +100,8 @@ const record: z.ZodType<RoundRecord> = z.strictObject({
   run: digest,
   round: count,
   parents: z.array(digest).max(2),
-  base: digest,
+  bases: z.array(digest).max(2),
+  weights: z.array(blob).max(2),
   counted: z.array(counted).max(MOST_COUNTED),
   scribe: z.union([peer, nobody]),
   attempt: count,
@@ -126,9 +129,10 @@ const member: z.ZodType<Member> = z.strictObject({
 const lease: z.ZodType<Lease> = z.strictObject({ peer, ranges });
 const recent: z.ZodType<Recent> = z.strictObject({
   record: digest,
-  parent: digest,
-  base: digest,
-  counted: z.array(digest).max(MOST_COUNTED),
+  round: count,
+  parents: z.array(digest).max(2),
+  bases: z.array(digest).max(2),
+  counted: z.array(digest).max(MOST_RECENTLY_COUNTED),
 });
 
 const chain: z.ZodType<ChainState> = z.strictObject({

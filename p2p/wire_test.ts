@@ -39,7 +39,8 @@ const record: RoundRecord = {
   run,
   round: 3,
   parents: [digest],
-  base: digest,
+  bases: [digest],
+  weights: [],
   counted: [{ offer: digest, peer, age: 0 }],
   scribe: peer,
   attempt: 0,
@@ -59,7 +60,7 @@ const chain: ChainState = {
   roundMs: 1000,
   batch: 8,
   evaluator: peer,
-  recent: [{ record: digest, parent: digest, base: digest, counted: [digest] }],
+  recent: [{ record: digest, round: 3, parents: [digest], bases: [digest], counted: [digest] }],
 };
 const signedOffer: Signed<Offer> = { kind: "signed", body: offer, signature };
 const signedRecord: Signed<RoundRecord> = { kind: "signed", body: record, signature };
@@ -67,6 +68,16 @@ const messages: readonly Message[] = [
   signedOffer,
   { ...signedOffer, body: { ...offer, blob: null, heldOut: 2.5, ranges: [] } },
   signedRecord,
+  {
+    ...signedRecord,
+    body: {
+      ...record,
+      parents: [digest, run],
+      bases: [digest, run],
+      weights: [{ digest, sizeBytes: 1 }, { digest: run, sizeBytes: 1 }],
+      counted: [],
+    },
+  },
   { kind: "beat", run, peer, head: digest, round: 3, weight: 4096 },
   { kind: "pull", run, have: [digest], want: [] },
   { kind: "history", run, records: [signedRecord, signedRecord], offers: [signedOffer] },
@@ -83,7 +94,7 @@ for (const [i, message] of messages.entries()) {
     const bytes = encodeMessage(message);
     assert.match(reason(bytes, digest), /is of another run: found aaaa/);
     bytes[0] = WIRE_VERSION + 1;
-    assert.match(reason(bytes), /has version 2, this program reads 1/);
+    assert.match(reason(bytes), /has version 3, this program reads 2/);
   });
 }
 
@@ -156,7 +167,7 @@ Deno.test("decodeMessage() refuses a state whose record is of another run", () =
 Deno.test("decodeMessage() takes a record without scribe and signature for the genesis record alone", () => {
   const genesis: Signed<RoundRecord> = {
     kind: "signed",
-    body: { ...record, round: 0, parents: [], counted: [], scribe: "" as PeerId },
+    body: { ...record, round: 0, parents: [], bases: [], counted: [], scribe: "" as PeerId },
     signature: new Uint8Array(),
   };
   assert.deepEqual(decodeMessage(encodeMessage(genesis), run), { ok: true, value: genesis });

@@ -54,6 +54,8 @@ export type PeerEvent =
     readonly dials: readonly string[];
     /** Null if nobody could dial this peer. */
     readonly ticket: string | null;
+    /** Bytes that its blobs may take. */
+    readonly mostBlobBytes: number;
   }
   /** `relay` is the peer between the two where they cannot connect directly. */
   | { readonly kind: "connected"; readonly peer: string; readonly relay: string | null }
@@ -116,9 +118,11 @@ export type PeerEvent =
   | {
     readonly kind: "offer";
     readonly round: number;
-    readonly fate: "counted" | "late" | "lost" | "unknown";
+    readonly fate: "counted" | "late" | "merged" | "lost" | "unknown";
     readonly reason: string;
   }
+  /** A history that this run had parted with is part of it again. */
+  | { readonly kind: "merged"; readonly round: number; readonly reason: string }
   /** Something of another peer was dropped. */
   | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
   | { readonly kind: "joined" | "left"; readonly peer: string; readonly peerName: string; readonly reason: string }

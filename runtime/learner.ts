@@ -133,6 +133,11 @@ function localLearner({ training, folding, opened, onEvent, ...start }: {
       if (reasons.length > 0) onEvent({ kind: "dropped", reasons });
       return hold(folded);
     },
+    async merge(sides) {
+      const [one, other] = sides.map(({ weights, share }) => ({ weights: find(weights), share }));
+      if (one === undefined || other === undefined) throw new RangeError("Cannot merge weights: two sides are needed");
+      return hold(await folding.call("merge", [one, other]));
+    },
     evaluate: async (digest) => await training.call("evaluate", find(digest)),
     settle: (round: number, fate: Fate) => void training.call("settle", { round, fate }).catch(report),
     throttle(percent) {

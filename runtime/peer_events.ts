@@ -5,6 +5,7 @@
  * @module
  */
 import type { HostEvent } from "../p2p/host_event.ts";
+import type { MergedSide } from "../p2p/sync/effects.ts";
 import type { Digest, Offer, PeerId } from "../p2p/sync/types.ts";
 import type { RunConfig } from "./config.ts";
 import type { MemberRound, PeerEvent } from "./event.ts";
@@ -121,6 +122,8 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
         return { kind: "alone", reason: "You are alone in this run; rounds go on, and others can join at any time." };
       case "in company":
         return { kind: "waiting", reason: `${event.peers} other ${event.peers === 1 ? "peer" : "peers"} connected` };
+      case "merged":
+        return { kind: "merged", round: event.round, reason: mergedReason(event.sides) };
       case "waiting":
         return { kind: "waiting", reason: `waiting: ${event.reason}` };
       case "finished":
@@ -146,6 +149,13 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
         return { kind: "warning", message: `${event.peer} was dropped as a source of a blob: ${event.reason}` };
       case "journal damaged":
         return { kind: "warning", message: event.reason };
+      case "blobs spared":
+        return {
+          kind: "warning",
+          message:
+            `${event.blobs} blobs (${(event.bytes / 1e6).toFixed(1)} MB) were dropped, because ${event.reason}. ` +
+            "None was needed here; those who catch up find them with others.",
+        };
       case "closed":
       case "offered":
       case "reorganised":
@@ -158,7 +168,21 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
   }
 }
 
-const FATES = { counted: "counted", "counted late": "late", lost: "lost", unknown: "unknown" } as const;
+const FATES = {
+  counted: "counted",
+  "counted late": "late",
+  merged: "merged",
+  lost: "lost",
+  unknown: "unknown",
+} as const;
+
+/** "two histories became one: 7 records of wren, finch (90112 tokens) and 5 of robin (40960 tokens)" */
+function mergedReason(sides: readonly MergedSide[]): string {
+  const told = sides.map(({ records, tokens, names }, i) =>
+    `${records} ${i === 0 ? "records " : ""}of ${names.join(", ") || "nobody"} (${tokens} tokens)`
+  );
+  return `two histories became one, and nothing of either is lost: ${told.join(" and ")}`;
+}
 
 function memberRound({ offer, age }: { readonly offer: Offer; readonly age: number }): MemberRound {
   const { peer, name, device, speed, batch, microBatch, steps, tokens, computeMs, idleMs, transferMs, nextMs } = offer;

@@ -8,7 +8,7 @@ import { type OwnReach, type PeerReach, reachAfter, unknownReach } from "./reach
 /** What became of one of this peer's offers. */
 export interface OfferFate {
   readonly round: number;
-  readonly fate: "counted" | "late" | "lost" | "unknown";
+  readonly fate: "counted" | "late" | "merged" | "lost" | "unknown";
   readonly reason: string;
 }
 
@@ -50,6 +50,8 @@ export interface PeerStatus {
   /** What this peer dropped of others, oldest first. */
   readonly rejections: readonly { readonly peer: string; readonly what: string; readonly reason: string }[];
   readonly plannedBytes: number;
+  /** Bytes that its blobs may take. */
+  readonly mostBlobBytes: number;
 }
 
 const FATES_KEPT = 50;
@@ -77,10 +79,11 @@ export const emptyStatus: PeerStatus = {
   loss: null,
   heldOut: null,
   members: [],
-  counts: { counted: 0, late: 0, lost: 0, unknown: 0 },
+  counts: { counted: 0, late: 0, merged: 0, lost: 0, unknown: 0 },
   fates: [],
   rejections: [],
   plannedBytes: 0,
+  mostBlobBytes: 0,
 };
 
 /** The status after one more event. */
@@ -96,6 +99,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         addresses: event.addresses,
         dials: event.dials,
         ticket: event.ticket,
+        mostBlobBytes: event.mostBlobBytes,
       };
     case "device":
       return { ...status, device: event.description };
@@ -147,6 +151,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "fetching":
     case "joined":
     case "left":
+    case "merged":
     case "waiting":
     case "admitted":
     case "progress":

@@ -9,6 +9,7 @@
 import type { Learner, TrainOrder } from "../p2p/learner.ts";
 import { blobDigest } from "../p2p/store/chunks.ts";
 import type { Digest } from "../p2p/sync/types.ts";
+import { average } from "../runtime/state/average.ts";
 import { codecs } from "../runtime/state/codec/codecs.ts";
 import { fold, judge } from "../runtime/state/fold.ts";
 import { allocateWeights, readWeights, viewWeights } from "../runtime/state/weights.ts";
@@ -88,6 +89,12 @@ export function openStubLearner(
       next.parameters.set(find(parent));
       const input = { weights: next.parameters, momentum: null, parts };
       fold(input, { ...form, outer: { learningRate: 1, momentum: 0 } });
+      return await hold(next.bytes);
+    },
+    async merge(sides) {
+      const next = allocateWeights(layout);
+      const [one, other] = sides.map(({ weights, share }) => ({ parameters: find(weights), momentum: null, share }));
+      average(one!, other!, next);
       return await hold(next.bytes);
     },
     evaluate: async (weights) => await find(weights).reduce((sum, value) => sum + (value - 1) ** 2, 0),

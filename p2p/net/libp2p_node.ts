@@ -37,6 +37,8 @@ export interface Libp2pOptions {
   readonly run: Digest;
   /** Multiaddresses, port 0 for any free one: "/ip4/0.0.0.0/tcp/4001", "/ip4/0.0.0.0/tcp/4002/ws". */
   readonly listen: readonly string[];
+  /** Where others are told to dial instead of the addresses listened on: a forwarded port. */
+  readonly announce?: readonly string[];
   /** 32 bytes that only members have; null for an open run. */
   readonly networkKey: Uint8Array | null;
   /** Look for peers of this run in the local network. */
@@ -52,7 +54,7 @@ export interface StartedNode {
   readonly node: StarlingNode;
   /** Asks a connected peer to relay to this one. @throws {Error} if it will not. */
   reserve(relay: Libp2pPeerId): Promise<void>;
-  /** Where it listens, public addresses too: libp2p keeps those back until somebody has dialled them. */
+  /** Where it listens, public addresses too, which libp2p keeps back until somebody has dialled them; or is announced. */
   listening(): readonly string[];
 }
 
@@ -63,7 +65,7 @@ export function topicOf(run: Digest): string {
 
 /** @throws {TransportError} "no port" if it cannot listen where it should. */
 export async function startNode(
-  { identity, run, listen, networkKey, mdns: local, relay = true }: Libp2pOptions,
+  { identity, run, listen, announce = [], networkKey, mdns: local, relay = true }: Libp2pOptions,
 ): Promise<StartedNode> {
   const privateKey = await generateKeyPairFromSeed("Ed25519", identity.seed);
   let reservations: Reservations | undefined;
@@ -75,7 +77,7 @@ export async function startNode(
   try {
     const node = await createLibp2p({
       privateKey,
-      addresses: { listen: [...listen] },
+      addresses: { listen: [...listen], announce: [...announce] },
       transports: [tcp(), webSockets(), relayTransport()],
       connectionEncrypters: [noise()],
       // A pre-shared key wraps every connection, before noise: strangers do not get as far as a handshake.
@@ -132,7 +134,10 @@ export async function startNode(
     return {
       node,
       reserve: async (peer) => void await reservations?.addRelay(peer, "configured"),
-      listening: () => node.services.listening.addresses().map((address) => `${address}/p2p/${identity.peer}`),
+      listening: () => {
+        const addresses = announce.length > 0 ? announce : node.services.listening.addresses();
+        return addresses.map((address) => `${address}/p2p/${identity.peer}`);
+      },
     };
   } catch (error) {
     throw listenError(listen, error);

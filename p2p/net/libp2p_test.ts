@@ -42,6 +42,11 @@ Deno.test("Libp2pTransport lets members of a private run meet, and nobody else",
   }
 });
 
+Deno.test("Libp2pTransport names the addresses that it was told to announce, and no other", async () => {
+  await using there = await start(0, { announce: ["/ip4/203.0.113.7/tcp/4001"] });
+  assert.deepEqual(there.addresses(), [`/ip4/203.0.113.7/tcp/4001/p2p/${there.peer}`]);
+});
+
 Deno.test("Libp2pTransport says that a port is in use and what to do", async () => {
   await using first = await start(0);
   const port = first.addresses()[0]!.split("/")[4]!;

@@ -4,7 +4,8 @@
  * those who told of it, and from time to time directly again.
  *
  * Addresses learnt from others are hints of strangers: few are kept, few are dialled at once, and a transport checks
- * who answers.
+ * who answers. A peer passes on what another says of itself, and never the way that its own user gave it, which may
+ * lead there from this machine alone.
  * @module
  */
 import { decode, encode } from "@ipld/dag-cbor";
@@ -36,7 +37,7 @@ const BEFORE_RELAY_MS = 2_000;
 const FIRST_UPGRADE_MS = 60_000, LONGEST_UPGRADE_MS = 60 * 60_000;
 
 const addressesList = z.array(z.string().min(1).max(300)).max(MOST_ADDRESSES);
-const peersList = z.array(addressesList.min(1)).max(MOST_PEERS);
+const peersList = z.array(addressesList).max(MOST_PEERS);
 
 export interface MeshOptions {
   /** From the ticket; dialled for as long as the mesh lives. */
@@ -68,6 +69,8 @@ class Mesh implements AsyncDisposable {
   readonly #options: MeshOptions;
   /** By the peer id that ends their addresses. */
   readonly #known = new Map<string, Known>();
+  /** What each connected peer says of itself. */
+  readonly #said = new Map<PeerId, readonly string[]>();
   readonly #dialing = new Map<string, Promise<void>>();
   readonly #asking = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -85,13 +88,15 @@ class Mesh implements AsyncDisposable {
       const told = addressesList.safeParse(request.length === 0 ? [] : decode(request));
       this.#learn((told.data ?? []).filter((address) => address.endsWith(`/${from}`)), { given: false, from });
       this.#run();
-      return Promise.resolve(this.#list());
+      return Promise.resolve(this.#list(from));
     });
     transport.onEvent((event) => {
       if (this.#closing.signal.aborted) return;
-      if (event.kind === "connected") this.#ask(event.peer);
-      else if (event.kind === "disconnected") this.#run();
-      else for (const peer of transport.peers()) this.#ask(peer); // this peer may have an address that is new to them
+      if (event.kind === "connected") return this.#ask(event.peer);
+      if (event.kind === "disconnected") this.#said.delete(event.peer);
+      // This peer may have an address now that is new to them.
+      if (event.kind === "reachability") { for (const peer of transport.peers()) this.#ask(peer); }
+      this.#run();
     });
     for (const peer of transport.peers()) this.#ask(peer);
     this.#run();
@@ -104,10 +109,11 @@ class Mesh implements AsyncDisposable {
   }
 
   /** Own addresses first, then those of the peers connected now; of one that has none, its name. */
-  #list(): Uint8Array {
+  #list(asker: PeerId): Uint8Array {
     const transport = this.#transport;
-    const connected = transport.peers().filter((peer) => transport.link(peer)?.kind === "direct").map((peer) => {
-      const addresses = this.#known.get(peer)?.addresses.slice(0, 4) ?? [];
+    const others = transport.peers().filter((peer) => peer !== asker && transport.link(peer)?.kind === "direct");
+    const connected = others.map((peer) => {
+      const addresses = this.#said.get(peer)?.slice(0, 4) ?? [];
       return addresses.length === 0 ? [`${NAME_ONLY}${peer}`] : addresses;
     });
     return encode([transport.addresses().slice(0, MOST_ADDRESSES), ...connected].slice(0, MOST_PEERS));
@@ -119,7 +125,10 @@ class Mesh implements AsyncDisposable {
     const own = encode(this.#transport.addresses().slice(0, MOST_ADDRESSES));
     const asked = this.#transport.request(peer, PROTOCOL, own, { signal: this.#closing.signal })
       .then((answer) => {
-        for (const addresses of peersList.parse(decode(answer))) this.#learn(addresses, { given: false, from: peer });
+        const lists = peersList.parse(decode(answer));
+        const said = lists[0]?.filter((address) => address.endsWith(`/${peer}`)) ?? [];
+        if (this.#transport.peers().includes(peer)) this.#said.set(peer, said);
+        for (const addresses of lists) this.#learn(addresses, { given: false, from: peer });
         this.#run();
       })
       .catch(() => {}) // it tells us nothing; others may

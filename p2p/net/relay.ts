@@ -12,7 +12,7 @@
 import { isPeerId } from "../identity.ts";
 import type { PeerId } from "../sync/types.ts";
 import type { RequestHandler, Transport } from "./transport.ts";
-import { requestError } from "./transport_error.ts";
+import { requestError, TransportError } from "./transport_error.ts";
 
 const PROTOCOL = "relay/1";
 /** Requests passed on at once, for all peers together; more wait for their turn. */
@@ -22,7 +22,7 @@ const MOST_WAITING = 256;
 
 export interface RelayOptions {
   readonly transport: Pick<Transport, "onRequest" | "request" | "link">;
-  /** The protocol that is passed on, e.g. "blobs/1". No other is. */
+  /** The protocol that is passed on, e.g. "blobs/2". No other is. */
   readonly name: string;
   /** What this peer itself answers, as if it had been asked; null if it cannot. */
   readonly answer: RequestHandler;
@@ -57,7 +57,7 @@ export function serveRelay({ transport, name, answer, onRelayed }: RelayOptions)
  * Asks a connected peer, through the relay if there is no direct way to it.
  * @throws {TransportError} as `Transport.request` does.
  */
-export async function requestBulk(
+export function requestBulk(
   transport: Pick<Transport, "request" | "link">,
   to: PeerId,
   name: string,
@@ -65,14 +65,11 @@ export async function requestBulk(
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const link = transport.link(to);
-  if (link?.kind !== "relayed") return await transport.request(to, name, request, options);
-  try {
-    return await transport.request(link.relay, PROTOCOL, formatRequest(to, request), options);
-  } catch (cause) {
+  if (link?.kind !== "relayed") return transport.request(to, name, request, options);
+  return transport.request(link.relay, PROTOCOL, formatRequest(to, request), options).catch((cause: unknown) => {
     const because = `through ${link.relay}: ${cause instanceof Error ? cause.message : cause}`;
-    const kind = cause instanceof Error && "kind" in cause && cause.kind === "refused" ? "refused" : "gone";
-    throw requestError(kind, { to, name, because, cause });
-  }
+    throw requestError(cause instanceof TransportError ? cause.kind : "gone", { to, name, because, cause });
+  });
 }
 
 function formatRequest(to: PeerId, request: Uint8Array): Uint8Array {

@@ -8,6 +8,7 @@
 import { leaseWindows } from "./balance.ts";
 import { digestOf } from "./digest.ts";
 import { EMPTY_LEDGER, enterTrained, returnLease, topUpLease } from "./ledger.ts";
+import { within } from "./recent.ts";
 import { type CountedOffer, isMember, nextRoster } from "./roster.ts";
 import { nextRoundMs } from "./round_length.ts";
 import { cappedTokens } from "./tokens.ts";
@@ -20,7 +21,8 @@ export function genesisRecord(rules: SyncRules): Signed<RoundRecord> {
     run: rules.run,
     round: 0,
     parents: [],
-    base: rules.run,
+    bases: [],
+    weights: [],
     counted: [],
     scribe: "" as PeerId,
     attempt: 0,
@@ -63,14 +65,20 @@ export function advance(parent: ChainState, { record, digest, offers, rules }: A
     weight: parent.weight + cappedTokens(counted).reduce((sum, tokens) => sum + tokens, 0),
     tokens: parent.tokens + offers.reduce((sum, { tokens }) => sum + tokens, 0),
     roster,
-    ledger: nextLedger(parent.ledger, roster, { offers, roundMs, rules }),
+    ledger: settleLeases(enterAll(parent.ledger, offers), roster, { roundMs, rules }),
     roundMs,
     batch: parent.batch,
     evaluator: roster[record.round % Math.max(1, roster.length)]?.peer ?? null,
-    recent: [
-      { record: digest, parent: parent.head, base: record.base, counted: record.counted.map(({ offer }) => offer) },
+    recent: within(rules.lateRounds, digest, [
+      {
+        record: digest,
+        round: record.round,
+        parents: record.parents,
+        bases: record.bases,
+        counted: record.counted.map(({ offer }) => offer),
+      },
       ...parent.recent,
-    ].slice(0, rules.lateRounds + 1),
+    ]),
   };
 }
 
@@ -79,12 +87,12 @@ export function isFinished(chain: ChainState, rules: SyncRules): boolean {
   return rules.targetTokens !== null && chain.tokens >= rules.targetTokens;
 }
 
-function nextLedger(
+/** Takes back what those hold who are no members, and gives every member what it needs for its next boxes. */
+export function settleLeases(
   ledger: Ledger,
   roster: readonly Member[],
-  { offers, roundMs, rules }: { offers: readonly Offer[]; roundMs: number; rules: SyncRules },
+  { roundMs, rules }: { readonly roundMs: number; readonly rules: SyncRules },
 ): Ledger {
-  for (const { ranges } of offers) ledger = enterTrained(ledger, ranges);
   for (const { peer } of ledger.leases) {
     if (!isMember(roster, peer)) ledger = returnLease(ledger, peer);
   }
@@ -92,4 +100,8 @@ function nextLedger(
     ledger = topUpLease(ledger, member.peer, leaseWindows(member, roundMs, rules));
   }
   return ledger;
+}
+
+function enterAll(ledger: Ledger, offers: readonly Offer[]): Ledger {
+  return offers.reduce((ledger, { ranges }) => enterTrained(ledger, ranges), ledger);
 }

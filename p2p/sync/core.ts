@@ -10,23 +10,30 @@
  * Rules that all peers must compute alike are pure functions beside them (`chain.ts`, `record.ts`, `fork.ts`).
  * @module
  */
-import { Book, historyRounds, type Link } from "./book.ts";
+import { ARCHIVE_ROUNDS, Book, chainOf, type State } from "./book.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
 import { bodyDigest } from "./digest.ts";
 import type { Core, CoreOptions, Effect, Input } from "./effects.ts";
 import { Exchange, isFull } from "./exchange.ts";
 import { Fetching } from "./fetching.ts";
-import { Folding, journalLink } from "./folding.ts";
+import { Folding, journalRecord, journalState } from "./folding.ts";
+import { historyChange } from "./history_change.ts";
 import { Joining, whyNoState } from "./joining.ts";
+import { Loading } from "./loading.ts";
+import { type MergeToWrite, Merging } from "./merging.ts";
 import { type Ground, whyMalformed } from "./offer.ts";
 import { OwnWork } from "./own_work.ts";
-import { buildRecord, isRecord } from "./record.ts";
+import { ageOf, buildRecord, isRecord } from "./record.ts";
 import { reportAdoption } from "./report.ts";
 import { restore } from "./restore.ts";
 import { RULEBOOK, type Rulebook } from "./rulebook.ts";
-import { Scribing, type ToWrite } from "./scribing.ts";
+import { longestMs } from "./scribe.ts";
+import { Scribing } from "./scribing.ts";
 import type { Beat, ChainState, Digest, Message, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
+
+/** Longest rounds that a record is given to become complete. */
+const PATIENT_ROUNDS = 4;
 
 export function createCore(options: CoreOptions, rulebook: Rulebook = RULEBOOK): Core {
   return new PeerCore(options, rulebook);
@@ -41,13 +48,17 @@ class PeerCore implements Core {
   readonly #folding = new Folding();
   readonly #work = new OwnWork();
   readonly #scribing = new Scribing();
+  readonly #merging = new Merging();
+  readonly #loading = new Loading();
   readonly #exchange = new Exchange();
-  #head: Link | null = null;
+  #head: State | null = null;
   #now = 0;
   #beatAtMs: number | null = null;
   #effects: Effect[] = [];
   #hasNews = false;
   #isFounder = false;
+  /** Every weights blob of a run has the size of the first. */
+  #weightsBytes = 0;
   #stopped = false;
   readonly #context: Context;
 
@@ -86,6 +97,8 @@ class PeerCore implements Core {
       this.#fetching.deadline,
       this.#work.deadline,
       this.#scribing.deadline,
+      this.#merging.deadline,
+      this.#loading.deadline(this.#now),
     );
   }
 
@@ -100,14 +113,15 @@ class PeerCore implements Core {
         else context.emit({ kind: "send", to: input.peer, message: this.#exchange.beat(context, this.#head) });
         return;
       case "disconnected":
+        this.#merging.disconnect(input.peer);
         return this.#exchange.disconnect(input.peer);
       case "message":
         return this.#onMessage(input.message, input.from);
       case "fetched": {
-        const held = book.offers.get(input.offer);
+        const held = book.offers.find(input.offer);
         this.#fetching.answered(context, input.offer, null);
         if (held === undefined) return;
-        held.verdict = input.verdict;
+        book.offers.judge(held, input.verdict);
         if (!input.verdict.valid) this.#reject("offer", held.signed.body.peer, input.verdict.reason);
         return;
       }
@@ -115,7 +129,7 @@ class PeerCore implements Core {
         return this.#fetching.answered(context, input.offer, this.#beatMs());
       case "contributed": {
         const work = { ...input.contribution, blob: input.blob };
-        const offer = this.#head && this.#work.onContributed(context, work, this.#head.digest, this.#fetching);
+        const offer = this.#head && this.#work.onContributed(context, work, this.#head.chain.head, this.#fetching);
         return offer ? this.#publish(offer) : undefined;
       }
       case "folded":
@@ -123,9 +137,9 @@ class PeerCore implements Core {
       case "fold-failed":
         return this.#folding.onFailed(context, book, input);
       case "loaded":
-        return this.#onLoaded();
+        return this.#onLoaded(input.weights);
       case "load-failed":
-        this.#onLoadFailed();
+        this.#onLoadFailed(input.weights);
         return context.report({ kind: "waiting", reason: `a state could not be loaded: ${input.reason}` });
       case "evaluated":
         return this.#work.onEvaluated(input.record, input.loss);
@@ -142,6 +156,8 @@ class PeerCore implements Core {
     const { rules, self } = this.#options;
     this.#beatAtMs = this.#now;
     this.#isFounder = found;
+    this.#weightsBytes = initial.sizeBytes;
+    this.#book.addPast(genesisRecord(rules), genesisState(rules)); // what everybody knows
     const stateCount = restore(journal, {
       book: this.#book,
       own: this.#work.offers,
@@ -150,7 +166,7 @@ class PeerCore implements Core {
       rules,
       nowMs: this.#now,
     });
-    if (found) {
+    if (found && stateCount === 0) { // else a damaged disk would begin the run anew
       const genesis = { record: genesisRecord(rules), chain: genesisState(rules), weights: initial, from: [] };
       this.#joining.add(genesis, this.#now);
     } else if (stateCount === 0) {
@@ -158,21 +174,27 @@ class PeerCore implements Core {
     }
   }
 
-  #onLoaded(): void {
-    const candidate = this.#joining.answered();
-    if (candidate === null) return;
-    const { record, chain, weights, from } = candidate;
-    const link = this.#book.addState(record, { chain, weights });
-    if (from.length > 0) {
-      this.#context.emit({ kind: "keep", weights });
-      journalLink(this.#context, this.#book, link);
+  #onLoaded(weights: Digest): void {
+    const context = this.#context, book = this.#book;
+    const record = this.#loading.answered(context, weights, null), link = record && book.links.get(record);
+    const candidate = this.#joining.answered(weights);
+    if (link && book.hold(link, { digest: weights, sizeBytes: this.#weightsBytes }) !== null) {
+      context.emit({ kind: "keep", weights: { digest: weights, sizeBytes: this.#weightsBytes } });
     }
-    if (this.#head === null || this.#context.rulebook.isHeavier(chain, this.#head.chain!)) this.#adopt(link);
+    if (candidate === null) return;
+    const { from } = candidate, state = book.addState(candidate.record, candidate);
+    if (from.length > 0) {
+      context.emit({ kind: "keep", weights: candidate.weights });
+      journalState(context, book, state);
+    }
+    state.link.journaled = true; // nobody journals the genesis record
+    if (this.#isWorth(state.chain)) this.#adopt(state);
   }
 
-  #onLoadFailed(): void {
-    const link = this.#book.links.get(this.#joining.answered()?.chain.head ?? this.#genesis);
-    if (link !== undefined && link !== this.#head) link.weights = null; // it can still be folded again
+  #onLoadFailed(weights: Digest): void {
+    this.#loading.answered(this.#context, weights, this.#beatMs());
+    const state = this.#book.stateOf(this.#joining.answered(weights)?.chain.head ?? this.#genesis);
+    if (state !== null && state !== this.#head) this.#book.lose(state, this.#now); // it can still be folded again
   }
 
   // —— what other peers say ——
@@ -182,11 +204,13 @@ class PeerCore implements Core {
     this.#exchange.heard(from, this.#now);
     switch (message.kind) {
       case "signed":
-        return isRecord(message) ? this.#onRecord(message, from) : this.#onOffer(message);
+        return isRecord(message) ? this.#onNewRecord(message, from) : this.#onOffer(message);
       case "history":
+        // Offers that are not recent are taken only if a record waits for them.
+        for (const record of message.records) this.#onRecord(record);
         for (const offer of message.offers) this.#onOffer(offer);
-        for (const record of message.records) this.#onRecord(record, from);
-        if (message.records.length > 0 && isFull(message.records.length)) this.#pull(from);
+        this.#resolve();
+        if (isFull(message.records.length)) this.#pull(from);
         return;
       case "beat":
         if (message.run === run) this.#onBeat(message, from);
@@ -206,61 +230,74 @@ class PeerCore implements Core {
 
   #onOffer(signed: Signed<Offer>): void {
     const { body } = signed, digest = bodyDigest(body);
-    if (this.#book.offers.has(digest)) return;
+    if (this.#book.offers.find(digest) !== undefined) return;
     const malformed = whyMalformed(body, this.#options.rules) ?? this.#whyForged(digest, signed.signature, body.peer);
     if (malformed !== null) return this.#reject("offer", body.peer, malformed);
-    this.#book.addOffer(digest, signed, { nowMs: this.#now, own: false, journaled: false });
+    this.#book.offers.add(digest, signed, { nowMs: this.#now, own: false, journaled: false });
     this.#hasNews = true;
-    const held = this.#book.offers.get(digest);
+    const held = this.#book.offers.find(digest);
     if (this.#head === null || held === undefined) return;
     this.#exchange.heard(body.peer, this.#now);
-    this.#scribing.onOffer(this.#context, held, this.#head.chain!);
+    this.#scribing.onOffer(this.#context, held, this.#head.chain);
     this.#compareStates(body);
   }
 
-  #onRecord(signed: Signed<RoundRecord>, from: PeerId): void {
+  #onNewRecord(signed: Signed<RoundRecord>, from: PeerId): void {
+    this.#onRecord(signed);
+    this.#resolve();
+    if (this.#book.links.get(bodyDigest(signed.body))?.stage.kind === "incomplete") this.#pull(from);
+  }
+
+  #onRecord(signed: Signed<RoundRecord>): void {
     const { body, signature } = signed, digest = bodyDigest(body);
     if (this.#book.links.has(digest)) return;
     const reason = body.run !== this.#options.rules.run
       ? `it belongs to run ${body.run}`
-      : body.parents.length !== 1
-      ? `it has ${body.parents.length} parents`
+      : body.parents.length < 1
+      ? "it has no parent"
       : this.#whyForged(digest, signature, body.scribe);
     if (reason !== null) return this.#reject(`record ${body.round}`, body.scribe, reason);
-    if (this.#head !== null && body.round <= this.#head.chain!.round - historyRounds(this.#options.rules)) return;
+    if (this.#head !== null && body.round <= this.#head.chain.round - ARCHIVE_ROUNDS) return;
     this.#hasNews = true;
     this.#book.addRecord(digest, signed, { nowMs: this.#now, journaled: false });
-    this.#resolve();
-    if (this.#book.links.get(digest)?.chain === null) this.#pull(from);
   }
 
   #onBeat(beat: Beat, from: PeerId): void {
     this.#exchange.heard(beat.peer, this.#now);
-    const head = this.#head;
-    if (head === null || !this.#context.rulebook.isHeavier(beat, head.chain!)) return;
-    const link = this.#book.links.get(beat.head);
+    const head = this.#head, book = this.#book;
+    if (head === null) return;
+    if (this.#exchange.isConnected(beat.peer)) this.#merging.onBeat(beat.peer, beat.head);
+    if (beat.head === head.link.digest || beat.round <= head.chain.round - ARCHIVE_ROUNDS) return;
+    const isHeavier = this.#context.rulebook.isHeavier(beat, head.chain);
+    const link = book.links.get(beat.head);
+    if (!link || chainOf(link) === null) {
+      return this.#exchange.seek(this.#context, beat, from, { book, head, isHeavier });
+    }
+    this.#exchange.found(beat.peer);
+    if (book.isDeep(head, link)) this.#hasNews = true;
     // A heavier head that records cannot lead to: its ancestors' weights are gone here, or its fold failed.
-    const unreachable = link?.chain && this.#book.targets(head).length === 0;
-    if (unreachable) this.#exchange.askState(this.#context, [from]);
-    else this.#exchange.onBeat(this.#context, beat, from, { book: this.#book, head });
+    if (isHeavier && !book.isDeep(head, link) && book.targets(head).length === 0) {
+      this.#exchange.askState(this.#context, [from]);
+    }
   }
 
   #onState(message: StateAt, from: PeerId): void {
     if (message.run !== this.#options.rules.run || !this.#exchange.takeAnswer(from)) return;
-    if (!this.#isWorth(message.chain)) return;
-    const { record } = message;
+    const { record, chain } = message, context = this.#context, book = this.#book, head = this.#head;
     const digest = bodyDigest(record.body);
     const reason = whyNoState(message) ??
-      (digest === this.#genesis ? null : this.#whyForged(digest, record.signature, record.body.scribe));
+      (digest === this.#genesis ? null : this.#whyForged(digest, record.signature, record.body.scribe)) ??
+      (head && this.#merging.onState(context, { book, head, loading: this.#loading }, message, from));
     if (reason !== null) return this.#reject("state", from, reason);
+    if (!this.#isWorth(chain)) return;
     this.#hasNews = true;
-    this.#joining.addFromPeer(this.#context, message, from);
+    this.#joining.addFromPeer(context, message, from);
   }
 
   /** Law 3, seen from here: whoever trained on a record must have folded it to the state that we folded. */
   #compareStates({ parent, base, peer }: Offer): void {
-    const mine = this.#book.links.get(parent)?.base;
-    if (!mine || mine === base) return;
+    const mine = this.#book.baseOf(parent);
+    if (mine === null || mine === base) return;
     this.#context.report({ kind: "mismatch", record: parent, peer, mine, theirs: base });
   }
 
@@ -272,25 +309,26 @@ class PeerCore implements Core {
     do {
       this.#joining.run(context, ({ chain }) => this.#isWorth(chain));
       if (this.#head !== null) this.#towardsHeavier(this.#head);
-    } while (this.#adoptHeaviest() || this.#act());
+    } while (this.#adoptHeaviest() || this.#merge() || this.#act());
     this.#beat();
     const reason = this.#work.whyStop(context);
     this.#stopped = reason !== null;
     if (reason !== null) context.emit({ kind: "stop", reason });
   }
 
-  #towardsHeavier(head: Link): void {
-    this.#folding.run(this.#context, this.#book, head);
+  #towardsHeavier(head: State): void {
+    const { connected } = this.#exchange, { lateRounds } = this.#options.rules;
+    this.#folding.run(this.#context, { book: this.#book, head, loading: this.#loading, connected });
     this.#fetching.run(this.#context, this.#book, {
       urgent: this.#folding.urgent,
-      sinceRound: head.chain!.round + 1 - this.#options.rules.lateRounds,
-      connected: this.#exchange.connected,
+      mayCount: (offer) => ageOf(offer, head.chain) <= lateRounds,
+      connected,
     });
   }
 
   #resolve(): void {
-    for (const { record: { body }, fault } of this.#book.resolve(this.#now)) {
-      this.#reject(`record ${body.round}`, body.scribe, fault!);
+    for (const { link: { record: { body } }, fault } of this.#book.resolve(this.#now)) {
+      this.#reject(`record ${body.round}`, body.scribe, fault);
     }
   }
 
@@ -303,24 +341,39 @@ class PeerCore implements Core {
     return true;
   }
 
-  #adopt(link: Link): void {
-    const context = this.#context, book = this.#book, from = this.#head, chain = link.chain!;
-    this.#head = link;
-    context.emit({ kind: "adopted", chain, weights: link.weights!.digest });
-    reportAdoption(context, book, { from, to: link });
-    for (const { signed: { body } } of book.offers.values()) if (body.parent === link.digest) this.#compareStates(body);
-    if (isFinished(chain, this.#options.rules)) context.report({ kind: "finished", tokens: chain.tokens });
+  #adopt(state: State): void {
+    const context = this.#context, book = this.#book, { rules } = this.#options, from = this.#head;
+    const { link, chain, base, weights } = state;
+    if (from === null) this.#exchange.forgetQuestions();
+    const change = historyChange(book, { from, to: state, rules });
+    this.#head = state;
+    context.emit({ kind: "adopted", chain, weights: weights.digest });
+    reportAdoption(context, book, { from, to: state, change });
+    for (const { signed: { body } } of book.offers.on(link.digest)) this.#compareStates(body);
+    if (isFinished(chain, rules)) context.report({ kind: "finished", tokens: chain.tokens });
 
-    this.#work.offers.review(context, chain, book.countedBy(link, from));
-    const first = this.#work.onHead(context, { chain, base: link.base! }, link.weights!.digest);
+    this.#work.offers.review(context, chain, change);
+    const first = this.#work.onHead(context, { chain, base }, weights.digest);
     if (first !== null) this.#publish(first);
     this.#scribing.open(context, chain);
     this.#exchange.prune(new Set(chain.roster.map(({ peer }) => peer)));
-    const blobs = book.prune(link, {
-      historyRound: chain.round - historyRounds(this.#options.rules),
-      weightsRound: chain.round - this.#options.rules.lateRounds - 1,
-    });
+    const patienceMs = PATIENT_ROUNDS * longestMs(chain.roundMs);
+    const blobs = book.prune(state, { nowMs: this.#now, patienceMs, rival: this.#merging.rival });
     if (blobs.length > 0) context.emit({ kind: "forget", blobs });
+  }
+
+  /** Makes one history of two, if it is time; whether a record was written. */
+  #merge(): boolean {
+    const head = this.#head;
+    if (head === null) return false;
+    const toWrite = this.#merging.decide(this.#context, {
+      book: this.#book,
+      head,
+      exchange: this.#exchange,
+      loading: this.#loading,
+      hopeUntilMs: this.#folding.hopeUntilMs,
+    });
+    return toWrite !== null && this.#write(toWrite);
   }
 
   /** Cuts the box and closes the round, as far as it is time; whether a record was written. */
@@ -336,28 +389,29 @@ class PeerCore implements Core {
       isFounder: this.#isFounder,
       boxEndsAtMs: this.#work.boxEndsAtMs,
     });
-    return toWrite !== null && this.#write(ground, toWrite);
+    if (toWrite === null) return false;
+    const { counted, attempt, reason } = toWrite, { rules, self: scribe } = this.#options;
+    return this.#write({ record: buildRecord(ground, { rules, counted, scribe, attempt }), reason });
   }
 
-  #write(ground: Ground, { counted, attempt, reason }: ToWrite): boolean {
-    const { rules, self, sign } = this.#options;
-    const body = buildRecord(ground, { rules, counted, scribe: self, attempt });
+  #write({ record: body, reason }: MergeToWrite): boolean {
     const digest = bodyDigest(body);
     if (this.#book.links.has(digest)) return false; // written before, in vain: something new must come first
-    const record: Signed<RoundRecord> = { kind: "signed", body, signature: sign(digest) };
-    this.#context.emit({ kind: "journal", entry: { kind: "record", record } });
-    this.#book.addRecord(digest, record, { nowMs: this.#now, journaled: true });
+    const record: Signed<RoundRecord> = { kind: "signed", body, signature: this.#options.sign(digest) };
+    this.#book.addRecord(digest, record, { nowMs: this.#now, journaled: false });
+    journalRecord(this.#context, this.#book, this.#book.links.get(digest)!);
     this.#context.emit({ kind: "announce", message: record });
     this.#context.report({ kind: "closed", round: body.round, reason });
     this.#resolve();
-    const { chain: next, fault } = this.#book.links.get(digest)!;
-    if (next === null) throw new Error(`Cannot write record ${body.round}: ${fault ?? "its offers are not known"}`);
-    return true;
+    const { stage } = this.#book.links.get(digest)!;
+    if (stage.kind === "complete") return true;
+    const why = stage.kind === "invalid" ? stage.fault : "what it needs is not known";
+    throw new Error(`Cannot write record ${body.round}: ${why}`);
   }
 
   #publish(offer: Signed<Offer>): void {
     this.#context.emit({ kind: "journal", entry: { kind: "offer", offer } });
-    this.#book.addOffer(bodyDigest(offer.body), offer, { nowMs: this.#now, own: true, journaled: true });
+    this.#book.offers.add(bodyDigest(offer.body), offer, { nowMs: this.#now, own: true, journaled: true });
     this.#context.emit({ kind: "announce", message: offer });
   }
 
@@ -374,7 +428,7 @@ class PeerCore implements Core {
   }
 
   #ground(): Ground | null {
-    return this.#head && { chain: this.#head.chain!, base: this.#head.base! };
+    return this.#head && { chain: this.#head.chain, base: this.#head.base };
   }
 
   #pull(from: PeerId): void {
@@ -382,7 +436,9 @@ class PeerCore implements Core {
   }
 
   #isWorth(chain: ChainState): boolean {
-    return this.#head === null || this.#context.rulebook.isHeavier(chain, this.#head.chain!);
+    const head = this.#head, link = this.#book.links.get(chain.head);
+    if (head === null) return true;
+    return this.#context.rulebook.isHeavier(chain, head.chain) && !(link && this.#book.isDeep(head, link));
   }
 
   #whyForged(digest: Digest, signature: Uint8Array, author: PeerId): string | null {
@@ -394,6 +450,6 @@ class PeerCore implements Core {
   }
 
   #beatMs(): number {
-    return beatMs(this.#head?.chain?.roundMs ?? this.#options.rules.firstRoundMs);
+    return beatMs(this.#head?.chain.roundMs ?? this.#options.rules.firstRoundMs);
   }
 }

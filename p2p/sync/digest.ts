@@ -24,7 +24,16 @@ export function bodyDigest(body: Offer | RoundRecord): Digest {
   return digest;
 }
 
-/** The digest of a state, called `base` in offers and records: what peers compare every round (law 3). */
+const states = new WeakMap<ChainState, { readonly weights: Digest; readonly digest: Digest }>();
+
+/**
+ * The digest of a state, called `base` in offers and records: what peers compare every round (law 3). The last one is
+ * kept with each chain state, which never changes.
+ */
 export function stateDigest(chain: ChainState, weights: Digest): Digest {
-  return digestOf({ chain, head: chain.head, weights });
+  let known = states.get(chain);
+  if (known?.weights !== weights) {
+    states.set(chain, known = { weights, digest: digestOf({ chain, head: chain.head, weights }) });
+  }
+  return known.digest;
 }

@@ -2,13 +2,13 @@
  * The two alphabets of the core: what it is told (`Input`) and what it asks for (`Effect`).
  *
  * The host (`p2p/host.ts`, or the simulator) performs effects **in order**, each begun only when every `journal` and
- * `keep` before it is durable; slow ones (`fetch`, `fold`, `load`, `contribute`, `evaluate`) are begun in order and
- * answered whenever they are done by the input named beside them. Every slow effect is answered exactly once and in
+ * `keep` before it is durable; slow ones (`fetch`, `fold`, `merge`, `load`, `contribute`, `evaluate`) are begun in order
+ * and answered whenever they are done by the input named beside them. Every slow effect is answered exactly once and in
  * bounded time (law 4), unless the peer stops: a `fetch` that gets nowhere is `missing`, and is asked for again. The
  * core bounds how many are open at once.
  * @module
  */
-import type { Contribution, Fate, TrainOrder, Verdict } from "../learner.ts";
+import type { Contribution, Fate, MergeSide, TrainOrder, Verdict } from "../learner.ts";
 import type { BlobName, ChainState, Digest, Message, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** What a peer writes to its journal; read back in the same order, it is all that a restart needs (law 6). */
@@ -48,7 +48,7 @@ export type Input =
     readonly contribution: Omit<Contribution, "bytes">;
     readonly blob: BlobName | null;
   }
-  /** Answers `fold`; the weights need not be kept yet. */
+  /** Answers `fold` and `merge`; the weights need not be kept yet. */
   | { readonly kind: "folded"; readonly record: Digest; readonly weights: BlobName }
   | { readonly kind: "fold-failed"; readonly record: Digest; readonly reason: string }
   /** Answers `load`. */
@@ -93,6 +93,16 @@ export type Effect =
     readonly parent: Digest;
     /** In the order to fold. */
     readonly parts: readonly { readonly blob: BlobName; readonly weight: number }[];
+  }
+  /**
+   * Average the weights of both parents of a merge record, each with its share; both are stored.
+   * Answered by `folded`, `fold-failed`.
+   */
+  | {
+    readonly kind: "merge";
+    readonly record: Digest;
+    /** In the order of the record's parents. */
+    readonly sides: readonly MergeSide[];
   }
   /** A new head was adopted: tell whoever shows it. */
   | { readonly kind: "adopted"; readonly chain: ChainState; readonly weights: Digest }
@@ -147,7 +157,7 @@ export type SyncEvent =
     readonly round: number;
     readonly offer: Digest;
     readonly tokens: number;
-    readonly fate: "counted" | "counted late" | "lost" | "unknown" | "uncounted by a fork";
+    readonly fate: "counted" | "counted late" | "merged" | "lost" | "unknown" | "uncounted by a fork";
     readonly reason: string;
   }
   /** Something of another peer was dropped: an offer, a record, a message. */
@@ -170,12 +180,23 @@ export type SyncEvent =
   }
   /** A heavier history replaced `depth` records of this peer's; null if they parted before what it remembers. */
   | { readonly kind: "reorganised"; readonly from: Digest; readonly to: Digest; readonly depth: number | null }
+  /** Two histories became one: nothing that either counted is lost. The heavier side comes first. */
+  | { readonly kind: "merged"; readonly round: number; readonly head: Digest; readonly sides: readonly MergedSide[] }
   /** Waiting for a state, for blobs, for company: shown to users, changes nothing. */
   | { readonly kind: "waiting"; readonly reason: string }
   /** No other peer is connected; training goes on. */
   | { readonly kind: "alone" }
   | { readonly kind: "in company"; readonly peers: number }
   | { readonly kind: "finished"; readonly tokens: number };
+
+/** What one of two histories had of its own when they were merged. */
+export interface MergedSide {
+  readonly head: Digest;
+  readonly records: number;
+  readonly tokens: number;
+  /** Names of its members. */
+  readonly names: readonly string[];
+}
 
 /** One peer's protocol machine (`core.ts`). Law 9: same inputs at the same times, same effects in the same order. */
 export interface Core {

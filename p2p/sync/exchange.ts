@@ -1,25 +1,38 @@
 /**
- * Anti-entropy: how what was lost on the way is found again. A beat tells head and weight; whoever sees a heavier
- * history pulls it by naming what it has, and gets records and offers, or a state if it is too far behind.
+ * Anti-entropy: how what was lost on the way is found again. A beat tells head and weight; whoever sees another history,
+ * heavier or not, pulls it by naming what it has, and gets records and offers, or a state if it is too far behind.
  *
  * It answers and asks; it decides nothing about heads. Lost messages cost one beat, never correctness (law 1).
  * @module
  */
-import type { Book, Link } from "./book.ts";
+import { type Book, historyRounds, type State } from "./book.ts";
 import { beatMs, type Context } from "./context.ts";
 import type { AskState, Beat, Digest, Message, Offer, PeerId, Pull, RoundRecord, Signed } from "./types.ts";
 
 /** Most of each in one History: it must fit a message. */
 const MOST_RECORDS = 16;
 const MOST_OFFERS = 512;
-/** Records named in a pull. */
-const MOST_HAVE = 64;
+/** Records named in a pull: ends of histories, then ancestors of the head, all of the last ones and then with gaps. */
+const MOST_ENDS = 32;
+const NAMED_WITHOUT_GAPS = 16;
+/** Each further one is so many times as far back. */
+const GAP_GROWTH = 1.25;
 /** Least time between two unforced pulls from one peer. */
 const PULL_EVERY_MS = 400;
 /** Peers asked for a state at once. */
 const MOST_ASKED = 8;
+/**
+ * Beats for which records are pulled towards a peer's heavier heads before a whole state is asked for: taking that gives
+ * up what this peer has of its own, without knowing what could be merged.
+ */
+const PATIENT_BEATS = 8;
 /** Beats after which a peer that is not connected counts as absent. */
 const PRESENT_BEATS = 4;
+
+interface Known {
+  readonly book: Book;
+  readonly head: State;
+}
 
 export class Exchange {
   readonly #connected = new Set<PeerId>();
@@ -27,22 +40,33 @@ export class Exchange {
   readonly #pulledAtMs = new Map<PeerId, number>();
   /** Whom this peer has asked what may be answered with a state, since they last sent one. */
   readonly #asked = new Set<PeerId>();
+  /** `#connected` in order, until it changes. */
+  #sorted: readonly PeerId[] | null = null;
+  /** Since when each connected peer has spoken for heads that are not complete here. */
+  readonly #soughtSinceMs = new Map<PeerId, number>();
   #turn = 0;
   #isAlone: boolean | null = null;
 
   get connected(): readonly PeerId[] {
-    return [...this.#connected].sort();
+    return this.#sorted ??= [...this.#connected].sort();
+  }
+
+  isConnected(peer: PeerId): boolean {
+    return this.#connected.has(peer);
   }
 
   connect(peer: PeerId): void {
     this.#connected.add(peer);
+    this.#sorted = null;
   }
 
   disconnect(peer: PeerId): void {
     this.#connected.delete(peer);
+    this.#sorted = null;
     this.#heardAtMs.delete(peer);
     this.#pulledAtMs.delete(peer);
     this.#asked.delete(peer);
+    this.#soughtSinceMs.delete(peer);
   }
 
   /** A sign of life of a member or of a connected peer. */
@@ -63,19 +87,30 @@ export class Exchange {
     }
   }
 
-  beat({ options }: Context, head: Link): Beat {
-    const { round, weight } = head.chain!;
-    return { kind: "beat", run: options.rules.run, peer: options.self, head: head.digest, round, weight };
+  beat({ options }: Context, head: State): Beat {
+    const { round, weight } = head.chain;
+    return { kind: "beat", run: options.rules.run, peer: options.self, head: head.chain.head, round, weight };
   }
 
-  /** A beat showed a heavier head: pulls if that is not complete here. */
-  onBeat(context: Context, beat: Beat, from: PeerId, known: { readonly book: Book; readonly head: Link }): void {
-    if (known.book.links.get(beat.head)?.chain) return;
-    this.pull(context, this.#connected.has(beat.peer) ? beat.peer : from, known);
+  /**
+   * A beat told of a head that is not complete here: pulls the records towards it. If it is `heavier` and they lead
+   * nowhere for some time, because they begin after what this peer knows, then a whole state is asked for.
+   */
+  seek(context: Context, beat: Beat, from: PeerId, known: Known & { readonly isHeavier: boolean }): void {
+    const { now } = context, { head, isHeavier } = known;
+    const peer = this.#connected.has(beat.peer) ? beat.peer : from, sinceMs = this.#soughtSinceMs.get(peer) ?? now;
+    if (this.#connected.has(peer)) this.#soughtSinceMs.set(peer, sinceMs);
+    if (isHeavier && now - sinceMs > PATIENT_BEATS * beatMs(head.chain.roundMs)) return this.askState(context, [peer]);
+    this.pull(context, peer, known);
+  }
+
+  /** A peer spoke for a head that is complete here. */
+  found(peer: PeerId): void {
+    this.#soughtSinceMs.delete(peer);
   }
 
   /** Asks one peer for what is missing; not more often than it could answer. */
-  pull(context: Context, to: PeerId, known: { readonly book: Book; readonly head: Link }): void {
+  pull(context: Context, to: PeerId, known: Known): void {
     const pulledAtMs = this.#pulledAtMs.get(to);
     if (!this.#connected.has(to)) return;
     if (pulledAtMs !== undefined && context.now - pulledAtMs < PULL_EVERY_MS) return;
@@ -84,7 +119,7 @@ export class Exchange {
     const message: Pull = {
       kind: "pull",
       run: context.options.rules.run,
-      have: [...book.ancestry(head)].slice(0, MOST_HAVE).map(({ digest }) => digest),
+      have: locator(book, head),
       want: book.missing().offers.slice(0, MOST_OFFERS),
     };
     this.#asked.add(to);
@@ -92,7 +127,7 @@ export class Exchange {
   }
 
   /** Pulls from each connected peer in turn while something is missing. */
-  repair(context: Context, known: { readonly book: Book; readonly head: Link }): void {
+  repair(context: Context, known: Known): void {
     const { offers, parents } = known.book.missing();
     const { connected } = this;
     if (offers.length + parents.length === 0 || connected.length === 0) return;
@@ -100,7 +135,7 @@ export class Exchange {
   }
 
   /** Answers a question, if there is anything to say. */
-  answer(context: Context, question: Pull | AskState, to: PeerId, known: { book: Book; head: Link }): void {
+  answer(context: Context, question: Pull | AskState, to: PeerId, known: Known): void {
     const message = question.kind === "pull"
       ? answerPull(context, question, known)
       : stateOf(context.options.rules.run, known.head);
@@ -120,6 +155,11 @@ export class Exchange {
     return this.#asked.delete(from);
   }
 
+  /** This peer has a head now: what it asked without one needs no answer any more. */
+  forgetQuestions(): void {
+    this.#asked.clear();
+  }
+
   askState({ options, emit }: Context, peers: readonly PeerId[] = this.connected): void {
     for (const to of peers.slice(0, MOST_ASKED)) {
       this.#asked.add(to);
@@ -133,39 +173,46 @@ export function isFull(recordCount: number): boolean {
   return recordCount === MOST_RECORDS;
 }
 
-/** The answer to a pull, or null if there is nothing to say. */
-function answerPull(
-  { options }: Context,
-  pull: Pull,
-  { book, head }: { book: Book; head: Link },
-): Message | null {
-  const have = new Set(pull.have);
-  const path: Link[] = [];
-  let joined = false;
-  for (const link of book.ancestry(head)) {
-    joined = have.has(link.digest);
-    if (joined) break;
-    path.push(link);
+/** Own head, then other ends of what is known, then ancestors: all of the last ones, and older ones with growing gaps. */
+function locator(book: Book, head: State): readonly Digest[] {
+  const ends = book.ends().filter((link) => link !== head.link).slice(0, MOST_ENDS);
+  const ancestors = book.ancestry(head.link).slice(1), named = ancestors.slice(0, NAMED_WITHOUT_GAPS);
+  for (let back = NAMED_WITHOUT_GAPS; back < ancestors.length; back = Math.ceil(back * GAP_GROWTH)) {
+    named.push(ancestors[back]!);
   }
-  if (!joined) return stateOf(options.rules.run, head);
+  const oldest = ancestors.slice(NAMED_WITHOUT_GAPS).at(-1);
+  return [...new Set([head.link, ...ends, ...named, ...oldest ? [oldest] : []])].map(({ digest }) => digest);
+}
+
+/**
+ * The answer to a pull, or null if there is nothing to say: the records that the asker lacks, or a state if it merely
+ * lags further behind than contributions are kept.
+ */
+function answerPull({ options: { rules } }: Context, pull: Pull, { book, head }: Known): Message | null {
+  const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []);
+  const lacking = has.length === 0 ? null : book.exclusiveOf([head.link], has);
+  const asker = pull.have[0] === undefined ? undefined : book.links.get(pull.have[0]);
+  const lags = asker !== undefined && book.exclusive(asker, head.link)?.length === 0;
+  if (lags && (lacking === null || lacking.length > historyRounds(rules))) return stateOf(rules.run, head);
+  if (lacking === null) return null; // it asks for a state if nobody has the records
 
   const records: Signed<RoundRecord>[] = [];
   const offers = new Map<Digest, Signed<Offer>>();
   const add = (digest: Digest) => {
-    const held = book.offers.get(digest);
+    const held = book.offers.find(digest);
     if (held !== undefined && offers.size < MOST_OFFERS) offers.set(digest, held.signed);
   };
   pull.want.forEach(add);
-  for (const { record } of path.reverse().slice(0, MOST_RECORDS)) {
+  for (const { record } of lacking.toReversed().slice(0, MOST_RECORDS)) {
     if (records.length > 0 && offers.size + record.body.counted.length > MOST_OFFERS) break;
     records.push(record);
     record.body.counted.forEach(({ offer }) => add(offer));
   }
   if (records.length + offers.size === 0) return null;
-  return { kind: "history", run: options.rules.run, records, offers: [...offers.values()] };
+  return { kind: "history", run: rules.run, records, offers: [...offers.values()] };
 }
 
-/** A state to start from: the head's, if its weights are kept. */
-function stateOf(run: Digest, { record, chain, weights }: Link): Message | null {
-  return chain === null || weights === null ? null : { kind: "state-at", run, record, chain, weights };
+/** A state to start from. */
+function stateOf(run: Digest, { link, chain, weights }: State): Message {
+  return { kind: "state-at", run, record: link.record, chain, weights };
 }

@@ -5,7 +5,7 @@
  */
 import type { Book, HeldOffer } from "./book.ts";
 import type { Context } from "./context.ts";
-import type { Digest, PeerId } from "./types.ts";
+import type { Digest, Offer, PeerId } from "./types.ts";
 
 /** Fetches open at once. */
 const MOST_OPEN = 16;
@@ -15,8 +15,8 @@ const MOST_DONORS = 8;
 export interface FetchingOptions {
   /** Offers whose blobs are needed for a fold. */
   readonly urgent: ReadonlySet<Digest>;
-  /** Older offers cannot be counted any more. */
-  readonly sinceRound: number;
+  /** The others cannot be counted any more. */
+  readonly mayCount: (offer: Offer) => boolean;
   readonly connected: readonly PeerId[];
 }
 
@@ -30,14 +30,14 @@ export class Fetching {
   /** Begins what may begin: blobs of `urgent` offers first, then by age. */
   run(context: Context, book: Book, options: FetchingOptions): void {
     if (this.#open.size >= MOST_OPEN) return;
-    const wanted = [...book.offers.values()].filter((held) =>
-      held.verdict === null && this.#mayAsk(context, held) &&
-      (held.signed.body.round >= options.sinceRound || options.urgent.has(held.digest))
+    const wanted = [...book.offers.unjudged].filter((held) =>
+      this.#mayAsk(context, held) &&
+      (options.mayCount(held.signed.body) || options.urgent.has(held.digest))
     );
     wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
     for (const offer of this.#retryAtMs.keys()) {
-      const body = book.offers.get(offer)?.signed.body;
-      if (body === undefined || body.round < options.sinceRound && !options.urgent.has(offer)) {
+      const body = book.offers.find(offer)?.signed.body;
+      if (body === undefined || !options.mayCount(body) && !options.urgent.has(offer)) {
         this.#retryAtMs.delete(offer);
       }
     }

@@ -1,18 +1,26 @@
 /**
  * Towards the heaviest history: which record to fold next, what is missing for it, and what turned out wrong with it.
  *
- * One fold at a time. A folded state is kept and journalled with its record and offers before anything builds on it
- * (law 6); a record is folded only if its `base` is the state that this peer folded itself (law 3).
+ * One fold at a time. A folded state is kept and journalled with its records and offers before anything builds on it
+ * (law 6); a record is folded only if its bases are the states that this peer folded itself (law 3). A merge record is
+ * folded from two states: the one that this peer did not fold is loaded by the name that the record gives it.
  * @module
  */
-import type { Book, HeldOffer, Link } from "./book.ts";
+import { type Book, chainOf, type HeldOffer, type Link, type State } from "./book.ts";
 import type { Context } from "./context.ts";
-import { stateDigest } from "./digest.ts";
+import type { Loading } from "./loading.ts";
 import { longestMs } from "./scribe.ts";
-import type { BlobName, Digest } from "./types.ts";
+import type { BlobName, Digest, PeerId } from "./types.ts";
 
 /** A fold may fail because a blob was damaged on disk: it is fetched again, but not for ever. */
 const MOST_FOLD_FAILURES = 3;
+
+export interface SceneOfFolding {
+  readonly book: Book;
+  readonly head: State;
+  readonly loading: Loading;
+  readonly connected: readonly PeerId[];
+}
 
 export class Folding {
   #folding: Digest | null = null;
@@ -23,79 +31,134 @@ export class Folding {
   hopeUntilMs: number | null = null;
 
   /** Begins the next fold towards the heaviest history whose blobs can be had, if they all are here. */
-  run(context: Context, book: Book, head: Link): void {
+  run(context: Context, scene: SceneOfFolding): void {
+    const { book, head } = scene;
     const targets = book.targets(head);
     this.urgent = new Set(targets.flat().flatMap(({ record }) => record.body.counted.map(({ offer }) => offer)));
     const hopes = targets.map(([next]) => ({ next: next!, untilMs: this.#hopeUntilMs(book, next!, head) }));
     const hope = hopes.find(({ untilMs }) => context.now < untilMs);
     this.hopeUntilMs = hope?.untilMs ?? null;
-    if (hope === undefined || this.#folding !== null) return;
+    if (this.#folding !== null) return;
+    // A state that did not come in time is asked for again: it may be the only way to a history that is heavier still.
+    for (const { next } of hopes) if (next.parents.length > 1) this.#load(context, next, scene);
+    if (hope === undefined) return;
 
-    const { next } = hope;
-    const parent = book.links.get(next.parent!)!;
-    const offers = book.countedOffers(next);
-    next.fault = offers === null ? "its offers are no longer known" : whyNotFoldable(next, parent, offers);
-    if (next.fault !== null) return this.#reject(context, next, parent);
-    if (offers!.some(({ verdict }) => verdict === null)) return;
-
-    const counted = offers!.map(({ signed }, i) => ({ counted: next.record.body.counted[i]!, offer: signed.body }));
-    const parts = context.rulebook.foldParts(counted, context.options.rules);
-    this.#folding = next.digest;
-    this.hopeUntilMs = Infinity;
-    context.emit({ kind: "fold", record: next.digest, parent: parent.weights!.digest, parts });
+    const { next } = hope, parents = next.parents.map((parent) => book.stateOf(parent));
+    const known = parents.filter((parent) => parent !== null);
+    const wrong = known.find((parent) => parent.base !== baseFor(next, parent));
+    const fault = wrong !== undefined
+      ? `its base is ${baseFor(next, wrong)}, ours is ${wrong.base}`
+      : whyBad(book, next);
+    if (fault !== null) return this.#reject(context, book, { link: next, fault, parent: wrong });
+    if (known.length === parents.length) this.#begin(context, book, { next, parents: known });
   }
 
   /** The learner folded a record: it is kept and written down. */
   onFolded(context: Context, book: Book, { record, weights }: { record: Digest; weights: BlobName }): void {
     if (this.#folding === record) this.#folding = null;
     const link = book.links.get(record);
-    if (link?.chain === undefined || link.chain === null) return;
+    if (link?.stage.kind !== "complete") return;
     this.#progressAtMs = context.now;
-    link.weights = weights;
-    link.base = stateDigest(link.chain, weights.digest);
+    const state = book.hold(link, weights)!;
     context.emit({ kind: "keep", weights });
-    journalLink(context, book, link);
+    journalState(context, book, state);
   }
 
-  onFailed({ report }: Context, book: Book, { record, reason }: { record: Digest; reason: string }): void {
+  onFailed({ report, now }: Context, book: Book, { record, reason }: { record: Digest; reason: string }): void {
     if (this.#folding === record) this.#folding = null;
     const link = book.links.get(record);
     if (link === undefined) return;
-    link.foldFailures++;
-    for (const held of book.countedOffers(link) ?? []) if (held.signed.body.blob !== null) held.verdict = null;
-    if (link.foldFailures >= MOST_FOLD_FAILURES) link.fault = `it could not be folded: ${reason}`;
-    report({ kind: "waiting", reason: `record ${link.record.body.round} could not be folded: ${reason}` });
+    for (const held of book.countedOffers(link) ?? []) {
+      if (held.signed.body.blob !== null) book.offers.judge(held, null);
+    }
+    if (link.parents.length > 1) this.#loseSides(book, link, now);
+    if (book.countFailure(link) >= MOST_FOLD_FAILURES) book.condemn(link, `it could not be folded: ${reason}`);
+    report({ kind: "waiting", reason: `record ${link.round} could not be folded: ${reason}` });
+  }
+
+  #begin(context: Context, book: Book, { next, parents }: { next: Link; parents: readonly State[] }): void {
+    const { rulebook, options: { rules } } = context, { digest: record, record: { body } } = next;
+    const [parent] = parents;
+    if (parents.length > 1) {
+      const sides = book.sidesOf(next);
+      if (sides === null) return;
+      context.emit({ kind: "merge", record, sides: rulebook.mergeShares(sides, body.weights) });
+    } else {
+      const offers = book.countedOffers(next)!;
+      if (offers.some(({ verdict }) => verdict === null)) return;
+      const counted = offers.map(({ signed }, i) => ({ counted: body.counted[i]!, offer: signed.body }));
+      context.emit({ kind: "fold", record, parent: parent!.weights.digest, parts: rulebook.foldParts(counted, rules) });
+    }
+    this.#folding = record;
+    this.hopeUntilMs = Infinity;
+  }
+
+  /** What a merge record unites and this peer has not folded. */
+  #load(context: Context, { parents, record }: Link, { book, loading, connected }: SceneOfFolding): void {
+    parents.forEach((parent, i) => {
+      const from = [record.body.scribe, ...connected.filter((peer) => peer !== record.body.scribe)]
+        .filter((peer) => connected.includes(peer));
+      if (book.stateOf(parent) === null) loading.want(context, parent, { weights: record.body.weights[i]!, from });
+    });
+  }
+
+  /** Weights that could not be merged may be damaged here: those of the foreign side are loaded again. */
+  #loseSides(book: Book, { parents }: Link, nowMs: number): void {
+    for (const parent of parents) {
+      const state = book.stateOf(parent);
+      if (state !== null && !state.link.journaled) book.lose(state, nowMs);
+    }
   }
 
   /** Adopt only what can be fetched: a record whose blobs stay missing for a round's longest wait is set aside. */
-  #hopeUntilMs(book: Book, link: Link, head: Link): number {
-    const isMissing = book.countedOffers(link)?.some(({ verdict }) => verdict === null) ?? true;
-    return isMissing ? Math.max(link.sinceMs, this.#progressAtMs) + longestMs(head.chain!.roundMs) : Infinity;
+  #hopeUntilMs(book: Book, link: Link, head: State): number {
+    const offers = book.countedOffers(link), sinceMs = link.stage.kind === "complete" ? link.stage.sinceMs : 0;
+    const isMissing = offers === null || offers.some(({ verdict }) => verdict === null) ||
+      link.parents.some((parent) => book.stateOf(parent) === null);
+    return isMissing ? Math.max(sinceMs, this.#progressAtMs) + longestMs(head.chain.roundMs) : Infinity;
   }
 
-  #reject({ report }: Context, link: Link, parent: Link): void {
-    const { scribe: peer, base, round } = link.record.body;
-    if (base !== parent.base) {
-      report({ kind: "mismatch", record: parent.digest, peer, mine: parent.base!, theirs: base });
+  #reject({ report }: Context, book: Book, { link, fault, parent }: {
+    readonly link: Link;
+    readonly fault: string;
+    readonly parent: State | undefined;
+  }): void {
+    const { scribe: peer } = link.record.body;
+    if (parent !== undefined) {
+      const { link: { digest }, base } = parent;
+      report({ kind: "mismatch", record: digest, peer, mine: base, theirs: baseFor(link, parent) });
     }
-    report({ kind: "rejected", what: `record ${round}`, peer, reason: link.fault! });
+    book.condemn(link, fault);
+    report({ kind: "rejected", what: `record ${link.round}`, peer, reason: fault });
   }
 }
 
 /** Writes down a state with all that leads to it, each once: offers before the record that counts them. */
-export function journalLink({ emit }: Context, book: Book, link: Link): void {
+export function journalState(context: Context, book: Book, { link, chain, weights }: State): void {
+  for (const each of book.unjournaled(link)) {
+    // A state that another peer gave has no known ancestors: its own record is in the entry below.
+    if (chainOf(each) !== null) journalRecord(context, book, each);
+  }
+  context.emit({ kind: "journal", entry: { kind: "state", record: link.record, chain, weights } });
+}
+
+/** Writes down a record: after the offers that it counts. */
+export function journalRecord({ emit }: Context, book: Book, link: Link): void {
   for (const held of book.countedOffers(link) ?? []) {
     if (!held.journaled) emit({ kind: "journal", entry: { kind: "offer", offer: held.signed } });
     held.journaled = true;
   }
-  if (!link.journaled) emit({ kind: "journal", entry: { kind: "record", record: link.record } });
+  emit({ kind: "journal", entry: { kind: "record", record: link.record } });
   link.journaled = true;
-  const { record, chain, weights } = link;
-  emit({ kind: "journal", entry: { kind: "state", record, chain: chain!, weights: weights! } });
 }
 
-function whyNotFoldable({ record }: Link, parent: Link, offers: readonly HeldOffer[]): string | null {
-  if (record.body.base !== parent.base) return `its base is ${record.body.base}, ours is ${parent.base}`;
+function baseFor({ record, parents }: Link, parent: State): Digest {
+  return record.body.bases[parents.indexOf(parent.link.digest)]!;
+}
+
+function whyBad(book: Book, link: Link): string | null {
+  const offers: readonly HeldOffer[] | null = book.countedOffers(link);
+  if (offers === null) return "its offers are no longer known";
   const bad = offers.find(({ verdict }) => verdict?.valid === false);
   if (bad === undefined || bad.verdict === null || bad.verdict.valid) return null;
   return `it counts offer ${bad.digest} although ${bad.verdict.reason}`;

@@ -8,7 +8,7 @@
 import type { Context } from "./context.ts";
 import { bodyDigest } from "./digest.ts";
 import { isHeavier } from "./fork.ts";
-import type { BlobName, ChainState, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
+import type { BlobName, ChainState, Digest, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
 
 /** Time in which better answers than the first may come. */
 const SETTLE_MS = 1_000;
@@ -59,9 +59,10 @@ export class Joining {
     emit({ kind: "load", weights: best.weights, from: best.from });
   }
 
-  /** The load was answered; returns what was being loaded. The next candidate may follow at once. */
-  answered(): Candidate | null {
+  /** A load was answered; returns what was being loaded, if it was this. The next candidate may follow at once. */
+  answered(weights: Digest): Candidate | null {
     const loading = this.#loading;
+    if (loading?.weights.digest !== weights) return null;
     this.#loading = null;
     return loading;
   }

@@ -53,9 +53,38 @@ export function topUpLease(ledger: Ledger, peer: PeerId, windows: number): Ledge
   return {
     ...ledger,
     cursor,
-    leases: [...others, { peer, ranges }].sort((a, b) => a.peer < b.peer ? -1 : 1),
+    leases: [...others, { peer, ranges }].sort(byPeer),
     returned: subtract(ledger.returned, again),
   };
+}
+
+/**
+ * The ledger after both histories: what either trained is trained, a window leased on both sides stays with the holder
+ * of the heavier one (`a`), and what is neither is returned.
+ *
+ * @param windows Of the offers that `b`'s history counts and `a`'s does not: so that duplicates stay exact.
+ */
+export function uniteLedgers(a: Ledger, b: Ledger, { windows }: { readonly windows: number }): Ledger {
+  const cursor = Math.max(a.cursor, b.cursor);
+  const trained = union(trainedIn(a), trainedIn(b));
+  const leases = new Map<PeerId, Ranges>();
+  let taken = trained;
+  for (const { peer, ranges } of [...a.leases, ...b.leases]) {
+    const free = subtract(ranges, taken);
+    taken = union(taken, free);
+    leases.set(peer, union(leases.get(peer) ?? [], free));
+  }
+  return {
+    cursor,
+    leases: withoutEmpty([...leases].map(([peer, ranges]) => ({ peer, ranges }))).toSorted(byPeer),
+    returned: subtract([{ start: 0, end: cursor }], taken),
+    duplicated: a.duplicated + windowCount(trainedIn(a)) + windows - windowCount(trained),
+  };
+}
+
+/** Below the cursor, what nobody has to train. */
+function trainedIn({ cursor, leases, returned }: Ledger): Ranges {
+  return subtract([{ start: 0, end: cursor }], union(returned, ...leases.map(({ ranges }) => ranges)));
 }
 
 export function leaseOf(ledger: Ledger, peer: PeerId): Ranges {
@@ -88,6 +117,10 @@ export function account(ledger: Ledger, offers: readonly Ranges[]): readonly str
   }
   if (duplicated !== ledger.duplicated) faults.push(`${duplicated} windows are duplicated, not ${ledger.duplicated}`);
   return faults;
+}
+
+function byPeer(a: Lease, b: Lease): number {
+  return a.peer < b.peer ? -1 : 1;
 }
 
 function withoutEmpty(leases: readonly Lease[]): readonly Lease[] {

@@ -1,12 +1,14 @@
 /**
  * What became of this peer's own offers (law 5): each is pending until a record counts it or it is too late to be
- * counted; a fork may take a counted one back. The owner is told every change, with the reason.
+ * counted; a fork may take a counted one back, and a merge may bring one that the other side counted. The owner is told
+ * every change, with the reason.
  * @module
  */
-import type { CountedBy, Counting } from "./book.ts";
 import type { Context } from "./context.ts";
 import type { SyncEvent } from "./effects.ts";
+import type { Counting, HistoryChange } from "./history_change.ts";
 import { type Ranges, union } from "./ranges.ts";
+import { ageOf } from "./record.ts";
 import type { ChainState, Digest, Offer, Signed } from "./types.ts";
 
 interface Own {
@@ -15,18 +17,23 @@ interface Own {
   fate: "pending" | "counted" | "lost" | "unknown";
   /** Round of the record that counted it. */
   countedIn: number | null;
+  /** Its fate was told in an earlier life of this peer: it is told again only if it changes. */
+  isTold: boolean;
 }
 
 export class OwnOffers {
   readonly #own = new Map<Digest, Own>();
+  readonly #pending = new Set<Own>();
 
-  add(digest: Digest, signed: Signed<Offer>): void {
-    this.#own.set(digest, { digest, signed, fate: "pending", countedIn: null });
+  add(digest: Digest, signed: Signed<Offer>, { isTold = false } = {}): void {
+    const own: Own = { digest, signed, fate: "pending", countedIn: null, isTold };
+    this.#own.set(digest, own);
+    this.#pending.add(own);
   }
 
   /** Offers that still may be counted, oldest first: they are announced again with every beat. */
   pending(): readonly Signed<Offer>[] {
-    return [...this.#own.values()].filter(({ fate }) => fate === "pending").map(({ signed }) => signed);
+    return [...this.#pending].map(({ signed }) => signed);
   }
 
   /** Windows trained by pending offers: not to be trained again. */
@@ -39,52 +46,62 @@ export class OwnOffers {
   }
 
   /** Compares every offer with a newly adopted history. */
-  review(context: Context, chain: ChainState, { by, sinceRound, continues }: CountedBy): void {
-    const { lateRounds } = context.options.rules;
+  review(context: Context, chain: ChainState, change: HistoryChange): void {
+    const { lateRounds } = context.options.rules, { counted, uncounted, sinceRound, forgetRound } = change;
     for (const own of this.#own.values()) {
-      const { round } = own.signed.body;
-      const counting = by.get(own.digest);
+      const { body } = own.signed, counting = counted.get(own.digest);
       if (counting !== undefined) {
         own.countedIn = counting.round;
-        if (own.fate !== "counted") count(context, own, counting);
-      } else if (own.fate === "counted" && own.countedIn! >= sinceRound) {
-        own.fate = "pending";
+        if (own.fate !== "counted") this.#count(context, own, counting);
+      } else if (own.fate === "counted" && uncounted(own.digest, own.countedIn!)) {
+        this.#setFate(own, "pending");
         tell(context, own, "uncounted by a fork", `its record ${own.countedIn} lost against a heavier history`);
       }
-      if (round < sinceRound && (own.fate === "pending" || own.fate === "counted" && !continues)) {
+      const mayBeUnseen = own.fate === "pending" || own.fate === "counted" && !change.continues ||
+        own.fate === "lost" && change.gained === null;
+      if (body.round < sinceRound && mayBeUnseen) {
         tell(context, own, "unknown", "the history adopted begins after the records that could have counted it");
         // If it was counted, then no second time: its error feedback goes with it.
         if (own.fate === "pending") settle(context, own, "counted");
-        own.fate = "unknown";
-      } else if (own.fate === "pending" && chain.round >= round + lateRounds) {
-        own.fate = "lost";
+        this.#setFate(own, "unknown");
+      } else if (own.fate === "pending" && ageOf(body, chain) > lateRounds) {
+        this.#setFate(own, "lost");
         tell(context, own, "lost", `no record counted it within ${lateRounds} rounds`);
         settle(context, own, "lost");
       }
-      if (round < sinceRound) this.#own.delete(own.digest);
+      own.isTold = false;
+      if (body.round < forgetRound && own.fate !== "pending") this.#own.delete(own.digest);
     }
   }
-}
 
-function count(context: Context, own: Own, { round, parent }: Counting): void {
-  const { body } = own.signed;
-  own.fate = "counted";
-  if (parent === body.parent) tell(context, own, "counted", `by record ${round}`);
-  else tell(context, own, "counted late", `by record ${round}, ${Math.max(1, round - body.round)} late`);
-  settle(context, own, "counted");
+  #count(context: Context, own: Own, { round, age, isMerged }: Counting): void {
+    this.#setFate(own, "counted");
+    if (isMerged) tell(context, own, "merged", `by record ${round} of a history that is part of this one now`);
+    else if (age === 0) tell(context, own, "counted", `by record ${round}`);
+    else tell(context, own, "counted late", `by record ${round}, ${age} late`);
+    settle(context, own, "counted");
+  }
+
+  #setFate(own: Own, fate: Own["fate"]): void {
+    own.fate = fate;
+    if (fate === "pending") this.#pending.add(own);
+    else this.#pending.delete(own);
+  }
 }
 
 type Fate = Extract<SyncEvent, { kind: "fate" }>["fate"];
 
 function tell(
   { report }: Context,
-  { digest, signed: { body } }: Own,
+  { digest, signed: { body }, isTold }: Own,
   fate: Fate,
   reason: string,
 ): void {
+  if (isTold) return;
   report({ kind: "fate", round: body.round, offer: digest, tokens: body.tokens, fate, reason });
 }
 
-function settle({ emit }: Context, { signed: { body } }: Own, fate: "counted" | "lost"): void {
-  if (body.blob !== null) emit({ kind: "settle", round: body.round, blob: body.blob.digest, fate });
+function settle({ emit }: Context, { signed: { body }, isTold }: Own, fate: "counted" | "lost"): void {
+  if (body.blob === null || isTold) return;
+  emit({ kind: "settle", round: body.round, blob: body.blob.digest, fate });
 }

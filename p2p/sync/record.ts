@@ -5,6 +5,7 @@
  * @module
  */
 import { isFinished } from "./chain.ts";
+import { neighbourhood } from "./recent.ts";
 import { attemptOf } from "./scribe.ts";
 import type { ChainState, Counted, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
@@ -12,11 +13,13 @@ import type { ChainState, Counted, Digest, Offer, PeerId, RoundRecord, Signed, S
 export const MOST_COUNTED = 256;
 
 /**
- * Rounds that an offer is late for the record after `parent`: 0 if it was trained on `parent`, at least 1 otherwise.
- * An offer made on the losing side of a fork is late too, whatever its number.
+ * Records that an offer is late for the one after `parent`: how many steps back its own parent is, 0 if that is the
+ * head. If it is none of the records just behind the head, then by its round, and at least 1: it was made on the losing
+ * side of a fork, or long ago.
  */
 export function ageOf(offer: Offer, parent: ChainState): number {
-  return offer.parent === parent.head ? 0 : Math.max(1, parent.round + 1 - offer.round);
+  const near = neighbourhood(parent).records.get(offer.parent);
+  return near?.distance ?? Math.max(1, parent.round + 1 - offer.round);
 }
 
 /** Why the record after `parent` cannot count this offer, or null. `base` is the state digest of `parent`. */
@@ -25,19 +28,19 @@ export function whyNotCountable(
   offer: Offer,
   { parent, base, rules }: { readonly parent: ChainState; readonly base: Digest; readonly rules: SyncRules },
 ): string | null {
-  const late = parent.round + 1 - offer.round;
+  const { records, counted } = neighbourhood(parent);
+  const near = records.get(offer.parent);
+  if (near !== undefined && offer.round !== near.round + 1) {
+    return `its round is ${offer.round}, that of the record it was trained on ${near.round}`;
+  }
+  const late = near?.distance ?? parent.round + 1 - offer.round;
   if (late > rules.lateRounds) return `it came ${late} rounds late, ${rules.lateRounds} is the most`;
   // Else a laggard could count everybody's later work in one record and outweigh their history with it.
   if (late < 0) return `it is ${-late} rounds ahead`;
-  if (parent.recent.some(({ counted }) => counted.includes(digest))) return "it was counted before"; // law 2
-  const wanted = offer.parent === parent.head ? base : baseOf(offer.parent, parent);
+  if (counted.has(digest)) return "it was counted before"; // law 2
+  const wanted = near?.distance === 0 ? base : near?.base ?? null;
   if (wanted !== null && offer.base !== wanted) return `it was trained on state ${offer.base}, not ${wanted}`; // law 3
   return null;
-}
-
-/** State digest of a recent ancestor of this state, or null if the record is none. */
-function baseOf(record: Digest, { recent }: ChainState): Digest | null {
-  return recent.find(({ parent }) => parent === record)?.base ?? null;
 }
 
 /** The order of counted offers in a record and of contributions in a fold. */
@@ -54,7 +57,10 @@ export function whyInvalid(
   context: { readonly parent: ChainState; readonly rules: SyncRules },
 ): string | null {
   const { parent, rules } = context;
-  const { counted, scribe } = record;
+  const { counted, scribe, bases: [base] } = record;
+  if (base === undefined || record.bases.length !== 1 || record.weights.length !== 0) {
+    return "it does not name the state of its parent, and that alone";
+  }
   if (isFinished(parent, rules)) return "the run had reached its target before";
   if (record.round !== parent.round + 1) return `its round is ${record.round} after round ${parent.round}`;
   if (counted.length === 0 || counted.length > MOST_COUNTED) return `it counts ${counted.length} offers`;
@@ -63,7 +69,7 @@ export function whyInvalid(
     const offer = offers[i]!;
     if (i > 0 && compareCounted(counted[i - 1]!, entry) >= 0) return "its offers are not in order"; // laws 2 and 3
     if (entry.peer !== offer.peer || entry.age !== ageOf(offer, parent)) return `it misstates offer ${entry.offer}`;
-    const reason = whyNotCountable(entry.offer, offer, { ...context, base: record.base });
+    const reason = whyNotCountable(entry.offer, offer, { ...context, base });
     if (reason !== null) return `it counts offer ${entry.offer} although ${reason}`;
     if (authors.has(slotOf(offer))) return `it counts two offers of ${offer.peer} on one parent`;
     authors.add(slotOf(offer));
@@ -110,7 +116,8 @@ export function buildRecord({ chain, base }: { readonly chain: ChainState; reado
 }): RoundRecord {
   const { rules, counted, scribe, attempt } = options;
   const round = chain.round + 1;
-  return { kind: "record", run: rules.run, round, parents: [chain.head], base, counted, scribe, attempt };
+  const parents = [chain.head], bases = [base];
+  return { kind: "record", run: rules.run, round, parents, bases, weights: [], counted, scribe, attempt };
 }
 
 /** A peer has one offer on each parent, and a last one when it leaves. */

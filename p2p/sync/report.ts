@@ -1,44 +1,52 @@
 /**
- * What users see when a head is adopted, in the order in which it matters: a reorganisation, the round, who came and
- * who went.
+ * What users see when a head is adopted, in the order in which it matters: a reorganisation, a merge, the round, who
+ * came and who went.
  * @module
  */
-import type { Book, Link } from "./book.ts";
+import type { Book, State } from "./book.ts";
 import type { Context } from "./context.ts";
+import type { MergedSide } from "./effects.ts";
+import type { HistoryChange } from "./history_change.ts";
+import { gain, type Side } from "./merge.ts";
 import { isMember } from "./roster.ts";
 import type { ChainState, Member, Offer } from "./types.ts";
 
 export function reportAdoption(
   { report, options: { rules } }: Context,
   book: Book,
-  { from, to }: { readonly from: Link | null; readonly to: Link },
+  { from, to, change }: { readonly from: State | null; readonly to: State; readonly change: HistoryChange },
 ): void {
-  const chain = to.chain!;
-  const abandoned = from === null ? 0 : book.abandonedCount(from, to);
-  if (from !== null && abandoned !== 0) {
-    report({ kind: "reorganised", from: from.digest, to: to.digest, depth: abandoned });
+  const { chain, base, link } = to;
+  const depth = change.lostCount;
+  if (from !== null && depth !== 0) {
+    report({ kind: "reorganised", from: from.link.digest, to: link.digest, depth });
+  }
+  for (const merge of change.gained ?? []) {
+    const sides = merge.parents.length > 1 ? book.sidesOf(merge) : null;
+    if (sides === null) continue;
+    report({ kind: "merged", round: merge.round, head: merge.digest, sides: sides.map(mergedSide) });
   }
 
-  const { counted, scribe } = to.record.body;
-  const offers = (book.countedOffers(to) ?? []).map(({ signed }) => signed.body);
+  const { counted, scribe } = link.record.body;
+  const offers = (book.countedOffers(link) ?? []).map(({ signed }) => signed.body);
   const gained = offers.reduce((sum, { tokens }) => sum + tokens, 0);
   report({
     kind: "round",
     round: chain.round,
-    head: to.digest,
-    base: to.base!,
+    head: link.digest,
+    base,
     tokens: chain.tokens,
     gained,
     loss: gained === 0 ? null : offers.reduce((sum, { loss, tokens }) => sum + loss * tokens, 0) / gained,
-    heldOut: offers.find(({ heldOut, parent }) => heldOut !== null && parent === to.parent)?.heldOut ?? null,
+    heldOut: offers.find(({ heldOut, parent }) => heldOut !== null && parent === link.parents[0])?.heldOut ?? null,
     counted: offers.map((offer, i) => ({ offer, age: counted[i]!.age })),
     roster: chain.roster.map(({ peer }) => peer),
     scribe,
-    weights: to.weights!.digest,
+    weights: to.weights.digest,
     roundMs: chain.roundMs,
   });
 
-  const before = from?.chain?.roster ?? [];
+  const before = from?.chain.roster ?? [];
   for (const { peer, name } of chain.roster) {
     if (!isMember(before, peer)) report({ kind: "joined", peer, name, round: chain.round });
   }
@@ -52,6 +60,16 @@ export function reportAdoption(
       round: chain.round,
     });
   }
+}
+
+function mergedSide(side: Side): MergedSide {
+  const { head, roster } = side.chain;
+  return {
+    head,
+    records: side.own.length,
+    tokens: gain(side, side.shared).tokens,
+    names: roster.map(({ name }) => name),
+  };
 }
 
 function whyLeft({ peer }: Member, { chain, offers, silentRounds }: {

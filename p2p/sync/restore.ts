@@ -3,7 +3,7 @@
  * cannot be completed without the offers it counts.
  * @module
  */
-import { type Book, historyRounds } from "./book.ts";
+import { ARCHIVE_ROUNDS, type Book, historyRounds } from "./book.ts";
 import { bodyDigest } from "./digest.ts";
 import type { JournalEntry } from "./effects.ts";
 import { isHeavier } from "./fork.ts";
@@ -27,22 +27,27 @@ export interface RestoreOptions {
 export function restore(journal: readonly JournalEntry[], options: RestoreOptions): number {
   const { book, own, joining, self, rules, nowMs } = options;
   const states = journal.filter((entry) => entry.kind === "state").sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1);
-  const lastRound = states[0]?.chain.round ?? 0;
-  const isRecent = (round: number) => round > lastRound - historyRounds(rules);
+  const lastRound = states[0]?.chain.round ?? 0, archiveRound = lastRound - ARCHIVE_ROUNDS;
+  book.offers.prune({ historyRound: lastRound - historyRounds(rules), archiveRound: archiveRound - rules.lateRounds });
   for (const entry of journal) {
-    if (entry.kind !== "offer" || !isRecent(entry.offer.body.round)) continue;
+    if (entry.kind !== "offer" || entry.offer.body.round < archiveRound - rules.lateRounds) continue;
     const { offer } = entry, digest = bodyDigest(offer.body), isOwn = offer.body.peer === self;
-    book.addOffer(digest, offer, { nowMs, own: isOwn, journaled: true });
-    if (isOwn) own.add(digest, offer);
+    book.offers.add(digest, offer, { nowMs, own: isOwn, journaled: true });
+    if (isOwn) own.add(digest, offer, { isTold: offer.body.round <= lastRound - historyRounds(rules) });
   }
+  const known = new Map(states.map((state) => [state.chain.head, state]));
   for (const entry of journal) {
-    if (entry.kind !== "record" || !isRecent(entry.record.body.round)) continue;
-    book.addRecord(bodyDigest(entry.record.body), entry.record, { nowMs, journaled: true });
+    if (entry.kind === "offer" || entry.record.body.round < archiveRound) continue;
+    const digest = bodyDigest(entry.record.body), state = known.get(digest);
+    if (state === undefined) {
+      // Of a side that was merged in, or written in vain: its state follows from its parents'.
+      book.addRecord(digest, entry.record, { nowMs, journaled: true });
+      book.resolve(nowMs);
+    } else if (state.chain.round > lastRound - rules.lateRounds - 1) {
+      book.addState(state.record, state).link.journaled = true;
+    } else book.addPast(state.record, state.chain);
   }
   for (const { record, chain, weights } of states.slice(0, MOST_STATES)) {
-    if (chain.round > lastRound - rules.lateRounds - 1) {
-      book.addState(record, { chain, weights }).journaled = true;
-    }
     joining.add({ record, chain, weights, from: [] }, nowMs);
   }
   return states.length;

@@ -38,6 +38,28 @@ export function nextRoster(
     .sort((a, b) => a.peer < b.peer ? -1 : 1);
 }
 
+/**
+ * The members of both states of a merge, sorted by peer id. Nobody grows more silent by it: rounds of silence are those
+ * of the side where a member was counted last.
+ */
+export function uniteRosters(
+  sides: readonly { readonly round: number; readonly roster: readonly Member[] }[],
+  round: number,
+): readonly Member[] {
+  const members = new Map<PeerId, Member>();
+  for (const side of sides) {
+    for (const member of side.roster) {
+      const lastCounted = round - (side.round - member.lastCounted);
+      const known = members.get(member.peer);
+      const since = Math.min(known?.since ?? member.since, member.since);
+      if (known === undefined || lastCounted > known.lastCounted) {
+        members.set(member.peer, { ...member, lastCounted, since });
+      } else members.set(member.peer, { ...known, since });
+    }
+  }
+  return [...members.values()].sort((a, b) => a.peer < b.peer ? -1 : 1);
+}
+
 export function isMember(roster: readonly Member[], peer: PeerId): boolean {
   return roster.some((member) => member.peer === peer);
 }

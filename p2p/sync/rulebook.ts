@@ -7,6 +7,7 @@
  */
 import { advance } from "./chain.ts";
 import { isHeavier } from "./fork.ts";
+import { mergeShares, unite, whyInvalidMerge } from "./merge.ts";
 import { selectCounted, whyInvalid } from "./record.ts";
 import { foldParts } from "./tokens.ts";
 
@@ -16,6 +17,18 @@ export interface Rulebook {
   readonly selectCounted: typeof selectCounted;
   readonly whyInvalid: typeof whyInvalid;
   readonly foldParts: typeof foldParts;
+  readonly unite: typeof unite;
+  readonly whyInvalidMerge: typeof whyInvalidMerge;
+  readonly mergeShares: typeof mergeShares;
 }
 
-export const RULEBOOK: Rulebook = { advance, isHeavier, selectCounted, whyInvalid, foldParts };
+export const RULEBOOK: Rulebook = {
+  advance,
+  isHeavier,
+  selectCounted,
+  whyInvalid,
+  foldParts,
+  unite,
+  whyInvalidMerge,
+  mergeShares,
+};

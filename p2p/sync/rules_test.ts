@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { localBatch } from "./balance.ts";
 import { advance, genesisState } from "./chain.ts";
 import { digestOf } from "./digest.ts";
-import { abandonedCount, isHeavier } from "./fork.ts";
+import { exclusive, isHeavier } from "./fork.ts";
 import { ageOf, buildRecord, selectCounted, whyInvalid, whyNotCountable } from "./record.ts";
 import { nextRoundMs } from "./round_length.ts";
 import { attemptOf, ranking } from "./scribe.ts";
@@ -119,9 +119,36 @@ Deno.test("the heavier history wins, then the longer, then the lower digest", ()
   assert.equal(isHeavier(standing(1, 1, "a"), standing(1, 1, "a")), false);
 });
 
-Deno.test("abandonedCount() counts the records up to the common ancestor", () => {
-  const parents = new Map([["b1", "a"], ["b2", "b1"], ["c1", "a"]]);
-  const parentOf = (record: Digest) => parents.get(record) as Digest | undefined ?? null;
-  assert.equal(abandonedCount("b2" as Digest, "c1" as Digest, parentOf), 2);
-  assert.equal(abandonedCount("b2" as Digest, "x" as Digest, parentOf), null);
+const graph = (edges: Readonly<Record<string, readonly [number, ...string[]]>>) =>
+  new Map(
+    Object.entries(edges).map(([digest, [round, ...parents]]) =>
+      [digest, { digest: digest as Digest, round, parents: parents as Digest[] }] as const
+    ),
+  );
+
+Deno.test("exclusive() finds what one history has and another has not, across merges, and says if that is not known", () => {
+  const nodes = graph({
+    a: [1],
+    b2: [2, "a"],
+    b3: [3, "b2"],
+    c2: [2, "a"],
+    c3: [3, "c2"],
+    c4: [4, "c3"],
+    m5: [5, "c4", "b3"],
+    d6: [6, "m5"],
+    x9: [9, "unknown"],
+  });
+  const only = (ours: string, theirs: string, most?: number) =>
+    exclusive([nodes.get(ours)!], [nodes.get(theirs)!], {
+      find: (digest) => nodes.get(digest),
+      ...most !== undefined && { most },
+    })?.map(({ digest }) => digest) ?? null;
+  assert.deepEqual(only("b3", "c4"), ["b3", "b2"]);
+  assert.deepEqual(only("c4", "b3", 2), ["c4", "c3"]);
+  assert.deepEqual(only("b3", "d6"), []);
+  assert.deepEqual(only("d6", "b3"), ["d6", "m5", "c4", "c3", "c2"]);
+  assert.deepEqual(only("d6", "c4"), ["d6", "m5", "b3", "b2"]);
+  assert.equal(only("b3", "x9"), null);
+  assert.equal(only("x9", "b3"), null);
+  assert.deepEqual(only("x9", "x9"), []);
 });

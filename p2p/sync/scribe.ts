@@ -16,10 +16,16 @@ const LONGEST_TAKEOVER_MS = 30_000;
 const LONGEST_ROUND_BOXES = 2;
 const LONGEST_ROUND_EXTRA_MS = 2_000;
 
-/** The members in the order in which they may write the record after this state. */
-export function ranking({ head, roster }: ChainState): readonly PeerId[] {
-  const ranked = roster.map(({ peer }) => ({ peer, hash: rankHash(head, peer) }));
-  return ranked.sort((a, b) => a.hash < b.hash ? -1 : 1).map(({ peer }) => peer);
+const rankings = new WeakMap<ChainState, readonly PeerId[]>();
+
+/** The members in the order in which they may write the record after this state; computed once for each object. */
+export function ranking(chain: ChainState): readonly PeerId[] {
+  let ranked = rankings.get(chain);
+  if (ranked === undefined) {
+    const hashed = chain.roster.map(({ peer }) => ({ peer, hash: rankHash(chain.head, peer) }));
+    rankings.set(chain, ranked = hashed.sort((a, b) => a.hash < b.hash ? -1 : 1).map(({ peer }) => peer));
+  }
+  return ranked;
 }
 
 /** Place in the ranking. Peers that are no members share the place after all members. */

@@ -3,17 +3,18 @@
  * when to think again.
  * @module
  */
-import type { Book, HeldOffer, Link } from "./book.ts";
+import type { Book, HeldOffer, State } from "./book.ts";
 import { closing, type Expected } from "./closing.ts";
 import type { Context } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
+import { ageOf } from "./record.ts";
 import { isMember } from "./roster.ts";
 import { attemptOf, longestMs, ranking, takeoverMs } from "./scribe.ts";
-import type { ChainState, Counted, Member, PeerId } from "./types.ts";
+import type { ChainState, Counted, Digest, Member, Offer, PeerId } from "./types.ts";
 
 export interface SceneOfRound {
   readonly book: Book;
-  readonly head: Link;
+  readonly head: State;
   readonly exchange: Exchange;
   /** A heavier history is on its way: do not write a rival until then. Null if there is none. */
   readonly hopeUntilMs: number | null;
@@ -56,26 +57,17 @@ export class Scribing {
   /** What to write now, or null; then `deadline` says when to ask again, unless something comes first. */
   decide(context: Context, scene: SceneOfRound): ToWrite | null {
     this.deadline = Infinity;
-    const { now, options: { rules } } = context;
-    const { book, head, exchange, hopeUntilMs } = scene;
-    const chain = head.chain!;
+    const { now } = context;
+    const { head, exchange, hopeUntilMs } = scene;
+    const chain = head.chain;
     if (hopeUntilMs !== null) {
       this.deadline = hopeUntilMs;
       return null;
     }
-    const held = [...book.offers.values()].filter(({ verdict }) => verdict?.valid === true);
-    const counted = context.rulebook.selectCounted(held.map(({ digest, signed }) => [digest, signed.body]), {
-      parent: chain,
-      base: head.base!,
-      rules,
-    });
-    const mayWrite = this.#attempt < chain.roster.length || counted.some(({ peer }) => peer === context.options.self);
-    if (counted.length === 0 || !mayWrite) return null; // a peer that is no member must be admitted by what it writes
-
     const present = chain.roster.filter(({ peer }) =>
       peer === context.options.self || exchange.isPresent(peer, now, chain.roundMs)
     );
-    const decision = closing(present.map((member) => this.#expect(member, scene, context.options.self)), {
+    const decision = closing(this.#expect(present, scene, context.options.self), {
       nowMs: now,
       openedAtMs: this.#openedAtMs,
       longestMs: longestMs(chain.roundMs),
@@ -85,40 +77,62 @@ export class Scribing {
       this.deadline = decision.againAtMs;
       return null;
     }
-    this.#closableSinceMs ??= now;
     const before = this.#beforeUs(scene, now);
-    const writeAtMs = this.#closableSinceMs + before * takeoverMs(chain.roundMs);
-    if (now < writeAtMs) {
-      this.deadline = writeAtMs;
-      return null;
+    const writeAtMs = (this.#closableSinceMs ?? now) + before * takeoverMs(chain.roundMs);
+    // With many peers this is the costly part: not before it could lead to anything.
+    if (this.#closableSinceMs === null || now >= writeAtMs) {
+      const counted = this.#countable(context, scene);
+      const mayWrite = this.#attempt < chain.roster.length || counted.some(({ peer }) => peer === context.options.self);
+      if (counted.length === 0 || !mayWrite) return null; // who is no member must be admitted by what it writes
+      this.#closableSinceMs ??= now;
+      if (now >= writeAtMs) {
+        const reason = before === 0 ? decision.reason : `${before} earlier in rank wrote nothing; ${decision.reason}`;
+        return { counted, attempt: this.#attempt, reason };
+      }
     }
-    const reason = before === 0 ? decision.reason : `${before} earlier in rank wrote nothing; ${decision.reason}`;
-    return { counted, attempt: this.#attempt, reason };
+    this.deadline = writeAtMs;
+    return null;
+  }
+
+  #countable({ rulebook, options: { rules } }: Context, { book, head }: SceneOfRound): readonly Counted[] {
+    const chain = head.chain, offers: (readonly [Digest, Offer])[] = [];
+    for (const { digest, signed: { body }, verdict } of book.offers.values()) {
+      if (verdict?.valid === true && ageOf(body, chain) <= rules.lateRounds) offers.push([digest, body]);
+    }
+    return rulebook.selectCounted(offers, { parent: chain, base: head.base, rules });
   }
 
   /** How many are to be given time to write before us. Nobody has a rank at genesis: whoever founds the run begins. */
   #beforeUs({ head, exchange, isFounder }: SceneOfRound, now: number): number {
-    const { roster, roundMs } = head.chain!;
+    const { roster, roundMs } = head.chain;
     if (roster.length === 0) return isFounder ? 0 : exchange.connected.length;
     return this.#before.filter((peer) => exchange.isPresent(peer, now, roundMs)).length;
   }
 
-  #expect(member: Member, { book, head, boxEndsAtMs }: SceneOfRound, self: PeerId): Expected {
-    const { roster, roundMs } = head.chain!;
-    const offer = [...book.offers.values()].find(({ signed: { body } }) =>
-      body.peer === member.peer && body.parent === head.digest
-    );
-    const fastest = Math.max(1, ...roster.map(({ speed }) => speed));
-    const ownMs = member.peer === self && boxEndsAtMs < Infinity ? boxEndsAtMs : undefined;
+  #expect(
+    present: readonly Member[],
+    { book, head, boxEndsAtMs }: SceneOfRound,
+    self: PeerId,
+  ): readonly Expected[] {
+    const { roster, roundMs } = head.chain;
+    const fastest = roster.reduce((most, { speed }) => Math.max(most, speed), 1);
+    const offers = new Map<PeerId, HeldOffer>(); // the first of each
+    for (const held of book.offers.on(head.chain.head)) {
+      if (!offers.has(held.signed.body.peer)) offers.set(held.signed.body.peer, held);
+    }
     // Boxes begin when a head is adopted: nobody who has not offered yet will do so much before ours would end.
     const boxMs = this.#openedAtMs + roundMs;
-    const promisedMs = Math.max(boxMs, this.#promisedAtMs.get(member.peer) ?? boxMs);
-    return {
-      peer: member.peer,
-      tokens: (member.speed || fastest) * roundMs / 1000,
-      promisedAtMs: offer?.receivedAtMs ?? ownMs ?? promisedMs,
-      // An offer whose blob is not here yet, or not yet judged, still may be waited for.
-      offered: offer !== undefined && offer.verdict !== null,
-    };
+    return present.map(({ peer, speed }) => {
+      const offer = offers.get(peer);
+      const ownMs = peer === self && boxEndsAtMs < Infinity ? boxEndsAtMs : undefined;
+      const promisedMs = Math.max(boxMs, this.#promisedAtMs.get(peer) ?? boxMs);
+      return {
+        peer,
+        tokens: (speed || fastest) * roundMs / 1000,
+        promisedAtMs: offer?.receivedAtMs ?? ownMs ?? promisedMs,
+        // An offer whose blob is not here yet, or not yet judged, still may be waited for.
+        offered: offer !== undefined && offer.verdict !== null,
+      };
+    });
   }
 }

@@ -69,20 +69,28 @@ export interface Offer {
 export interface Counted {
   readonly offer: Digest;
   readonly peer: PeerId;
-  /** 0 if it was trained on this record's parent, else the rounds between them, at least 1 (`record.ts`). */
+  /** 0 if it was trained on this record's parent, else the records between them, at least 1 (`record.ts`). */
   readonly age: number;
 }
 
-/** One link of the chain. Everything else about the next round follows from it and its parent by rule. */
+/**
+ * One record of a run's history. Everything else about the next round follows from it and its parents by rule.
+ *
+ * A *merge record* has two parents: the heads of two histories that parted too long ago for one of them to be given up
+ * (`merge.ts`). It counts nothing; its state is the union of both.
+ */
 export interface RoundRecord {
   readonly kind: "record";
   readonly run: Digest;
+  /** One more than that of its parent, or of the later one of two. */
   readonly round: number;
-  /** One parent; two in a merge record. Empty only in the genesis record. */
+  /** One parent; two in a merge record, that of the heavier history first. Empty only in the genesis record. */
   readonly parents: readonly Digest[];
-  /** Digest of the parent's state. */
-  readonly base: Digest;
-  /** Sorted by peer id, then age, then digest; at least one. */
+  /** Digest of each parent's state, in the order of `parents`. */
+  readonly bases: readonly Digest[];
+  /** In a merge record the weights of each parent's state, for those who did not fold that side; else empty. */
+  readonly weights: readonly BlobName[];
+  /** Sorted by peer id, then age, then digest; at least one, but none in a merge record. */
   readonly counted: readonly Counted[];
   readonly scribe: PeerId;
   /** Rank of the scribe among those that could have written it; 0 is the first (`scribe.ts`). */
@@ -103,7 +111,10 @@ export interface Beat {
 export interface Pull {
   readonly kind: "pull";
   readonly run: Digest;
-  /** The asker's head and its recent ancestors, newest first. */
+  /**
+   * Records that the asker has with all that leads to them: newest ends first, then ancestors of its head with growing
+   * gaps. They stand for their ancestors.
+   */
   readonly have: readonly Digest[];
   /** Offers it wants whatever the heads are. */
   readonly want: readonly Digest[];
@@ -171,10 +182,11 @@ export interface Ledger {
 /** A record that late offers are checked against. */
 export interface Recent {
   readonly record: Digest;
-  readonly parent: Digest;
-  /** State digest of the parent. */
-  readonly base: Digest;
-  /** Offers it counted, in its order. */
+  readonly round: number;
+  readonly parents: readonly Digest[];
+  /** State digest of each parent. */
+  readonly bases: readonly Digest[];
+  /** Offers it counted, in its order. Of a merge record: what both sides counted of those that are not too old for it. */
   readonly counted: readonly Digest[];
 }
 
@@ -195,7 +207,7 @@ export interface ChainState {
   readonly batch: number;
   /** Whose turn it is to evaluate. */
   readonly evaluator: PeerId | null;
-  /** The last S + 1 records, newest first: enough that no offer is counted twice (law 2). */
+  /** All records at most S records back, the nearest first: enough that no offer is counted twice (law 2). */
   readonly recent: readonly Recent[];
 }
 

@@ -1,5 +1,5 @@
 /**
- * The fold thread: decodes, judges, folds and names weights, so that nothing of that stops the network or the trainer.
+ * The fold thread: decodes, judges, folds, merges and names weights, so that nothing of that stops network or trainer.
  *
  * It keeps no weights: they come and go as shared memory that `runtime/learner.ts` holds on to.
  * @module
@@ -8,6 +8,7 @@
 import { blobDigest } from "../../p2p/store/chunks.ts";
 import type { RunConfig } from "../config.ts";
 import { initialWeights } from "../model/parameters.ts";
+import { average } from "../state/average.ts";
 import { codecs } from "../state/codec/codecs.ts";
 import { type ContributionForm, fold, judge } from "../state/fold.ts";
 import { allocateWeights, readWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
@@ -47,6 +48,13 @@ serve<FoldPort, never>(self, {
     const input = { weights: next.parameters, momentum: next.momentum, parts };
     const { verdicts } = fold(input, { ...form, outer: config.outer });
     return { ...await named(next.bytes), verdicts };
+  },
+
+  async merge([a, b]) {
+    const next = allocateWeights(layout);
+    const [one, other] = [a, b].map(({ weights, share }) => ({ ...viewWeights(weights, layout), share }));
+    average(one!, other!, next);
+    return await named(next.bytes);
   },
 });
 

@@ -30,6 +30,12 @@ export interface FoldPort {
   fold(
     order: { readonly parent: WeightsBytes; readonly parts: readonly FoldPart[] },
   ): Promise<NamedWeights & { readonly verdicts: readonly PartVerdict[] }>;
+  merge(sides: readonly [WeighedBytes, WeighedBytes]): Promise<NamedWeights>;
+}
+
+export interface WeighedBytes {
+  readonly weights: WeightsBytes;
+  readonly share: number;
 }
 
 export type { DeviceChoice };

@@ -95,6 +95,26 @@ export function testLearner({ name, open }: LearnerSuite): void {
         assert.equal(await one.fold({ parent, parts: [bad, part] }), await two.fold({ parent, parts: [part] }));
       });
 
+      await t.step(
+        "merges two states to the same digest on every peer, between both, and neither order nor side is lost",
+        async () => {
+          const parent = await one.initial();
+          await two.initial();
+          const parts = [toPart(await trainAlone(one, { round: 9, weights: parent }))];
+          const [mine, theirs] = await Promise.all([one, two].map((learner) => learner.fold({ parent, parts })));
+          assert.equal(mine, theirs);
+          const sides = [{ weights: mine!, share: 3 }, { weights: parent, share: 1 }];
+          const merged = await one.merge(sides);
+          assert.equal(await two.merge(sides), merged);
+          assert.equal(await blobDigest((await one.save(merged))!), merged);
+          assert.ok(merged !== mine && merged !== parent);
+          assert.notEqual(await one.merge([{ weights: mine!, share: 1 }, { weights: parent, share: 3 }]), merged);
+          assert.equal(await one.merge([{ weights: mine!, share: 3 }, { weights: mine!, share: 1 }]), mine);
+          const unknown = "0".repeat(64) as Digest;
+          await assert.rejects(one.merge([{ weights: mine!, share: 1 }, { weights: unknown, share: 1 }]), /Cannot use/);
+        },
+      );
+
       await t.step("hands weights over to another peer", async () => {
         const parent = await one.initial();
         const part = toPart(await trainAlone(one, { round: 8, weights: parent }));

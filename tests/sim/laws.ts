@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { createCore } from "../../p2p/sync/core.ts";
 import { account } from "../../p2p/sync/ledger.ts";
+import { ageOf } from "../../p2p/sync/record.ts";
 import type { ChainState, Digest, Offer, PeerId, RoundRecord } from "../../p2p/sync/types.ts";
 import type { Observer } from "./observer.ts";
 import type { Life, SimPeer } from "./sim_peer.ts";
@@ -29,9 +30,9 @@ export function brokenLaws(scene: Scene): readonly string[] {
     ...exactlyOnce(head, history, observer),
     ...sameBits(observer),
     ...progress(scene, living.map(({ id }) => id)),
-    ...nothingInSilence(scene, history),
+    ...nothingInSilence(scene, head, history),
     ...pureCore(peers.flatMap(({ life }) => life ?? []).slice(0, 1)),
-    ...account(head.ledger, history.flatMap(({ offers }) => offers.map(({ ranges }) => ranges)))
+    ...account(head.ledger, [...new Set(history.flatMap(({ offers }) => offers))].map(({ ranges }) => ranges))
       .map((fault) => `law 10: ${fault}`),
   ];
 }
@@ -42,16 +43,26 @@ interface Chapter {
   readonly offers: readonly Offer[];
 }
 
-/** The records from the first to `head`, with the offers they count. */
+/** All records that lead to `head`, along every parent, with the offers they count; parents first. */
 function historyOf(head: Digest, { records, offers }: Observer): readonly Chapter[] {
   const chapters: Chapter[] = [];
-  for (let at: Digest | undefined = head; at !== undefined;) {
-    const record: RoundRecord | undefined = records.get(at);
-    if (record === undefined) break;
-    chapters.push({ digest: at, record, offers: record.counted.flatMap(({ offer }) => offers.get(offer) ?? []) });
-    at = record.parents[0];
+  const digests = new Set([head]);
+  for (const digest of digests) {
+    const record = records.get(digest);
+    if (record === undefined) continue;
+    chapters.push({ digest, record, offers: record.counted.flatMap(({ offer }) => offers.get(offer) ?? []) });
+    record.parents.forEach((parent) => digests.add(parent));
   }
-  return chapters.reverse();
+  return chapters.sort((a, b) => a.record.round - b.record.round);
+}
+
+/** Each record of a history with all that leads to it. */
+function ancestorsOf(history: readonly Chapter[]): ReadonlyMap<Digest, ReadonlySet<Digest>> {
+  const ancestors = new Map<Digest, ReadonlySet<Digest>>();
+  for (const { digest, record: { parents } } of history) {
+    ancestors.set(digest, new Set(parents.flatMap((parent) => [parent, ...ancestors.get(parent) ?? []])));
+  }
+  return ancestors;
 }
 
 function convergence(ids: readonly PeerId[], heads: readonly (ChainState | null)[]): string[] {
@@ -62,14 +73,17 @@ function convergence(ids: readonly PeerId[], heads: readonly (ChainState | null)
 
 function exactlyOnce(head: ChainState, history: readonly Chapter[], { offers }: Observer): string[] {
   const faults: string[] = [];
-  const seen = new Map<Digest, number>();
+  const ancestors = ancestorsOf(history), seen = new Map<Digest, Chapter[]>();
   let tokens = 0;
-  for (const { record } of history) {
+  for (const chapter of history) {
+    const { digest, record } = chapter;
     for (const { offer } of record.counted) {
-      const before = seen.get(offer);
-      if (before !== undefined) faults.push(`law 2: offer ${offer} is counted in rounds ${before} and ${record.round}`);
-      seen.set(offer, record.round);
-      tokens += offers.get(offer)?.tokens ?? NaN;
+      const before = seen.get(offer) ?? [];
+      if (before.length === 0) tokens += offers.get(offer)?.tokens ?? NaN; // what both sides of a merge counted is one
+      for (const other of before.filter((other) => ancestors.get(digest)!.has(other.digest))) {
+        faults.push(`law 2: offer ${offer} is counted in rounds ${other.record.round} and ${record.round}`);
+      }
+      seen.set(offer, [...before, chapter]);
     }
   }
   if (tokens !== head.tokens) faults.push(`law 2: the history counts ${tokens} tokens, its state says ${head.tokens}`);
@@ -95,18 +109,22 @@ function progress({ observer, weather: { stormMs, calmMs, rules } }: Scene, livi
 }
 
 /** Every offer of a peer that is still here ends with a fate, and the fate is true. */
-function nothingInSilence({ observer, weather, peers }: Scene, history: readonly Chapter[]): string[] {
+function nothingInSilence(
+  { observer, weather, peers }: Scene,
+  head: ChainState,
+  history: readonly Chapter[],
+): string[] {
   const counted = new Set(history.flatMap(({ record }) => record.counted.map(({ offer }) => offer)));
   const living = new Set(peers.filter(({ isUp }) => isUp).map(({ id }) => id));
   const faults: string[] = [];
-  const last = history.at(-1)?.record.round ?? 0;
-  for (const [digest, { peer, round }] of observer.offers) {
+  for (const [digest, offer] of observer.offers) {
+    const { peer, round } = offer;
     if (!living.has(peer)) continue;
     const fate = observer.fates.get(digest)?.fate;
-    const isCounted = fate === "counted" || fate === "counted late";
+    const isCounted = fate === "counted" || fate === "counted late" || fate === "merged";
     const isTold = isCounted || fate === "lost" || fate === "unknown";
     const what = `offer ${digest} of ${peer} for round ${round}`;
-    if (!isTold && last >= round + weather.rules.lateRounds) faults.push(`law 5: nobody told the fate of ${what}`);
+    if (!isTold && ageOf(offer, head) > weather.rules.lateRounds) faults.push(`law 5: nobody told the fate of ${what}`);
     if (isTold && fate !== "unknown" && isCounted !== counted.has(digest)) {
       faults.push(`law 5: ${what} was told to be ${fate}`);
     }

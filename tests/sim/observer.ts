@@ -24,7 +24,18 @@ export class Observer {
   readonly faults: string[] = [];
   readonly lives: { readonly peer: PeerId; readonly life: Life }[] = [];
   readonly trace: string[] = [];
-  readonly tally = { records: 0, offers: 0, crashes: 0, left: 0, reorganised: 0, deepest: 0, late: 0, lost: 0 };
+  readonly tally = {
+    records: 0,
+    offers: 0,
+    crashes: 0,
+    left: 0,
+    reorganised: 0,
+    deepest: 0,
+    late: 0,
+    lost: 0,
+    merged: 0,
+    mergedOffers: 0,
+  };
   readonly #clock: VirtualTime;
   readonly #onDisk = new Map<PeerId, ChainState>();
   readonly #restarting = new Set<PeerId>();
@@ -69,6 +80,7 @@ export class Observer {
       case "fate":
         if (event.fate === "counted late") this.tally.late++;
         if (event.fate === "lost") this.tally.lost++;
+        if (event.fate === "merged") this.tally.mergedOffers++;
         this.fates.set(event.offer, event);
         if (event.fate !== "counted") this.#note(peer, `offer of round ${event.round} is ${event.fate}`);
         return;
@@ -76,6 +88,11 @@ export class Observer {
         this.tally.reorganised++;
         this.tally.deepest = Math.max(this.tally.deepest, event.depth ?? 0);
         return this.#note(peer, `gave up ${event.depth ?? "all"} of its records for a heavier history`);
+      case "merged": {
+        this.tally.merged++;
+        const sides = event.sides.map(({ records, tokens }) => `${records} records with ${tokens} tokens`);
+        return this.#note(peer, `took merge record ${event.round}: ${sides.join(" and ")}`);
+      }
       case "mismatch":
         this.faults.push(`law 3: ${peer} has state ${event.mine} after ${event.record}, ${event.peer} ${event.theirs}`);
         return;

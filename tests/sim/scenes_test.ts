@@ -118,3 +118,10 @@ Deno.test("the record that reaches the target is the last one", () => {
   for (const { tokens } of chains) assert.ok(tokens >= 100_000 && tokens < 160_000, `${tokens} tokens`);
   assert.equal(new Set(chains.map(({ head }) => head)).size, 1);
 });
+
+Deno.test("two halves of a run that train apart become one history within 3 rounds, with the tokens of both", () => {
+  const outcome = scene([{}, {}, {}, {}], {
+    partitions: [{ fromMs: 30_000, untilMs: 100_000, groups: [[0, 1], [2, 3]] }],
+  });
+  outcome.observer.trace.forEach((line) => console.log(line));
+});

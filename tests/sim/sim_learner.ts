@@ -3,7 +3,7 @@
  * in the order in which it was folded. So two peers have equal digests exactly if they folded the same.
  * @module
  */
-import type { Contribution, TrainOrder } from "../../p2p/learner.ts";
+import type { Contribution, MergeSide, TrainOrder } from "../../p2p/learner.ts";
 import { digestOf } from "../../p2p/sync/digest.ts";
 import { firstWindows, subtract, union, windowCount } from "../../p2p/sync/ranges.ts";
 import type { BlobName, Digest, Range } from "../../p2p/sync/types.ts";
@@ -21,6 +21,10 @@ export function foldWeights(parent: Digest, parts: readonly Part[]): BlobName {
   if (parts.length === 0) return { digest: parent, sizeBytes: WEIGHTS_BYTES };
   const folded = parts.map(({ blob, weight }) => ({ blob: blob.digest, weight }));
   return { digest: digestOf({ parent, folded }), sizeBytes: WEIGHTS_BYTES };
+}
+
+export function mergeWeights(sides: readonly MergeSide[]): BlobName {
+  return { digest: digestOf({ merged: sides }), sizeBytes: WEIGHTS_BYTES };
 }
 
 export class SimLearner {

@@ -9,7 +9,7 @@ import type { Rulebook } from "../../p2p/sync/rulebook.ts";
 import type { Digest, Message, PeerId } from "../../p2p/sync/types.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 import type { Observer } from "./observer.ts";
-import { foldWeights, INITIAL, SimLearner } from "./sim_learner.ts";
+import { foldWeights, INITIAL, mergeWeights, SimLearner } from "./sim_learner.ts";
 import { digestOf } from "../../p2p/sync/digest.ts";
 
 /** What a peer needs from the world around it. */
@@ -147,6 +147,8 @@ export class SimPeer {
       }
       case "fold":
         return this.#later(this.#world.workMs("fold"), () => this.#fold(effect));
+      case "merge":
+        return this.#later(this.#world.workMs("fold"), () => this.#merge(effect));
       case "adopted":
         return observer.onAdopted(this.id, effect.chain);
       case "train":
@@ -184,6 +186,14 @@ export class SimPeer {
       return { kind: "fold-failed", record, reason: `weights ${parent} are gone` };
     }
     const weights = foldWeights(parent, parts);
+    this.#learner.held.add(weights.digest);
+    return { kind: "folded", record, weights };
+  }
+
+  #merge({ record, sides }: Extract<Effect, { kind: "merge" }>): Input {
+    const lacking = sides.find(({ weights }) => !this.#learner.held.has(weights) && !this.blobs.has(weights));
+    if (lacking !== undefined) return { kind: "fold-failed", record, reason: `weights ${lacking.weights} are gone` };
+    const weights = mergeWeights(sides);
     this.#learner.held.add(weights.digest);
     return { kind: "folded", record, weights };
   }

@@ -69,6 +69,9 @@ class World {
         this.#surroundings(rulebookOf(i)),
       );
     });
+    for (const { fromMs, untilMs } of weather.partitions) {
+      for (const atMs of [fromMs, untilMs]) this.clock.at(atMs, () => this.#rewire(atMs));
+    }
     weather.machines.forEach(({ joinsAtMs, leavesAtMs, crashes }, i) => {
       const peer = this.peers[i]!;
       this.clock.at(joinsAtMs, () => this.#up(peer));
@@ -113,10 +116,40 @@ class World {
     if (peer.isUp || peer.hasLeft) return;
     peer.start();
     for (const other of this.peers) {
-      if (other === peer || !other.isUp) continue;
-      this.clock.after(this.#delayMs(), () => other.isUp && peer.tell({ kind: "connected", peer: other.id }));
-      this.clock.after(this.#delayMs(), () => peer.isUp && other.tell({ kind: "connected", peer: peer.id }));
+      if (other !== peer && other.isUp && !this.#areApart(peer, other)) this.#connect(peer, other);
     }
+  }
+
+  #connect(a: SimPeer, b: SimPeer): void {
+    for (const [peer, other] of [[a, b], [b, a]] as const) {
+      this.clock.after(this.#delayMs(), () => {
+        if (other.isUp && !this.#areApart(a, b)) peer.tell({ kind: "connected", peer: other.id });
+      });
+    }
+  }
+
+  /** A partition begins or ends: connections across it go or come. */
+  #rewire(atMs: number): void {
+    this.peers.forEach((peer, i) => {
+      for (const other of this.peers.slice(i + 1)) {
+        const areApart = this.#areApart(peer, other, atMs);
+        if (areApart === this.#areApart(peer, other, atMs - 1) || !peer.isUp || !other.isUp) continue;
+        if (!areApart) {
+          this.#connect(peer, other);
+          continue;
+        }
+        peer.tell({ kind: "disconnected", peer: other.id });
+        other.tell({ kind: "disconnected", peer: peer.id });
+      }
+    });
+  }
+
+  #areApart(a: SimPeer, b: SimPeer, atMs = this.clock.nowMs): boolean {
+    const [one, other] = [this.peers.indexOf(a), this.peers.indexOf(b)];
+    return this.#weather.partitions.some(({ fromMs, untilMs, groups }) =>
+      fromMs <= atMs && atMs < untilMs &&
+      groups.findIndex((group) => group.includes(one)) !== groups.findIndex((group) => group.includes(other))
+    );
   }
 
   #down(peer: SimPeer): void {
@@ -129,7 +162,7 @@ class World {
 
   #deliver(from: SimPeer, to: PeerId | null, message: Message): void {
     for (const peer of this.peers) {
-      if (peer === from || to !== null && peer.id !== to || !peer.isUp) continue;
+      if (peer === from || to !== null && peer.id !== to || !peer.isUp || this.#areApart(from, peer)) continue;
       if (this.#draw.happens(this.#links.loss)) continue;
       const copies = this.#draw.happens(this.#links.duplication) ? 2 : 1;
       for (let copy = 0; copy < copies; copy++) {
@@ -139,7 +172,9 @@ class World {
   }
 
   #fetch(to: SimPeer, blob: Digest, from: readonly PeerId[]): { afterMs: number; found: boolean } {
-    const donor = this.peers.find((peer) => peer !== to && peer.isUp && from.includes(peer.id) && peer.blobs.has(blob));
+    const donor = this.peers.find((peer) =>
+      peer !== to && peer.isUp && from.includes(peer.id) && peer.blobs.has(blob) && !this.#areApart(to, peer)
+    );
     const found = donor !== undefined && !this.#draw.happens(this.#links.loss);
     const afterMs = 2 * this.#delayMs() + this.#weather.blobBytes / this.#links.bytesPerMs;
     return { afterMs: Math.min(afterMs, LONGEST_FETCH_MS), found: found && afterMs < LONGEST_FETCH_MS };

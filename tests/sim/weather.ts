@@ -32,9 +32,18 @@ export interface Crash {
   readonly downMs: number;
 }
 
+/** A time in which machines of different groups cannot reach each other. */
+export interface Partition {
+  readonly fromMs: number;
+  readonly untilMs: number;
+  /** Machines by number; those that are in none form one more group. */
+  readonly groups: readonly (readonly number[])[];
+}
+
 export interface Weather {
   readonly rules: SyncRules;
   readonly links: Links;
+  readonly partitions: readonly Partition[];
   readonly machines: readonly Machine[];
   readonly blobBytes: number;
   /** Length of the storm, of the calm after it, and of the silence in which nobody offers any more. */
@@ -71,6 +80,7 @@ export function drawWeather({ seed, peers, rounds }: WeatherOptions): Weather {
   return {
     rules,
     links: drawLinks(draw),
+    partitions: [],
     machines: Array.from({ length: peers }, (_, i) => drawMachine(draw, { isFounder: i === 0, stormMs })),
     blobBytes: draw.whole(20_000, 1_000_000),
     stormMs,

@@ -1,0 +1,168 @@
+/**
+ * Merge records: two histories that parted S or more records ago become one, and nothing that either counted is lost.
+ *
+ * Facts of the graph only, so every peer computes alike. The state is the *union*: an offer that both sides counted
+ * counts once, in weight, tokens and ledger. The weights are the average of both sides', by the (capped) tokens that
+ * each counted since they parted (`runtime/state/average.ts`). What is a choice (round length, batch) is the heavier
+ * side's. A merge record counts no offers: those on either head are one record late for what follows it.
+ * @module
+ */
+import type { MergeSide } from "../learner.ts";
+import { settleLeases } from "./chain.ts";
+import { digestOf, stateDigest } from "./digest.ts";
+import { isHeavier } from "./fork.ts";
+import { uniteLedgers } from "./ledger.ts";
+import { within } from "./recent.ts";
+import { type CountedOffer, uniteRosters } from "./roster.ts";
+import { cappedTokens } from "./tokens.ts";
+import type { BlobName, ChainState, Digest, Offer, PeerId, Range, Recent, RoundRecord, SyncRules } from "./types.ts";
+
+/** One of two histories that become one. */
+export interface Side {
+  readonly chain: ChainState;
+  /** Records that the other side does not have, parents first. */
+  readonly own: readonly Chapter[];
+  /** Offers that both sides have from before they parted, as far as one of `own` may count them as well. */
+  readonly shared: ReadonlySet<Digest>;
+}
+
+/** A record with the offers it counts, in its order. */
+export interface Chapter {
+  readonly record: RoundRecord;
+  readonly offers: readonly Offer[];
+}
+
+/** The heavier side first. */
+export type Sides = readonly [Side, Side];
+
+/** The two in their order. */
+export function inOrder(a: Side, b: Side): Sides {
+  return isHeavier(a.chain, b.chain) ? [a, b] : [b, a];
+}
+
+/** The state after a valid merge record. */
+export function unite(
+  [heavier, lighter]: Sides,
+  { record, digest, rules }: { readonly record: RoundRecord; readonly digest: Digest; readonly rules: SyncRules },
+): ChainState {
+  const { round } = record;
+  const added = gain(lighter, new Set([...lighter.shared, ...countedIn(heavier)]));
+  const roster = uniteRosters([heavier.chain, lighter.chain], round);
+  const { roundMs, batch } = heavier.chain;
+  const ledger = uniteLedgers(heavier.chain.ledger, lighter.chain.ledger, {
+    windows: added.ranges.reduce((sum, { start, end }) => sum + end - start, 0),
+  });
+  return {
+    round,
+    head: digest,
+    weight: heavier.chain.weight + added.weight,
+    tokens: heavier.chain.tokens + added.tokens,
+    roster,
+    ledger: settleLeases(ledger, roster, { roundMs, rules }),
+    roundMs,
+    batch,
+    evaluator: roster[round % Math.max(1, roster.length)]?.peer ?? null,
+    recent: uniteRecent([heavier, lighter], { record, digest, rules }),
+  };
+}
+
+/** How much each side's weights count in the average, in the order of the record's parents. */
+export function mergeShares(sides: Sides, weights: readonly BlobName[]): readonly MergeSide[] {
+  const gains = sides.map((side) => gain(side, side.shared).weight);
+  const isNothing = gains.every((weight) => weight === 0); // then both are the same weights
+  return gains.map((share, i) => ({ weights: weights[i]!.digest, share: isNothing ? 1 : share }));
+}
+
+/** Why this merge record is not one of these two sides, or null. */
+export function whyInvalidMerge(record: RoundRecord, sides: Sides, rules: SyncRules): string | null {
+  const [heavier, lighter] = sides;
+  const { round, parents, bases, weights, counted, scribe, attempt } = record;
+  if (parents[0] !== heavier.chain.head || parents[1] !== lighter.chain.head) return "its parents are not in order";
+  if (lighter.own.length < rules.lateRounds) {
+    return `its lighter side has ${lighter.own.length} records of its own, a merge needs ${rules.lateRounds}`;
+  }
+  const after = Math.max(heavier.chain.round, lighter.chain.round);
+  if (round !== after + 1) return `its round is ${round} after round ${after}`;
+  if (counted.length > 0) return `it merges and counts ${counted.length} offers`;
+  if (weights.length !== 2 || bases.length !== 2) return "it does not name both states";
+  for (const [i, { chain }] of sides.entries()) {
+    // The record's own words must fit each other; whether they are true, whoever folded that side knows (law 3).
+    if (stateDigest(chain, weights[i]!.digest) !== bases[i]) return `its base ${bases[i]} is not the state it names`;
+  }
+  if (attempt !== mergeRanking(sides).indexOf(scribe)) return `${scribe} is not number ${attempt} in rank`;
+  return null;
+}
+
+/**
+ * Who may write it, in order: first the members of the heavier side, which goes on with its rounds meanwhile and would
+ * outweigh a record that names an older head of its own; then the other members of the lighter one.
+ */
+export function mergeRanking([{ chain: heavier }, { chain: lighter }]: readonly [
+  { readonly chain: ChainState },
+  { readonly chain: ChainState },
+]): readonly PeerId[] {
+  const parents = [heavier.head, lighter.head];
+  const ranked = ({ roster }: ChainState) =>
+    roster.map(({ peer }) => ({ peer, hash: digestOf({ parents, peer }) }))
+      .sort((a, b) => a.hash < b.hash ? -1 : 1).map(({ peer }) => peer);
+  return [...new Set([...ranked(heavier), ...ranked(lighter)])];
+}
+
+/** The record that merges these states. */
+export function buildMergeRecord(
+  states: readonly { readonly chain: ChainState; readonly base: Digest; readonly weights: BlobName }[],
+  { rules, scribe, attempt }: { readonly rules: SyncRules; readonly scribe: PeerId; readonly attempt: number },
+): RoundRecord {
+  return {
+    kind: "record",
+    run: rules.run,
+    round: Math.max(...states.map(({ chain }) => chain.round)) + 1,
+    parents: states.map(({ chain }) => chain.head),
+    bases: states.map(({ base }) => base),
+    weights: states.map(({ weights }) => weights),
+    counted: [],
+    scribe,
+    attempt,
+  };
+}
+
+/** What a side counted on its own and is not in `without`, each offer once. */
+export function gain(
+  { own }: Pick<Side, "own">,
+  without: ReadonlySet<Digest>,
+): { readonly weight: number; readonly tokens: number; readonly ranges: readonly Range[] } {
+  const seen = new Set(without), ranges: Range[] = [];
+  let weight = 0, tokens = 0;
+  for (const { record, offers } of own) {
+    const counted = record.counted.map((counted, i): CountedOffer => ({ counted, offer: offers[i]! }));
+    const capped = cappedTokens(counted);
+    for (const [i, { counted: { offer: digest }, offer }] of counted.entries()) {
+      if (seen.has(digest)) continue;
+      seen.add(digest);
+      weight += capped[i]!;
+      tokens += offer.tokens;
+      ranges.push(...offer.ranges);
+    }
+  }
+  return { weight, tokens, ranges };
+}
+
+function countedIn({ own }: Side): ReadonlySet<Digest> {
+  return new Set(own.flatMap(({ record }) => record.counted.map(({ offer }) => offer)));
+}
+
+/** Law 2 across a merge: see `recent.ts`. */
+function uniteRecent(
+  sides: Sides,
+  { record, digest, rules }: { readonly record: RoundRecord; readonly digest: Digest; readonly rules: SyncRules },
+): readonly Recent[] {
+  const { round, parents, bases } = record;
+  const entry: Recent = { record: digest, round, parents, bases, counted: [] };
+  const recent = within(rules.lateRounds, digest, [entry, ...sides.flatMap(({ chain }) => chain.recent)]);
+  const near = new Set(recent.map(({ record }) => record));
+  const counted = new Set<Digest>();
+  for (const { record, offers } of sides.flatMap(({ own }) => own)) {
+    record.counted.forEach(({ offer }, i) => near.has(offers[i]!.parent) && counted.add(offer));
+  }
+  return recent.map((other) => other === entry ? { ...entry, counted: [...counted].sort() } : other);
+}

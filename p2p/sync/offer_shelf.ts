@@ -1,0 +1,105 @@
+/**
+ * The offers that one peer knows: those of the last rounds with all that is asked of them, older ones by digest alone.
+ *
+ * It does not know which records count them. It is bounded (law 7): so many of each author, and so many rounds.
+ * @module
+ */
+import type { Verdict } from "../learner.ts";
+import type { AddOfferOptions, HeldOffer } from "./book.ts";
+import type { Digest, Offer, PeerId, Signed, SyncRules } from "./types.ts";
+
+/** Offers kept of one author beyond those that records count. */
+const MOST_OFFERS_EACH = 16;
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export class OfferShelf {
+  /** Offers without a verdict: asked for with every input. */
+  readonly unjudged = new Set<HeldOffer>();
+  readonly #recent = new Map<Digest, HeldOffer>();
+  readonly #archive = new Map<Digest, HeldOffer>();
+  readonly #byParent = new Map<Digest, HeldOffer[]>();
+  readonly #countOf = new Map<PeerId, number>();
+  /** Older offers are for the archive. */
+  #historyRound = -Infinity;
+  readonly #rules: SyncRules;
+  readonly #isWanted: (offer: Digest) => boolean;
+
+  /** @param isWanted Whether a record waits for this offer: then it is taken whatever the bounds are. */
+  constructor(rules: SyncRules, isWanted: (offer: Digest) => boolean) {
+    this.#rules = rules;
+    this.#isWanted = isWanted;
+  }
+
+  /** Adds an offer, or does nothing if it is too old or the author has too many waiting, and no record wants it. */
+  add(digest: Digest, signed: Signed<Offer>, options: AddOfferOptions): void {
+    if (this.find(digest) !== undefined) return;
+    const { peer, parent, blob, round } = signed.body;
+    const count = this.#countOf.get(peer) ?? 0, isOld = round < this.#historyRound;
+    const isTooMuch = isOld || count >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds;
+    if (isTooMuch && !options.journaled && !this.#isWanted(digest)) return;
+    const verdict: Verdict | null = options.own || blob === null ? { valid: true, norm: 0 } : null;
+    const held = { digest, signed, receivedAtMs: options.nowMs, verdict, journaled: options.journaled };
+    if (isOld) {
+      this.#archive.set(digest, held);
+      return;
+    }
+    this.#recent.set(digest, held);
+    this.#countOf.set(peer, count + 1);
+    const same = this.#byParent.get(parent);
+    if (same === undefined) this.#byParent.set(parent, [held]);
+    else same.push(held);
+    if (verdict === null) this.unjudged.add(held);
+  }
+
+  find(digest: Digest): HeldOffer | undefined {
+    return this.#recent.get(digest) ?? this.#archive.get(digest);
+  }
+
+  /** Offers of the last rounds, in the order in which they came. */
+  values(): IterableIterator<HeldOffer> {
+    return this.#recent.values();
+  }
+
+  /** Offers trained on one record, in the order in which they came. */
+  on(parent: Digest): readonly HeldOffer[] {
+    return this.#byParent.get(parent) ?? [];
+  }
+
+  /** Enters what became of an offer's blob; null: it must be fetched and judged again. */
+  judge(held: Mutable<HeldOffer>, verdict: Verdict | null): void {
+    held.verdict = verdict;
+    if (verdict === null && this.#recent.has(held.digest)) this.unjudged.add(held);
+    else this.unjudged.delete(held);
+  }
+
+  /** Blobs of the offers of the last rounds. */
+  blobs(): Set<Digest> {
+    const blobs = new Set<Digest>();
+    for (const { signed } of this.#recent.values()) if (signed.body.blob !== null) blobs.add(signed.body.blob.digest);
+    return blobs;
+  }
+
+  /** Puts what is older than the last rounds into the archive, and drops what is too old for that. */
+  prune({ historyRound, archiveRound }: { readonly historyRound: number; readonly archiveRound: number }): void {
+    this.#historyRound = historyRound;
+    for (const held of this.#recent.values()) if (held.signed.body.round < historyRound) this.#putAway(held);
+    if (archiveRound < 0) return;
+    for (const { digest, signed } of this.#archive.values()) {
+      if (signed.body.round < archiveRound) this.#archive.delete(digest);
+    }
+  }
+
+  #putAway(held: HeldOffer): void {
+    const { peer, parent } = held.signed.body;
+    this.#recent.delete(held.digest);
+    this.unjudged.delete(held);
+    this.#archive.set(held.digest, held);
+    const count = this.#countOf.get(peer)! - 1;
+    if (count > 0) this.#countOf.set(peer, count);
+    else this.#countOf.delete(peer);
+    const left = this.#byParent.get(parent)!.filter((other) => other !== held);
+    if (left.length > 0) this.#byParent.set(parent, left);
+    else this.#byParent.delete(parent);
+  }
+}
