@@ -80,6 +80,8 @@ export async function doctor(options: DoctorOptions): Promise<number> {
   return problems === 0 ? EXIT.done : EXIT.network;
 }
 
+/** What is longer names no file. */
+const LONGEST_PATH = 200;
 const MARKS = { ok: "ok      ", note: "note    ", problem: "PROBLEM " } as const;
 
 async function examine(options: DoctorOptions, tell: (finding: Finding) => void): Promise<void> {
@@ -98,23 +100,19 @@ async function examine(options: DoctorOptions, tell: (finding: Finding) => void)
 /** Null: only the machine. A finding: what was given is neither a ticket nor a run. */
 async function targetOf({ target, folder, peer, state }: DoctorOptions): Promise<Target | Finding | null> {
   if (target === undefined) return null;
-  if (await hasRun(target)) {
-    const { config, networkKey, path } = await openRunFolder(target);
-    const status = await readStatus(state ?? defaultStatePath(path));
-    const addresses = [...new Set([...peer, ...status?.dials ?? []])];
-    return { name: config.name, run: await runIdOf(genesisBytes(config)), networkKey, addresses, folder: path };
-  }
   const parsed = parseTicket(target);
-  if (!parsed.ok) {
-    const remedy = "Give a ticket, or the folder of a run (with a run.json).";
-    return problem(
-      "ticket",
-      /[/\\.]|^(?!star)/.test(target) ? `'${target}' is no run's folder. ${parsed.reason}` : parsed.reason,
-      remedy,
-    );
+  if (parsed.ok) {
+    const { name, run, networkKey, addresses } = parsed.ticket;
+    return { name, run, networkKey, addresses: [...addresses, ...peer], folder: folder ?? name };
   }
-  const { name, run, networkKey, addresses } = parsed.ticket;
-  return { name, run, networkKey, addresses: [...addresses, ...peer], folder: folder ?? name };
+  if (target.length > LONGEST_PATH || !await hasRun(target)) {
+    const found = /^star\d/.test(target) ? parsed.reason : `'${target}' is no run's folder. ${parsed.reason}`;
+    return problem("ticket", found, "Give a ticket, or the folder of a run (with a run.json).");
+  }
+  const { config, networkKey, path } = await openRunFolder(target);
+  const status = await readStatus(state ?? defaultStatePath(path));
+  const addresses = [...new Set([...peer, ...status?.dials ?? []])];
+  return { name: config.name, run: await runIdOf(genesisBytes(config)), networkKey, addresses, folder: path };
 }
 
 async function examineNetwork(target: Target, options: DoctorOptions, tell: (finding: Finding) => void): Promise<void> {

@@ -17,7 +17,21 @@ import { tinyRun } from "./tiny_run.ts";
 
 Deno.test("every command has help, and the program lists them all", async () => {
   const { out } = await starling(["--help"]);
-  for (const name of ["demo", "init", "start", "join", "status", "sample", "eval", "export", "devices", "inspect"]) {
+  for (
+    const name of [
+      "demo",
+      "init",
+      "start",
+      "join",
+      "status",
+      "doctor",
+      "sample",
+      "eval",
+      "export",
+      "devices",
+      "inspect",
+    ]
+  ) {
     assert.match(out, new RegExp(`^  ${name} `, "m"));
     const help = await starling([name, "--help"]);
     assert.equal(help.code, 0);
