@@ -21,12 +21,13 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   recovery: async () => (await import("./recovery.ts")).recoveryBench,
   partition: async () => (await import("./partition.ts")).partitionBench,
   storm: async () => (await import("./storm.ts")).stormBench,
+  join: async () => (await import("./join.ts")).joinBench,
   wan: async () => (await import("./wan.ts")).wanBench,
   soak: async () => (await import("./soak.ts")).soakBench,
 };
 
 /** Take minutes or hours: run only if asked for. */
-const LONG: ReadonlySet<string> = new Set(["demo", "recovery", "partition", "storm", "wan", "soak"]);
+const LONG: ReadonlySet<string> = new Set(["demo", "recovery", "partition", "storm", "join", "wan", "soak"]);
 
 const { only, json, compare, ...options } = new Command("bench")
   .option("--only <name>", `one of: ${Object.keys(BENCHES).join(", ")}`)

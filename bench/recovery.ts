@@ -16,7 +16,7 @@ export const recoveryBench: Bench = {
     await using flock = await makeFlock({ names: ["wren", "finch", "robin"], config: await demoConfig("recovery") });
     flock.names.forEach((name) => flock.start(name));
     for (let time = 1; time <= TIMES; time++) {
-      const { returned, counted, stateMs, connectedMs, countedMs, lostRounds } = await killAndReturn(flock, "finch");
+      const { returned, counted, stateMs, connectedMs, countedMs } = await killAndReturn(flock, "finch");
       yield {
         name: "killed and started again",
         device: counted.members[0]!.device,
@@ -26,7 +26,6 @@ export const recoveryBench: Bench = {
         countedSeconds: countedMs / 1000,
         // 1 is the round that was under way when it met the others.
         countedInRound: counted.round - returned.round,
-        lostRounds,
       };
     }
   },

@@ -29,7 +29,7 @@ export const soakBench: Bench = {
       flags: ["--throttle", "50"],
     });
     flock.names.forEach((name) => flock.start(name));
-    await agreement(flock.seats(), ({ peers }) => peers === NAMES.length);
+    await flock.together();
     const startedAtMs = Date.now(), samples: Sample[] = [];
     while (Date.now() - startedAtMs < minutes * 60_000) {
       await new Promise((resolve) => setTimeout(resolve, Math.min(SAMPLE_MS, minutes * 60_000 / 4)));

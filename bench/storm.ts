@@ -4,13 +4,13 @@
  * What the storm does is told on standard error, with the seed that draws it again.
  * @module
  */
-import { agreement, makeFlock } from "../tests/swarm/flock.ts";
+import { makeFlock } from "../tests/swarm/flock.ts";
 import { storm } from "../tests/swarm/storm.ts";
 import { tinyRun } from "../tests/tiny_run.ts";
 import type { Bench } from "./line.ts";
 
 const NAMES = ["wren", "finch", "robin", "heron"];
-const config = tinyRun({ rounds: { firstMs: 2_000, leastMs: 2_000, longestMs: 5_000 } });
+const config = tinyRun({ rounds: { firstMs: 2_000, leastMs: 2_000, longestMs: 10_000 } });
 
 export const stormBench: Bench = {
   name: "storm",
@@ -18,7 +18,7 @@ export const stormBench: Bench = {
   async *run({ minutes = 10, seed = 1 }) {
     await using flock = await makeFlock({ names: NAMES, config, flags: ["--throttle", "50"] });
     flock.names.forEach((name) => flock.start(name));
-    const [before] = await agreement(flock.seats(), ({ peers }) => peers === NAMES.length);
+    const before = await flock.together();
     const startedAtMs = Date.now();
     const tell = (what: string) =>
       console.error(`storm ${seed}, ${((Date.now() - startedAtMs) / 1000).toFixed(1)} s: ${what}`);

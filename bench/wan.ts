@@ -6,7 +6,7 @@
  * @module
  */
 import { ancestry } from "../tests/swarm/chronicle.ts";
-import { agreement, makeFlock } from "../tests/swarm/flock.ts";
+import { makeFlock } from "../tests/swarm/flock.ts";
 import type { Digest, Offer } from "../p2p/sync/types.ts";
 import { demoConfig } from "./demo_flock.ts";
 import type { Bench, BenchLine } from "./line.ts";
@@ -22,11 +22,15 @@ export const wanBench: Bench = {
   name: "wan",
   question: `do ${NAMES.length} peers behind lines of ${MBIT_PER_SECOND} Mbit/s and ${DELAY_MS} ms compute or wait?`,
   async *run({ minutes = 5 }) {
-    const lines = { bitsPerSecond: MBIT_PER_SECOND * 1e6, delayMs: DELAY_MS / 2 };
+    const line = { bitsPerSecond: MBIT_PER_SECOND * 1e6, delayMs: DELAY_MS / 2 };
     const config = await demoConfig("wan");
-    await using flock = await makeFlock({ names: NAMES, config, lines });
+    await using flock = await makeFlock({
+      names: NAMES,
+      config,
+      lines: Object.fromEntries(NAMES.map((name) => [name, line])),
+    });
     flock.names.forEach((name) => flock.start(name));
-    const [together] = await agreement(flock.seats(), ({ peers }) => peers === NAMES.length);
+    const together = await flock.together();
     const endsAtMs = Date.now() + minutes * 60_000;
     while (Date.now() < endsAtMs) await flock.happens(["round"], NAMES);
     const { record, faults } = await flock.audit(config.outer.lateRounds);

@@ -8,7 +8,7 @@ import { createRun as makeConfig } from "../runtime/create_run.ts";
 import { readTextFiles } from "../runtime/data/text_files.ts";
 import { parameterLayout } from "../runtime/model/parameters.ts";
 import type { PresetName } from "../runtime/presets.ts";
-import { createRunFolder, hasRun, openRunData } from "../runtime/run_folder.ts";
+import { createRunFolder, defaultStatePath, hasRun, makeIdentity, openRunData } from "../runtime/run_folder.ts";
 import { sha256 } from "../p2p/store/chunks.ts";
 import { UsageError } from "./exit.ts";
 import { counted, short } from "./format.ts";
@@ -42,6 +42,10 @@ export async function init(options: InitOptions): Promise<void> {
       `context ${config.model.contextLength}.`,
   );
   line(`Written: ${options.folder}/run.json. Change it as you like before the first start; then it names the run.`);
+  if (config.owner !== undefined) {
+    line(`Members: only this folder's peer, ${config.owner}, until it allows others:`);
+    line(`       deno task starling members ${options.folder} --allow <peer id>`);
+  }
   if (!options.quiet) line(`\nNext:  deno task starling start ${options.folder}`);
 }
 
@@ -54,17 +58,19 @@ export async function createRun(
     throw new UsageError(`Cannot make a run in '${folder}': there is one already. Start it, or choose another folder`);
   }
   const name = options.name ?? nameFrom(folder);
+  const owner = options.membership === "allow" ? (await makeIdentity(defaultStatePath(folder))).peer : undefined;
   const config = await makeConfig({
     name,
     preset: options.preset,
     seed: options.seed,
     membership: options.membership,
+    ...(owner === undefined ? {} : { owner }),
     texts: data === undefined ? null : () => readTextFiles(data),
     ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
     ...(options.vocabulary === undefined ? {} : { vocabularySize: options.vocabulary }),
     ...(options.targetTokens === undefined ? {} : { targetTokens: options.targetTokens }),
   }, await openRunData(folder));
-  const networkKey = config.membership === "private" ? crypto.getRandomValues(new Uint8Array(32)) : null;
+  const networkKey = config.membership !== "open" ? crypto.getRandomValues(new Uint8Array(32)) : null;
   await createRunFolder(folder, { config, networkKey });
   return { config, run: await sha256(genesisBytes(config)) };
 }

@@ -53,7 +53,7 @@ async function readKnown(path: string): Promise<Known> {
     if (!decoded.ok) continue; // of another version: the peer itself says so when it starts
     const entry = decoded.value;
     if (entry.kind === "offer") offers.set(bodyDigest(entry.offer.body), entry.offer.body);
-    else records.set(bodyDigest(entry.record.body), entry.record.body);
+    else if (entry.kind !== "change") records.set(bodyDigest(entry.record.body), entry.record.body);
     if (entry.kind === "state") states.set(entry.chain.head, entry.chain);
   }
   const chain = [...states.values()].sort((a, b) => b.weight - a.weight || (a.head < b.head ? -1 : 1))[0];
@@ -61,29 +61,32 @@ async function readKnown(path: string): Promise<Known> {
   return { records, offers, states, chain };
 }
 
-/** From the head back, newest first, as far as the journal goes. */
-function* history({ records, chain }: Known): Generator<[Digest, RoundRecord]> {
-  for (let digest: Digest | undefined = chain.head; digest !== undefined;) {
-    const record: RoundRecord | undefined = records.get(digest);
-    if (record === undefined) return;
-    yield [digest, record];
-    digest = record.parents[0];
+/** The head and all that leads to it, along every parent, the latest round first, as far as the journal goes. */
+function history({ records, chain }: Known): readonly (readonly [Digest, RoundRecord])[] {
+  const found = new Map<Digest, RoundRecord>(), wanted = new Set([chain.head]);
+  for (const digest of wanted) {
+    const record = records.get(digest);
+    if (record === undefined) continue;
+    found.set(digest, record);
+    record.parents.forEach((parent) => wanted.add(parent));
   }
+  return [...found].sort(([a, one], [b, other]) => other.round - one.round || (a < b ? -1 : 1));
 }
 
 function showChain(known: Known, asJson: boolean): void {
-  const links = [...history(known)];
+  const links = history(known);
   if (asJson) return links.forEach(([digest, record]) => json({ digest, ...record }));
-  const rows = links.map(([digest, { round, counted: offers, scribe, attempt }]) => [
+  const rows = links.map(([digest, { round, parents, counted: offers, scribe, attempt }]) => [
     String(round),
     short(digest),
+    parents.map(short).join(" + "),
     String(offers.length),
     counted(tokensOf(known, offers)),
     offers.some(({ age }) => age > 0) ? String(offers.filter(({ age }) => age > 0).length) : "",
     nameOf(known, scribe) + (attempt > 0 ? ` (rank ${attempt})` : ""),
   ]);
   line(`${links.length} records from the head back; weight ${grouped(known.chain.weight)}`);
-  for (const text of table([" round", "record", " offers", " tokens", " late", "scribe"], rows)) line(text);
+  for (const text of table([" round", "record", "after", " offers", " tokens", " late", "scribe"], rows)) line(text);
 }
 
 function showRecord(known: Known, prefix: string, asJson: boolean): void {
@@ -105,7 +108,8 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
   if (asJson) return json({ digest, ...record, offers });
   line(`record ${digest}`);
   line(`round ${record.round}, written by ${nameOf(known, record.scribe)}, rank ${record.attempt}`);
-  line(`parent ${record.parents.join(", ") || "none"}`);
+  if (record.parents.length > 1) line("it makes one history of two, and counts nothing itself");
+  line(`${record.parents.length > 1 ? "parents" : "parent"} ${record.parents.join(", ") || "none"}`);
   line(`state before it ${record.bases.join(", ") || "none"}`);
   const rows = offers.map(({ digest, age, offer }) => [
     offer?.name ?? "?",
@@ -119,11 +123,12 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
 }
 
 function showLedger(known: Known, asJson: boolean): void {
-  const { ledger } = known.chain, links = [...history(known)];
-  const isWhole = links.at(-1)?.[1].round === 1; // the genesis record counts nothing and is not journaled
-  const trained = links.flatMap(([, record]) =>
-    record.counted.flatMap(({ offer }) => known.offers.get(offer)?.ranges ?? [])
-  );
+  const { ledger } = known.chain, links = history(known);
+  // The genesis record counts nothing and is not journaled.
+  const isWhole = links.every(([, { round, parents }]) => round === 1 || parents.every((at) => known.records.has(at)));
+  // Both sides of a merge may count one offer: it is one.
+  const offers = new Set(links.flatMap(([, record]) => record.counted.map(({ offer }) => offer)));
+  const trained = [...offers].flatMap((offer) => known.offers.get(offer)?.ranges ?? []);
   const problems = isWhole ? account(ledger, trained.map((range) => [range])) : null;
   const leased = ledger.leases.map(({ peer, ranges }) => ({ peer, windows: windowCount(ranges), ranges }));
   if (asJson) return json({ ...ledger, leases: leased, problems });

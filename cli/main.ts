@@ -45,8 +45,11 @@ export function program(): Command {
     .option("--target-tokens <n>", "end of the run (default: the preset's)", whole(1, Number.MAX_SAFE_INTEGER))
     .option("--seed <n>", "of initial weights and data order", whole(0, 0xffff_ffff), 1)
     .addOption(
-      new Option("--membership <kind>", "private: only with the ticket; open: anyone").choices(["private", "open"])
-        .default("private"),
+      new Option(
+        "--membership <kind>",
+        "private: with the ticket; allow: with it and on the owner's list; open: anyone",
+      )
+        .choices(["private", "allow", "open"]).default("private"),
     )
     .addOption(jsonOption()).addOption(quietOption())
     .action(async (folder, options) => {
@@ -68,6 +71,13 @@ export function program(): Command {
       const { join } = await import("./join.ts");
       Deno.exit(await join({ ticket, ...options, manner: mannerOf(options) }));
     });
+
+  command("members", "List who belongs to a run with a list of members, or change the list as its owner")
+    .argument("<folder>", "folder of the run")
+    .option("--allow <peer id>", "let this peer in; may be given several times", collect, [])
+    .option("--remove <peer id>", "send this peer away; may be given several times", collect, [])
+    .addOption(stateOption()).addOption(jsonOption()).addOption(quietOption())
+    .action(async (folder, options) => (await import("./members.ts")).members({ folder, ...options }));
 
   command("status", "What a peer, running or stopped, knows: head, digest, round, peers, fates of its offers")
     .argument("<folder>", "folder of the run")

@@ -3,17 +3,15 @@
  * @module
  */
 import { join } from "node:path";
-import { fetchBlob } from "../p2p/net/blobs.ts";
 import type { Transport } from "../p2p/net/transport.ts";
-import { TransportError } from "../p2p/net/transport_error.ts";
-import { type BlobStore } from "../p2p/store/blob_store.ts";
 import { layered } from "../p2p/store/layered.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import { runIdOf } from "../p2p/genesis.ts";
-import { blobsOf, genesisBytes, type RunConfig } from "../runtime/config.ts";
+import { decodeJournalEntry } from "../p2p/wire.ts";
+import { blobsOf, genesisBytes } from "../runtime/config.ts";
 import type { PeerEvent } from "../runtime/event.ts";
 import { type Peer, startPeer } from "../runtime/peer.ts";
-import type { RunFolder, StateFolder } from "../runtime/run_folder.ts";
+import { readMembers, type RunFolder, type StateFolder } from "../runtime/run_folder.ts";
 import { emptyStatus, statusAfter } from "../runtime/status.ts";
 import { birdName } from "./bird_name.ts";
 import { EXIT } from "./exit.ts";
@@ -22,6 +20,7 @@ import { aborted, BY_USER, type Interrupt } from "./interrupt.ts";
 import { note } from "./print.ts";
 import { openScreen, type Screen } from "./screen.ts";
 import type { PeerFlags } from "./peer_flags.ts";
+import { fetchRunData } from "./run_data.ts";
 
 export interface PeerRun {
   readonly run: RunFolder;
@@ -35,6 +34,8 @@ export interface PeerRun {
 
 /** Told many times a round: shown, but not kept in events.jsonl. */
 const PASSING: ReadonlySet<PeerEvent["kind"]> = new Set(["progress", "fetching", "relayed"]);
+/** The owner's folder is looked at this often for a change of members. */
+const MEMBERS_MS = 1_000;
 /** The status on disk is written at most this often. */
 const STATUS_MS = 1_000;
 const LONGEST_LEAVING_MS = 12_000;
@@ -47,7 +48,14 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
   const endsAtMs = flags.minutes === undefined ? undefined : Date.now() + flags.minutes * 60_000;
   using screen = openScreen(flags.manner, () => endsAtMs === undefined ? {} : { endsAtMs });
   const blobs = layered(state.blobs, run.data);
-  await fetchRunData(run.config, { transport, addresses, blobs, own: state.blobs, screen, signal: interrupt.signal });
+  await fetchRunData(run.config, {
+    transport,
+    addresses,
+    blobs,
+    own: state.blobs,
+    onProgress: (what, bytes, totalBytes) => screen.take({ kind: "fetching", what, bytes, totalBytes }),
+    signal: interrupt.signal,
+  });
   if (interrupt.signal.aborted) return EXIT.done;
 
   const mostBlobBytes = flags.diskGb * 1e9;
@@ -95,6 +103,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
 
   const timer = endsAtMs === undefined ? undefined : setTimeout(() => interrupt.stop("time"), endsAtMs - Date.now());
   if (flags.attached) stopWithInput(interrupt);
+  using _members = run.config.owner === state.identity.peer ? tellMembers(peer, state.path) : undefined;
   await Promise.race([aborted(interrupt.signal), peer.ended]);
   clearTimeout(timer);
   if (interrupt.signal.reason === BY_USER) screen.say(LEAVING);
@@ -173,35 +182,19 @@ function recordEvents(state: StateFolder, screen: Screen) {
   };
 }
 
-/** Brings what the run's configuration names and this machine lacks; what lies here damaged is dropped first. */
-async function fetchRunData(config: RunConfig, { transport, addresses, blobs, own, screen, signal }: {
-  readonly transport: Transport;
-  readonly addresses: readonly string[];
-  readonly blobs: BlobStore;
-  readonly own: BlobStore;
-  readonly screen: Screen;
-  readonly signal: AbortSignal;
-}): Promise<void> {
-  const wanted = blobsOf(config);
-  for (const [i, { blob, sizeBytes }] of wanted.entries()) {
-    const digest = blob as Digest;
-    if (await blobs.get(digest) !== null) continue;
-    if (transport.peers().length === 0) {
-      await Promise.allSettled(addresses.map((address) => transport.connect(address, { signal })));
-    }
-    const what = `data ${i + 1} of ${wanted.length}`;
-    const fetched = await fetchBlob({ transport, store: own }, { digest, sizeBytes }, {
-      donors: transport.peers(),
-      signal,
-      onProgress: (bytes, totalBytes) => screen.take({ kind: "fetching", what, bytes, totalBytes }),
-    });
-    if (fetched.ok || signal.aborted) continue;
-    throw new TransportError(
-      "gone",
-      `Cannot fetch ${what} of the run (${counted(sizeBytes)}B): ${fetched.reason}\n` +
-        "Try again when a peer that has it is there; what was fetched is kept.",
-    );
-  }
+/** Tells the run what `starling members` leaves in the owner's folder, now and later. */
+function tellMembers(peer: Peer, statePath: string): Disposable {
+  let told = 0;
+  const look = async () => {
+    const bytes = await readMembers(statePath).catch(() => null); // the next look may be luckier
+    const entry = bytes === null ? null : decodeJournalEntry(bytes);
+    if (entry?.ok !== true || entry.value.kind !== "change" || entry.value.change.body.number <= told) return;
+    told = entry.value.change.body.number;
+    peer.change(entry.value.change);
+  };
+  look();
+  const timer = setInterval(look, MEMBERS_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 async function blobPlaces({ path, config, data }: RunFolder, state: StateFolder) {

@@ -50,6 +50,7 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
         return line(`warning: ${event.message}`);
       case "alone":
       case "mismatch":
+      case "members":
       case "finished":
       case "stopped":
         return line(event.reason);

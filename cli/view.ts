@@ -83,6 +83,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
       return noticed(`${event.address} cannot be reached: ${event.reason}`);
     case "alone":
     case "mismatch":
+    case "members":
     case "finished":
       return noticed(event.reason);
     case "offer":

@@ -18,15 +18,26 @@ import { Mailbox } from "./mailbox.ts";
 import { relayBlobs, serveBlobs } from "./net/blob_server.ts";
 import { keepConnected } from "./net/mesh.ts";
 import type { Transport } from "./net/transport.ts";
-import { watchForTwins } from "./net/twins.ts";
+import { IdentityInUseError, watchForTwins } from "./net/twins.ts";
 import { MESSAGES_PROTOCOL, Performer } from "./perform.ts";
+import { Rates } from "./rates.ts";
 import type { BlobStore } from "./store/blob_store.ts";
 import type { Journal } from "./store/journal.ts";
 import { Stock } from "./store/stock.ts";
 import { StorageError } from "./store/storage_error.ts";
 import { createCore } from "./sync/core.ts";
 import type { Core, Input, JournalEntry } from "./sync/effects.ts";
-import type { BlobName, ChainState, Digest, PeerId, SyncRules } from "./sync/types.ts";
+import type {
+  BlobName,
+  ChainState,
+  Change,
+  Digest,
+  Offer,
+  PeerId,
+  RoundRecord,
+  Signed,
+  SyncRules,
+} from "./sync/types.ts";
 import { decodeMessage } from "./wire.ts";
 
 /** Time between two refusals told of one sender, so that a flood of bytes is no flood of events. */
@@ -78,6 +89,8 @@ export interface Host extends AsyncDisposable {
   /** How this host's life ended. Never rejects. */
   readonly ended: Promise<HostEnd>;
   status(): HostStatus;
+  /** The run's owner says who belongs to it; the change is told to all. Refused, and reported, if it is not the owner's. */
+  change(change: Signed<Change>): void;
   /** One last offer, then the end. Bounded by the protocol; `close` cuts it short. */
   leave(): Promise<HostEnd>;
   /** Ends now, as a power cut would, but cleanly: nothing is left running. */
@@ -117,7 +130,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
 /** @throws {StorageError} if the journal is that of another run: its weights would go on under a name not theirs. */
 function expectRun(entries: readonly JournalEntry[], run: Digest): void {
   for (const entry of entries) {
-    const { run: found } = entry.kind === "offer" ? entry.offer.body : entry.record.body;
+    const { run: found } = bodyOf(entry);
     if (found === run) continue;
     throw new StorageError(
       `Cannot start: this peer's folder belongs to run ${
@@ -141,12 +154,18 @@ function lostError(): StorageError {
   );
 }
 
+function bodyOf(entry: JournalEntry): Offer | RoundRecord | Change {
+  if (entry.kind === "offer") return entry.offer.body;
+  return entry.kind === "change" ? entry.change.body : entry.record.body;
+}
+
 class PeerHost implements Host {
   readonly peer: PeerId;
   readonly ended: Promise<HostEnd>;
   readonly #options: OpenedOptions;
   readonly #core: Core;
   readonly #mailbox = new Mailbox();
+  readonly #rates = new Rates();
   readonly #performer: Performer;
   readonly #mesh: AsyncDisposable;
   readonly #twins: Disposable;
@@ -208,6 +227,10 @@ class PeerHost implements Host {
     return { chain: this.#chain, weights: this.#weights };
   }
 
+  change(change: Signed<Change>): void {
+    this.#mailbox.put({ kind: "change", change });
+  }
+
   leave(): Promise<HostEnd> {
     this.#mesh[Symbol.asyncDispose](); // whoever leaves looks for nobody; `#finish` waits for it
     this.#mailbox.put({ kind: "leave" });
@@ -245,6 +268,9 @@ class PeerHost implements Host {
 
   #hear(bytes: Uint8Array, from: PeerId): void {
     if (this.#end !== null) return;
+    if (!this.#rates.take(from, bytes.length, this.#options.clock.now())) {
+      return this.#refuse(from, "it sends too much");
+    }
     const decoded = decodeMessage(bytes, this.#options.rules.run);
     if (!decoded.ok) return this.#refuse(from, `it ${decoded.reason}`);
     const message = decoded.value;
@@ -274,6 +300,9 @@ class PeerHost implements Host {
         }
         await this.#performer.performAll(effects);
         const stop = effects.find((effect) => effect.kind === "stop");
+        if (stop?.isFault) {
+          return this.#finish({ kind: "failed", error: new IdentityInUseError(`Cannot go on: ${stop.reason}.`) });
+        }
         if (stop !== undefined) return this.#finish({ kind: "stopped", reason: stop.reason });
         this.#setAlarm();
         if (clock.now() - turnSinceMs < LONGEST_TURN_MS) continue;

@@ -32,6 +32,7 @@ const rules: SyncRules = {
   batch: 8,
   contextLength,
   targetTokens: null,
+  owner: null,
 };
 
 /** What a peer's disk and memory hold, so that it can be started again. */
@@ -286,8 +287,10 @@ Deno.test("a host survives garbage, foreign and forged messages, and names their
     run: rules.run,
     peer: identity(3).peer,
     head: rules.run,
+    base: rules.run,
     round: 9,
     weight: 1e12,
+    change: 0,
   } as const;
   const frames = [
     new Uint8Array(),

@@ -7,10 +7,8 @@ import { StorageError } from "./store/storage_error.ts";
 import type { JournalEntry } from "./sync/effects.ts";
 import { decodeJournalEntry, encodeJournalEntry } from "./wire.ts";
 
-/** Rounds of records and offers that a rewritten journal keeps: as far back as two histories may have parted. */
-const KEPT_ROUNDS = 256;
-/** Rounds of states: more than have their weights kept. */
-const KEPT_STATE_ROUNDS = 64;
+/** Rounds that a rewritten journal keeps: more than the core ever looks back (`ARCHIVE_ROUNDS`, and late offers). */
+const KEPT_ROUNDS = 320;
 /** A journal smaller than this is not rewritten: it is also the run's history for people. */
 const LARGE_BYTES = 32 * 1024 * 1024;
 
@@ -59,7 +57,10 @@ export class PeerJournal {
 /** The entries of the last rounds, in their order. */
 export function recent(entries: readonly JournalEntry[]): readonly JournalEntry[] {
   const last = entries.reduce((round, entry) => Math.max(round, roundOf(entry)), 0);
-  return entries.filter((entry) => roundOf(entry) > last - (entry.kind === "state" ? KEPT_STATE_ROUNDS : KEPT_ROUNDS));
+  const newestChange = entries.findLast(({ kind }) => kind === "change"); // each is newer than those before it
+  return entries.filter((entry) =>
+    entry.kind === "change" ? entry === newestChange : roundOf(entry) > last - KEPT_ROUNDS
+  );
 }
 
 function roundOf(entry: JournalEntry): number {
@@ -69,6 +70,8 @@ function roundOf(entry: JournalEntry): number {
       return entry.record.body.round;
     case "offer":
       return entry.offer.body.round;
+    case "change":
+      return 0;
     default:
       return entry satisfies never;
   }

@@ -24,6 +24,7 @@ function record(round: number): JournalEntry {
         counted: [],
         scribe: peer,
         attempt: 0,
+        change: null,
       },
       signature: new Uint8Array(64),
     },
@@ -47,20 +48,20 @@ Deno.test("PeerJournal leaves out what is no entry, and says so", async () => {
   assert.equal(damage, "1 entries are not of this version and were left out");
 });
 
-Deno.test("PeerJournal lets all but the last 256 rounds go when it has grown large, and not at every append", async () => {
+Deno.test("PeerJournal lets all but the last 320 rounds go when it has grown large, and not at every append", async () => {
   const bytes = new MemoryJournal(), journal = new PeerJournal(bytes);
-  await journal.append(Array.from({ length: 300 }, (_, i) => record(i + 1)));
-  assert.equal((await journal.read()).entries.length, 300);
+  await journal.append(Array.from({ length: 400 }, (_, i) => record(i + 1)));
+  assert.equal((await journal.read()).entries.length, 400);
   bytes.sizeBytes = () => 40 * 1024 * 1024;
-  await journal.append([record(301)]);
-  assert.deepEqual((await journal.read()).entries, Array.from({ length: 256 }, (_, i) => record(i + 46)));
-  await journal.append([record(302)]);
-  assert.equal((await journal.read()).entries.length, 257);
+  await journal.append([record(401)]);
+  assert.deepEqual((await journal.read()).entries, Array.from({ length: 320 }, (_, i) => record(i + 82)));
+  await journal.append([record(402)]);
+  assert.equal((await journal.read()).entries.length, 321);
 });
 
 Deno.test("recent() keeps the order of what it keeps", () => {
-  const entries = [record(270), record(3), record(269)];
-  assert.deepEqual(recent(entries), [record(270), record(269)]);
+  const entries = [record(330), record(3), record(329)];
+  assert.deepEqual(recent(entries), [record(330), record(329)]);
 });
 
 Deno.test("PeerJournal grows on while the disk has no room to write it anew", async () => {

@@ -1,8 +1,9 @@
 /**
- * The host's mailbox: inputs for the core, first in, first out, bounded also against senders that never stop (law 7).
+ * The host's mailbox: inputs for the core, bounded also against senders that never stop (law 7), and fair.
  *
- * Other peers' messages may be refused when too many wait; the protocol repairs what is lost. Answers to our own effects
- * are never refused: the core bounds how many it has open.
+ * What is our own (answers to our effects, ticks, connections) comes first, in order, and is never refused: the core bounds
+ * how many it has open. Other peers' messages wait in a line for each sender, and the lines take turns, so that a flood
+ * delays its sender alone. They may be refused when too many wait; the protocol repairs what is lost.
  * @module
  */
 import type { Input } from "./sync/effects.ts";
@@ -12,15 +13,16 @@ import type { PeerId } from "./sync/types.ts";
 const MOST_PER_SENDER = 256, MOST_MESSAGES = 4096;
 
 export class Mailbox {
-  readonly #inputs: Input[] = [];
-  readonly #waitingFrom = new Map<PeerId, number>();
+  readonly #own: Input[] = [];
+  /** In the order of their turns; none is empty. */
+  readonly #lines = new Map<PeerId, Input[]>();
   #messageCount = 0;
   #hasTick = false;
   #closed = false;
   #wake: (() => void) | null = null;
 
   get size(): number {
-    return this.#inputs.length;
+    return this.#own.length + this.#messageCount;
   }
 
   /** Whether the input will be handled; a message is refused when its sender or all have too many waiting. */
@@ -31,37 +33,40 @@ export class Mailbox {
       this.#hasTick = true;
     }
     if (input.kind === "message") {
-      const waiting = this.#waitingFrom.get(input.from) ?? 0;
-      if (waiting >= MOST_PER_SENDER || this.#messageCount >= MOST_MESSAGES) return false;
-      this.#waitingFrom.set(input.from, waiting + 1);
+      const line = this.#lines.get(input.from);
+      if ((line?.length ?? 0) >= MOST_PER_SENDER || this.#messageCount >= MOST_MESSAGES) return false;
+      if (line === undefined) this.#lines.set(input.from, [input]);
+      else line.push(input);
       this.#messageCount++;
-    }
-    this.#inputs.push(input);
+    } else this.#own.push(input);
     this.#wake?.();
     return true;
   }
 
   /** The next input, or null once the mailbox is closed. One taker at a time. */
   async take(): Promise<Input | null> {
-    while (this.#inputs.length === 0 && !this.#closed) {
+    while (this.size === 0 && !this.#closed) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
     this.#wake = null;
     if (this.#closed) return null;
-    const input = this.#inputs.shift()!;
-    if (input.kind === "tick") this.#hasTick = false;
-    if (input.kind === "message") {
-      this.#messageCount--;
-      const waiting = this.#waitingFrom.get(input.from)! - 1;
-      if (waiting === 0) this.#waitingFrom.delete(input.from);
-      else this.#waitingFrom.set(input.from, waiting);
-    }
-    return input;
+    const own = this.#own.shift();
+    if (own?.kind === "tick") this.#hasTick = false;
+    return own ?? this.#nextMessage();
   }
 
   /** What still waits is dropped. */
   close(): void {
     this.#closed = true;
     this.#wake?.();
+  }
+
+  #nextMessage(): Input {
+    const [sender, line] = this.#lines.entries().next().value!;
+    const message = line.shift()!;
+    this.#messageCount--;
+    this.#lines.delete(sender);
+    if (line.length > 0) this.#lines.set(sender, line); // to the end: the others come first
+    return message;
   }
 }

@@ -6,12 +6,16 @@ import type { Digest } from "./sync/types.ts";
 
 const run = "aa".repeat(32) as Digest;
 
+function senderOf(n: number) {
+  return identityFromSeed(new Uint8Array(32).fill(n)).peer;
+}
+
 function message(n: number): Input {
-  const from = identityFromSeed(new Uint8Array(32).fill(n)).peer;
+  const from = senderOf(n);
   return { kind: "message", from, message: { kind: "ask-state", run } };
 }
 
-Deno.test("Mailbox gives inputs in the order they came, also to a taker that waits", async () => {
+Deno.test("Mailbox gives our own inputs first and in order, also to a taker that waits", async () => {
   const mailbox = new Mailbox();
   const first = mailbox.take();
   mailbox.put({ kind: "leave" });
@@ -35,7 +39,7 @@ Deno.test("Mailbox refuses what one sender sends too much, and still hears the o
   assert.equal(taken, 256);
   assert.equal(mailbox.put(message(2)), true);
   assert.equal(mailbox.put({ kind: "leave" }), true);
-  await mailbox.take();
+  for (let i = 0; i < 2; i++) await mailbox.take(); // "leave", and a message of the first
   assert.equal(mailbox.put(message(1)), true);
 });
 
@@ -44,6 +48,20 @@ Deno.test("Mailbox refuses messages when too many senders send, and never an ans
   for (let n = 0; n < 20; n++) for (let i = 0; i < 256; i++) mailbox.put(message(n));
   assert.equal(mailbox.size, 4096);
   assert.equal(mailbox.put({ kind: "evaluated", record: run, loss: null }), true);
+});
+
+Deno.test("Mailbox lets senders take turns, so that a flood delays its sender alone", async () => {
+  const mailbox = new Mailbox();
+  for (let i = 0; i < 100; i++) mailbox.put(message(1));
+  mailbox.put(message(2));
+  mailbox.put(message(3));
+  mailbox.put({ kind: "leave" });
+  const order: string[] = [];
+  for (let i = 0; i < 5; i++) {
+    const input = await mailbox.take();
+    order.push(input?.kind === "message" ? [1, 2, 3].find((n) => senderOf(n) === input.from)!.toString() : input!.kind);
+  }
+  assert.deepEqual(order, ["leave", "1", "2", "3", "1"]);
 });
 
 Deno.test("Mailbox lets its taker go when it is closed", async () => {

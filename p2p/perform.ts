@@ -81,12 +81,14 @@ export class Performer {
   }
 
   async #perform(effect: Effect): Promise<void> {
-    const { learner, emit } = this.#options;
+    const { learner, transport, emit } = this.#options;
     switch (effect.kind) {
       case "announce":
         return this.#announce(effect.message);
       case "send":
         return this.#send(effect.to, encodeMessage(effect.message));
+      case "admit":
+        return transport.admit(effect.peers);
       case "journal":
         return; // written by performAll
       case "keep":

@@ -17,6 +17,7 @@ import { MOST_COUNTED } from "./sync/record.ts";
 import type {
   BlobName,
   ChainState,
+  Change,
   Counted,
   Digest,
   Lease,
@@ -45,6 +46,8 @@ const MOST_MEMBERS = 2048;
 const MOST_RECENT = 256;
 /** A merge record's entry has those of some rounds of both sides. */
 const MOST_RECENTLY_COUNTED = 64 * MOST_COUNTED;
+/** Peers on an allow list: a change must fit an announcement and a record. */
+const MOST_ALLOWED = 512;
 /** A year. */
 const LONGEST_MS = 366 * 24 * 3600 * 1000;
 
@@ -93,6 +96,14 @@ const offer: z.ZodType<Offer> = z.strictObject({
   device: label,
 });
 
+const change: z.ZodType<Change> = z.strictObject({
+  kind: z.literal("change"),
+  run: digest,
+  number: count.min(1),
+  allowed: z.array(peer).max(MOST_ALLOWED).refine(isAscending, "are not sorted, each once"),
+});
+const signedChange: z.ZodType<Signed<Change>> = z.strictObject({ kind: z.literal("signed"), body: change, signature });
+
 const counted: z.ZodType<Counted> = z.strictObject({ offer: digest, peer, age: count });
 
 const record: z.ZodType<RoundRecord> = z.strictObject({
@@ -105,6 +116,7 @@ const record: z.ZodType<RoundRecord> = z.strictObject({
   counted: z.array(counted).max(MOST_COUNTED),
   scribe: z.union([peer, nobody]),
   attempt: count,
+  change: signedChange.nullable(),
 });
 
 const signedOffer: z.ZodType<Signed<Offer>> = z.strictObject({ kind: z.literal("signed"), body: offer, signature });
@@ -133,6 +145,7 @@ const recent: z.ZodType<Recent> = z.strictObject({
   parents: z.array(digest).max(2),
   bases: z.array(digest).max(2),
   counted: z.array(digest).max(MOST_RECENTLY_COUNTED),
+  blobs: z.array(digest).max(MOST_RECENTLY_COUNTED),
 });
 
 const chain: z.ZodType<ChainState> = z.strictObject({
@@ -140,6 +153,8 @@ const chain: z.ZodType<ChainState> = z.strictObject({
   head: digest,
   weight: amount,
   tokens: count,
+  usual: count,
+  members: signedChange.nullable(),
   roster: z.array(member).max(MOST_MEMBERS),
   ledger: z.strictObject({
     cursor: count,
@@ -156,7 +171,16 @@ const chain: z.ZodType<ChainState> = z.strictObject({
 const stateParts = { record: signedRecord, chain, weights: blob };
 
 const plainMessages = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("beat"), run: digest, peer, head: digest, round: count, weight: amount }),
+  z.strictObject({
+    kind: z.literal("beat"),
+    run: digest,
+    peer,
+    head: digest,
+    base: digest,
+    round: count,
+    weight: amount,
+    change: count,
+  }),
   z.strictObject({
     kind: z.literal("pull"),
     run: digest,
@@ -176,6 +200,7 @@ const plainMessages = z.discriminatedUnion("kind", [
 const journalEntry: z.ZodType<JournalEntry> = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("record"), record: signedRecord }),
   z.strictObject({ kind: z.literal("offer"), offer: signedOffer }),
+  z.strictObject({ kind: z.literal("change"), change: signedChange }),
   z.strictObject({ kind: z.literal("state"), ...stateParts }),
 ]);
 
@@ -231,7 +256,12 @@ function open(bytes: Uint8Array): Decoded<unknown> {
 /** The one schema that a message of its kind may match, so that a refusal names the field and not a list of guesses. */
 function messageSchema(value: unknown): z.ZodType<Message> {
   if (field(value, "kind") !== "signed") return plainMessages;
-  return field(field(value, "body"), "kind") === "record" ? signedRecord : signedOffer;
+  const kind = field(field(value, "body"), "kind");
+  return kind === "record" ? signedRecord : kind === "change" ? signedChange : signedOffer;
+}
+
+function isAscending(texts: readonly string[]): boolean {
+  return texts.every((text, i) => i === 0 || texts[i - 1]! < text);
 }
 
 function runOf(value: unknown): unknown {

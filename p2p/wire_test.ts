@@ -2,7 +2,7 @@ import { encode } from "@ipld/dag-cbor";
 import { strict as assert } from "node:assert";
 import { identityFromSeed } from "./identity.ts";
 import type { JournalEntry } from "./sync/effects.ts";
-import type { ChainState, Digest, Message, Offer, PeerId, RoundRecord, Signed } from "./sync/types.ts";
+import type { ChainState, Change, Digest, Message, Offer, PeerId, RoundRecord, Signed } from "./sync/types.ts";
 import { decodeJournalEntry, decodeMessage, encodeJournalEntry, encodeMessage, WIRE_VERSION } from "./wire.ts";
 
 const run = "aa".repeat(32) as Digest, digest = "bb".repeat(32) as Digest;
@@ -44,12 +44,20 @@ const record: RoundRecord = {
   counted: [{ offer: digest, peer, age: 0 }],
   scribe: peer,
   attempt: 0,
+  change: null,
+};
+const signedChange: Signed<Change> = {
+  kind: "signed",
+  body: { kind: "change", run, number: 2, allowed: [peer] },
+  signature,
 };
 const chain: ChainState = {
   round: 3,
   head: digest,
   weight: 4096,
   tokens: 4096,
+  usual: 4096,
+  members: signedChange,
   roster: [{ peer, since: 0, lastCounted: 3, speed: 1234.5, nextMs: 1000, name: "wren" }],
   ledger: {
     cursor: 128,
@@ -60,7 +68,7 @@ const chain: ChainState = {
   roundMs: 1000,
   batch: 8,
   evaluator: peer,
-  recent: [{ record: digest, round: 3, parents: [digest], bases: [digest], counted: [digest] }],
+  recent: [{ record: digest, round: 3, parents: [digest], bases: [digest], counted: [digest], blobs: [digest] }],
 };
 const signedOffer: Signed<Offer> = { kind: "signed", body: offer, signature };
 const signedRecord: Signed<RoundRecord> = { kind: "signed", body: record, signature };
@@ -78,7 +86,9 @@ const messages: readonly Message[] = [
       counted: [],
     },
   },
-  { kind: "beat", run, peer, head: digest, round: 3, weight: 4096 },
+  { ...signedRecord, body: { ...record, change: signedChange } },
+  signedChange,
+  { kind: "beat", run, peer, head: digest, base: digest, round: 3, weight: 4096, change: 2 },
   { kind: "pull", run, have: [digest], want: [] },
   { kind: "history", run, records: [signedRecord, signedRecord], offers: [signedOffer] },
   { kind: "ask-state", run },
@@ -102,12 +112,13 @@ Deno.test("journal entries are the same after encoding and decoding", () => {
   const entries: readonly JournalEntry[] = [
     { kind: "record", record: signedRecord },
     { kind: "offer", offer: signedOffer },
+    { kind: "change", change: signedChange },
     { kind: "state", record: signedRecord, chain, weights: { digest, sizeBytes: 1 } },
   ];
   for (const entry of entries) {
     assert.deepEqual(decodeJournalEntry(encodeJournalEntry(entry)), { ok: true, value: entry });
   }
-  assert.equal(decodeJournalEntry(encodeMessage(messages[3]!)).ok, false);
+  assert.equal(decodeJournalEntry(encodeMessage(messages[6]!)).ok, false);
 });
 
 const badOffers: readonly (readonly [string, Record<string, unknown>, RegExp])[] = [

@@ -6,6 +6,7 @@
  * @module
  */
 import { z } from "zod";
+import { isPeerId } from "../p2p/identity.ts";
 import { modelConfigSchema } from "./model/config.ts";
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits");
@@ -81,7 +82,11 @@ const runConfigSchema = z.strictObject({
   training: trainingSchema,
   outer: outerSchema,
   rounds: roundsSchema,
-  membership: z.enum(["private", "open"]).default("private"),
+  membership: z.enum(["private", "allow", "open"]).default("private"),
+  owner: z.string().refine(isPeerId, "must be a peer id, as 'starling members' prints them").optional(),
+}).refine(({ membership, owner }) => (membership === "allow") === (owner !== undefined), {
+  message: "must be there with membership 'allow', and only then: the peer id of whoever signs the list of members",
+  path: ["owner"],
 });
 
 /** A valid run. */

@@ -4,6 +4,7 @@
  * Nothing is trained here but a tokenizer, and nothing is written but blobs; `run.json` is the caller's.
  * @module
  */
+import type { PeerId } from "../p2p/sync/types.ts";
 import type { BlobStore } from "../p2p/store/blob_store.ts";
 import { ConfigError, type DataConfig, parseRunConfig, type RunConfig, type TokenizerConfig } from "./config.ts";
 import { bpeTokenizer } from "./data/bpe.ts";
@@ -20,6 +21,8 @@ export interface NewRun {
   readonly preset: PresetName;
   readonly seed: number;
   readonly membership: RunConfig["membership"];
+  /** The peer id of who signs the list of members; only with membership "allow". */
+  readonly owner?: PeerId;
   /** The text, in pieces, as often as it is asked for; null: the embedded one. */
   readonly texts: (() => AsyncIterable<string>) | null;
   readonly tokenizer?: "bytes" | "bpe";
@@ -65,6 +68,7 @@ export async function createRun(options: NewRun, blobs: BlobStore): Promise<RunC
         outer: preset.outer,
         rounds: preset.rounds,
         membership: options.membership,
+        ...(options.owner === undefined ? {} : { owner: options.owner }),
       } satisfies RunConfig,
     ),
     "the new run",

@@ -126,6 +126,13 @@ export type PeerEvent =
   /** Something of another peer was dropped. */
   | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
   | { readonly kind: "joined" | "left"; readonly peer: string; readonly peerName: string; readonly reason: string }
+  /** Who belongs to the run from now on, besides its owner. */
+  | {
+    readonly kind: "members";
+    readonly number: number;
+    readonly allowed: readonly string[];
+    readonly reason: string;
+  }
   | { readonly kind: "alone"; readonly reason: string }
   | { readonly kind: "waiting"; readonly reason: string }
   | { readonly kind: "mismatch"; readonly round: number; readonly reason: string }

@@ -13,7 +13,7 @@ import type { Identity } from "../p2p/identity.ts";
 import type { Transport } from "../p2p/net/transport.ts";
 import type { BlobStore } from "../p2p/store/blob_store.ts";
 import type { Journal } from "../p2p/store/journal.ts";
-import type { Digest, PeerId, SyncRules } from "../p2p/sync/types.ts";
+import type { Change, Digest, PeerId, Signed, SyncRules } from "../p2p/sync/types.ts";
 import { systemClock } from "../p2p/clock.ts";
 import { formatTicket } from "../p2p/ticket.ts";
 import { blobsOf, genesisBytes, type RunConfig } from "./config.ts";
@@ -69,6 +69,8 @@ export interface Peer extends AsyncDisposable {
   resume(): void;
   /** The inner optimizer's state, for this peer's own restart; null before anything was trained. */
   checkpoint(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /** The owner of a run with a list of members changes it; see `signChange` (`p2p/sync/members.ts`). */
+  change(change: Signed<Change>): void;
   /** One last offer, then the end; `signal` cuts it short. */
   leave(options?: { readonly signal?: AbortSignal }): Promise<HostEnd>;
 }
@@ -127,7 +129,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
 }
 
 /** The rules that the protocol takes from a run. */
-function syncRules({ model, training, outer, rounds }: RunConfig, run: SyncRules["run"]): SyncRules {
+function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: SyncRules["run"]): SyncRules {
   return {
     run,
     lateRounds: outer.lateRounds,
@@ -139,6 +141,7 @@ function syncRules({ model, training, outer, rounds }: RunConfig, run: SyncRules
     batch: training.batch,
     contextLength: model.contextLength,
     targetTokens: training.targetTokens,
+    owner: owner ?? null,
   };
 }
 
@@ -158,6 +161,7 @@ function peerOf(host: Host, learner: LocalLearner, ticket: string | null): Peer 
     pause: () => learner.pause(),
     resume: () => learner.resume(),
     checkpoint: () => learner.checkpoint(),
+    change: (change) => host.change(change),
     leave({ signal } = {}) {
       signal?.addEventListener("abort", () => void host.close(), { once: true });
       return host.leave();

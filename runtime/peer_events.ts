@@ -107,6 +107,19 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           reason: `${event.peer} folded record ${short(event.record)} to state ${short(event.theirs)}, this peer to ` +
             `${short(event.mine)}: one of the two computes wrongly. Its offers are not counted here.`,
         };
+      case "equivocation":
+        return {
+          kind: "warning",
+          message: `${event.peer} wrote ${event.records.length} records of round ${event.round} on one parent ` +
+            `(${event.records.map(short).join(", ")}): it misleads others, or its disk lost the first one.`,
+        };
+      case "members":
+        return {
+          kind: "members",
+          number: event.number,
+          allowed: event.allowed,
+          reason: `The owner allows ${event.allowed.length} peers besides itself (change ${event.number}).`,
+        };
       case "joined":
         return event.peer === self
           ? { kind: "admitted", round: event.round }

@@ -4,7 +4,7 @@
  * ```
  * club/                the run: shared by everybody who has it
  *   run.json           what all peers agree on
- *   network.key        the pre-shared key of a private run, hexadecimal, and its checksum; whoever has it can join
+ *   network.key        the pre-shared key of a run that is not open, hexadecimal, and its checksum; whoever has it can join
  *   data/              blobs of the run: token shards, the tokenizer
  *   peer/              one peer's own folder (--state names another)
  *     lock             held while the peer runs
@@ -15,6 +15,7 @@
  *     status.json      what `starling status` shows
  *     events.jsonl     the last events, and before them `events-before.jsonl`
  *     port             the TCP port that its ticket names
+ *     members          the owner's newest change of the list of members, for the running peer to tell
  * ```
  * A stopped peer's folder may be copied; two running peers must not share one.
  * @module
@@ -148,6 +149,31 @@ export async function openStateFolder(path: string, { now }: { readonly now: Dat
 }
 
 /**
+ * Makes or reads who a peer is, without starting it.
+ * @throws {StorageError} if the key file is damaged or the disk refuses.
+ */
+export async function makeIdentity(statePath: string): Promise<Identity> {
+  await onDisk(`create the peer's folder ${statePath}`, () => Deno.mkdir(statePath, { recursive: true }));
+  return await openIdentity(join(statePath, "identity.key"));
+}
+
+/** Who a peer is, or null if none has been there. */
+export async function readIdentity(statePath: string): Promise<Identity | null> {
+  const path = join(statePath, "identity.key");
+  return await readBytesIfThere(path) === null ? null : await openIdentity(path);
+}
+
+/** What `writeMembers` wrote, or null. */
+export function readMembers(statePath: string): Promise<Uint8Array<ArrayBuffer> | null> {
+  return readBytesIfThere(join(statePath, "members"));
+}
+
+/** Leaves a signed change of members for the peer of this folder to tell: at once if it runs, else when it starts. */
+export function writeMembers(statePath: string, change: Uint8Array<ArrayBuffer>): Promise<void> {
+  return replaceFile(join(statePath, "members"), change, {});
+}
+
+/**
  * What a peer, running or stopped, wrote last, or null if it never ran.
  * @throws {StorageError} if it is damaged.
  */
@@ -208,7 +234,9 @@ async function readNetworkKey(path: string, { membership }: RunConfig): Promise<
     (checksum === undefined || checksum === await checksumOf(hex));
   if (isWhole) return Uint8Array.fromHex(hex);
   throw new ConfigError(
-    `Cannot open the run '${path}': it is private and ${join(path, "network.key")} is ` +
+    `Cannot open the run '${path}': it is ${membership === "allow" ? "for members only" : "private"} and ${
+      join(path, "network.key")
+    } is ` +
       `${text === undefined ? "missing" : "damaged (64 hexadecimal digits wanted)"}. Join again with a ticket`,
   );
 }

@@ -151,6 +151,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "fetching":
     case "joined":
     case "left":
+    case "members":
     case "merged":
     case "waiting":
     case "admitted":

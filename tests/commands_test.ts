@@ -23,6 +23,7 @@ Deno.test("every command has help, and the program lists them all", async () => 
       "init",
       "start",
       "join",
+      "members",
       "status",
       "doctor",
       "sample",

@@ -72,9 +72,16 @@ export class Seat implements AsyncDisposable {
     return this.#counts.get(kind) ?? 0;
   }
 
-  /** The first event of a kind, said or yet to come. */
-  next<K extends PeerEvent["kind"]>(kind: K): Promise<Extract<PeerEvent, { kind: K }>> {
-    return this.#find((event): event is Extract<PeerEvent, { kind: K }> => event.kind === kind, kind);
+  /** The first event of a kind that is wanted, said or yet to come. */
+  next<K extends PeerEvent["kind"]>(
+    kind: K,
+    wanted: (event: Extract<PeerEvent, { kind: K }>) => boolean = () => true,
+  ): Promise<Extract<PeerEvent, { kind: K }>> {
+    const isKind = (event: PeerEvent): event is Extract<PeerEvent, { kind: K }> => event.kind === kind;
+    return this.#find(
+      (event): event is Extract<PeerEvent, { kind: K }> => isKind(event) && wanted(event),
+      `${kind}: ${wanted}`,
+    );
   }
 
   /** The first round that is wanted, said or yet to come. */

@@ -2,7 +2,7 @@
  * One bounded message on a libp2p stream: its length as 4 bytes big-endian, then its bytes.
  *
  * A sender that is killed looks like one that has finished, so the end of a stream means nothing here: a frame is whole
- * when its length says so. Reading never buffers more than the one frame it was asked for.
+ * when its length says so. Reading never buffers more than the one frame it was asked for, nor more of it than has come.
  * @module
  */
 import type { Stream } from "@libp2p/interface";
@@ -34,12 +34,15 @@ export function readFrame(stream: Stream, options: ReadFrameOptions): Promise<Ui
   const { mostBytes, signal, onProgress } = options;
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
   const header = new Uint8Array(LENGTH_BYTES);
-  let body: Uint8Array<ArrayBuffer> | null = null;
+  /** Null until the header has come. */
+  let bodyBytes: number | null = null;
+  /** Grows with what comes: a length is quickly claimed. */
+  let body = new Uint8Array(0);
   let filled = 0; // of the header, then of the body
 
   const take = (piece: Uint8Array): void => {
     let rest = piece;
-    if (body === null) {
+    if (bodyBytes === null) {
       const part = rest.subarray(0, LENGTH_BYTES - filled);
       header.set(part, filled);
       filled += part.length;
@@ -49,11 +52,14 @@ export function readFrame(stream: Stream, options: ReadFrameOptions): Promise<Ui
       if (length > mostBytes) {
         throw new TransportError("invalid", `it sends ${length} bytes where at most ${mostBytes} are allowed`);
       }
-      body = new Uint8Array(length);
+      bodyBytes = length;
       filled = 0;
     }
-    if (rest.length > body.length - filled) {
+    if (rest.length > bodyBytes - filled) {
       throw new TransportError("invalid", "it sends more bytes than it announced");
+    }
+    if (filled + rest.length > body.length) {
+      body = grown(body, { filled, most: bodyBytes, least: filled + rest.length });
     }
     body.set(rest, filled);
     filled += rest.length;
@@ -63,13 +69,13 @@ export function readFrame(stream: Stream, options: ReadFrameOptions): Promise<Ui
       if (data instanceof Uint8Array) take(data);
       else for (const piece of data) take(piece);
       onProgress?.();
-      if (body !== null && filled === body.length) settle(() => resolve(body!));
+      if (filled === bodyBytes) settle(() => resolve(body.subarray(0, filled)));
     } catch (error) {
       settle(() => reject(error));
     }
   };
   const onEnd = (): void => {
-    const wanted = body === null ? "its length" : `${body.length} bytes`;
+    const wanted = bodyBytes === null ? "its length" : `${bodyBytes} bytes`;
     settle(() => reject(new TransportError("gone", `it ended the stream after ${filled} of ${wanted}`)));
   };
   const onAbort = (): void => settle(() => reject(signal.reason));
@@ -86,4 +92,16 @@ export function readFrame(stream: Stream, options: ReadFrameOptions): Promise<Ui
   stream.addEventListener("message", onMessage);
   if (stream.readableEnded) onEnd();
   return promise;
+}
+
+const LEAST_BUFFER_BYTES = 4096;
+
+/** A larger buffer with the same beginning; at most twice what has come, so that claims cost what they bring. */
+function grown(
+  body: Uint8Array<ArrayBuffer>,
+  { filled, least, most }: { readonly filled: number; readonly least: number; readonly most: number },
+): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(Math.min(most, Math.max(LEAST_BUFFER_BYTES, least, 2 * body.length)));
+  larger.set(body.subarray(0, filled));
+  return larger;
 }

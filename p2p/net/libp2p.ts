@@ -13,7 +13,8 @@ import type { PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
 import { DialBack, type Verdict } from "./dial_back.ts";
 import { readFrame, sendFrame } from "./frame.ts";
-import { deepMessage, dialError, otherRunError } from "./libp2p_errors.ts";
+import { deepMessage, dialError, notAdmittedError, otherRunError } from "./libp2p_errors.ts";
+import { Gate } from "./libp2p_gater.ts";
 import {
   DIAL_TIMEOUT_MS,
   type Libp2pOptions,
@@ -41,6 +42,8 @@ const STALLED_MS = 20_000;
 const LONGEST_REQUEST_MS = 120_000;
 /** Requests of one protocol that one peer may have open with us; more are reset. */
 const MOST_STREAMS = 64;
+/** Peers that are no longer admitted are let go within this time. */
+const CLOSE_TIMEOUT_MS = 5_000;
 const REFUSED = 0, ANSWERED = 1;
 
 /**
@@ -48,12 +51,14 @@ const REFUSED = 0, ANSWERED = 1;
  * @throws {TransportError} "no port" if it cannot listen where it should.
  */
 export async function startLibp2p(options: Libp2pOptions): Promise<Transport> {
-  return new Libp2pTransport(await startNode(options), options);
+  const gate = new Gate();
+  return new Libp2pTransport(await startNode(options, gate), gate, options);
 }
 
 class Libp2pTransport implements Transport {
   readonly peer: PeerId;
   readonly #node: StarlingNode;
+  readonly #gate: Gate;
   readonly #topic: string;
   /** Peers that listen to this run, with the address of their connection. */
   readonly #peers = new Map<PeerId, string>();
@@ -69,9 +74,10 @@ class Libp2pTransport implements Transport {
   #confirmed: readonly string[] = [];
   #verdict: Verdict | null = null;
 
-  constructor({ node, reserve, listening }: StartedNode, { identity, run }: Libp2pOptions) {
+  constructor({ node, reserve, listening }: StartedNode, gate: Gate, { identity, run }: Libp2pOptions) {
     this.peer = identity.peer;
     this.#node = node;
+    this.#gate = gate;
     this.#relays = new RelaySeats({
       reserve: (peer) => reserve(peerIdFromString(peer)),
       onChange: () => this.#tellReachability(),
@@ -99,7 +105,7 @@ class Libp2pTransport implements Transport {
     pubsub.addEventListener("message", ({ detail }) => {
       if (detail.type !== "signed" || detail.topic !== this.#topic || this.#closing.signal.aborted) return;
       const from = detail.from.toString();
-      if (!isPeerId(from)) return;
+      if (!isPeerId(from) || !this.#gate.admits(from)) return;
       for (const handler of this.#announcementHandlers) handler(detail.data, from);
     });
     // Somebody may have connected while the node started.
@@ -130,7 +136,7 @@ class Libp2pTransport implements Transport {
       if (!isPeerId(peer)) {
         throw new TransportError("unreachable", `Cannot connect to ${address}: its key is not Ed25519.`);
       }
-      await this.#connected(peer, deadline.signal);
+      await this.#connected(peer, connection, deadline.signal);
       return peer;
     } catch (error) {
       if (error instanceof TransportError) throw error;
@@ -202,6 +208,16 @@ class Libp2pTransport implements Transport {
     this.#announcementHandlers.push(handler);
   }
 
+  admit(peers: readonly PeerId[] | null): void {
+    this.#gate.admit(peers);
+    for (const connection of this.#node.getConnections()) {
+      const peer = connection.remotePeer.toString();
+      if (this.#gate.admits(peer)) continue;
+      this.#setConnected(connection.remotePeer, false);
+      this.#track(connection.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) }));
+    }
+  }
+
   onRequest(name: string, handler: RequestHandler): void {
     const serve = (stream: Stream, connection: Connection): void =>
       this.#track(this.#serve(stream, connection, handler));
@@ -230,9 +246,11 @@ class Libp2pTransport implements Transport {
 
   async #serve(stream: Stream, connection: Connection, handler: RequestHandler): Promise<void> {
     const from = connection.remotePeer.toString();
-    using stall = new Deadline(STALLED_MS, [this.#closing.signal]);
+    using whole = new Deadline(LONGEST_REQUEST_MS, [this.#closing.signal]); // else a byte now and then holds it for ever
+    using stall = new Deadline(STALLED_MS, [whole.signal]);
     try {
       if (!isPeerId(from)) throw new TransportError("invalid", "its key is not Ed25519");
+      if (!this.#gate.admits(from)) throw new TransportError("invalid", "it is not admitted");
       const request = await readFrame(stream, {
         mostBytes: LARGEST_MESSAGE_BYTES,
         signal: stall.signal,
@@ -262,7 +280,10 @@ class Libp2pTransport implements Transport {
 
   #setConnected(peerId: Libp2pPeerId, connected: boolean): void {
     const peer = peerId.toString();
-    if (!isPeerId(peer) || connected === this.#peers.has(peer) || this.#closing.signal.aborted) return;
+    if (
+      !isPeerId(peer) || connected && !this.#gate.admits(peer) || connected === this.#peers.has(peer) ||
+      this.#closing.signal.aborted
+    ) return;
     if (connected) {
       const connection = this.#connectionTo(peer), link = linkOf(connection);
       const address = connection?.remoteAddr.toString() ?? "";
@@ -333,21 +354,27 @@ class Libp2pTransport implements Transport {
     return open.find(({ limits }) => limits === undefined) ?? open[0];
   }
 
-  /** Resolves when the peer has said that it listens to this run. */
-  async #connected(peer: PeerId, signal: AbortSignal): Promise<void> {
+  /** Resolves when the peer has said that it listens to this run; fails at once if it hangs up instead. */
+  async #connected(peer: PeerId, connection: Connection, signal: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const check = (): void => {
       if (this.#peers.has(peer)) resolve();
     };
     const abort = (): void => reject(otherRunError(peer));
+    const hungUp = ({ detail }: { readonly detail: Libp2pPeerId }): void => {
+      if (detail.toString() === peer) reject(notAdmittedError(peer, this.peer));
+    };
     this.#eventHandlers.push(check);
     signal.addEventListener("abort", abort);
+    this.#node.addEventListener("peer:disconnect", hungUp);
     try {
       check();
+      if (connection.status !== "open") reject(notAdmittedError(peer, this.peer));
       await promise;
     } finally {
       this.#eventHandlers.splice(this.#eventHandlers.indexOf(check), 1);
       signal.removeEventListener("abort", abort);
+      this.#node.removeEventListener("peer:disconnect", hungUp);
     }
   }
 

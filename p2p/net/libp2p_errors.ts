@@ -97,6 +97,15 @@ export function otherRunError(peer: PeerId): TransportError {
   );
 }
 
+/** A peer hung up when it had learnt who dials. */
+export function notAdmittedError(peer: PeerId, self: PeerId): TransportError {
+  return new TransportError(
+    "refused",
+    `Cannot connect to ${peer}: it hung up when it knew who dials. If the run has a list of members, this peer is not on ` +
+      `it: ask the run's owner for 'starling members <folder> --allow ${self}'. Else it has too many connections; try later.`,
+  );
+}
+
 /** An address could not be dialled. */
 export function dialError(address: string, cause: unknown, timedOut: boolean): TransportError {
   const failure = dialFailure(address, cause, timedOut);

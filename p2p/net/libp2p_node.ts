@@ -23,6 +23,7 @@ import type { Identity } from "../identity.ts";
 import type { Digest } from "../sync/types.ts";
 import { dialerSpeaksFirst } from "./dialer_speaks_first.ts";
 import { listenError } from "./libp2p_errors.ts";
+import type { Gate } from "./libp2p_gater.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES } from "./transport.ts";
 
 export const DIAL_TIMEOUT_MS = 15_000;
@@ -66,6 +67,7 @@ export function topicOf(run: Digest): string {
 /** @throws {TransportError} "no port" if it cannot listen where it should. */
 export async function startNode(
   { identity, run, listen, announce = [], networkKey, mdns: local, relay = true }: Libp2pOptions,
+  gate: Gate,
 ): Promise<StartedNode> {
   const privateKey = await generateKeyPairFromSeed("Ed25519", identity.seed);
   let reservations: Reservations | undefined;
@@ -80,6 +82,7 @@ export async function startNode(
       addresses: { listen: [...listen], announce: [...announce] },
       transports: [tcp(), webSockets(), relayTransport()],
       connectionEncrypters: [noise()],
+      connectionGater: gate.gater,
       // A pre-shared key wraps every connection, before noise: strangers do not get as far as a handshake.
       ...(networkKey === null
         ? {}
@@ -124,11 +127,16 @@ export async function startNode(
           : {}),
       },
     });
+    gate.watch(() => node.getConnections());
     const { pubsub } = node.services;
     pubsub.topicValidators.set(
       topicOf(run),
-      (_, { data }) =>
-        data.length > LARGEST_ANNOUNCEMENT_BYTES ? TopicValidatorResult.Reject : TopicValidatorResult.Accept,
+      (_, message) => {
+        if (message.data.length > LARGEST_ANNOUNCEMENT_BYTES) return TopicValidatorResult.Reject;
+        // What somebody else says who is not admitted goes no further; the neighbour that passed it on may know an older list.
+        const isHeard = message.type !== "signed" || gate.admits(message.from.toString());
+        return isHeard ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
+      },
     );
     pubsub.subscribe(topicOf(run));
     return {

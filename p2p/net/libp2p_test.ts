@@ -1,8 +1,10 @@
+import { multiaddr } from "@multiformats/multiaddr";
 import { strict as assert } from "node:assert";
 import { connectBoth, eventOf, identity, testTransport } from "../../tests/conformance/transport.ts";
 import type { Digest } from "../sync/types.ts";
 import { startLibp2p } from "./libp2p.ts";
-import type { Libp2pOptions } from "./libp2p_node.ts";
+import { Gate } from "./libp2p_gater.ts";
+import { type Libp2pOptions, startNode } from "./libp2p_node.ts";
 import { type Reachability, relayedAddress, type Transport } from "./transport.ts";
 import { TransportError } from "./transport_error.ts";
 
@@ -45,6 +47,42 @@ Deno.test("Libp2pTransport lets members of a private run meet, and nobody else",
 Deno.test("Libp2pTransport names the addresses that it was told to announce, and no other", async () => {
   await using there = await start(0, { announce: ["/ip4/203.0.113.7/tcp/4001"] });
   assert.deepEqual(there.addresses(), [`/ip4/203.0.113.7/tcp/4001/p2p/${there.peer}`]);
+});
+
+Deno.test("Libp2pTransport lets in who has the key and is on the list, tells others what to ask for, and lets go who is removed", async () => {
+  await using member = await start(0, { networkKey });
+  await using allowed = await start(1, { networkKey });
+  await using unlisted = await start(2, { networkKey });
+  await using stranger = await start(1, { networkKey: null });
+  member.admit([allowed.peer]);
+  const address = member.addresses()[0]!;
+  await connectBoth(allowed, member);
+  const ask = new RegExp(`it hung up when it knew who dials.*ask the run's owner .* --allow ${unlisted.peer}`);
+  await assert.rejects(unlisted.connect(address), ask);
+  await assert.rejects(stranger.connect(address), /no proper answer/, "who is listed and has no key");
+  assert.deepEqual([member.peers(), unlisted.peers(), stranger.peers()], [[allowed.peer], [], []]);
+
+  const gone = eventOf(allowed, "disconnected");
+  member.admit([unlisted.peer]);
+  await gone;
+  await assert.rejects(allowed.connect(address), /it hung up when it knew who dials/);
+  await connectBoth(unlisted, member);
+  assert.deepEqual(member.peers(), [unlisted.peer]);
+});
+
+Deno.test("Libp2pTransport serves others while a peer holds a request open without sending it", async () => {
+  await using server = await start(0);
+  const { node: slow } = await startNode({ identity: identity(1), run, listen: [], networkKey: null }, new Gate());
+  await using other = await start(2);
+  server.onRequest("echo/1", (_, request) => Promise.resolve(new Uint8Array(request)));
+  const connection = await slow.dial(multiaddr(server.addresses()[0]!));
+  for (let i = 0; i < 32; i++) {
+    const stream = await connection.newStream("/starling/echo/1", { maxOutboundStreams: 64 });
+    stream.send(new Uint8Array([0, 15, 0, 0, 1])); // it announces nearly a mebibyte and sends one byte
+  }
+  await connectBoth(other, server);
+  assert.deepEqual(await other.request(server.peer, "echo/1", Uint8Array.of(7)), Uint8Array.of(7));
+  await slow.stop();
 });
 
 Deno.test("Libp2pTransport says that a port is in use and what to do", async () => {

@@ -51,6 +51,12 @@ export class MemoryNetwork {
       const why = other === undefined ? "no such peer" : other === from ? "that is this peer itself" : "no link";
       throw new TransportError("unreachable", `Cannot connect to ${ADDRESS_PREFIX}${to}: ${why}`);
     }
+    if (!from.admits(to) || !other.admits(from.peer)) {
+      throw new TransportError(
+        "refused",
+        `Cannot connect to ${ADDRESS_PREFIX}${to}: one of the two does not admit the other`,
+      );
+    }
     if (from.linked.get(to)?.kind === "relayed") this.disconnect(from.peer, to);
     this.#join(from, other, { kind: "direct" });
   }
@@ -58,7 +64,10 @@ export class MemoryNetwork {
   /** @throws {TransportError} unless both have a link of their own to the relay. */
   connectThrough(relay: PeerId, from: MemoryTransport, to: PeerId): void {
     const other = this.#members.get(to);
-    if (other !== undefined && [from, other].every((end) => end.linked.get(relay)?.kind === "direct")) {
+    if (
+      other !== undefined && [from, other].every((end) => end.linked.get(relay)?.kind === "direct") &&
+      from.admits(to) && other.admits(from.peer)
+    ) {
       return this.#join(from, other, { kind: "relayed", relay });
     }
     throw new TransportError("unreachable", `Cannot connect to ${to}: no link through ${relay}`);
@@ -126,6 +135,7 @@ class MemoryTransport implements Transport {
   readonly #requestHandlers = new Map<string, RequestHandler>();
   /** Requests without an answer yet, each with the way to fail it. */
   readonly #open = new Map<(kind: TransportFailure, because: string) => void, PeerId>();
+  #admitted: ReadonlySet<PeerId> | null = null;
   #closed = false;
 
   constructor(peer: PeerId, network: MemoryNetwork) {
@@ -232,8 +242,17 @@ class MemoryTransport implements Transport {
     return Promise.resolve();
   }
 
+  admit(peers: readonly PeerId[] | null): void {
+    this.#admitted = peers === null ? null : new Set(peers);
+    for (const peer of this.peers()) if (!this.admits(peer)) this.#network.disconnect(this.peer, peer);
+  }
+
+  admits(peer: PeerId): boolean {
+    return this.#admitted?.has(peer) ?? true;
+  }
+
   hear(bytes: Uint8Array, from: PeerId): void {
-    if (this.#closed) return;
+    if (this.#closed || !this.admits(from)) return;
     for (const handler of this.#announcementHandlers) handler(bytes, from);
   }
 

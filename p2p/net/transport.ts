@@ -80,6 +80,11 @@ export interface Transport extends AsyncDisposable {
     request: Uint8Array,
     options?: { readonly signal?: AbortSignal },
   ): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Only these peers may be connected from now on, whoever dials; null: everybody, as at first. Others are disconnected,
+   * are told nothing, not even that this run is here, and nothing of theirs is heard.
+   */
+  admit(peers: readonly PeerId[] | null): void;
   onRequest(name: string, handler: RequestHandler): void;
   /** The handler hears the last verdict on this peer's reachability at once, if there is one. */
   onEvent(handler: (event: TransportEvent) => void): void;

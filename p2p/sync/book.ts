@@ -8,15 +8,17 @@
  * @module
  */
 import type { Verdict } from "../learner.ts";
-import { stateDigest } from "./digest.ts";
+import { bodyDigest, stateDigest } from "./digest.ts";
 import { exclusive } from "./fork.ts";
 import { type Chapter, inOrder, type Side, type Sides } from "./merge.ts";
 import { OfferShelf } from "./offer_shelf.ts";
+import { neighbourhood } from "./recent.ts";
 import type { Rulebook } from "./rulebook.ts";
-import type { BlobName, ChainState, Digest, Offer, RoundRecord, Signed, SyncRules } from "./types.ts";
+import type { BlobName, ChainState, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** Records not yet complete that are kept. */
 const MOST_INCOMPLETE = 64;
+const FOLLOWS_INVALID = "it follows an invalid record";
 /** Records of all histories together. */
 const MOST_LINKS = 1024;
 
@@ -44,7 +46,7 @@ export type Stage =
   /** Its parents or its offers are not all known. */
   | { readonly kind: "incomplete"; readonly sinceMs: number }
   /** It will never be adopted. */
-  | { readonly kind: "invalid"; readonly fault: string }
+  | { readonly kind: "invalid"; readonly fault: string; readonly isCertain: boolean }
   /** Valid, and its weights are not here. */
   | { readonly kind: "complete"; readonly chain: ChainState; readonly sinceMs: number; readonly failures: number }
   /** Its weights are kept. */
@@ -74,6 +76,8 @@ export interface AddOfferOptions {
   /** Made by this peer: its blob is stored, and nobody need judge it. */
   readonly own: boolean;
   readonly journaled: boolean;
+  /** Beyond so many authors none is added: for offers of strangers, who are quickly made. */
+  readonly mostAuthors?: number;
 }
 
 export interface PruneOptions {
@@ -128,9 +132,11 @@ export class Book {
     return chain === null ? null : this.#hold(link, chain, weights);
   }
 
-  /** The weights of a state are not here after all. */
+  /** The weights of a state are not here after all: it can be folded again, once all that it counts is known. */
   lose({ link, chain }: State, nowMs: number): void {
-    this.#set(link, { kind: "complete", chain, sinceMs: nowMs, failures: 0 });
+    const isKnown = this.countedOffers(link) !== null;
+    const stage = { kind: "complete", chain, sinceMs: nowMs, failures: 0 } as const;
+    this.#set(link, isKnown ? stage : { kind: "incomplete", sinceMs: nowMs });
   }
 
   /** A fold failed; returns how often so far. */
@@ -142,8 +148,8 @@ export class Book {
   }
 
   /** The record will never be adopted. */
-  condemn(link: Link, fault: string): void {
-    this.#set(link, { kind: "invalid", fault });
+  condemn(link: Link, fault: string, { isCertain }: { readonly isCertain: boolean }): void {
+    this.#set(link, { kind: "invalid", fault, isCertain });
   }
 
   /** Completes what can be completed; returns the links found invalid. */
@@ -159,7 +165,7 @@ export class Book {
           this.#set(link, { kind: "complete", chain: done, sinceMs: nowMs, failures: 0 });
           continue;
         }
-        this.condemn(link, done);
+        this.condemn(link, done, { isCertain: done !== FOLLOWS_INVALID || this.whyHopeless(link) !== null });
         invalid.push({ link, fault: done });
       }
     }
@@ -170,6 +176,22 @@ export class Book {
   countedOffers({ record }: Link): readonly HeldOffer[] | null {
     const offers = record.body.counted.map(({ offer }) => this.offers.find(offer));
     return offers.every((held) => held !== undefined) ? offers : null;
+  }
+
+  /** Records that a scribe wrote on the same parents: an honest scribe writes one. */
+  recordsBy(scribe: PeerId, parents: readonly Digest[]): readonly Digest[] {
+    const wanted = parents.join();
+    return [...this.links.values()]
+      .filter(({ record: { body }, parents }) => body.scribe === scribe && parents.join() === wanted)
+      .map(({ digest }) => digest);
+  }
+
+  /** Why no state after this record can be right: something on the way to it is not, as every peer would find. */
+  whyHopeless(link: Link): string | null {
+    for (const { stage, round } of this.ancestry(link)) {
+      if (stage.kind === "invalid" && stage.isCertain) return `record ${round} is invalid: ${stage.fault}`;
+    }
+    return null;
   }
 
   stateOf(record: Digest): State | null {
@@ -323,7 +345,12 @@ export class Book {
       if (link.round < least && link !== head.link) this.#remove(link);
     }
     this.#removeSurplus(head);
-    this.offers.prune({ historyRound, archiveRound: archiveRound - lateRounds });
+    const { records } = neighbourhood(head.chain);
+    this.offers.prune({
+      historyRound,
+      archiveRound: archiveRound - lateRounds,
+      isNear: (record) => records.has(record),
+    });
     const after = this.#blobs();
     return [...before].filter((blob) => !after.has(blob)).sort();
   }
@@ -331,7 +358,7 @@ export class Book {
   /** Its state if it is complete, or why it is invalid; null while it is neither. */
   #tryComplete(link: Link): ChainState | string | null {
     const parents = link.parents.map((parent) => this.links.get(parent));
-    if (parents.some((parent) => parent?.stage.kind === "invalid")) return "it follows an invalid record";
+    if (parents.some((parent) => parent?.stage.kind === "invalid")) return FOLLOWS_INVALID;
     const { digest } = link, record = link.record.body, rules = this.#rules;
     if (parents.length > 1) {
       const sides = this.sidesOf(link);
@@ -360,14 +387,18 @@ export class Book {
         for (const { offer } of link.record.body.counted) shared.add(offer);
       }
     }
-    return { chain, own: chapters.toReversed(), shared };
+    const inOrder = (a: Chapter, b: Chapter) =>
+      a.record.round - b.record.round || (bodyDigest(a.record) < bodyDigest(b.record) ? -1 : 1);
+    return { chain, own: chapters.toSorted(inOrder), shared };
   }
 
-  /** These records with their offers, or null while some are unknown. */
+  /** These records with their offers, or null while some of that, or a state before them, is unknown. */
   #chapters(links: readonly Link[]): readonly Chapter[] | null {
     const chapters = links.map((link): Chapter | null => {
-      const offers = this.countedOffers(link);
-      return offers && { record: link.record.body, offers: offers.map(({ signed }) => signed.body) };
+      const offers = this.countedOffers(link), parent = this.links.get(link.parents[0]!);
+      const before = parent && chainOf(parent);
+      if (!before || offers === null) return null;
+      return { record: link.record.body, offers: offers.map(({ signed }) => signed.body), usual: before.usual };
     });
     return chapters.every((chapter) => chapter !== null) ? chapters : null;
   }

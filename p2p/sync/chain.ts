@@ -8,10 +8,11 @@
 import { leaseWindows } from "./balance.ts";
 import { digestOf } from "./digest.ts";
 import { EMPTY_LEDGER, enterTrained, returnLease, topUpLease } from "./ledger.ts";
+import { membersAfter } from "./members.ts";
 import { within } from "./recent.ts";
 import { type CountedOffer, isMember, nextRoster } from "./roster.ts";
 import { nextRoundMs } from "./round_length.ts";
-import { cappedTokens } from "./tokens.ts";
+import { nextUsual, weightsOf } from "./tokens.ts";
 import type { ChainState, Digest, Ledger, Member, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** The record that every peer of a run knows; nobody signs it. */
@@ -26,6 +27,7 @@ export function genesisRecord(rules: SyncRules): Signed<RoundRecord> {
     counted: [],
     scribe: "" as PeerId,
     attempt: 0,
+    change: null,
   };
   return { kind: "signed", body, signature: new Uint8Array(0) };
 }
@@ -36,6 +38,8 @@ export function genesisState(rules: SyncRules): ChainState {
     head: digestOf(genesisRecord(rules).body),
     weight: 0,
     tokens: 0,
+    usual: 0,
+    members: null,
     roster: [],
     ledger: EMPTY_LEDGER,
     roundMs: rules.firstRoundMs,
@@ -57,13 +61,16 @@ export interface AdvanceOptions {
 export function advance(parent: ChainState, { record, digest, offers, rules }: AdvanceOptions): ChainState {
   const counted = record.counted.map((counted, i): CountedOffer => ({ counted, offer: offers[i]! }));
   const fresh = counted.filter(({ counted }) => counted.age === 0).map(({ offer }) => offer);
-  const roster = nextRoster(parent.roster, record.round, counted, rules);
+  const members = membersAfter(parent, record.change);
+  const roster = nextRoster(parent.roster, record.round, counted, { rules, list: members });
   const roundMs = nextRoundMs(parent.roundMs, fresh, rules);
   return {
     round: record.round,
     head: digest,
-    weight: parent.weight + cappedTokens(counted).reduce((sum, tokens) => sum + tokens, 0),
+    weight: parent.weight + weightsOf(counted, parent.usual).reduce((sum, weight) => sum + weight, 0),
     tokens: parent.tokens + offers.reduce((sum, { tokens }) => sum + tokens, 0),
+    usual: nextUsual(parent.usual, counted),
+    members,
     roster,
     ledger: settleLeases(enterAll(parent.ledger, offers), roster, { roundMs, rules }),
     roundMs,
@@ -76,6 +83,7 @@ export function advance(parent: ChainState, { record, digest, offers, rules }: A
         parents: record.parents,
         bases: record.bases,
         counted: record.counted.map(({ offer }) => offer),
+        blobs: offers.flatMap(({ blob }) => blob === null ? [] : [blob.digest]).sort(),
       },
       ...parent.recent,
     ]),
@@ -97,7 +105,7 @@ export function settleLeases(
     if (!isMember(roster, peer)) ledger = returnLease(ledger, peer);
   }
   for (const member of roster) {
-    ledger = topUpLease(ledger, member.peer, leaseWindows(member, roundMs, rules));
+    ledger = topUpLease(ledger, member.peer, leaseWindows(member, { roster, roundMs, rules }));
   }
   return ledger;
 }

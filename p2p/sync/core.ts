@@ -13,27 +13,44 @@
 import { ARCHIVE_ROUNDS, Book, chainOf, type State } from "./book.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
-import { bodyDigest } from "./digest.ts";
+import { bodyDigest, stateDigest } from "./digest.ts";
+import { whyDoubted, whyNoOffer, whyNoRecord, whyNoState } from "./door.ts";
 import type { Core, CoreOptions, Effect, Input } from "./effects.ts";
 import { Exchange, isFull } from "./exchange.ts";
 import { Fetching } from "./fetching.ts";
 import { Folding, journalRecord, journalState } from "./folding.ts";
 import { historyChange } from "./history_change.ts";
-import { Joining, whyNoState } from "./joining.ts";
+import { type Candidate, type Choice, Joining } from "./joining.ts";
 import { Loading } from "./loading.ts";
+import { Membership, whyForgedChange } from "./members.ts";
 import { type MergeToWrite, Merging } from "./merging.ts";
-import { type Ground, whyMalformed } from "./offer.ts";
+import type { Ground } from "./offer.ts";
 import { OwnWork } from "./own_work.ts";
-import { ageOf, buildRecord, isRecord } from "./record.ts";
-import { reportAdoption } from "./report.ts";
+import { ageOf, buildRecord, isChange, isRecord } from "./record.ts";
+import { reportAdoption, reportEquivocation, reportMismatch } from "./report.ts";
 import { restore } from "./restore.ts";
+import { isMember } from "./roster.ts";
 import { RULEBOOK, type Rulebook } from "./rulebook.ts";
 import { longestMs } from "./scribe.ts";
 import { Scribing } from "./scribing.ts";
-import type { Beat, ChainState, Digest, Message, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
+import { vouching } from "./vouching.ts";
+import type {
+  Beat,
+  ChainState,
+  Change,
+  Digest,
+  Message,
+  Offer,
+  PeerId,
+  RoundRecord,
+  Signed,
+  StateAt,
+} from "./types.ts";
 
 /** Longest rounds that a record is given to become complete. */
 const PATIENT_ROUNDS = 4;
+/** Authors whose offers are kept beyond as many as there are members. */
+const MOST_STRANGERS = 64;
 
 export function createCore(options: CoreOptions, rulebook: Rulebook = RULEBOOK): Core {
   return new PeerCore(options, rulebook);
@@ -51,6 +68,7 @@ class PeerCore implements Core {
   readonly #merging = new Merging();
   readonly #loading = new Loading();
   readonly #exchange = new Exchange();
+  readonly #membership = new Membership();
   #head: State | null = null;
   #now = 0;
   #beatAtMs: number | null = null;
@@ -102,6 +120,18 @@ class PeerCore implements Core {
     );
   }
 
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      links: this.#book.links.size,
+      ownOffers: this.#work.offers.size,
+      candidates: this.#joining.size,
+      promised: this.#scribing.size,
+      ...this.#book.offers.sizes,
+      ...this.#fetching.sizes,
+      ...this.#exchange.sizes,
+    };
+  }
+
   #take(input: Input): void {
     const context = this.#context, book = this.#book;
     switch (input.kind) {
@@ -110,10 +140,11 @@ class PeerCore implements Core {
       case "connected":
         this.#exchange.connect(input.peer);
         if (this.#head === null) this.#exchange.askState(context, [input.peer]);
-        else context.emit({ kind: "send", to: input.peer, message: this.#exchange.beat(context, this.#head) });
+        else context.emit({ kind: "send", to: input.peer, message: this.#ownBeat(this.#head) });
         return;
       case "disconnected":
         this.#merging.disconnect(input.peer);
+        this.#membership.disconnect(input.peer);
         return this.#exchange.disconnect(input.peer);
       case "message":
         return this.#onMessage(input.message, input.from);
@@ -143,6 +174,8 @@ class PeerCore implements Core {
         return context.report({ kind: "waiting", reason: `a state could not be loaded: ${input.reason}` });
       case "evaluated":
         return this.#work.onEvaluated(input.record, input.loss);
+      case "change":
+        return this.#onChange(input.change, this.#options.self);
       case "tick":
         return;
       case "leave":
@@ -161,11 +194,14 @@ class PeerCore implements Core {
     const stateCount = restore(journal, {
       book: this.#book,
       own: this.#work.offers,
+      key: this.#work.key,
       joining: this.#joining,
+      membership: this.#membership,
       self,
       rules,
       nowMs: this.#now,
     });
+    this.#membership.admit(this.#context);
     if (found && stateCount === 0) { // else a damaged disk would begin the run anew
       const genesis = { record: genesisRecord(rules), chain: genesisState(rules), weights: initial, from: [] };
       this.#joining.add(genesis, this.#now);
@@ -204,11 +240,13 @@ class PeerCore implements Core {
     this.#exchange.heard(from, this.#now);
     switch (message.kind) {
       case "signed":
-        return isRecord(message) ? this.#onNewRecord(message, from) : this.#onOffer(message);
+        if (isRecord(message)) return this.#onNewRecord(message, from);
+        if (isChange(message)) return this.#onChange(message, from);
+        return this.#onOffer(message, true);
       case "history":
         // Offers that are not recent are taken only if a record waits for them.
         for (const record of message.records) this.#onRecord(record);
-        for (const offer of message.offers) this.#onOffer(offer);
+        for (const offer of message.offers) this.#onOffer(offer, false);
         this.#resolve();
         if (isFull(message.records.length)) this.#pull(from);
         return;
@@ -228,18 +266,45 @@ class PeerCore implements Core {
     }
   }
 
-  #onOffer(signed: Signed<Offer>): void {
-    const { body } = signed, digest = bodyDigest(body);
-    if (this.#book.offers.find(digest) !== undefined) return;
-    const malformed = whyMalformed(body, this.#options.rules) ?? this.#whyForged(digest, signed.signature, body.peer);
+  #onChange(change: Signed<Change>, from: PeerId): void {
+    const reason = whyForgedChange(change, this.#options);
+    if (reason !== null) return this.#reject("change of members", from, reason);
+    const isNew = this.#membership.learn(this.#context, change);
+    if (isNew && from === this.#options.self) this.#context.emit({ kind: "announce", message: change });
+  }
+
+  /** @param isNews Announced by its author now, not found in a history. */
+  #onOffer(signed: Signed<Offer>, isNews: boolean): void {
+    const { body } = signed, digest = bodyDigest(body), context = this.#context, book = this.#book;
+    if (book.offers.find(digest) !== undefined) return;
+    const malformed = whyNoOffer(context, signed);
     if (malformed !== null) return this.#reject("offer", body.peer, malformed);
-    this.#book.offers.add(digest, signed, { nowMs: this.#now, own: false, journaled: false });
+    const chain = this.#head?.chain;
+    if (isNews && chain) {
+      const { reason, isStale } = whyDoubted(context, body, {
+        book,
+        chain,
+        change: this.#membership.changeAfter(chain),
+      });
+      if (reason !== null) this.#reject("offer", body.peer, reason);
+      if (isStale) return;
+    }
+    const roster = chain?.roster ?? [];
+    const mostAuthors = isMember(roster, body.peer) ? Infinity : roster.length + MOST_STRANGERS;
+    book.offers.add(digest, signed, { nowMs: this.#now, own: false, journaled: false, mostAuthors });
+    if (body.peer === this.#options.self) this.#work.key.heard(digest);
     this.#hasNews = true;
-    const held = this.#book.offers.find(digest);
-    if (this.#head === null || held === undefined) return;
+    const held = book.offers.find(digest);
+    if (held === undefined) {
+      return isNews
+        ? this.#reject("offer", body.peer, "too many of its author, or of strangers, wait already")
+        : undefined;
+    }
+    if (!chain) return;
     this.#exchange.heard(body.peer, this.#now);
-    this.#scribing.onOffer(this.#context, held, this.#head.chain);
-    this.#compareStates(body);
+    this.#scribing.onOffer(context, held, chain);
+    this.#exchange.witnesses.says({ peer: body.peer, head: body.parent, base: body.base });
+    reportMismatch(context, book, body);
   }
 
   #onNewRecord(signed: Signed<RoundRecord>, from: PeerId): void {
@@ -249,24 +314,23 @@ class PeerCore implements Core {
   }
 
   #onRecord(signed: Signed<RoundRecord>): void {
-    const { body, signature } = signed, digest = bodyDigest(body);
+    const { body } = signed, digest = bodyDigest(body);
     if (this.#book.links.has(digest)) return;
-    const reason = body.run !== this.#options.rules.run
-      ? `it belongs to run ${body.run}`
-      : body.parents.length < 1
-      ? "it has no parent"
-      : this.#whyForged(digest, signature, body.scribe);
+    const reason = whyNoRecord(this.#context, signed);
     if (reason !== null) return this.#reject(`record ${body.round}`, body.scribe, reason);
     if (this.#head !== null && body.round <= this.#head.chain.round - ARCHIVE_ROUNDS) return;
     this.#hasNews = true;
     this.#book.addRecord(digest, signed, { nowMs: this.#now, journaled: false });
+    reportEquivocation(this.#context, this.#book, body);
   }
 
   #onBeat(beat: Beat, from: PeerId): void {
     this.#exchange.heard(beat.peer, this.#now);
-    const head = this.#head, book = this.#book;
+    this.#exchange.witnesses.stands(beat);
+    const head = this.#head, book = this.#book, isConnected = this.#exchange.isConnected(beat.peer);
+    if (isConnected) this.#membership.onBeat(this.#context, beat);
     if (head === null) return;
-    if (this.#exchange.isConnected(beat.peer)) this.#merging.onBeat(beat.peer, beat.head);
+    if (isConnected) this.#merging.onBeat(beat.peer, beat.head);
     if (beat.head === head.link.digest || beat.round <= head.chain.round - ARCHIVE_ROUNDS) return;
     const isHeavier = this.#context.rulebook.isHeavier(beat, head.chain);
     const link = book.links.get(beat.head);
@@ -283,22 +347,14 @@ class PeerCore implements Core {
 
   #onState(message: StateAt, from: PeerId): void {
     if (message.run !== this.#options.rules.run || !this.#exchange.takeAnswer(from)) return;
-    const { record, chain } = message, context = this.#context, book = this.#book, head = this.#head;
-    const digest = bodyDigest(record.body);
-    const reason = whyNoState(message) ??
-      (digest === this.#genesis ? null : this.#whyForged(digest, record.signature, record.body.scribe)) ??
+    const { chain, weights } = message, context = this.#context, book = this.#book, head = this.#head;
+    this.#exchange.witnesses.stands({ peer: from, head: chain.head, base: stateDigest(chain, weights.digest) });
+    const reason = whyNoState(context, message, { book, witnesses: this.#exchange.witnesses }) ??
       (head && this.#merging.onState(context, { book, head, loading: this.#loading }, message, from));
     if (reason !== null) return this.#reject("state", from, reason);
     if (!this.#isWorth(chain)) return;
     this.#hasNews = true;
     this.#joining.addFromPeer(context, message, from);
-  }
-
-  /** Law 3, seen from here: whoever trained on a record must have folded it to the state that we folded. */
-  #compareStates({ parent, base, peer }: Offer): void {
-    const mine = this.#book.baseOf(parent);
-    if (mine === null || mine === base) return;
-    this.#context.report({ kind: "mismatch", record: parent, peer, mine, theirs: base });
   }
 
   // —— conclusions ——
@@ -307,13 +363,13 @@ class PeerCore implements Core {
     const context = this.#context;
     this.#resolve();
     do {
-      this.#joining.run(context, ({ chain }) => this.#isWorth(chain));
+      this.#joining.run(context, this.#vouching());
       if (this.#head !== null) this.#towardsHeavier(this.#head);
     } while (this.#adoptHeaviest() || this.#merge() || this.#act());
     this.#beat();
-    const reason = this.#work.whyStop(context);
-    this.#stopped = reason !== null;
-    if (reason !== null) context.emit({ kind: "stop", reason });
+    const stop = this.#work.whyStop(context, this.#book);
+    this.#stopped = stop !== null;
+    if (stop !== null) context.emit({ kind: "stop", ...stop });
   }
 
   #towardsHeavier(head: State): void {
@@ -347,9 +403,10 @@ class PeerCore implements Core {
     if (from === null) this.#exchange.forgetQuestions();
     const change = historyChange(book, { from, to: state, rules });
     this.#head = state;
+    this.#membership.learn(context, chain.members);
     context.emit({ kind: "adopted", chain, weights: weights.digest });
     reportAdoption(context, book, { from, to: state, change });
-    for (const { signed: { body } } of book.offers.on(link.digest)) this.#compareStates(body);
+    for (const { signed: { body } } of book.offers.on(link.digest)) reportMismatch(context, book, body);
     if (isFinished(chain, rules)) context.report({ kind: "finished", tokens: chain.tokens });
 
     this.#work.offers.review(context, chain, change);
@@ -387,11 +444,12 @@ class PeerCore implements Core {
       exchange: this.#exchange,
       hopeUntilMs: this.#folding.hopeUntilMs,
       isFounder: this.#isFounder,
+      change: this.#membership.changeAfter(ground.chain),
       boxEndsAtMs: this.#work.boxEndsAtMs,
     });
     if (toWrite === null) return false;
-    const { counted, attempt, reason } = toWrite, { rules, self: scribe } = this.#options;
-    return this.#write({ record: buildRecord(ground, { rules, counted, scribe, attempt }), reason });
+    const { reason, ...choices } = toWrite, { rules, self: scribe } = this.#options;
+    return this.#write({ record: buildRecord(ground, { rules, scribe, ...choices }), reason });
   }
 
   #write({ record: body, reason }: MergeToWrite): boolean {
@@ -422,7 +480,7 @@ class PeerCore implements Core {
     this.#beatAtMs = this.#now + this.#beatMs();
     this.#exchange.reportCompany(context);
     if (head === null) return this.#exchange.askState(context);
-    context.emit({ kind: "announce", message: this.#exchange.beat(context, head) });
+    context.emit({ kind: "announce", message: this.#ownBeat(head) });
     for (const offer of this.#work.offers.pending()) context.emit({ kind: "announce", message: offer });
     this.#exchange.repair(context, { book: this.#book, head });
   }
@@ -441,8 +499,16 @@ class PeerCore implements Core {
     return this.#context.rulebook.isHeavier(chain, head.chain) && !(link && this.#book.isDeep(head, link));
   }
 
-  #whyForged(digest: Digest, signature: Uint8Array, author: PeerId): string | null {
-    return this.#options.verify(digest, signature, author) ? null : "its signature is not its author's";
+  #vouching(): Choice {
+    return vouching(this.#book, this.#exchange, {
+      isWorth: ({ chain }: Candidate) => this.#isWorth(chain),
+      isNeedy: this.#head === null,
+      isSettled: this.#folding.streak > this.#options.rules.lateRounds,
+    });
+  }
+
+  #ownBeat(head: State): Beat {
+    return this.#exchange.beat(this.#context, head, this.#membership.number);
   }
 
   #reject(what: string, peer: PeerId, reason: string): void {

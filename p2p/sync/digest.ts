@@ -8,17 +8,17 @@
 import { encode } from "@ipld/dag-cbor";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import type { ChainState, Digest, Offer, RoundRecord } from "./types.ts";
+import type { ChainState, Change, Digest, Offer, RoundRecord } from "./types.ts";
 
 /** @throws {Error} if the value has no canonical form: `undefined`, NaN, a function. */
 export function digestOf(value: unknown): Digest {
   return bytesToHex(sha256(encode(value))) as Digest;
 }
 
-const bodies = new WeakMap<Offer | RoundRecord, Digest>();
+const bodies = new WeakMap<Offer | RoundRecord | Change, Digest>();
 
 /** `digestOf` for the bodies of signed messages, computed once for each object: bodies never change. */
-export function bodyDigest(body: Offer | RoundRecord): Digest {
+export function bodyDigest(body: Offer | RoundRecord | Change): Digest {
   let digest = bodies.get(body);
   if (digest === undefined) bodies.set(body, digest = digestOf(body));
   return digest;

@@ -9,12 +9,25 @@
  * @module
  */
 import type { Contribution, Fate, MergeSide, TrainOrder, Verdict } from "../learner.ts";
-import type { BlobName, ChainState, Digest, Message, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
+import type {
+  BlobName,
+  ChainState,
+  Change,
+  Digest,
+  Message,
+  Offer,
+  PeerId,
+  RoundRecord,
+  Signed,
+  SyncRules,
+} from "./types.ts";
 
 /** What a peer writes to its journal; read back in the same order, it is all that a restart needs (law 6). */
 export type JournalEntry =
   | { readonly kind: "record"; readonly record: Signed<RoundRecord> }
   | { readonly kind: "offer"; readonly offer: Signed<Offer> }
+  /** The newest change of members that this peer knows. */
+  | { readonly kind: "change"; readonly change: Signed<Change> }
   /** A state that this peer has folded or loaded, and whose weights it has kept as a blob. */
   | {
     readonly kind: "state";
@@ -56,6 +69,8 @@ export type Input =
   | { readonly kind: "load-failed"; readonly weights: Digest; readonly reason: string }
   /** Answers `evaluate`; `loss` is null if it could not be done. */
   | { readonly kind: "evaluated"; readonly record: Digest; readonly loss: number | null }
+  /** The owner, at this machine, says who belongs to the run; it is told to all. */
+  | { readonly kind: "change"; readonly change: Signed<Change> }
   /** The deadline has come. Too early does no harm. */
   | { readonly kind: "tick" }
   /** The user wants to stop: one last offer, then `stop`. */
@@ -66,6 +81,8 @@ export type Effect =
   | { readonly kind: "announce"; readonly message: Message }
   /** To one peer; lost silently if it is gone. */
   | { readonly kind: "send"; readonly to: PeerId; readonly message: Message }
+  /** Only these peers may be connected from now on; null: everybody. */
+  | { readonly kind: "admit"; readonly peers: readonly PeerId[] | null }
   /** Must be durable before the effects after it. */
   | { readonly kind: "journal"; readonly entry: JournalEntry }
   /** Must be durable before the effects after it: these weights, held by the learner, become a blob. */
@@ -121,8 +138,8 @@ export type Effect =
   /** Blobs (contributions, weights) that the protocol needs no more. */
   | { readonly kind: "forget"; readonly blobs: readonly Digest[] }
   | { readonly kind: "report"; readonly event: SyncEvent }
-  /** The last effect ever: the peer has left. */
-  | { readonly kind: "stop"; readonly reason: string };
+  /** The last effect ever: the peer has left, or must not go on. */
+  | { readonly kind: "stop"; readonly reason: string; readonly isFault: boolean };
 
 /** What users and checkers may want to know; law 5 lives on these. */
 export type SyncEvent =
@@ -170,6 +187,15 @@ export type SyncEvent =
     readonly mine: Digest;
     readonly theirs: Digest;
   }
+  /** A scribe has signed several records on one parent. Either may be valid; an honest scribe writes one. */
+  | {
+    readonly kind: "equivocation";
+    readonly peer: PeerId;
+    readonly round: number;
+    readonly records: readonly Digest[];
+  }
+  /** The list of members changed: who belongs to the run now, besides its owner. */
+  | { readonly kind: "members"; readonly number: number; readonly allowed: readonly PeerId[] }
   | { readonly kind: "joined"; readonly peer: PeerId; readonly name: string; readonly round: number }
   | {
     readonly kind: "left";
@@ -204,6 +230,8 @@ export interface Core {
   handle(now: number, input: Input): readonly Effect[];
   /** When the core wants a `tick`, at the latest; null: not before another input. */
   readonly deadline: number | null;
+  /** How many of each kind of thing the core holds now; each has a bound (law 7). */
+  readonly sizes: Readonly<Record<string, number>>;
 }
 
 export interface CoreOptions {

@@ -7,6 +7,7 @@
  */
 import { type Book, historyRounds, type State } from "./book.ts";
 import { beatMs, type Context } from "./context.ts";
+import { Witnesses } from "./witnesses.ts";
 import type { AskState, Beat, Digest, Message, Offer, PeerId, Pull, RoundRecord, Signed } from "./types.ts";
 
 /** Most of each in one History: it must fit a message. */
@@ -20,7 +21,7 @@ const GAP_GROWTH = 1.25;
 /** Least time between two unforced pulls from one peer. */
 const PULL_EVERY_MS = 400;
 /** Peers asked for a state at once. */
-const MOST_ASKED = 8;
+const MOST_ASKED = 32;
 /**
  * Beats for which records are pulled towards a peer's heavier heads before a whole state is asked for: taking that gives
  * up what this peer has of its own, without knowing what could be merged.
@@ -35,6 +36,7 @@ interface Known {
 }
 
 export class Exchange {
+  readonly witnesses = new Witnesses();
   readonly #connected = new Set<PeerId>();
   readonly #heardAtMs = new Map<PeerId, number>();
   readonly #pulledAtMs = new Map<PeerId, number>();
@@ -49,6 +51,15 @@ export class Exchange {
 
   get connected(): readonly PeerId[] {
     return this.#sorted ??= [...this.#connected].sort();
+  }
+
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      connected: this.#connected.size,
+      heard: this.#heardAtMs.size,
+      pulled: this.#pulledAtMs.size,
+      asked: this.#asked.size,
+    };
   }
 
   isConnected(peer: PeerId): boolean {
@@ -87,9 +98,10 @@ export class Exchange {
     }
   }
 
-  beat({ options }: Context, head: State): Beat {
-    const { round, weight } = head.chain;
-    return { kind: "beat", run: options.rules.run, peer: options.self, head: head.chain.head, round, weight };
+  /** @param change Number of the newest change of members known here. */
+  beat({ options }: Context, { chain, base }: State, change: number): Beat {
+    const { head, round, weight } = chain, { rules: { run }, self: peer } = options;
+    return { kind: "beat", run, peer, head, base, round, weight, change };
   }
 
   /**

@@ -27,6 +27,10 @@ export class Fetching {
   #busySinceMs = 0;
   #busyMs = 0;
 
+  get sizes(): Readonly<Record<string, number>> {
+    return { fetches: this.#open.size, retries: this.#retryAtMs.size };
+  }
+
   /** Begins what may begin: blobs of `urgent` offers first, then by age. */
   run(context: Context, book: Book, options: FetchingOptions): void {
     if (this.#open.size >= MOST_OPEN) return;
@@ -36,10 +40,8 @@ export class Fetching {
     );
     wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
     for (const offer of this.#retryAtMs.keys()) {
-      const body = book.offers.find(offer)?.signed.body;
-      if (body === undefined || !options.mayCount(body) && !options.urgent.has(offer)) {
-        this.#retryAtMs.delete(offer);
-      }
+      const held = book.offers.find(offer), isOpen = held !== undefined && book.offers.unjudged.has(held);
+      if (!isOpen || !options.mayCount(held.signed.body) && !options.urgent.has(offer)) this.#retryAtMs.delete(offer);
     }
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
       const from = [offer.peer, ...options.connected.filter((peer) => peer !== offer.peer)]

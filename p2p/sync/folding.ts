@@ -25,6 +25,8 @@ export interface SceneOfFolding {
 export class Folding {
   #folding: Digest | null = null;
   #progressAtMs = 0;
+  /** Records folded in a row, none long after the one before: how long this peer has been going on with others. */
+  streak = 0;
   /** Offers whose blobs are needed to fold towards heavier histories. */
   urgent: ReadonlySet<Digest> = new Set();
   /** A heavier history than ours is on its way: until when we believe in it. Null if there is none. */
@@ -58,6 +60,8 @@ export class Folding {
     if (this.#folding === record) this.#folding = null;
     const link = book.links.get(record);
     if (link?.stage.kind !== "complete") return;
+    const { roundMs } = link.stage.chain;
+    this.streak = context.now - this.#progressAtMs <= 2 * longestMs(roundMs) ? this.streak + 1 : 1;
     this.#progressAtMs = context.now;
     const state = book.hold(link, weights)!;
     context.emit({ kind: "keep", weights });
@@ -72,7 +76,9 @@ export class Folding {
       if (held.signed.body.blob !== null) book.offers.judge(held, null);
     }
     if (link.parents.length > 1) this.#loseSides(book, link, now);
-    if (book.countFailure(link) >= MOST_FOLD_FAILURES) book.condemn(link, `it could not be folded: ${reason}`);
+    if (book.countFailure(link) >= MOST_FOLD_FAILURES) {
+      book.condemn(link, `it could not be folded: ${reason}`, { isCertain: false });
+    }
     report({ kind: "waiting", reason: `record ${link.round} could not be folded: ${reason}` });
   }
 
@@ -128,7 +134,7 @@ export class Folding {
       const { link: { digest }, base } = parent;
       report({ kind: "mismatch", record: digest, peer, mine: base, theirs: baseFor(link, parent) });
     }
-    book.condemn(link, fault);
+    book.condemn(link, fault, { isCertain: true });
     report({ kind: "rejected", what: `record ${link.round}`, peer, reason: fault });
   }
 }

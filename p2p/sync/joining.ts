@@ -1,14 +1,18 @@
 /**
- * How a peer without a usable head gets one: from its own disk, heaviest state first, or from what other peers offer,
- * heaviest first (law 6: an empty peer never outranks a history, it only asks).
+ * How a peer without a usable head gets one: from its own disk, heaviest state first, or from what other peers offer
+ * (law 6: an empty peer never outranks a history, it only asks).
  *
- * A member that fell so far behind that records no longer help takes the same way. It loads one state at a time.
+ * Weight is what a state claims of itself. So of states that others offer, the heaviest is taken that at least half of
+ * those who spoke support: who stand on it, or on another record of the same history. A member that fell so far behind
+ * that records no longer help takes the same way. It loads one state at a time.
  * @module
  */
 import type { Context } from "./context.ts";
-import { bodyDigest } from "./digest.ts";
+import { stateDigest } from "./digest.ts";
 import { isHeavier } from "./fork.ts";
+import { neighbourhood } from "./recent.ts";
 import type { BlobName, ChainState, Digest, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
+import type { Word } from "./witnesses.ts";
 
 /** Time in which better answers than the first may come. */
 const SETTLE_MS = 1_000;
@@ -23,14 +27,28 @@ export interface Candidate {
   readonly from: readonly PeerId[];
 }
 
+export interface Choice {
+  readonly isWorth: (candidate: Candidate) => boolean;
+  /** Whether we know without anybody's word that this is the state after its record, but for its weights. */
+  readonly isProven: (candidate: Candidate) => boolean;
+  /** Where those who have a say stand. */
+  readonly words: readonly Word[];
+  /** Whether a state that most contradict is better than none. */
+  readonly isNeedy: boolean;
+}
+
 export class Joining {
   #candidates: Candidate[] = [];
   #decideAtMs: number | null = null;
   #loading: Candidate | null = null;
 
+  get size(): number {
+    return this.#candidates.length;
+  }
+
   /** Heaviest first is decided when it is time; `atMs` is when. */
   add(candidate: Candidate, atMs: number): void {
-    const same = this.#candidates.findIndex(({ chain }) => chain.head === candidate.chain.head);
+    const same = this.#candidates.findIndex((known) => baseOfState(known) === baseOfState(candidate));
     const known = this.#candidates[same];
     if (known !== undefined) {
       this.#candidates[same] = { ...known, from: [...new Set([...known.from, ...candidate.from])].sort() };
@@ -46,17 +64,18 @@ export class Joining {
     this.add({ record, chain, weights, from: [from] }, now + SETTLE_MS);
   }
 
-  /** Begins to load the heaviest candidate that beats what we have, when it is time. */
-  run({ now, emit }: Context, isWorth: (candidate: Candidate) => boolean): void {
-    if (this.#loading !== null || this.#decideAtMs === null || now < this.#decideAtMs) return;
-    this.#candidates = this.#candidates.filter(isWorth);
-    const best = this.#candidates.shift();
+  /** Begins to load the best candidate that beats what we have, when it is time. */
+  run(context: Context, choice: Choice): void {
+    if (this.#loading !== null || this.#decideAtMs === null || context.now < this.#decideAtMs) return;
+    this.#candidates = this.#candidates.filter(choice.isWorth);
+    const best = this.#choose(context, choice);
     if (best === undefined) {
       this.#decideAtMs = null;
       return;
     }
+    this.#candidates.splice(this.#candidates.indexOf(best), 1);
     this.#loading = best;
-    emit({ kind: "load", weights: best.weights, from: best.from });
+    context.emit({ kind: "load", weights: best.weights, from: best.from });
   }
 
   /** A load was answered; returns what was being loaded, if it was this. The next candidate may follow at once. */
@@ -70,11 +89,41 @@ export class Joining {
   get deadline(): number {
     return this.#loading === null && this.#decideAtMs !== null ? this.#decideAtMs : Infinity;
   }
+
+  /** The heaviest that enough support; what most contradict is dropped, and said, unless nothing else is left to a needy one. */
+  #choose({ report }: Context, { words, isProven, isNeedy }: Choice): Candidate | undefined {
+    const all = this.#candidates;
+    const ballots = all.map((candidate) => ({ candidate, support: supportOf(candidate, words, all) }));
+    const isOurs = ({ candidate }: typeof ballots[number]) => candidate.from.length === 0 || isProven(candidate);
+    const chosen = ballots.find((ballot) => isOurs(ballot) || 2 * ballot.support >= words.length);
+    if (chosen !== undefined) return chosen.candidate;
+    if (isNeedy) return ballots.sort((a, b) => b.support - a.support)[0]?.candidate; // stable: of equals the heavier
+    for (const { candidate: { chain, from }, support } of ballots) {
+      const state = `the state of ${from[0]} (round ${chain.round}, weight ${chain.weight}) is not taken`;
+      report({
+        kind: "waiting",
+        reason: `${state}: ${support} of ${words.length} connected peers stand on its history`,
+      });
+    }
+    this.#candidates = [];
+    return undefined;
+  }
 }
 
-/** Why this answer cannot be a state, or null. That it is the *right* state only later offers can confirm. */
-export function whyNoState({ record, chain }: StateAt): string | null {
-  if (chain.head !== bodyDigest(record.body)) return "its chain state does not belong to its record";
-  if (chain.round !== record.body.round) return `its round is ${chain.round}, its record's ${record.body.round}`;
-  return null;
+/** How many stand on the history that ends in this state, as far as it can be seen. */
+function supportOf(candidate: Candidate, words: readonly Word[], all: readonly Candidate[]): number {
+  const base = baseOfState(candidate), { chain } = candidate;
+  return words.filter((word) =>
+    (word.head === chain.head ? base : baseOf(word.head, chain)) === word.base ||
+    all.some((other) => baseOfState(other) === word.base && baseOf(chain.head, other.chain) === base)
+  ).length;
+}
+
+function baseOfState({ chain, weights }: Candidate): Digest {
+  return stateDigest(chain, weights.digest);
+}
+
+/** State digest of a record just behind this state, or null if it is none. */
+function baseOf(record: Digest, chain: ChainState): Digest | null {
+  return neighbourhood(chain).records.get(record)?.base ?? null;
 }

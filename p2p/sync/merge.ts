@@ -12,15 +12,16 @@ import { settleLeases } from "./chain.ts";
 import { digestOf, stateDigest } from "./digest.ts";
 import { isHeavier } from "./fork.ts";
 import { uniteLedgers } from "./ledger.ts";
+import { isAllowed, newerMembers, whyNotAllowed } from "./members.ts";
 import { within } from "./recent.ts";
 import { type CountedOffer, uniteRosters } from "./roster.ts";
-import { cappedTokens } from "./tokens.ts";
+import { weightsOf } from "./tokens.ts";
 import type { BlobName, ChainState, Digest, Offer, PeerId, Range, Recent, RoundRecord, SyncRules } from "./types.ts";
 
 /** One of two histories that become one. */
 export interface Side {
   readonly chain: ChainState;
-  /** Records that the other side does not have, parents first. */
+  /** Records that the other side does not have, by round, then digest: an offer weighs what the first of them gives it. */
   readonly own: readonly Chapter[];
   /** Offers that both sides have from before they parted, as far as one of `own` may count them as well. */
   readonly shared: ReadonlySet<Digest>;
@@ -30,6 +31,8 @@ export interface Side {
 export interface Chapter {
   readonly record: RoundRecord;
   readonly offers: readonly Offer[];
+  /** What was usual in the state before it (`tokens.ts`). */
+  readonly usual: number;
 }
 
 /** The heavier side first. */
@@ -47,8 +50,11 @@ export function unite(
 ): ChainState {
   const { round } = record;
   const added = gain(lighter, new Set([...lighter.shared, ...countedIn(heavier)]));
-  const roster = uniteRosters([heavier.chain, lighter.chain], round);
-  const { roundMs, batch } = heavier.chain;
+  const members = newerMembers(heavier.chain.members, lighter.chain.members);
+  const roster = uniteRosters([heavier.chain, lighter.chain], round).filter(({ peer }) =>
+    isAllowed(peer, members, rules)
+  );
+  const { roundMs, batch, usual } = heavier.chain;
   const ledger = uniteLedgers(heavier.chain.ledger, lighter.chain.ledger, {
     windows: added.ranges.reduce((sum, { start, end }) => sum + end - start, 0),
   });
@@ -57,6 +63,8 @@ export function unite(
     head: digest,
     weight: heavier.chain.weight + added.weight,
     tokens: heavier.chain.tokens + added.tokens,
+    usual,
+    members,
     roster,
     ledger: settleLeases(ledger, roster, { roundMs, rules }),
     roundMs,
@@ -76,7 +84,7 @@ export function mergeShares(sides: Sides, weights: readonly BlobName[]): readonl
 /** Why this merge record is not one of these two sides, or null. */
 export function whyInvalidMerge(record: RoundRecord, sides: Sides, rules: SyncRules): string | null {
   const [heavier, lighter] = sides;
-  const { round, parents, bases, weights, counted, scribe, attempt } = record;
+  const { round, parents, bases, weights, counted, scribe, attempt, change } = record;
   if (parents[0] !== heavier.chain.head || parents[1] !== lighter.chain.head) return "its parents are not in order";
   if (lighter.own.length < rules.lateRounds) {
     return `its lighter side has ${lighter.own.length} records of its own, a merge needs ${rules.lateRounds}`;
@@ -84,6 +92,10 @@ export function whyInvalidMerge(record: RoundRecord, sides: Sides, rules: SyncRu
   const after = Math.max(heavier.chain.round, lighter.chain.round);
   if (round !== after + 1) return `its round is ${round} after round ${after}`;
   if (counted.length > 0) return `it merges and counts ${counted.length} offers`;
+  if (change !== null) return "it merges and changes the members";
+  const members = newerMembers(heavier.chain.members, lighter.chain.members);
+  const notAllowed = whyNotAllowed(scribe, members, rules);
+  if (notAllowed !== null) return notAllowed;
   if (weights.length !== 2 || bases.length !== 2) return "it does not name both states";
   for (const [i, { chain }] of sides.entries()) {
     // The record's own words must fit each other; whether they are true, whoever folded that side knows (law 3).
@@ -123,6 +135,7 @@ export function buildMergeRecord(
     counted: [],
     scribe,
     attempt,
+    change: null,
   };
 }
 
@@ -133,13 +146,13 @@ export function gain(
 ): { readonly weight: number; readonly tokens: number; readonly ranges: readonly Range[] } {
   const seen = new Set(without), ranges: Range[] = [];
   let weight = 0, tokens = 0;
-  for (const { record, offers } of own) {
+  for (const { record, offers, usual } of own) {
     const counted = record.counted.map((counted, i): CountedOffer => ({ counted, offer: offers[i]! }));
-    const capped = cappedTokens(counted);
+    const weights = weightsOf(counted, usual);
     for (const [i, { counted: { offer: digest }, offer }] of counted.entries()) {
       if (seen.has(digest)) continue;
       seen.add(digest);
-      weight += capped[i]!;
+      weight += weights[i]!;
       tokens += offer.tokens;
       ranges.push(...offer.ranges);
     }
@@ -157,12 +170,19 @@ function uniteRecent(
   { record, digest, rules }: { readonly record: RoundRecord; readonly digest: Digest; readonly rules: SyncRules },
 ): readonly Recent[] {
   const { round, parents, bases } = record;
-  const entry: Recent = { record: digest, round, parents, bases, counted: [] };
+  const entry: Recent = { record: digest, round, parents, bases, counted: [], blobs: [] };
   const recent = within(rules.lateRounds, digest, [entry, ...sides.flatMap(({ chain }) => chain.recent)]);
   const near = new Set(recent.map(({ record }) => record));
-  const counted = new Set<Digest>();
+  const counted = new Set<Digest>(), blobs = new Set<Digest>();
   for (const { record, offers } of sides.flatMap(({ own }) => own)) {
-    record.counted.forEach(({ offer }, i) => near.has(offers[i]!.parent) && counted.add(offer));
+    for (const [i, { offer }] of record.counted.entries()) {
+      const { parent, blob } = offers[i]!;
+      if (!near.has(parent)) continue;
+      counted.add(offer);
+      if (blob !== null) blobs.add(blob.digest);
+    }
   }
-  return recent.map((other) => other === entry ? { ...entry, counted: [...counted].sort() } : other);
+  return recent.map((other) =>
+    other === entry ? { ...entry, counted: [...counted].sort(), blobs: [...blobs].sort() } : other
+  );
 }

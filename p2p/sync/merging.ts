@@ -78,6 +78,8 @@ export class Merging {
       return null;
     }
     const states = isHeavier ? [state, head] : [head, state];
+    // A state that came without its past: what its side has of its own is not known yet.
+    if (book.sidesOf({ parents: states.map(({ link }) => link.digest) }) === null) return null;
     const record = buildMergeRecord(states, { rules: context.options.rules, scribe: self, attempt: rank });
     const parted = `they parted ${book.exclusive(head.link, rival)?.length ?? 0} records ago`;
     const reason = before === 0 ? parted : `${before} earlier in rank wrote nothing; ${parted}`;

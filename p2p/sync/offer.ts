@@ -3,7 +3,7 @@
  * @module
  */
 import type { Contribution } from "../learner.ts";
-import { isRangeSet } from "./ranges.ts";
+import { isRangeSet, windowCount } from "./ranges.ts";
 import type { BlobName, ChainState, Digest, Offer, PeerId, SyncRules } from "./types.ts";
 
 /** Most ranges in one offer: a lease is rarely in more than a few pieces. */
@@ -12,7 +12,6 @@ const MOST_RANGES = 256;
 export const LONGEST_NAME = 80;
 /** Beyond what any machine does; keeps leases within bounds (law 7). */
 const LARGEST_SPEED = 1e8;
-const LARGEST_TOKENS = 1e12;
 
 /** The state an offer is made on. */
 export interface Ground {
@@ -83,7 +82,9 @@ export function whyMalformed(offer: Offer, rules: SyncRules): string | null {
   if (offer.run !== rules.run) return `it belongs to run ${offer.run}`;
   if (offer.round < 1) return `its round is ${offer.round}`;
   if (offer.ranges.length > MOST_RANGES || !isRangeSet(offer.ranges)) return "its ranges are not sorted and disjoint";
-  if (offer.tokens > LARGEST_TOKENS) return `it claims ${offer.tokens} tokens`;
+  // Less is possible: steps whose gradient was not finite use windows up and count no tokens.
+  const mostTokens = windowCount(offer.ranges) * rules.contextLength;
+  if (offer.tokens > mostTokens) return `it claims ${offer.tokens} tokens of windows that hold ${mostTokens}`;
   if (offer.speed > LARGEST_SPEED) return `it claims ${offer.speed} tokens/s`;
   if (offer.name.length > LONGEST_NAME || offer.device.length > LONGEST_NAME) return "its names are too long";
   const empty = offer.tokens === 0 && offer.steps === 0 && offer.ranges.length === 0;

@@ -20,8 +20,11 @@ export class OfferShelf {
   readonly #archive = new Map<Digest, HeldOffer>();
   readonly #byParent = new Map<Digest, HeldOffer[]>();
   readonly #countOf = new Map<PeerId, number>();
-  /** Older offers are for the archive. */
+  /** Those of the last rounds that a record waited for, or our own disk had: they count towards no bound. */
+  readonly #free = new Set<HeldOffer>();
+  /** Older offers are for the archive, but for those on the records just behind the head: they may be counted yet. */
   #historyRound = -Infinity;
+  #isNear: (record: Digest) => boolean = () => false;
   readonly #rules: SyncRules;
   readonly #isWanted: (offer: Digest) => boolean;
 
@@ -31,13 +34,19 @@ export class OfferShelf {
     this.#isWanted = isWanted;
   }
 
-  /** Adds an offer, or does nothing if it is too old or the author has too many waiting, and no record wants it. */
+  /**
+   * Adds an offer, or does nothing if it is too old, its author has too many waiting, or too many authors have some, and
+   * no record wants it.
+   */
   add(digest: Digest, signed: Signed<Offer>, options: AddOfferOptions): void {
     if (this.find(digest) !== undefined) return;
-    const { peer, parent, blob, round } = signed.body;
-    const count = this.#countOf.get(peer) ?? 0, isOld = round < this.#historyRound;
-    const isTooMuch = isOld || count >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds;
-    if (isTooMuch && !options.journaled && !this.#isWanted(digest)) return;
+    const { peer, parent, blob } = signed.body;
+    const count = this.#countOf.get(peer) ?? 0, isOld = this.#isOld(signed.body);
+    const isTooMuch = isOld || count >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds ||
+      count === 0 && this.#countOf.size >= (options.mostAuthors ?? Infinity);
+    // What another history counts must not stand in the way of its author's next one.
+    const isFree = options.journaled || this.#isWanted(digest);
+    if (isTooMuch && !isFree) return;
     const verdict: Verdict | null = options.own || blob === null ? { valid: true, norm: 0 } : null;
     const held = { digest, signed, receivedAtMs: options.nowMs, verdict, journaled: options.journaled };
     if (isOld) {
@@ -45,11 +54,16 @@ export class OfferShelf {
       return;
     }
     this.#recent.set(digest, held);
-    this.#countOf.set(peer, count + 1);
+    if (isFree) this.#free.add(held);
+    else this.#countOf.set(peer, count + 1);
     const same = this.#byParent.get(parent);
     if (same === undefined) this.#byParent.set(parent, [held]);
     else same.push(held);
     if (verdict === null) this.unjudged.add(held);
+  }
+
+  get sizes(): Readonly<Record<string, number>> {
+    return { offers: this.#recent.size, archivedOffers: this.#archive.size };
   }
 
   find(digest: Digest): HeldOffer | undefined {
@@ -73,6 +87,15 @@ export class OfferShelf {
     else this.unjudged.delete(held);
   }
 
+  /** An offer of another peer with the same contribution, for an earlier round. */
+  originalOf({ peer, blob, round }: Offer): Offer | null {
+    if (blob === null) return null;
+    for (const { signed: { body } } of this.#recent.values()) {
+      if (body.blob?.digest === blob.digest && body.peer !== peer && body.round < round) return body;
+    }
+    return null;
+  }
+
   /** Blobs of the offers of the last rounds. */
   blobs(): Set<Digest> {
     const blobs = new Set<Digest>();
@@ -81,13 +104,22 @@ export class OfferShelf {
   }
 
   /** Puts what is older than the last rounds into the archive, and drops what is too old for that. */
-  prune({ historyRound, archiveRound }: { readonly historyRound: number; readonly archiveRound: number }): void {
+  prune({ historyRound, archiveRound, isNear }: {
+    readonly historyRound: number;
+    readonly archiveRound: number;
+    readonly isNear: (record: Digest) => boolean;
+  }): void {
     this.#historyRound = historyRound;
-    for (const held of this.#recent.values()) if (held.signed.body.round < historyRound) this.#putAway(held);
+    this.#isNear = isNear;
+    for (const held of this.#recent.values()) if (this.#isOld(held.signed.body)) this.#putAway(held);
     if (archiveRound < 0) return;
     for (const { digest, signed } of this.#archive.values()) {
       if (signed.body.round < archiveRound) this.#archive.delete(digest);
     }
+  }
+
+  #isOld({ round, parent }: Offer): boolean {
+    return round < this.#historyRound && !this.#isNear(parent);
   }
 
   #putAway(held: HeldOffer): void {
@@ -95,9 +127,9 @@ export class OfferShelf {
     this.#recent.delete(held.digest);
     this.unjudged.delete(held);
     this.#archive.set(held.digest, held);
-    const count = this.#countOf.get(peer)! - 1;
-    if (count > 0) this.#countOf.set(peer, count);
-    else this.#countOf.delete(peer);
+    const count = this.#free.delete(held) ? null : this.#countOf.get(peer)! - 1;
+    if (count === 0) this.#countOf.delete(peer);
+    else if (count !== null) this.#countOf.set(peer, count);
     const left = this.#byParent.get(parent)!.filter((other) => other !== held);
     if (left.length > 0) this.#byParent.set(parent, left);
     else this.#byParent.delete(parent);

@@ -25,6 +25,10 @@ export class OwnOffers {
   readonly #own = new Map<Digest, Own>();
   readonly #pending = new Set<Own>();
 
+  get size(): number {
+    return this.#own.size;
+  }
+
   add(digest: Digest, signed: Signed<Offer>, { isTold = false } = {}): void {
     const own: Own = { digest, signed, fate: "pending", countedIn: null, isTold };
     this.#own.set(digest, own);

@@ -24,8 +24,9 @@ export interface Near {
 
 export interface Neighbourhood {
   readonly records: ReadonlyMap<Digest, Near>;
-  /** Offers that these records count. */
+  /** Offers that these records count, and the blobs of their contributions. */
   readonly counted: ReadonlySet<Digest>;
+  readonly blobs: ReadonlySet<Digest>;
 }
 
 const known = new WeakMap<ChainState, Neighbourhood>();
@@ -54,7 +55,11 @@ function collect({ head, round, recent }: ChainState): Neighbourhood {
   for (const [record, distance] of distancesFrom(head, byRecord)) {
     records.set(record, { distance, round: byRecord.get(record)!.round, base: bases.get(record) ?? null });
   }
-  return { records, counted: new Set(recent.flatMap(({ counted }) => counted)) };
+  return {
+    records,
+    counted: new Set(recent.flatMap(({ counted }) => counted)),
+    blobs: new Set(recent.flatMap(({ blobs }) => blobs)),
+  };
 }
 
 /** Steps back along the shortest way, through the entries alone. */

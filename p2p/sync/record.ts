@@ -5,9 +5,11 @@
  * @module
  */
 import { isFinished } from "./chain.ts";
+import { whyNotBelievable } from "./claims.ts";
+import { membersAfter, whyNoChange, whyNotAllowed } from "./members.ts";
 import { neighbourhood } from "./recent.ts";
 import { attemptOf } from "./scribe.ts";
-import type { ChainState, Counted, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
+import type { ChainState, Change, Counted, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** Most offers in one record: it must fit an announcement. */
 export const MOST_COUNTED = 256;
@@ -22,13 +24,20 @@ export function ageOf(offer: Offer, parent: ChainState): number {
   return near?.distance ?? Math.max(1, parent.round + 1 - offer.round);
 }
 
-/** Why the record after `parent` cannot count this offer, or null. `base` is the state digest of `parent`. */
-export function whyNotCountable(
-  digest: Digest,
-  offer: Offer,
-  { parent, base, rules }: { readonly parent: ChainState; readonly base: Digest; readonly rules: SyncRules },
-): string | null {
-  const { records, counted } = neighbourhood(parent);
+/** What a record is judged in. */
+export interface RecordContext {
+  readonly parent: ChainState;
+  /** State digest of `parent`. */
+  readonly base: Digest;
+  readonly rules: SyncRules;
+  /** The change of members that the record carries; null or absent: none. */
+  readonly change?: Signed<Change> | null;
+}
+
+/** Why the record after `parent` cannot count this offer, or null. */
+export function whyNotCountable(digest: Digest, offer: Offer, context: RecordContext): string | null {
+  const { parent, base, rules, change = null } = context;
+  const { records, counted, blobs } = neighbourhood(parent);
   const near = records.get(offer.parent);
   if (near !== undefined && offer.round !== near.round + 1) {
     return `its round is ${offer.round}, that of the record it was trained on ${near.round}`;
@@ -40,7 +49,10 @@ export function whyNotCountable(
   if (counted.has(digest)) return "it was counted before"; // law 2
   const wanted = near?.distance === 0 ? base : near?.base ?? null;
   if (wanted !== null && offer.base !== wanted) return `it was trained on state ${offer.base}, not ${wanted}`; // law 3
-  return null;
+  if (offer.blob !== null && blobs.has(offer.blob.digest)) {
+    return "it is copied: its contribution was counted before, in another offer";
+  }
+  return whyNotAllowed(offer.peer, membersAfter(parent, change), rules) ?? whyNotBelievable(offer, parent, rules);
 }
 
 /** The order of counted offers in a record and of contributions in a fold. */
@@ -57,22 +69,28 @@ export function whyInvalid(
   context: { readonly parent: ChainState; readonly rules: SyncRules },
 ): string | null {
   const { parent, rules } = context;
-  const { counted, scribe, bases: [base] } = record;
+  const { counted, scribe, change, bases: [base] } = record;
   if (base === undefined || record.bases.length !== 1 || record.weights.length !== 0) {
     return "it does not name the state of its parent, and that alone";
   }
   if (isFinished(parent, rules)) return "the run had reached its target before";
   if (record.round !== parent.round + 1) return `its round is ${record.round} after round ${parent.round}`;
   if (counted.length === 0 || counted.length > MOST_COUNTED) return `it counts ${counted.length} offers`;
-  const authors = new Set<string>();
+  const noMember = whyNoChange(record, parent, rules) ?? whyNotAllowed(scribe, membersAfter(parent, change), rules);
+  if (noMember !== null) return noMember;
+  const authors = new Set<string>(), blobs = new Set<Digest>();
   for (const [i, entry] of counted.entries()) {
     const offer = offers[i]!;
     if (i > 0 && compareCounted(counted[i - 1]!, entry) >= 0) return "its offers are not in order"; // laws 2 and 3
     if (entry.peer !== offer.peer || entry.age !== ageOf(offer, parent)) return `it misstates offer ${entry.offer}`;
-    const reason = whyNotCountable(entry.offer, offer, { ...context, base });
+    const reason = whyNotCountable(entry.offer, offer, { ...context, base, change });
     if (reason !== null) return `it counts offer ${entry.offer} although ${reason}`;
     if (authors.has(slotOf(offer))) return `it counts two offers of ${offer.peer} on one parent`;
+    if (offer.blob !== null && blobs.has(offer.blob.digest)) {
+      return `it counts offer ${entry.offer} of ${offer.peer} although it is copied from another that it counts`;
+    }
     authors.add(slotOf(offer));
+    if (offer.blob !== null) blobs.add(offer.blob.digest);
   }
   if (record.attempt !== attemptOf(parent, scribe)) return `${scribe} is not number ${record.attempt} in rank`;
   if (record.attempt >= parent.roster.length && !counted.some(({ peer }) => peer === scribe)) {
@@ -81,13 +99,17 @@ export function whyInvalid(
   return null;
 }
 
-/** The offers that a scribe counts, sorted; at most one for each author and parent, and not more than fit. */
+/**
+ * The offers that a scribe counts, sorted; at most one for each author and parent, and not more than fit. Of those with one
+ * contribution it takes that for the earliest round, and of these the first in the order given: whoever copies has seen
+ * the original.
+ */
 export function selectCounted(
   offers: Iterable<readonly [Digest, Offer]>,
-  context: { readonly parent: ChainState; readonly base: Digest; readonly rules: SyncRules },
+  context: RecordContext,
 ): readonly Counted[] {
-  const countable = [...offers]
-    .filter(([digest, offer]) => whyNotCountable(digest, offer, context) === null)
+  const possible = [...offers].filter(([digest, offer]) => whyNotCountable(digest, offer, context) === null);
+  const countable = possible.filter(isOriginalIn(possible))
     .map(([digest, offer]) => ({
       entry: { offer: digest, peer: offer.peer, age: ageOf(offer, context.parent) },
       slot: slotOf(offer),
@@ -103,7 +125,21 @@ export function selectCounted(
   return taken;
 }
 
-export function isRecord(signed: Signed<Offer> | Signed<RoundRecord>): signed is Signed<RoundRecord> {
+/** Whether no other of these offers brings the same contribution for an earlier round, or before it for the same. */
+function isOriginalIn(offers: readonly (readonly [Digest, Offer])[]): (entry: readonly [Digest, Offer]) => boolean {
+  const originals = new Map<Digest, Offer>();
+  for (const [, offer] of offers) {
+    const known = offer.blob && originals.get(offer.blob.digest);
+    if (offer.blob !== null && (!known || offer.round < known.round)) originals.set(offer.blob.digest, offer);
+  }
+  return ([, offer]) => offer.blob === null || originals.get(offer.blob.digest) === offer;
+}
+
+export function isChange(signed: Signed<Offer> | Signed<RoundRecord> | Signed<Change>): signed is Signed<Change> {
+  return signed.body.kind === "change";
+}
+
+export function isRecord(signed: Signed<Offer> | Signed<RoundRecord> | Signed<Change>): signed is Signed<RoundRecord> {
   return signed.body.kind === "record";
 }
 
@@ -113,11 +149,12 @@ export function buildRecord({ chain, base }: { readonly chain: ChainState; reado
   readonly counted: readonly Counted[];
   readonly scribe: PeerId;
   readonly attempt: number;
+  readonly change: Signed<Change> | null;
 }): RoundRecord {
-  const { rules, counted, scribe, attempt } = options;
+  const { rules, counted, scribe, attempt, change } = options;
   const round = chain.round + 1;
   const parents = [chain.head], bases = [base];
-  return { kind: "record", run: rules.run, round, parents, bases, weights: [], counted, scribe, attempt };
+  return { kind: "record", run: rules.run, round, parents, bases, weights: [], counted, scribe, attempt, change };
 }
 
 /** A peer has one offer on each parent, and a last one when it leaves. */

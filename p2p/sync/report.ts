@@ -9,7 +9,7 @@ import type { MergedSide } from "./effects.ts";
 import type { HistoryChange } from "./history_change.ts";
 import { gain, type Side } from "./merge.ts";
 import { isMember } from "./roster.ts";
-import type { ChainState, Member, Offer } from "./types.ts";
+import type { ChainState, Member, Offer, RoundRecord } from "./types.ts";
 
 export function reportAdoption(
   { report, options: { rules } }: Context,
@@ -70,6 +70,18 @@ function mergedSide(side: Side): MergedSide {
     tokens: gain(side, side.shared).tokens,
     names: roster.map(({ name }) => name),
   };
+}
+
+/** Law 3, seen from here: whoever trained on a record must have folded it to the state that we folded. */
+export function reportMismatch({ report }: Context, book: Book, { parent, base, peer }: Offer): void {
+  const mine = book.baseOf(parent);
+  if (mine !== null && mine !== base) report({ kind: "mismatch", record: parent, peer, mine, theirs: base });
+}
+
+/** A scribe that wrote another record on the same parent misleads somebody, or its disk has lost the first one. */
+export function reportEquivocation({ report }: Context, book: Book, { scribe, round, parents }: RoundRecord): void {
+  const records = book.recordsBy(scribe, parents);
+  if (records.length > 1) report({ kind: "equivocation", peer: scribe, round, records });
 }
 
 function whyLeft({ peer }: Member, { chain, offers, silentRounds }: {

@@ -8,6 +8,8 @@ import { bodyDigest } from "./digest.ts";
 import type { JournalEntry } from "./effects.ts";
 import { isHeavier } from "./fork.ts";
 import type { Joining } from "./joining.ts";
+import type { Membership } from "./members.ts";
+import type { OwnKey } from "./own_key.ts";
 import type { OwnOffers } from "./own_offers.ts";
 import type { PeerId, SyncRules } from "./types.ts";
 
@@ -17,7 +19,9 @@ const MOST_STATES = 8;
 export interface RestoreOptions {
   readonly book: Book;
   readonly own: OwnOffers;
+  readonly key: OwnKey;
   readonly joining: Joining;
+  readonly membership: Membership;
   readonly self: PeerId;
   readonly rules: SyncRules;
   readonly nowMs: number;
@@ -25,11 +29,18 @@ export interface RestoreOptions {
 
 /** Fills the parts of a new core; returns how many states the journal had. */
 export function restore(journal: readonly JournalEntry[], options: RestoreOptions): number {
-  const { book, own, joining, self, rules, nowMs } = options;
+  const { book, own, key, joining, membership, self, rules, nowMs } = options;
   const states = journal.filter((entry) => entry.kind === "state").sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1);
   const lastRound = states[0]?.chain.round ?? 0, archiveRound = lastRound - ARCHIVE_ROUNDS;
-  book.offers.prune({ historyRound: lastRound - historyRounds(rules), archiveRound: archiveRound - rules.lateRounds });
+  const near = new Set(states[0]?.chain.recent.map(({ record }) => record));
+  book.offers.prune({
+    historyRound: lastRound - historyRounds(rules),
+    archiveRound: archiveRound - rules.lateRounds,
+    isNear: (record) => near.has(record),
+  });
+  for (const entry of journal) if (entry.kind === "change") membership.restore(entry.change);
   for (const entry of journal) {
+    if (entry.kind === "offer" && entry.offer.body.peer === self) key.restored(bodyDigest(entry.offer.body));
     if (entry.kind !== "offer" || entry.offer.body.round < archiveRound - rules.lateRounds) continue;
     const { offer } = entry, digest = bodyDigest(offer.body), isOwn = offer.body.peer === self;
     book.offers.add(digest, offer, { nowMs, own: isOwn, journaled: true });
@@ -37,7 +48,7 @@ export function restore(journal: readonly JournalEntry[], options: RestoreOption
   }
   const known = new Map(states.map((state) => [state.chain.head, state]));
   for (const entry of journal) {
-    if (entry.kind === "offer" || entry.record.body.round < archiveRound) continue;
+    if (entry.kind === "offer" || entry.kind === "change" || entry.record.body.round < archiveRound) continue;
     const digest = bodyDigest(entry.record.body), state = known.get(digest);
     if (state === undefined) {
       // Of a side that was merged in, or written in vain: its state follows from its parents'.

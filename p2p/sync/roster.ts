@@ -1,9 +1,16 @@
 /**
  * Who belongs to a lineage: peers counted in its last R records. Joining is an offer that is counted, leaving one that
- * says so, and silence for R rounds is leaving.
+ * says so, and silence for R rounds is leaving; so is being taken off the list of a run that has one.
  * @module
  */
-import type { Counted, Member, Offer, PeerId, SyncRules } from "./types.ts";
+import { medianSpeed } from "./balance.ts";
+import { isAllowed } from "./members.ts";
+import type { Change, Counted, Member, Offer, PeerId, Signed, SyncRules } from "./types.ts";
+
+/** Most that a member's speed grows in one record. A speed is what its peer says, and shares of the batch follow it. */
+const SPEED_GROWTH = 2;
+/** Most that a first speed is believed, in medians of those that are known. */
+const FIRST_SPEED_MEDIANS = 16;
 
 export interface CountedOffer {
   readonly counted: Counted;
@@ -15,8 +22,9 @@ export function nextRoster(
   roster: readonly Member[],
   round: number,
   offers: readonly CountedOffer[],
-  rules: SyncRules,
+  { rules, list }: { readonly rules: SyncRules; readonly list: Signed<Change> | null },
 ): readonly Member[] {
+  const median = medianSpeed(roster);
   const members = new Map(roster.map((member) => [member.peer, member]));
   const leavers = new Set<PeerId>();
   for (const { counted, offer } of offers) {
@@ -28,14 +36,22 @@ export function nextRoster(
       peer: offer.peer,
       since: known?.since ?? round,
       lastCounted: round,
-      speed: offer.speed > 0 ? offer.speed : known?.speed ?? 0,
+      speed: believedSpeed(offer.speed, { before: known?.speed ?? 0, median }),
       nextMs: offer.nextMs,
       name: offer.name,
     });
   }
   return [...members.values()]
     .filter(({ peer, lastCounted }) => !leavers.has(peer) && round - lastCounted < rules.rosterRounds)
+    .filter(({ peer }) => isAllowed(peer, list, rules))
     .sort((a, b) => a.peer < b.peer ? -1 : 1);
+}
+
+/** A claim, within what it was before or, for a first one, within what others do. An absurd one is not refused: capped. */
+function believedSpeed(claimed: number, { before, median }: { before: number; median: number }): number {
+  if (claimed <= 0) return before;
+  const most = before > 0 ? SPEED_GROWTH * before : median > 0 ? FIRST_SPEED_MEDIANS * median : claimed;
+  return Math.min(claimed, most);
 }
 
 /**

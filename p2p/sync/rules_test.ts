@@ -20,13 +20,18 @@ const rules: SyncRules = {
   batch: 32,
   contextLength: 64,
   targetTokens: null,
+  owner: null,
 };
 const base = digestOf("base");
 const work: Work = { ...NO_WORK, blob: { digest: digestOf("blob"), sizeBytes: 1 }, tokens: 640, steps: 1, speed: 100 };
 
 function offerOf(peer: string, chain: ChainState, changes: Partial<Offer> = {}): Offer {
   const options = { rules, self: peer as PeerId, name: peer, device: "cpu", waitMs: 0, transferMs: 0, nextMs: 1 };
-  return { ...buildOffer({ chain, base }, work, { ...options, heldOut: null, leaving: false }), ...changes };
+  const blob = { digest: digestOf({ peer, head: chain.head }), sizeBytes: 1 };
+  return {
+    ...buildOffer({ chain, base }, { ...work, blob }, { ...options, heldOut: null, leaving: false }),
+    ...changes,
+  };
 }
 
 /** The state after one more record that counts these offers, and the record. */
@@ -34,7 +39,13 @@ function next(chain: ChainState, offers: readonly Offer[]) {
   const byDigest = new Map(offers.map((offer) => [digestOf(offer), offer] as const));
   const counted = selectCounted(byDigest, { parent: chain, base, rules });
   const scribe = offers[0]!.peer;
-  const record = buildRecord({ chain, base }, { rules, counted, scribe, attempt: attemptOf(chain, scribe) });
+  const record = buildRecord({ chain, base }, {
+    rules,
+    counted,
+    scribe,
+    attempt: attemptOf(chain, scribe),
+    change: null,
+  });
   const inOrder = counted.map(({ offer }) => byDigest.get(offer)!);
   assert.equal(whyInvalid(record, inOrder, { parent: chain, rules }), null);
   return { record, inOrder, chain: advance(chain, { record, digest: digestOf(record), offers: inOrder, rules }) };

@@ -10,7 +10,7 @@ import type { Exchange } from "./exchange.ts";
 import { ageOf } from "./record.ts";
 import { isMember } from "./roster.ts";
 import { attemptOf, longestMs, ranking, takeoverMs } from "./scribe.ts";
-import type { ChainState, Counted, Digest, Member, Offer, PeerId } from "./types.ts";
+import type { ChainState, Change, Counted, Digest, Member, Offer, PeerId, Signed } from "./types.ts";
 
 export interface SceneOfRound {
   readonly book: Book;
@@ -19,6 +19,8 @@ export interface SceneOfRound {
   /** A heavier history is on its way: do not write a rival until then. Null if there is none. */
   readonly hopeUntilMs: number | null;
   readonly isFounder: boolean;
+  /** The change of members that the record has to carry, if any. */
+  readonly change: Signed<Change> | null;
   /** When our own box ends. */
   readonly boxEndsAtMs: number;
 }
@@ -26,6 +28,7 @@ export interface SceneOfRound {
 export interface ToWrite {
   readonly counted: readonly Counted[];
   readonly attempt: number;
+  readonly change: Signed<Change> | null;
   readonly reason: string;
 }
 
@@ -38,6 +41,10 @@ export class Scribing {
   /** What each peer's last offer promised, in our time. */
   readonly #promisedAtMs = new Map<PeerId, number>();
   deadline = Infinity;
+
+  get size(): number {
+    return this.#promisedAtMs.size;
+  }
 
   /** A head was adopted. */
   open({ now, options }: Context, chain: ChainState): void {
@@ -87,19 +94,19 @@ export class Scribing {
       this.#closableSinceMs ??= now;
       if (now >= writeAtMs) {
         const reason = before === 0 ? decision.reason : `${before} earlier in rank wrote nothing; ${decision.reason}`;
-        return { counted, attempt: this.#attempt, reason };
+        return { counted, attempt: this.#attempt, change: scene.change, reason };
       }
     }
     this.deadline = writeAtMs;
     return null;
   }
 
-  #countable({ rulebook, options: { rules } }: Context, { book, head }: SceneOfRound): readonly Counted[] {
+  #countable({ rulebook, options: { rules } }: Context, { book, head, change }: SceneOfRound): readonly Counted[] {
     const chain = head.chain, offers: (readonly [Digest, Offer])[] = [];
     for (const { digest, signed: { body }, verdict } of book.offers.values()) {
       if (verdict?.valid === true && ageOf(body, chain) <= rules.lateRounds) offers.push([digest, body]);
     }
-    return rulebook.selectCounted(offers, { parent: chain, base: head.base, rules });
+    return rulebook.selectCounted(offers, { parent: chain, base: head.base, rules, change });
   }
 
   /** How many are to be given time to write before us. Nobody has a rank at genesis: whoever founds the run begins. */

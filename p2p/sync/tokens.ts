@@ -7,12 +7,34 @@ import type { BlobName, SyncRules } from "./types.ts";
 
 /** Most that one offer weighs, in medians of the offers counted with it. */
 const CAP_MEDIANS = 2;
+/** Most that one offer adds to the weight of its history, in what is usual: a record of one author has no other median. */
+const CAP_USUAL = 4;
+/** Most that one record moves what is usual, either way. */
+const USUAL_CHANGE = 1.25;
 
-/** Capped tokens of each offer, in the order given. The median is the lower one, so that weights stay whole numbers. */
+/** Capped tokens of each offer, in the order given. */
 export function cappedTokens(offers: readonly CountedOffer[]): readonly number[] {
-  const tokens = offers.map(({ offer }) => offer.tokens).filter((count) => count > 0).sort((a, b) => a - b);
-  const cap = CAP_MEDIANS * (tokens[Math.floor((tokens.length - 1) / 2)] ?? 0);
+  const cap = CAP_MEDIANS * medianTokens(offers);
   return offers.map(({ offer }) => Math.min(offer.tokens, cap));
+}
+
+/** What each offer adds to the weight of its history: tokens, capped by each other and by what was usual before. */
+export function weightsOf(offers: readonly CountedOffer[], usual: number): readonly number[] {
+  const cap = usual === 0 ? Infinity : CAP_USUAL * usual;
+  return cappedTokens(offers).map((tokens) => Math.min(tokens, cap));
+}
+
+/** What is usual after a record: it follows the median of the record's offers, slowly, so that one liar moves it little. */
+export function nextUsual(usual: number, offers: readonly CountedOffer[]): number {
+  const median = medianTokens(offers);
+  if (median === 0 || usual === 0) return Math.max(median, usual);
+  return Math.ceil(Math.min(usual * USUAL_CHANGE, Math.max(usual / USUAL_CHANGE, median)));
+}
+
+/** The lower median of what is not nothing, or 0; lower, so that it is a whole number. */
+function medianTokens(offers: readonly CountedOffer[]): number {
+  const tokens = offers.map(({ offer }) => offer.tokens).filter((count) => count > 0).sort((a, b) => a - b);
+  return tokens[Math.floor((tokens.length - 1) / 2)] ?? 0;
 }
 
 /**

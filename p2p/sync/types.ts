@@ -95,6 +95,18 @@ export interface RoundRecord {
   readonly scribe: PeerId;
   /** Rank of the scribe among those that could have written it; 0 is the first (`scribe.ts`). */
   readonly attempt: number;
+  /** Who belongs to the run from this record on, if the owner has changed it since the parent; else null. */
+  readonly change: Signed<Change> | null;
+}
+
+/** The owner's word on who belongs to a run with an allow list. Of two, the higher number holds, whole. */
+export interface Change {
+  readonly kind: "change";
+  readonly run: Digest;
+  /** From 1, each higher than the one before. */
+  readonly number: number;
+  /** Sorted. The owner belongs to the run whether named or not. */
+  readonly allowed: readonly PeerId[];
 }
 
 /** A peer's heartbeat: how anti-entropy starts. */
@@ -103,8 +115,12 @@ export interface Beat {
   readonly run: Digest;
   readonly peer: PeerId;
   readonly head: Digest;
+  /** State digest of the head: what newcomers and doubters compare. */
+  readonly base: Digest;
   readonly round: number;
   readonly weight: number;
+  /** Number of the newest change of members that it knows; 0 for none. Whoever knows a newer one sends it. */
+  readonly change: number;
 }
 
 /** "I know these records; send what I lack." Answered by History, or by StateAt if the asker is too far behind. */
@@ -143,10 +159,10 @@ export interface StateAt {
   readonly weights: BlobName;
 }
 
-export type Message = Signed<Offer> | Signed<RoundRecord> | Beat | Pull | History | AskState | StateAt;
+export type Message = Signed<Offer> | Signed<RoundRecord> | Signed<Change> | Beat | Pull | History | AskState | StateAt;
 
 /** A body with its author's Ed25519 signature over the body's digest. */
-export interface Signed<T extends Offer | RoundRecord> {
+export interface Signed<T extends Offer | RoundRecord | Change> {
   readonly kind: "signed";
   readonly body: T;
   readonly signature: Uint8Array;
@@ -157,7 +173,7 @@ export interface Member {
   readonly peer: PeerId;
   readonly since: number;
   readonly lastCounted: number;
-  /** From its last counted offer. */
+  /** From its last counted offer, as far as it is believed (`roster.ts`). */
   readonly speed: number;
   readonly nextMs: number;
   readonly name: string;
@@ -188,6 +204,8 @@ export interface Recent {
   readonly bases: readonly Digest[];
   /** Offers it counted, in its order. Of a merge record: what both sides counted of those that are not too old for it. */
   readonly counted: readonly Digest[];
+  /** Blobs of their contributions, sorted: none is counted twice, whoever offers it. */
+  readonly blobs: readonly Digest[];
 }
 
 /** The part of a state that is not weights: a pure function of the chain (`chain.ts`). */
@@ -199,7 +217,11 @@ export interface ChainState {
   readonly weight: number;
   /** Tokens counted, not capped: what learning-rate schedules go by. */
   readonly tokens: number;
+  /** Tokens that an offer usually brings, following the records slowly; 0 before any work: bounds `weight` (`tokens.ts`). */
+  readonly usual: number;
   readonly roster: readonly Member[];
+  /** The change of members that holds; null while only the owner belongs, or everybody. */
+  readonly members: Signed<Change> | null;
   readonly ledger: Ledger;
   /** How long the next box is. */
   readonly roundMs: number;
@@ -228,4 +250,6 @@ export interface SyncRules {
   readonly contextLength: number;
   /** The record that reaches it is the last one; null if open-ended. */
   readonly targetTokens: number | null;
+  /** Who signs changes of the allow list; null in a run without one. */
+  readonly owner: PeerId | null;
 }

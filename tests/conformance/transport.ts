@@ -182,6 +182,34 @@ export function testTransport(name: string, place: () => Promise<TransportPlace>
     await rejects(a!.connect(b!.addresses()[0]!, { signal: AbortSignal.abort() }), "aborted");
   });
 
+  test("connects only whom it admits, whoever dials, and lets others go", 3, async ([a, b, c]) => {
+    await connectBoth(b!, a!);
+    await connectBoth(c!, a!);
+    const gone = [eventOf(a!, "disconnected", c!.peer), eventOf(c!, "disconnected", a!.peer)];
+    a!.admit([b!.peer]);
+    await Promise.all(gone);
+    assert.deepEqual(a!.peers(), [b!.peer]);
+    await assert.rejects(c!.connect(a!.addresses()[0]!));
+    await assert.rejects(a!.connect(c!.addresses()[0]!));
+    assert.deepEqual([a!.peers(), c!.peers()], [[b!.peer], []]);
+    await rejects(c!.request(a!.peer, "echo/1", text("?")), "gone");
+    a!.admit(null);
+    await connectBoth(c!, a!);
+    assert.equal(a!.peers().length, 2);
+  });
+
+  test("hears nothing from whom it does not admit, also by way of others", 3, async ([a, b, c]) => {
+    a!.admit([b!.peer]);
+    await connectBoth(b!, a!);
+    await connectBoth(c!, b!);
+    const heard = listen(a!), between = listen(b!);
+    c!.announce(text("from a stranger"));
+    await between.until(1);
+    b!.announce(text("from a member"));
+    await heard.until(1);
+    assert.deepEqual(heard.all, [`${b!.peer} from a member`]);
+  });
+
   test("ends everything when closed, twice as well as once", 2, async ([a, b]) => {
     await connectBoth(a!, b!);
     const gone = eventOf(b!, "disconnected");

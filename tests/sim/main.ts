@@ -1,30 +1,129 @@
 /**
- * Runs one seed and prints what happened; exits with 1 if a law is broken.
- *
- * `deno run -A tests/sim/main.ts --seed 7 --peers 6 --rounds 10`
+ * `deno task sim`: runs one seed, many, or the storm, and ends with 1 if a law is broken, with 2 if it was not
+ * understood.
  * @module
  */
 import { parseArgs } from "node:util";
+import { runSeeds } from "./seeds.ts";
 import { simulate } from "./simulate.ts";
+import { measureStorm } from "./storm.ts";
 
-if (import.meta.main) {
+const USAGE = `deno task sim [--seed N | --seeds A..B] [--peers M] [--rounds R] [--trace]
+deno task sim --storm [--seed N] [--peers M] [--hours H]
+
+  --seed    the seed of one run (1)
+  --seeds   all seeds from A to B, on all cores
+  --peers   how many peers (6)
+  --rounds  about how many rounds the storm lasts (10)
+  --trace   says what happens in one run, line by line
+  --storm   measures what 125 faults an hour cost 32 peers, against the same run without them
+  --hours   how long that storm lasts, in virtual hours (1)`;
+
+interface Options {
+  readonly seeds: readonly number[];
+  readonly peers: number;
+  readonly rounds: number;
+  readonly hours: number;
+  readonly trace: boolean;
+  readonly storm: boolean;
+}
+
+function parse(args: readonly string[]): Options {
   const { values } = parseArgs({
+    args: [...args],
     options: {
-      seed: { type: "string", default: "1" },
-      peers: { type: "string", default: "6" },
+      seed: { type: "string" },
+      seeds: { type: "string" },
+      peers: { type: "string" },
       rounds: { type: "string", default: "10" },
-      quiet: { type: "boolean", default: false },
+      hours: { type: "string", default: "1" },
+      trace: { type: "boolean", default: false },
+      storm: { type: "boolean", default: false },
     },
   });
-  const options = { seed: Number(values.seed), peers: Number(values.peers), rounds: Number(values.rounds) };
-  if (Object.values(options).some((value) => !Number.isInteger(value) || value < 1)) {
-    console.error("Cannot simulate: --seed, --peers and --rounds must be whole numbers above 0");
-    Deno.exit(2);
-  }
-  const { broken, observer, peers } = simulate(options);
-  if (!values.quiet) observer.trace.forEach((line) => console.log(line));
-  const heads = peers.map(({ id }) => `${id} ${observer.adoptions.get(id)?.at(-1)?.chain.round ?? "-"}`);
-  console.log(`rounds at the end: ${heads.join(", ")}; ${JSON.stringify(observer.tally)}; digest ${observer.digest()}`);
-  broken.slice(0, 20).forEach((fault) => console.log(`BROKEN ${fault}`));
-  Deno.exit(broken.length === 0 ? 0 : 1);
+  const [, first, last] = values.seeds?.match(/^(\d+)\.\.(\d+)$/) ?? [];
+  if (values.seeds !== undefined && first === undefined) throw new Error(`--seeds is A..B, not '${values.seeds}'`);
+  if (values.seeds !== undefined && values.seed !== undefined) throw new Error("--seed and --seeds exclude each other");
+  const from = first === undefined ? whole("--seed", values.seed ?? "1") : whole("--seeds", first);
+  const until = last === undefined ? from : whole("--seeds", last);
+  if (until < from) throw new Error(`--seeds goes up, not from ${from} to ${until}`);
+  return {
+    seeds: Array.from({ length: until - from + 1 }, (_, i) => from + i),
+    peers: whole("--peers", values.peers ?? (values.storm ? "32" : "6")),
+    rounds: whole("--rounds", values.rounds),
+    hours: Number(values.hours) > 0 ? Number(values.hours) : whole("--hours", values.hours),
+    trace: values.trace,
+    storm: values.storm,
+  };
 }
+
+function whole(flag: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${flag} must be a whole number above 0, not '${text}'`);
+  return value;
+}
+
+/** Prints one run; returns how many laws it broke. */
+function runOne({ seeds, peers, rounds, trace }: Options): number {
+  const { broken, observer, peers: all } = simulate({ seed: seeds[0]!, peers, rounds });
+  if (trace) observer.trace.forEach((line) => console.log(line));
+  const liars = all.filter(({ isHonest }) => !isHonest).map(({ id, liarKind }) => `${id} ${liarKind}`);
+  if (liars.length > 0) console.log(`liars: ${liars.join(", ")}`);
+  const heads = all.map(({ id }) => `${id} ${observer.adoptions.get(id)?.at(-1)?.chain.round ?? "-"}`);
+  console.log(`rounds at the end: ${heads.join(", ")}`);
+  console.log(`${JSON.stringify(observer.tally)}; digest ${observer.digest()}`);
+  broken.slice(0, 20).forEach((fault) => console.log(`BROKEN ${fault}`));
+  return broken.length;
+}
+
+/** Prints how far many runs have come, and each that breaks a law. */
+async function runMany({ seeds, peers, rounds }: Options): Promise<number> {
+  const startMs = performance.now(), everyMs = 10_000;
+  let done = 0, broken = 0, roundCount = 0, toldAtMs = startMs;
+  const results = await runSeeds(seeds.map((seed) => ({ seed, peers, rounds })), {
+    onResult: (result) => {
+      done++;
+      roundCount += result.rounds;
+      if (result.broken.length > 0) {
+        broken++;
+        console.log(
+          `${result.rerun} (liars: ${result.liars.join(", ") || "none"})\n  BROKEN ${
+            result.broken.slice(0, 3).join("\n  BROKEN ")
+          }`,
+        );
+      }
+      const nowMs = performance.now();
+      if (nowMs - toldAtMs < everyMs) return;
+      toldAtMs = nowMs;
+      const leftS = Math.round((nowMs - startMs) / done * (seeds.length - done) / 1000);
+      console.error(`${done} of ${seeds.length} seeds, ${broken} broken, about ${leftS} s left`);
+    },
+  });
+  const tally: Record<string, number> = {};
+  for (const result of results) {
+    for (const [what, count] of Object.entries(result.tally)) {
+      tally[what] = what === "deepest" ? Math.max(tally[what] ?? 0, count) : (tally[what] ?? 0) + count;
+    }
+  }
+  const seconds = ((performance.now() - startMs) / 1000).toFixed(0);
+  console.log(
+    `${seeds.length} seeds of ${peers} peers, ${roundCount} rounds, in ${seconds} s: ${JSON.stringify(tally)}`,
+  );
+  console.log(`${broken} seeds broke a law`);
+  return broken;
+}
+
+async function main(): Promise<number> {
+  let options: Options;
+  try {
+    options = parse(Deno.args);
+  } catch (error) {
+    console.error(`Cannot simulate: ${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    return 2;
+  }
+  if (options.storm) return measureStorm({ ...options, seed: options.seeds[0]! }) ? 0 : 1;
+  const broken = options.seeds.length === 1 ? runOne(options) : await runMany(options);
+  return broken === 0 ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main());

@@ -1,28 +1,48 @@
 /**
  * What can be seen of a run from outside: everything that was written down, adopted and reported, by whom.
- * The checkers (`laws.ts`) read it; nothing in the run does.
+ * The checkers (`laws/`) read it; nothing in the run does. What liars report is not believed, and not kept.
  * @module
  */
+import { isHeavier } from "../../p2p/sync/fork.ts";
 import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { JournalEntry, SyncEvent } from "../../p2p/sync/effects.ts";
-import type { ChainState, Digest, Offer, PeerId, RoundRecord } from "../../p2p/sync/types.ts";
+import type { ChainState, Digest, Message, Offer, PeerId, RoundRecord } from "../../p2p/sync/types.ts";
+import type { Life, SimPeer } from "./sim_peer.ts";
 import type { VirtualTime } from "./virtual_time.ts";
-import type { Life } from "./sim_peer.ts";
 
 export type Fate = Extract<SyncEvent, { kind: "fate" }>;
+export type Rejection = Extract<SyncEvent, { kind: "rejected" }>;
+
+export interface Adoption {
+  readonly atMs: number;
+  readonly chain: ChainState;
+}
+
+/** Saved states that a restarting core tries. */
+const MOST_STATES = 8;
+/** A core's sizes are looked at after so many inputs. */
+const LOOK_EVERY = 20;
 
 export class Observer {
   readonly records = new Map<Digest, RoundRecord>();
   readonly offers = new Map<Digest, Offer>();
+  /** When the author of each offer wrote it down. */
+  readonly offeredAtMs = new Map<Digest, number>();
   /** State digests that peers had after each record: there must be one each. */
   readonly bases = new Map<Digest, Map<Digest, PeerId>>();
   /** The last word on each offer, told to its owner. */
   readonly fates = new Map<Digest, Fate>();
   /** Adoptions of each peer, in order. */
-  readonly adoptions = new Map<PeerId, { readonly atMs: number; readonly chain: ChainState }[]>();
+  readonly adoptions = new Map<PeerId, Adoption[]>();
+  /** When somebody first adopted each record, and who was up and running then. */
+  readonly firstAdoptedAtMs = new Map<Digest, number>();
+  readonly liveAt = new Map<Digest, ReadonlySet<PeerId>>();
   /** Broken laws that could be seen while it happened. */
   readonly faults: string[] = [];
-  readonly lives: { readonly peer: PeerId; readonly life: Life }[] = [];
+  readonly rejections: { readonly by: PeerId; readonly event: Rejection }[] = [];
+  readonly mismatches: { readonly by: PeerId; readonly event: Extract<SyncEvent, { kind: "mismatch" }> }[] = [];
+  /** Lives that ended, of the peer whose inputs are kept. */
+  readonly lives: Life[] = [];
   readonly trace: string[] = [];
   readonly tally = {
     records: 0,
@@ -36,44 +56,83 @@ export class Observer {
     merged: 0,
     mergedOffers: 0,
   };
+  /** Largest sizes of any honest core, by name, and most effects of one input. */
+  readonly largest = new Map<string, number>();
+  mostEffects = 0;
+  /** Messages that each honest peer has sent or announced. */
+  readonly saidCount = new Map<PeerId, number>();
   readonly #clock: VirtualTime;
+  /** The heaviest state that a restarting peer could still load from its disk. */
   readonly #onDisk = new Map<PeerId, ChainState>();
-  readonly #restarting = new Set<PeerId>();
+  readonly #running = new Set<PeerId>();
+  #looks = 0;
 
   constructor(clock: VirtualTime) {
     this.#clock = clock;
   }
 
-  onJournal(peer: PeerId, entry: JournalEntry): void {
-    if (entry.kind === "offer") this.offers.set(bodyDigest(entry.offer.body), entry.offer.body);
+  onStart({ id, disk }: SimPeer): void {
+    this.#running.add(id);
+    const states = disk.journal.filter((entry) => entry.kind === "state");
+    const tried = states.sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1).slice(0, MOST_STATES);
+    const best = tried.find(({ weights }) => disk.isWhole(weights.digest));
+    if (best !== undefined) this.#onDisk.set(id, best.chain);
+  }
+
+  onFrozen({ id }: SimPeer, isFrozen: boolean): void {
+    if (isFrozen) this.#running.delete(id);
+    else this.#running.add(id);
+  }
+
+  onHandled({ core }: SimPeer, effectCount: number): void {
+    this.mostEffects = Math.max(this.mostEffects, effectCount);
+    if (core === null || this.#looks++ % LOOK_EVERY !== 0) return;
+    for (const [what, size] of Object.entries(core.sizes)) {
+      if (size > (this.largest.get(what) ?? 0)) this.largest.set(what, size);
+    }
+  }
+
+  onSaid({ id }: SimPeer, _: Message): void {
+    this.saidCount.set(id, (this.saidCount.get(id) ?? 0) + 1);
+  }
+
+  onJournal(peer: SimPeer, entry: JournalEntry): void {
+    if (entry.kind === "offer") {
+      const { body } = entry.offer, digest = bodyDigest(body);
+      this.offers.set(digest, body);
+      if (body.peer === peer.id) this.offeredAtMs.set(digest, this.#clock.nowMs);
+    }
     if (entry.kind === "record") this.records.set(bodyDigest(entry.record.body), entry.record.body);
-    if (entry.kind === "state") {
-      const known = this.#onDisk.get(peer);
-      if (known === undefined || entry.chain.weight >= known.weight) this.#onDisk.set(peer, entry.chain);
-    }
   }
 
-  onAdopted(peer: PeerId, chain: ChainState): void {
-    const onDisk = this.#onDisk.get(peer);
-    if (this.#restarting.delete(peer) && onDisk !== undefined && chain.weight < onDisk.weight) {
-      this.faults.push(`law 6: ${peer} had round ${onDisk.round} on its disk and went on from round ${chain.round}`);
+  onAdopted({ id, isHonest }: SimPeer, chain: ChainState): void {
+    if (!isHonest) return;
+    const onDisk = this.#onDisk.get(id);
+    if (onDisk !== undefined && isHeavier(onDisk, chain)) {
+      this.faults.push(`law 6: ${id} had round ${onDisk.round} on its disk and went on from round ${chain.round}`);
     }
-    const adopted = this.adoptions.get(peer) ?? [];
+    this.#onDisk.delete(id);
+    if (!this.firstAdoptedAtMs.has(chain.head)) {
+      this.firstAdoptedAtMs.set(chain.head, this.#clock.nowMs);
+      this.liveAt.set(chain.head, new Set(this.#running));
+    }
+    const adopted = this.adoptions.get(id) ?? [];
     adopted.push({ atMs: this.#clock.nowMs, chain });
-    this.adoptions.set(peer, adopted);
+    this.adoptions.set(id, adopted);
   }
 
-  onEvent(peer: PeerId, event: SyncEvent): void {
+  onEvent({ id, isHonest }: SimPeer, event: SyncEvent): void {
+    if (!isHonest) return;
     switch (event.kind) {
       case "round": {
         const bases = this.bases.get(event.head) ?? new Map<Digest, PeerId>();
         this.bases.set(event.head, bases);
-        if (!bases.has(event.base)) bases.set(event.base, peer);
+        if (!bases.has(event.base)) bases.set(event.base, id);
         return;
       }
       case "closed":
         this.tally.records++;
-        return this.#note(peer, `wrote record ${event.round}: ${event.reason}`);
+        return this.note(id, `wrote record ${event.round}: ${event.reason}`);
       case "offered":
         this.tally.offers++;
         return;
@@ -82,34 +141,34 @@ export class Observer {
         if (event.fate === "lost") this.tally.lost++;
         if (event.fate === "merged") this.tally.mergedOffers++;
         this.fates.set(event.offer, event);
-        if (event.fate !== "counted") this.#note(peer, `offer of round ${event.round} is ${event.fate}`);
+        if (event.fate !== "counted") this.note(id, `offer of round ${event.round} is ${event.fate}`);
         return;
       case "reorganised":
         this.tally.reorganised++;
         this.tally.deepest = Math.max(this.tally.deepest, event.depth ?? 0);
-        return this.#note(peer, `gave up ${event.depth ?? "all"} of its records for a heavier history`);
+        return this.note(id, `gave up ${event.depth ?? "all"} of its records for a heavier history`);
       case "merged": {
         this.tally.merged++;
         const sides = event.sides.map(({ records, tokens }) => `${records} records with ${tokens} tokens`);
-        return this.#note(peer, `took merge record ${event.round}: ${sides.join(" and ")}`);
+        return this.note(id, `took merge record ${event.round}: ${sides.join(" and ")}`);
       }
       case "mismatch":
-        this.faults.push(`law 3: ${peer} has state ${event.mine} after ${event.record}, ${event.peer} ${event.theirs}`);
+        this.mismatches.push({ by: id, event });
         return;
       case "rejected":
-        this.faults.push(`nobody lies here, but ${peer} rejected ${event.what} of ${event.peer}: ${event.reason}`);
-        return;
+        this.rejections.push({ by: id, event });
+        return this.note(id, `rejected ${event.what} of ${event.peer}: ${event.reason}`);
       default:
         return;
     }
   }
 
-  onDown(peer: PeerId, reason: "left" | "crashed", life: Life): void {
-    this.lives.push({ peer, life });
-    this.#restarting.add(peer);
+  onDown(peer: SimPeer, reason: "left" | "crashed"): void {
+    this.#running.delete(peer.id);
+    if (peer.isRecorded) this.lives.push(peer.life!);
     if (reason === "crashed") this.tally.crashes++;
     else this.tally.left++;
-    this.#note(peer, reason);
+    this.note(peer.id, reason);
   }
 
   /** One digest for all that happened: equal seeds have equal ones. */
@@ -117,7 +176,7 @@ export class Observer {
     return digestOf({ trace: this.trace, records: [...this.records.keys()] });
   }
 
-  #note(peer: PeerId, text: string): void {
-    this.trace.push(`${(this.#clock.nowMs / 1000).toFixed(1).padStart(8)} s  ${peer.padEnd(7)} ${text}`);
+  note(who: string, text: string): void {
+    this.trace.push(`${(this.#clock.nowMs / 1000).toFixed(1).padStart(8)} s  ${who.padEnd(7)} ${text}`);
   }
 }

@@ -1,32 +1,10 @@
 import { strict as assert } from "node:assert";
-import { simulate } from "./simulate.ts";
-import { CALM_LINKS, drawWeather, type Machine, type Weather } from "./weather.ts";
-
-const STEADY: Machine = { speed: 2_000, joinsAtMs: 100, leavesAtMs: null, crashes: [] };
-
-/** Fine weather with these machines; the first founds the run. Boxes of 10 s. */
-function scene(machines: readonly Partial<Machine>[], changes: Partial<Weather> = {}) {
-  const drawn = drawWeather({ seed: 1, peers: machines.length, rounds: 8 });
-  const weather: Weather = {
-    ...drawn,
-    links: { ...CALM_LINKS },
-    rules: { ...drawn.rules, firstRoundMs: 10_000, leastRoundMs: 10_000, longestRoundMs: 20_000 },
-    machines: machines.map((machine, i) => ({ ...STEADY, joinsAtMs: i === 0 ? 0 : 100, ...machine })),
-    stormMs: 100_000,
-    calmMs: 60_000,
-    silenceMs: 120_000,
-    ...changes,
-  };
-  const outcome = simulate({ seed: 1, peers: machines.length, rounds: 8, weather });
-  assert.deepEqual(outcome.broken, []);
-  return outcome;
-}
-
-const last = ({ observer, peers }: ReturnType<typeof scene>) => observer.adoptions.get(peers[0]!.id)!.at(-1)!.chain;
+import type { PeerId } from "../../p2p/sync/types.ts";
+import { crash, lastOf, play, scene } from "./scene.ts";
 
 Deno.test("a peer alone admits itself and goes on round after round", () => {
   const outcome = scene([{}]);
-  assert.ok(last(outcome).round >= 10, `only ${last(outcome).round} rounds`);
+  assert.ok(lastOf(outcome).round >= 10, `only ${lastOf(outcome).round} rounds`);
   assert.equal(outcome.observer.tally.late + outcome.observer.tally.lost, 0);
 });
 
@@ -49,7 +27,7 @@ Deno.test("speeds 1 : 2 : 4 : 8 all contribute, in proportion", () => {
 });
 
 Deno.test("a late joiner has its first work counted within two rounds of having the state", () => {
-  const { observer, peers } = scene([{}, {}, { joinsAtMs: 45_000 }]);
+  const { observer, peers } = scene([{}, {}, { joinsAtMs: 38_000 }]);
   const { id } = peers[2]!;
   const loaded = observer.adoptions.get(id)![0]!.chain.round;
   const work = [...observer.offers].filter(([, { peer, tokens }]) => peer === id && tokens > 0);
@@ -66,12 +44,12 @@ Deno.test("a peer that leaves has its last work counted, is missed by nobody, an
   const goodbye = offers.find(([, { leaving }]) => leaving)!;
   const counted = [...outcome.observer.records.values()].flatMap(({ counted }) => counted.map(({ offer }) => offer));
   assert.ok(counted.includes(goodbye[0]), "its last offer was not counted");
-  assert.ok(!last(outcome).roster.some(({ peer }) => peer === id));
-  assert.ok(!last(outcome).ledger.leases.some(({ peer }) => peer === id));
+  assert.ok(!lastOf(outcome).roster.some(({ peer }) => peer === id));
+  assert.ok(!lastOf(outcome).ledger.leases.some(({ peer }) => peer === id));
 });
 
 Deno.test("a peer that dies for good leaves the roster, and the others lose no round", () => {
-  const outcome = scene([{}, {}, { crashes: [{ atMs: 35_000, afterEffects: 0, downMs: 1e9 }] }], { calmMs: 0 });
+  const outcome = scene([{}, {}, { crashes: [crash(35_000, { downMs: 1e9 })] }], { calmMs: 0 });
   const times = outcome.observer.adoptions.get(outcome.peers[0]!.id)!.map(({ atMs }) => atMs);
   const gaps = times.slice(1).map((atMs, i) => atMs - times[i]!);
   assert.ok(Math.max(...gaps.slice(0, 8)) < 17_000, `rounds took ${gaps.map(Math.round).join(", ")} ms`);
@@ -81,7 +59,7 @@ for (const who of [0, 1]) {
   Deno.test(`power may fail after any effect of ${who === 0 ? "the founder" : "a member"}: it resumes from its disk`, () => {
     for (let afterEffects = 0; afterEffects < 40; afterEffects++) {
       const machines = [{}, {}, {}].map((machine, i) =>
-        i === who ? { crashes: [{ atMs: 29_000, afterEffects, downMs: 2_000 }] } : machine
+        i === who ? { crashes: [crash(29_000, { afterEffects })] } : machine
       );
       const { observer } = scene(machines);
       assert.equal(observer.tally.crashes, 1, `after ${afterEffects} effects`);
@@ -91,9 +69,10 @@ for (const who of [0, 1]) {
 }
 
 Deno.test("all peers die, and any one alone continues from where they were", () => {
-  const crash = (downMs: number) => [{ atMs: 52_000, afterEffects: 0, downMs }];
   for (const survivor of [0, 1, 2]) {
-    const { observer, peers } = scene([0, 1, 2].map((i) => ({ crashes: crash(i === survivor ? 1_000 : 60_000) })));
+    const { observer, peers } = scene(
+      [0, 1, 2].map((i) => ({ crashes: [crash(52_000, { downMs: i === survivor ? 1_000 : 60_000 })] })),
+    );
     const adopted = observer.adoptions.get(peers[survivor]!.id)!;
     const before = adopted.findLast(({ atMs }) => atMs <= 52_500)!.chain;
     const after = adopted.find(({ atMs }) => atMs > 52_500)!.chain;
@@ -103,25 +82,81 @@ Deno.test("all peers die, and any one alone continues from where they were", () 
 });
 
 Deno.test("the record that reaches the target is the last one", () => {
-  const drawn = drawWeather({ seed: 1, peers: 2, rounds: 8 });
-  const rules = { ...drawn.rules, firstRoundMs: 10_000, leastRoundMs: 10_000, targetTokens: 100_000 };
-  const weather: Weather = {
-    ...drawn,
-    rules,
-    links: CALM_LINKS,
-    machines: [STEADY, STEADY],
-    stormMs: 100_000,
-    calmMs: 1,
-  };
-  const { observer } = simulate({ seed: 1, peers: 2, rounds: 8, weather });
-  const chains = [...observer.adoptions.values()].map((adopted) => adopted.at(-1)!.chain);
+  const { observer, weather } = scene([{}]);
+  const rules = { ...weather.rules, targetTokens: 100_000 };
+  const finished = play([{}, {}], { rules, calmMs: 1 }).observer;
+  const chains = [...finished.adoptions.values()].map((adopted) => adopted.at(-1)!.chain);
   for (const { tokens } of chains) assert.ok(tokens >= 100_000 && tokens < 160_000, `${tokens} tokens`);
   assert.equal(new Set(chains.map(({ head }) => head)).size, 1);
+  assert.equal(observer.faults.length, 0);
 });
 
 Deno.test("two halves of a run that train apart become one history within 3 rounds, with the tokens of both", () => {
-  const outcome = scene([{}, {}, {}, {}], {
-    partitions: [{ fromMs: 30_000, untilMs: 100_000, groups: [[0, 1], [2, 3]] }],
+  const apart = { fromMs: 30_000, untilMs: 100_000, groups: [[0, 1], [2, 3]] };
+  const outcome = scene([{}, {}, {}, {}], { partitions: [apart] });
+  const { observer } = outcome;
+  const merged = observer.adoptions.get(outcome.peers[0]!.id)!.find(({ chain }) => (
+    observer.records.get(chain.head)?.parents.length === 2
+  ))!;
+  assert.ok(merged.atMs < apart.untilMs + 3 * 20_000, `merged only at ${merged.atMs} ms`);
+  const lost = [...observer.fates.values()].filter(({ fate, tokens }) => tokens > 0 && fate === "lost");
+  assert.deepEqual(lost, []);
+});
+
+Deno.test("partitions that overlap leave three groups, each of which goes on, and all come together again", () => {
+  const { observer } = scene(Array.from({ length: 6 }, () => ({})), {
+    partitions: [
+      { fromMs: 20_000, untilMs: 90_000, groups: [[0, 1]] },
+      { fromMs: 35_000, untilMs: 100_000, groups: [[0, 1, 2, 3]] },
+    ],
   });
-  outcome.observer.trace.forEach((line) => console.log(line));
+  for (const peer of ["wren", "robin", "heron"]) {
+    const times = observer.adoptions.get(peer as PeerId)!.map(({ atMs }) => atMs);
+    assert.ok(times.filter((atMs) => 40_000 < atMs && atMs < 90_000).length >= 2, `${peer} stood still`);
+  }
+});
+
+Deno.test("a link that works one way only costs nobody a law", () => {
+  for (const groups of [[[0]], [[1, 2, 3], [0]], [[1]], [[0, 2, 3], [1]]]) {
+    scene([{}, {}, {}, {}], { partitions: [{ fromMs: 30_000, untilMs: 80_000, groups, oneWay: true }] });
+  }
+});
+
+Deno.test("links that come and go every few seconds cost nobody a law", () => {
+  scene([{}, {}, {}, {}], { partitions: [{ fromMs: 20_000, untilMs: 100_000, groups: [[0, 1]], flapMs: 3_000 }] });
+});
+
+Deno.test("a process that stands still for three rounds comes back with what it had, and five others hardly wait", () => {
+  const { observer, peers } = scene([{}, {}, { freezes: [{ atMs: 32_000, forMs: 35_000 }] }, {}, {}, {}]);
+  const gaps = observer.adoptions.get(peers[0]!.id)!.map(({ atMs }, i, all) => atMs - (all[i - 1]?.atMs ?? atMs));
+  assert.ok(Math.max(...gaps) < 23_000, `rounds took ${gaps.map(Math.round).join(", ")} ms`);
+  const own = [...observer.offers].filter(([, { peer, tokens }]) => peer === peers[2]!.id && tokens > 0);
+  assert.ok(own.length > 3);
+});
+
+Deno.test("clocks that go wrong by a tenth, start anywhere and jump cost nobody a law", () => {
+  scene([
+    { clock: { startMs: 1e12, rate: 0.9, jumps: [] } },
+    { clock: { startMs: 0, rate: 1.1, jumps: [{ atMs: 41_000, byMs: 3_600_000 }] } },
+    { clock: { startMs: 5e6, rate: 1, jumps: [{ atMs: 33_000, byMs: -5_000 }, { atMs: 71_000, byMs: 20_000 }] } },
+  ]);
+});
+
+Deno.test("a journal that lost its last entries costs its peer no law, however many they are", () => {
+  for (let entries = 1; entries <= 20; entries++) {
+    scene([{}, {}, { crashes: [crash(47_000, { disk: { kind: "cut journal", entries } })] }]);
+  }
+});
+
+Deno.test("blobs that cannot be read any more are fetched again from those who have them", () => {
+  for (const share of [0.3, 1]) {
+    scene([{}, {}, { crashes: [crash(47_000, { disk: { kind: "damaged blobs", share } })] }]);
+  }
+});
+
+Deno.test("a peer on a thin line brings what it can and delays nobody else", () => {
+  const { observer, peers } = scene([{}, {}, { bytesPerMs: 125 }]);
+  const gaps = observer.adoptions.get(peers[0]!.id)!.map(({ atMs }, i, all) => atMs - (all[i - 1]?.atMs ?? atMs));
+  assert.ok(Math.max(...gaps) < 23_000, `rounds took ${gaps.map(Math.round).join(", ")} ms`);
+  assert.ok([...observer.fates.values()].every(({ fate }) => fate !== "lost"));
 });

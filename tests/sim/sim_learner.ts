@@ -3,28 +3,25 @@
  * in the order in which it was folded. So two peers have equal digests exactly if they folded the same.
  * @module
  */
-import type { Contribution, MergeSide, TrainOrder } from "../../p2p/learner.ts";
+import type { Contribution, MergeSide, TrainOrder, Verdict } from "../../p2p/learner.ts";
 import { digestOf } from "../../p2p/sync/digest.ts";
 import { firstWindows, subtract, union, windowCount } from "../../p2p/sync/ranges.ts";
-import type { BlobName, Digest, Range } from "../../p2p/sync/types.ts";
-
-const WEIGHTS_BYTES = 400_000;
+import type { Digest, Range } from "../../p2p/sync/types.ts";
 
 export interface Part {
-  readonly blob: BlobName;
+  readonly blob: { readonly digest: Digest };
   readonly weight: number;
 }
 
-export const INITIAL: BlobName = { digest: digestOf("initial weights"), sizeBytes: WEIGHTS_BYTES };
+export const INITIAL_WEIGHTS: Digest = digestOf("initial weights");
 
-export function foldWeights(parent: Digest, parts: readonly Part[]): BlobName {
-  if (parts.length === 0) return { digest: parent, sizeBytes: WEIGHTS_BYTES };
-  const folded = parts.map(({ blob, weight }) => ({ blob: blob.digest, weight }));
-  return { digest: digestOf({ parent, folded }), sizeBytes: WEIGHTS_BYTES };
+export function foldWeights(parent: Digest, parts: readonly Part[]): Digest {
+  if (parts.length === 0) return parent;
+  return digestOf({ parent, folded: parts.map(({ blob, weight }) => ({ blob: blob.digest, weight })) });
 }
 
-export function mergeWeights(sides: readonly MergeSide[]): BlobName {
-  return { digest: digestOf({ merged: sides }), sizeBytes: WEIGHTS_BYTES };
+export function mergeWeights(sides: readonly MergeSide[]): Digest {
+  return digestOf({ merged: sides.map(({ weights, share }) => ({ weights, share })) });
 }
 
 export class SimLearner {
@@ -32,6 +29,7 @@ export class SimLearner {
   readonly held = new Set<Digest>();
   #order: TrainOrder | null = null;
   #sinceMs = 0;
+  #isFrozen = false;
   #uncut: readonly Range[] = [];
   readonly #windowsPerMs: number;
   readonly #options: { readonly speed: number; readonly contextLength: number };
@@ -64,10 +62,25 @@ export class SimLearner {
     };
   }
 
+  /** What it says of a contribution: only whoever made it knows whether it can be decoded. */
+  judge(isGarbage: boolean): Verdict {
+    return isGarbage ? { valid: false, reason: "its contribution cannot be decoded" } : { valid: true, norm: 1 };
+  }
+
+  freeze(nowMs: number): void {
+    this.#advance(nowMs);
+    this.#isFrozen = true;
+  }
+
+  thaw(nowMs: number): void {
+    this.#advance(nowMs);
+    this.#isFrozen = false;
+  }
+
   #advance(nowMs: number): void {
     const elapsedMs = nowMs - this.#sinceMs;
     this.#sinceMs = nowMs;
-    if (this.#order === null) return;
+    if (this.#order === null || this.#isFrozen) return;
     const open = subtract(this.#order.ranges, this.#uncut);
     this.#uncut = union(this.#uncut, firstWindows(open, Math.floor(elapsedMs * this.#windowsPerMs)));
     this.#order = { ...this.#order, ranges: subtract(open, this.#uncut) };

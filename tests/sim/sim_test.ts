@@ -1,87 +1,39 @@
 import { strict as assert } from "node:assert";
-import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
-import { simulate } from "./simulate.ts";
+import { runSeeds } from "./seeds.ts";
+import { runSeed, type SeedOptions } from "./run_seed.ts";
 
-const SEED_COUNT = 200;
 const ROUNDS = 8;
-const rerun = (seed: number, peers: number) =>
-  `deno run -A tests/sim/main.ts --seed ${seed} --peers ${peers} --rounds ${ROUNDS}`;
 
-for (const peers of [5, 6, 7, 8, 9]) {
-  Deno.test(`${SEED_COUNT / 5} runs of ${peers} peers keep every law under loss, delay, crashes and churn`, () => {
-    for (let seed = peers; seed <= SEED_COUNT; seed += 5) {
-      const { broken } = simulate({ seed, peers, rounds: ROUNDS });
-      assert.deepEqual(broken, [], `seed ${seed}; again with: ${rerun(seed, peers)}`);
-    }
-  });
+/** On all cores; fails with the line that runs a failing seed again. */
+async function keepEveryLaw(seeds: readonly SeedOptions[]): Promise<void> {
+  const results = await runSeeds(seeds);
+  const broken = results.filter(({ broken }) => broken.length > 0)
+    .map(({ rerun, broken }) => `${rerun}: ${broken.slice(0, 3).join("; ")}`);
+  assert.deepEqual(broken.slice(0, 5), [], `${broken.length} of ${seeds.length} seeds broke a law`);
 }
 
-Deno.test("the storms of the test runs really do lose offers, fork histories and crash peers", () => {
-  const tally = { crashes: 0, reorganised: 0, late: 0 };
-  for (let seed = 1; seed <= 10; seed++) {
-    const { observer } = simulate({ seed, peers: 7, rounds: ROUNDS });
-    tally.crashes += observer.tally.crashes;
-    tally.reorganised += observer.tally.reorganised;
-    tally.late += observer.tally.late;
+Deno.test("500 runs of 5 to 9 peers keep every law in whatever weather their seeds draw", async () => {
+  const seeds = Array.from({ length: 500 }, (_, i) => ({ seed: i + 1, peers: 5 + i % 5, rounds: ROUNDS }));
+  await keepEveryLaw(seeds);
+});
+
+Deno.test("10 runs of 300 peers keep every law", async () => {
+  await keepEveryLaw(Array.from({ length: 10 }, (_, i) => ({ seed: i + 1, peers: 300, rounds: 1 })));
+});
+
+Deno.test("the storms of the test runs really do lose offers, fork and merge histories and crash peers", async () => {
+  const seeds = Array.from({ length: 40 }, (_, i) => ({ seed: i + 1, peers: 7, rounds: ROUNDS }));
+  const results = await runSeeds(seeds);
+  for (const what of ["crashes", "left", "reorganised", "late", "lost", "merged"] as const) {
+    assert.ok(results.some(({ tally }) => tally[what] > 0), `nothing was ever ${what}`);
   }
-  for (const [what, count] of Object.entries(tally)) assert.ok(count > 0, `nothing was ever ${what}`);
+  assert.ok(results.some(({ liars }) => liars.length > 0), "nobody ever lied");
 });
 
-Deno.test("the same seed gives the same run", () => {
-  const digests = [1, 2].map(() => simulate({ seed: 11, peers: 6, rounds: ROUNDS }).observer.digest());
-  assert.equal(digests[0], digests[1]);
-  assert.notEqual(digests[0], simulate({ seed: 12, peers: 6, rounds: ROUNDS }).observer.digest());
+Deno.test("the same seed gives the same run, in whatever thread", async () => {
+  const here = runSeed({ seed: 11, peers: 6, rounds: ROUNDS });
+  const [there, again, other] = await runSeeds([11, 11, 12].map((seed) => ({ seed, peers: 6, rounds: ROUNDS })));
+  assert.equal(there!.digest, here.digest);
+  assert.equal(again!.digest, here.digest);
+  assert.notEqual(other!.digest, here.digest);
 });
-
-/** A planted bug, which peers have it, and the law that must be found broken. */
-const planted: readonly { readonly bug: string; readonly law: string; readonly rulebookOf: (i: number) => Rulebook }[] =
-  [
-    {
-      bug: "counting an offer twice",
-      law: "law 2",
-      rulebookOf: () => ({
-        ...RULEBOOK,
-        selectCounted: (offers, { parent, ...rest }) =>
-          RULEBOOK.selectCounted(offers, { ...rest, parent: { ...parent, recent: [] } }),
-        whyInvalid: (record, offers, { parent, ...rest }) =>
-          RULEBOOK.whyInvalid(record, offers, { ...rest, parent: { ...parent, recent: [] } }),
-      }),
-    },
-    {
-      bug: "folding in another order at one peer",
-      law: "law 3",
-      rulebookOf: (i) =>
-        i !== 1 ? RULEBOOK : { ...RULEBOOK, foldParts: (...given) => RULEBOOK.foldParts(...given).toReversed() },
-    },
-    {
-      bug: "not returning the leases of those who left",
-      law: "law 10",
-      rulebookOf: () => ({
-        ...RULEBOOK,
-        advance: (...given) => {
-          const next = RULEBOOK.advance(...given);
-          return { ...next, ledger: { ...next.ledger, returned: [] } };
-        },
-      }),
-    },
-    {
-      bug: "preferring the lighter history at one peer",
-      law: "law 1",
-      rulebookOf: (i) => i !== 1 ? RULEBOOK : { ...RULEBOOK, isHeavier: (a, b) => RULEBOOK.isHeavier(b, a) },
-    },
-  ];
-
-/** Long enough for somebody to leave, and for his windows to be missed. */
-const PLANTED_ROUNDS = 20;
-
-for (const { bug, law, rulebookOf } of planted) {
-  Deno.test(`the checkers catch ${bug} as a breach of ${law}`, () => {
-    const broken = Array.from({ length: 10 }, (_, i) => i + 1).flatMap((seed) =>
-      simulate({ seed, peers: 6, rounds: PLANTED_ROUNDS, rulebookOf }).broken
-    );
-    assert.ok(
-      broken.some((fault) => fault.startsWith(law)),
-      `found only: ${broken.slice(0, 5).join("; ") || "nothing"}`,
-    );
-  });
-}

@@ -7,11 +7,14 @@
  * @module
  */
 import { join } from "node:path";
+import { runIdOf } from "../../p2p/genesis.ts";
+import type { BlobStore } from "../../p2p/store/blob_store.ts";
 import { openIdentity } from "../../p2p/store/key_file.ts";
 import type { Digest, PeerId } from "../../p2p/sync/types.ts";
+import { formatTicket } from "../../p2p/ticket.ts";
 import type { PeerEvent } from "../../runtime/event.ts";
-import type { RunConfig } from "../../runtime/config.ts";
-import { createRunFolder } from "../../runtime/run_folder.ts";
+import { genesisBytes, type RunConfig } from "../../runtime/config.ts";
+import { createRunFolder, openRunData } from "../../runtime/run_folder.ts";
 import { expect, type RoundEvent, Seat } from "../starling.ts";
 import { type Line, type LineOptions, openLine } from "../net/shaper.ts";
 import { tinyRun } from "../tiny_run.ts";
@@ -22,17 +25,17 @@ const NOWHERE = "/ip4/127.0.0.1/tcp/9";
 const NETWORK_KEY = new Uint8Array(32).fill(0xab);
 
 const UNLIMITED: LineOptions = { bitsPerSecond: Infinity, delayMs: 0 };
-/** Rounds of a second or two, however busy the machine is. */
-const QUICK = tinyRun({ rounds: { firstMs: 1_000, leastMs: 1_000, longestMs: 2_000 } });
+/** As short as rounds may be; on a busy machine they must be free to grow. */
+export const QUICK_ROUNDS: RunConfig["rounds"] = { firstMs: 1_000, leastMs: 1_000, longestMs: 10_000 };
 
 export interface FlockOptions {
   readonly names: readonly string[];
-  /** What they train; a tiny run with short rounds by default. */
-  readonly config?: RunConfig;
+  /** What they train, with its data put where it belongs; a tiny run with short rounds by default. */
+  readonly config?: RunConfig | ((data: BlobStore) => Promise<RunConfig>);
   /** Flags for all of them. */
   readonly flags?: readonly string[];
-  /** What connects each of them to the world, both ways; without, nothing is slow. */
-  readonly lines?: LineOptions;
+  /** What connects some of them to the world, both ways; the others' lines have no bounds. */
+  readonly lines?: Readonly<Record<string, LineOptions>>;
 }
 
 /** How a partition shows: connections end, or nothing comes any more and nobody is told. */
@@ -59,15 +62,17 @@ interface Bird {
 
 /** Makes a run and a place for each peer; starts nobody. */
 export async function makeFlock(
-  { names, config = QUICK, flags = [], lines }: FlockOptions,
+  { names, config: wanted = tinyRun({ rounds: QUICK_ROUNDS }), flags = [], lines = {} }: FlockOptions,
 ): Promise<Flock> {
   const folder = await Deno.makeTempDir({ prefix: "starling-flock-" });
-  await createRunFolder(join(folder, "run"), { config, networkKey: NETWORK_KEY });
+  const run = join(folder, "run");
+  const config = typeof wanted === "function" ? await wanted(await openRunData(run)) : wanted;
+  await createRunFolder(run, { config, networkKey: NETWORK_KEY });
   const birds = new Map<string, Bird>();
   for (const name of names) {
     await Deno.mkdir(join(folder, name));
     const { peer } = await openIdentity(join(folder, name, "identity.key"));
-    const port = freePort(birds.size), line = lines === undefined ? null : openLine(lines);
+    const port = freePort(birds.size), options = lines[name], line = options === undefined ? null : openLine(options);
     birds.set(name, { peer, port, line, links: new Map(), seats: [], isFrozen: false });
   }
   for (const [name, { line, links }] of birds) {
@@ -78,17 +83,23 @@ export async function makeFlock(
       links.set(other, { line: link, port: line?.forward(far) ?? far });
     }
   }
-  return new Flock(folder, { birds, flags });
+  return new Flock(folder, { config, birds, flags });
 }
 
 export class Flock implements AsyncDisposable {
   readonly folder: string;
+  readonly config: RunConfig;
   readonly names: readonly string[];
   readonly #birds: ReadonlyMap<string, Bird>;
   readonly #flags: readonly string[];
 
-  constructor(folder: string, { birds, flags }: { birds: ReadonlyMap<string, Bird>; flags: readonly string[] }) {
+  constructor(folder: string, { config, birds, flags }: {
+    readonly config: RunConfig;
+    readonly birds: ReadonlyMap<string, Bird>;
+    readonly flags: readonly string[];
+  }) {
     this.folder = folder;
+    this.config = config;
     this.names = [...birds.keys()];
     this.#birds = birds;
     this.#flags = flags;
@@ -128,6 +139,14 @@ export class Flock implements AsyncDisposable {
     return this.names.map((name) => this.seat(name));
   }
 
+  /** Waits until these peers, or all, have adopted one record, newer than any now, after all became members. */
+  async together(names = this.names): Promise<RoundEvent> {
+    const seats = names.map((name) => this.seat(name));
+    await Promise.all(names.map((name) => this.lives(name)[0]!.next("admitted")));
+    const last = Math.max(...seats.map((seat) => seat.rounds().at(-1)?.round ?? 0));
+    return (await agreement(seats, ({ round }) => round > last))[0];
+  }
+
   /** What all journals say. */
   chronicle(): Promise<Chronicle> {
     return readChronicle(this.names.map((name) => join(this.state(name), "journal")));
@@ -151,18 +170,17 @@ export class Flock implements AsyncDisposable {
   }
 
   /** Starts a peer, or starts it again. The first one of all founds the run. */
-  start(name: string, flags: readonly string[] = []): Seat {
-    const bird = this.#bird(name);
+  start(name: string): Seat {
     const isFirst = [...this.#birds.values()].every(({ seats }) => seats.length === 0);
-    const meet = isFirst ? [] : [...bird.links].flatMap(([other, { port }]) => [
-      "--peer",
-      `/ip4/127.0.0.1/tcp/${port}/p2p/${this.peer(other)}`,
-    ]);
-    const place = ["--state", this.state(name), "--name", name, "--port", String(bird.port), "--announce", NOWHERE];
-    const seat = new Seat(["start", this.run, ...place, ...meet, ...this.#flags, ...flags]);
-    bird.seats.push(seat);
-    bird.isFrozen = false;
-    return seat;
+    const meet = isFirst ? [] : this.#waysOf(name).flatMap((address) => ["--peer", address]);
+    return this.#sit(name, ["start", this.run, ...meet]);
+  }
+
+  /** Lets a peer join by a ticket, with nothing but its key. */
+  async join(name: string): Promise<Seat> {
+    const run = await runIdOf(genesisBytes(this.config)), addresses = this.#waysOf(name);
+    const ticket = formatTicket({ run, name: this.config.name, addresses, networkKey: NETWORK_KEY });
+    return this.#sit(name, ["join", ticket, "--folder", join(this.state(name), "run")]);
   }
 
   /** Ends a peer at once, as a power cut would. */
@@ -224,6 +242,20 @@ export class Flock implements AsyncDisposable {
     const lines = birds.flatMap(({ line, links }) => [line, ...[...links.values()].map(({ line }) => line)]);
     await Promise.all(lines.map((line) => line?.[Symbol.asyncDispose]()));
     await Deno.remove(this.folder, { recursive: true });
+  }
+
+  /** How a peer reaches the others. */
+  #waysOf(name: string): readonly string[] {
+    return [...this.#bird(name).links].map(([other, { port }]) => `/ip4/127.0.0.1/tcp/${port}/p2p/${this.peer(other)}`);
+  }
+
+  #sit(name: string, command: readonly string[]): Seat {
+    const bird = this.#bird(name);
+    const place = ["--state", this.state(name), "--name", name, "--port", String(bird.port), "--announce", NOWHERE];
+    const seat = new Seat([...command, ...place, ...this.#flags]);
+    bird.seats.push(seat);
+    bird.isFrozen = false;
+    return seat;
   }
 
   /** Law 3: who adopts a record folds it to the same state, in whatever life. */

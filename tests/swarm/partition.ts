@@ -33,7 +33,7 @@ export interface Reunion {
 
 /** Cuts a flock that trains together, and heals it. */
 export async function partAndMeet(flock: Flock, { sides, rounds, partition }: PartitionOptions): Promise<Reunion> {
-  const [together] = await agreement(flock.seats(), ({ peers }) => peers === flock.names.length);
+  const together = await flock.together();
   flock.split(sides, partition);
   const enough = ({ round, heldOut }: RoundEvent) => round >= together.round + rounds && heldOut !== null;
   await Promise.all(flock.seats().map((seat) => seat.round(enough)));

@@ -15,7 +15,7 @@ const JITTER = 0.01;
 Deno.test("two halves that trained apart for S + 2 rounds become one history within three rounds, with both sides' work", async () => {
   await withFlock({ names: sides.flat(), flags: ["--throttle", "25"] }, async (flock) => {
     flock.names.forEach((name) => flock.start(name));
-    const reunion = await partAndMeet(flock, { sides, rounds: lateRounds + 2, partition: "silent" });
+    const reunion = await partAndMeet(flock, { sides, rounds: lateRounds + 2, partition: "reset" });
     const [left, right] = reunion.sides;
     assert.notEqual(left.head, right.head, "the sides went different ways");
     const met = Math.max(left.round, right.round);

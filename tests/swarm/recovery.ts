@@ -3,7 +3,7 @@
  * @module
  */
 import type { RoundEvent } from "../starling.ts";
-import { agreement, type Flock } from "./flock.ts";
+import type { Flock } from "./flock.ts";
 
 export interface Recovery {
   /** The last record that all had before. */
@@ -16,17 +16,16 @@ export interface Recovery {
   readonly stateMs: number;
   readonly connectedMs: number;
   readonly countedMs: number;
-  /** Rounds that an onlooker did not see between the first and the last one of these. */
-  readonly lostRounds: number;
 }
 
 /** Kills a peer in the middle of its work, lets the others train a round without it, and starts it again. */
 export async function killAndReturn(flock: Flock, name: string): Promise<Recovery> {
   const witness = flock.seat(flock.names.find((other) => other !== name)!), peer = flock.peer(name);
-  const [together] = await agreement(flock.seats(), ({ peers }) => peers === flock.names.length);
+  const together = await flock.together();
   await flock.happens(["progress"], [name]);
   await flock.kill(name);
-  await witness.round((round) => round.round > together.round && !counts(round, peer));
+  const last = witness.rounds().at(-1)!.round;
+  await witness.round((round) => round.round > last && !counts(round, peer));
 
   const startedAtMs = Date.now(), again = flock.start(name);
   await again.round(() => true);
@@ -34,17 +33,7 @@ export async function killAndReturn(flock: Flock, name: string): Promise<Recover
   await again.next("connected");
   const connectedMs = Date.now() - startedAtMs, returned = witness.rounds().at(-1)!;
   const counted = await witness.round((round) => round.round > returned.round && counts(round, peer));
-  const seen = new Set(witness.rounds().map(({ round }) => round));
-  const passed = counted.round - together.round + 1;
-  return {
-    together,
-    returned,
-    counted,
-    stateMs,
-    connectedMs,
-    countedMs: Date.now() - startedAtMs,
-    lostRounds: Array.from({ length: passed }, (_, i) => together.round + i).filter((round) => !seen.has(round)).length,
-  };
+  return { together, returned, counted, stateMs, connectedMs, countedMs: Date.now() - startedAtMs };
 }
 
 /** Whether a round counted tokens of this peer. */

@@ -4,7 +4,7 @@
  */
 import { strict as assert } from "node:assert";
 import { tinyRun } from "../tiny_run.ts";
-import { agreement, withFlock } from "./flock.ts";
+import { withFlock } from "./flock.ts";
 import { storm } from "./storm.ts";
 
 const SEED = Number(Deno.env.get("STARLING_STORM_SEED") ?? 1), DURATION_MS = 20_000;
@@ -13,7 +13,7 @@ const names = ["wren", "finch", "robin", "heron"];
 Deno.test("four peers in a storm end on one state, and every trained window is accounted for", async () => {
   await withFlock({ names, flags: ["--throttle", "25"] }, async (flock) => {
     names.forEach((name) => flock.start(name));
-    await agreement(flock.seats(), ({ peers }) => peers === names.length);
+    await flock.together();
     const tale: string[] = [];
     const startMs = Date.now();
     const tell = (what: string) => void tale.push(`${((Date.now() - startMs) / 1000).toFixed(1)} s  ${what}`);

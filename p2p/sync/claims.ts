@@ -1,0 +1,47 @@
+/**
+ * What an offer claims, against what its author was given: bounds that no honest offer meets, and that keep a liar's
+ * claims near everybody else's. Facts of the chain only.
+ *
+ * An offer may hold windows that the state leases to somebody else, or to nobody: steps made on the losing side of a
+ * fork stay, and so do those of a peer whose lease went back while it was silent. So strays are bounded in number, not
+ * forbidden: the ledger enters them as duplicated.
+ * @module
+ */
+import { leaseWindows, unmeasuredWindows } from "./balance.ts";
+import { leaseOf } from "./ledger.ts";
+import { subtract, windowCount } from "./ranges.ts";
+import { isMember } from "./roster.ts";
+import type { ChainState, Offer, SyncRules } from "./types.ts";
+
+/** Windows of an offer beyond its author's lease, in leases of the largest kind: two sides of a fork, both grown. */
+const STRAY_LEASES = 4;
+/** Peers that another side of a fork may have admitted beyond those we know. */
+const UNKNOWN_PEERS = 8;
+/** How much faster than ours the cursor of another side may have moved. */
+const FASTER = 2;
+
+/** Members of a run: a state with all of them must fit a message. */
+const MOST_ROSTER = 1024;
+
+/** Why the record after `parent` cannot believe what this offer claims to have trained, or null. */
+export function whyNotBelievable(offer: Offer, parent: ChainState, rules: SyncRules): string | null {
+  const end = offer.ranges.at(-1)?.end ?? 0, { ledger, roster } = parent;
+  if (roster.length >= MOST_ROSTER && !isMember(roster, offer.peer)) {
+    return `the run has ${roster.length} members already`;
+  }
+  if (end === 0) return null;
+  const lease = largestLease(parent, rules);
+  // Each round moves the cursor by no more than everybody's lease.
+  const reach = FASTER * (rules.lateRounds + 1) * (roster.length + UNKNOWN_PEERS) * lease;
+  if (end > ledger.cursor + reach) {
+    return `it trained windows up to ${end}, and only ${ledger.cursor} were ever leased`;
+  }
+  const strays = windowCount(subtract(offer.ranges, leaseOf(ledger, offer.peer)));
+  if (strays <= STRAY_LEASES * lease) return null;
+  return `${strays} of its windows were not leased to it, and a fork explains ${STRAY_LEASES * lease} at most`;
+}
+
+function largestLease({ roster, roundMs }: ChainState, rules: SyncRules): number {
+  const context = { roster, roundMs, rules };
+  return Math.max(unmeasuredWindows(context), ...roster.map((member) => leaseWindows(member, context)));
+}

@@ -1,0 +1,92 @@
+/**
+ * What another peer sends, before anything is done with it: is it of this run, well formed, and signed by whom it names?
+ *
+ * Signatures of what a message carries inside count as well: a record's change of members is the owner's word or none.
+ * @module
+ */
+import { type Book, chainOf, historyRounds } from "./book.ts";
+import { genesisState } from "./chain.ts";
+import { whyNotBelievable } from "./claims.ts";
+import type { Context } from "./context.ts";
+import { bodyDigest, digestOf, stateDigest } from "./digest.ts";
+import { membersAfter, whyForgedChange, whyNotAllowed } from "./members.ts";
+import { whyMalformed } from "./offer.ts";
+import { neighbourhood } from "./recent.ts";
+import type { Witnesses } from "./witnesses.ts";
+import type { ChainState, Change, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
+
+/** Why an offer is dropped, or null. */
+export function whyNoOffer(context: Context, signed: Signed<Offer>): string | null {
+  const { run, peer } = signed.body, { rules } = context.options;
+  if (run !== rules.run) return `it belongs to run ${run}`;
+  // The signature first: what is wrong with the rest is its author's doing only if the author wrote it.
+  return whyForged(context, signed, peer) ?? whyMalformed(signed.body, rules);
+}
+
+/** Why a record is dropped, or null. */
+export function whyNoRecord(context: Context, signed: Signed<RoundRecord>): string | null {
+  const { body } = signed;
+  if (body.run !== context.options.rules.run) return `it belongs to run ${body.run}`;
+  if (body.parents.length < 1) return "it has no parent";
+  return whyForged(context, signed, body.scribe) ?? whyNoList(context, body.change);
+}
+
+/**
+ * Why an answer is no state, or null. That it is the *right* state only others can confirm (`joining.ts`), unless we know
+ * the record and what it gives.
+ */
+export function whyNoState(
+  context: Context,
+  { record, chain, weights }: StateAt,
+  { book, witnesses }: { readonly book: Book; readonly witnesses: Witnesses },
+): string | null {
+  const { rules } = context.options, digest = bodyDigest(record.body);
+  if (chain.head !== digest) return "its chain state does not belong to its record";
+  if (chain.round !== record.body.round) return `its round is ${chain.round}, its record's ${record.body.round}`;
+  const link = book.links.get(digest), known = link && chainOf(link);
+  const hopeless = link ? book.whyHopeless(link) : null;
+  if (hopeless !== null) return hopeless;
+  if (known && digestOf(known) !== digestOf(chain)) return "its chain state is not what its records give";
+  const { confirm, contradict } = witnesses.count(digest, stateDigest(chain, weights.digest));
+  if (contradict > confirm) {
+    return `of those who spoke of its record ${contradict} name another state, ${confirm} this one`;
+  }
+  const reason = whyNoList(context, record.body.change) ?? whyNoList(context, chain.members);
+  if (reason !== null || digest === genesisState(rules).head) return reason;
+  return whyForged(context, record, record.body.scribe);
+}
+
+function whyNoList({ options }: Context, change: ChainState["members"]): string | null {
+  const reason = change === null ? null : whyForgedChange(change, options);
+  return reason === null ? null : `its change of members is refused: ${reason}`;
+}
+
+function whyForged({ options }: Context, { body, signature }: Signed<Offer | RoundRecord | Change>, author: PeerId) {
+  return options.verify(bodyDigest(body), signature, author) ? null : "its signature is not its author's";
+}
+
+export interface DoubtContext {
+  readonly book: Book;
+  /** The state we are at. */
+  readonly chain: ChainState;
+  /** The change of members that the next record carries. */
+  readonly change: Signed<Change> | null;
+}
+
+/** Why no record will count an offer that its author has just announced, if that is the author's doing; else null. */
+export function whyDoubted(
+  { options: { rules } }: Context,
+  offer: Offer,
+  { book, chain, change }: DoubtContext,
+): { readonly reason: string | null; readonly isStale: boolean } {
+  if (neighbourhood(chain).counted.has(bodyDigest(offer))) return { reason: null, isStale: false }; // it was good enough before
+  const oldest = chain.round + 1 - historyRounds(rules);
+  if (offer.round < oldest) {
+    return { reason: `it is stale: it is for round ${offer.round}, and none before ${oldest} matters`, isStale: true };
+  }
+  const original = book.offers.originalOf(offer);
+  const reason = original !== null
+    ? `it is copied: its contribution is that of an offer of ${original.peer} for round ${original.round}`
+    : whyNotAllowed(offer.peer, membersAfter(chain, change), rules) ?? whyNotBelievable(offer, chain, rules);
+  return { reason, isStale: false };
+}

@@ -1,0 +1,64 @@
+import { strict as assert } from "node:assert";
+import { Book } from "./book.ts";
+import { genesisRecord, genesisState } from "./chain.ts";
+import type { Context } from "./context.ts";
+import { digestOf, stateDigest } from "./digest.ts";
+import { whyNoState } from "./door.ts";
+import { RULEBOOK } from "./rulebook.ts";
+import type { PeerId, StateAt, SyncRules } from "./types.ts";
+import { Witnesses } from "./witnesses.ts";
+
+const rules: SyncRules = {
+  run: digestOf("run"),
+  lateRounds: 3,
+  ageDiscount: 0.3,
+  rosterRounds: 5,
+  firstRoundMs: 10_000,
+  leastRoundMs: 5_000,
+  longestRoundMs: 60_000,
+  batch: 32,
+  contextLength: 64,
+  targetTokens: null,
+  owner: null,
+};
+const context = { options: { rules, verify: () => true } } as unknown as Context; // what the door uses of it
+const weights = { digest: digestOf("weights"), sizeBytes: 1 };
+const state: StateAt = {
+  kind: "state-at",
+  run: rules.run,
+  record: genesisRecord(rules),
+  chain: genesisState(rules),
+  weights,
+};
+const finch = "finch" as PeerId, robin = "robin" as PeerId;
+
+Deno.test("a state of a record that this peer knows must be the one that the record gives", () => {
+  const book = new Book(rules, RULEBOOK), witnesses = new Witnesses();
+  const inflated: StateAt = { ...state, chain: { ...state.chain, weight: 1e12 } };
+  assert.equal(whyNoState(context, inflated, { book, witnesses }), null, "nothing is known yet");
+  book.addState(state.record, state);
+  assert.equal(whyNoState(context, state, { book, witnesses }), null);
+  assert.match(whyNoState(context, inflated, { book, witnesses })!, /its chain state is not what its records give/);
+});
+
+Deno.test("weights that more peers deny than confirm are no state", () => {
+  const book = new Book(rules, RULEBOOK), witnesses = new Witnesses(), { head } = state.chain;
+  const told = stateDigest(state.chain, weights.digest);
+  witnesses.says({ peer: finch, head, base: told });
+  witnesses.says({ peer: robin, head, base: digestOf("other") });
+  assert.equal(whyNoState(context, state, { book, witnesses }), null, "one against one");
+  witnesses.says({ peer: "wren" as PeerId, head, base: digestOf("other") });
+  assert.match(whyNoState(context, state, { book, witnesses })!, /2 name another state, 1 this one/);
+});
+
+Deno.test("a state whose list of members the owner did not sign is none", () => {
+  const book = new Book(rules, RULEBOOK), witnesses = new Witnesses();
+  const members = {
+    kind: "signed",
+    body: { kind: "change", run: rules.run, number: 1, allowed: [] },
+    signature: new Uint8Array(64),
+  } as const;
+  const forger = { options: { rules: { ...rules, owner: finch }, verify: () => false } } as unknown as Context;
+  const given: StateAt = { ...state, chain: { ...state.chain, members } };
+  assert.match(whyNoState(forger, given, { book, witnesses })!, /its change of members is refused: it is not signed/);
+});

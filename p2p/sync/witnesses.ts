@@ -1,0 +1,49 @@
+/**
+ * Who has said which state a record leads to: by beats, which the transport authenticates, and by signed offers.
+ *
+ * A peer speaks once for each record, and its first word stands. Bounded: the oldest records are forgotten (law 7).
+ * @module
+ */
+import type { Digest, PeerId } from "./types.ts";
+
+const MOST_HEADS = 64, MOST_PEERS = 64;
+
+/** What a peer last said of itself. */
+export interface Word {
+  readonly peer: PeerId;
+  readonly head: Digest;
+  readonly base: Digest;
+}
+
+export class Witnesses {
+  readonly #bases = new Map<Digest, Map<PeerId, Digest>>();
+  readonly #last = new Map<PeerId, Word>();
+
+  /** A peer says that `base` is the state after `head`, and that this is where it stands. */
+  stands(word: Word): void {
+    this.#last.delete(word.peer);
+    this.#last.set(word.peer, word);
+    if (this.#last.size > MOST_PEERS) this.#last.delete(this.#last.keys().next().value!);
+    this.says(word);
+  }
+
+  /** A peer says that `base` is the state after `head`. */
+  says({ peer, head, base }: Word): void {
+    const bases = this.#bases.get(head) ?? new Map<PeerId, Digest>();
+    if (!bases.has(peer) && bases.size < MOST_PEERS) bases.set(peer, base);
+    this.#bases.set(head, bases);
+    if (this.#bases.size > MOST_HEADS) this.#bases.delete(this.#bases.keys().next().value!);
+  }
+
+  /** How many of those who spoke of a record confirm its state, and how many name another. */
+  count(head: Digest, base: Digest): { readonly confirm: number; readonly contradict: number } {
+    const said = [...this.#bases.get(head)?.values() ?? []];
+    const confirm = said.filter((other) => other === base).length;
+    return { confirm, contradict: said.length - confirm };
+  }
+
+  /** Where these peers stand, as far as they have said. */
+  words(peers: readonly PeerId[]): readonly Word[] {
+    return peers.flatMap((peer) => this.#last.get(peer) ?? []);
+  }
+}

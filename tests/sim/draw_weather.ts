@@ -1,0 +1,159 @@
+/**
+ * The weather of one seed. Each kind of trouble comes in some runs only, so that a failure has few suspects.
+ * @module
+ */
+import { digestOf } from "../../p2p/sync/digest.ts";
+import type { SyncRules } from "../../p2p/sync/types.ts";
+import { type Chance, chance } from "../chance.ts";
+import { LIAR_KINDS } from "./liars/kinds.ts";
+import type { LiarKind } from "./liars/liar.ts";
+import {
+  type Crash,
+  type DiskDamage,
+  type Freeze,
+  type Links,
+  type LocalClock,
+  type Machine,
+  type Partition,
+  TRUE_CLOCK,
+  type Weather,
+} from "./weather.ts";
+
+export interface WeatherOptions {
+  readonly seed: number;
+  readonly peers: number;
+  /** About how many rounds the storm lasts. */
+  readonly rounds: number;
+}
+
+/** Beyond this many peers a seed brings fewer rounds of calm, because everybody still fetches everything. */
+const MANY_PEERS = 64;
+/** Bytes per millisecond: 1, 10 and 100 Mbit/s. */
+const LINES = [125, 1_250, 12_500];
+/** Share of a round's time in which the slowest line carries everybody's blobs, at most. */
+const CARRIED_SHARE = 0.3;
+
+export function drawWeather({ seed, peers, rounds }: WeatherOptions): Weather {
+  const draw = chance(seed * 7919 + peers);
+  const rules = drawRules(draw, { seed, peers });
+  const stormMs = rounds * rules.firstRoundMs * 1.3;
+  const isMany = peers > MANY_PEERS;
+  const has = {
+    badLinks: draw.happens(0.6),
+    partitions: draw.happens(0.4),
+    freezes: draw.happens(0.3),
+    clocks: draw.happens(0.3),
+    damage: draw.happens(0.2),
+    liars: draw.happens(0.25),
+  };
+  const liars = has.liars ? drawLiars(draw, peers) : new Map<number, LiarKind>();
+  const machines = Array.from({ length: peers }, (_, i): Machine => {
+    const isFounder = i === 0;
+    return {
+      speed: 2_000 / draw.pick([1, 1, 2, 4, 8]),
+      bytesPerMs: isMany ? LINES.at(-1)! : draw.pick(LINES),
+      joinsAtMs: isFounder ? 0 : draw.happens(0.3) ? draw.between(0, 0.6 * stormMs) : draw.between(100, 3_000),
+      leavesAtMs: !isFounder && draw.happens(0.1) ? draw.between(0.5, 0.9) * stormMs : null,
+      crashes: drawCrashes(draw, { stormMs, damage: has.damage }),
+      freezes: has.freezes ? drawFreezes(draw, stormMs) : [],
+      clock: has.clocks ? drawClock(draw, stormMs) : TRUE_CLOCK,
+      liar: liars.get(i) ?? null,
+    };
+  });
+  // A line that cannot carry a round's blobs in a round is no weather that any protocol could stand.
+  const slowest = Math.min(...machines.map(({ bytesPerMs }) => bytesPerMs));
+  const mostBytes = CARRIED_SHARE * rules.leastRoundMs * slowest / peers;
+  return {
+    rules,
+    links: drawLinks(draw, has.badLinks),
+    partitions: has.partitions ? drawPartitions(draw, { peers, stormMs }) : [],
+    machines,
+    blobBytes: Math.round(Math.min(mostBytes, draw.whole(20_000, 1_000_000))),
+    weightsBytes: Math.round(Math.min(400_000, 2 * mostBytes)),
+    stormMs,
+    calmMs: (isMany ? 2 : 4) * rules.longestRoundMs,
+    silenceMs: (isMany ? 3 : 6) * rules.longestRoundMs,
+  };
+}
+
+function drawRules(draw: Chance, { seed, peers }: { seed: number; peers: number }): SyncRules {
+  const firstRoundMs = draw.pick([10_000, 20_000, 30_000]);
+  return {
+    run: digestOf({ seed, peers }),
+    lateRounds: 3,
+    ageDiscount: 0.3,
+    rosterRounds: 5,
+    firstRoundMs,
+    leastRoundMs: firstRoundMs / 2,
+    longestRoundMs: 2 * firstRoundMs,
+    batch: 32,
+    contextLength: 64,
+    targetTokens: null,
+    owner: null,
+  };
+}
+
+function drawLinks(draw: Chance, isBad: boolean): Links {
+  return {
+    loss: isBad ? draw.between(0, 0.2) : 0,
+    duplication: isBad ? draw.between(0, 0.2) : 0,
+    delayMs: draw.between(2, 200),
+    tail: isBad ? draw.between(0, 0.05) : 0,
+    tailMs: draw.pick([1_000, 10_000, 60_000]),
+  };
+}
+
+function drawPartitions(draw: Chance, { peers, stormMs }: { peers: number; stormMs: number }): readonly Partition[] {
+  return Array.from({ length: draw.whole(1, 3) }, () => {
+    const fromMs = draw.between(0.05, 0.8) * stormMs;
+    const share = draw.pick([0.1, 0.3, 0.5]);
+    const island = Array.from({ length: peers }, (_, i) => i).filter(() => draw.happens(share));
+    const rest = Array.from({ length: peers }, (_, i) => i).filter((i) => !island.includes(i));
+    return {
+      fromMs,
+      untilMs: Math.min(stormMs, fromMs + draw.pick([0.05, 0.2, 0.5]) * stormMs),
+      groups: draw.happens(0.5) ? [island, rest] : [rest, island],
+      oneWay: draw.happens(0.3),
+      ...draw.happens(0.2) ? { flapMs: draw.between(500, 15_000) } : {},
+    };
+  });
+}
+
+function drawCrashes(draw: Chance, { stormMs, damage }: { stormMs: number; damage: boolean }): readonly Crash[] {
+  return Array.from({ length: draw.pick([0, 0, 1, 1, 2, 3]) }, () => ({
+    atMs: draw.between(0.02, 0.98) * stormMs,
+    afterEffects: draw.whole(0, 12),
+    downMs: draw.pick([500, 5_000, 60_000]),
+    disk: damage && draw.happens(0.5) ? drawDamage(draw) : null,
+  })).sort((a, b) => a.atMs - b.atMs);
+}
+
+function drawDamage(draw: Chance): DiskDamage {
+  return draw.happens(0.5)
+    ? { kind: "cut journal", entries: draw.whole(1, 20) }
+    : { kind: "damaged blobs", share: draw.between(0.1, 1) };
+}
+
+function drawFreezes(draw: Chance, stormMs: number): readonly Freeze[] {
+  return Array.from({ length: draw.pick([0, 1, 2]) }, () => ({
+    atMs: draw.between(0.02, 0.9) * stormMs,
+    forMs: draw.pick([1_000, 10_000, 60_000]),
+  })).sort((a, b) => a.atMs - b.atMs);
+}
+
+function drawClock(draw: Chance, stormMs: number): LocalClock {
+  return {
+    startMs: draw.between(0, 1e9),
+    rate: draw.between(0.9, 1.1),
+    jumps: Array.from({ length: draw.pick([0, 0, 1, 2]) }, () => ({
+      atMs: draw.between(0.02, 0.98) * stormMs,
+      byMs: draw.pick([-10_000, -1_000, 1_000, 60_000]),
+    })).sort((a, b) => a.atMs - b.atMs),
+  };
+}
+
+/** Up to a quarter of the peers, never the founder: without an honest founder there is no run to hurt. */
+function drawLiars(draw: Chance, peers: number): ReadonlyMap<number, LiarKind> {
+  const count = draw.whole(1, Math.max(1, Math.floor(peers / 4)));
+  return new Map(Array.from({ length: count }, () => [draw.whole(1, peers - 1), draw.pick(LIAR_KINDS)]));
+}

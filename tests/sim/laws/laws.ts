@@ -1,0 +1,56 @@
+/**
+ * The laws of the protocol, checked from outside after a run has come to rest. Each fault names the law that it breaks.
+ *
+ * Liars are bound by no law, and what they say is no evidence; honest peers must keep every law among themselves.
+ * @module
+ */
+import type { ChainState } from "../../../p2p/sync/types.ts";
+import type { Observer } from "../observer.ts";
+import type { SimPeer } from "../sim_peer.ts";
+import type { Weather } from "../weather.ts";
+import { boundedness } from "./bounds.ts";
+import { everyFateIsTold } from "./fates.ts";
+import { type Chapter, historyOf } from "./history.ts";
+import { ledgerFollows, stateFollows } from "./ledger.ts";
+import { noAmnesia } from "./memory.ts";
+import { progressInTheCalm } from "./progress.ts";
+import { pureCore } from "./purity.ts";
+import { convergence, exactlyOnce, nobodyWronged, sameBits } from "./unity.ts";
+
+/** What there is to judge a run by. */
+export interface Scene {
+  readonly observer: Observer;
+  readonly weather: Weather;
+  readonly peers: readonly SimPeer[];
+}
+
+/** Law by law; `history` is that of the head on which the honest peers ended. */
+export interface Case extends Scene {
+  /** Honest peers that are up. */
+  readonly living: readonly SimPeer[];
+  readonly head: ChainState;
+  /** Parents before children. */
+  readonly history: readonly Chapter[];
+}
+
+export function brokenLaws(scene: Scene): readonly string[] {
+  const { observer, peers } = scene;
+  const living = peers.filter(({ isUp, isHonest }) => isUp && isHonest);
+  const head = living.map(({ id }) => observer.adoptions.get(id)?.at(-1)?.chain).find((chain) => chain !== undefined);
+  if (head === undefined) return ["law 4: nobody ever had a head"];
+  const given: Case = { ...scene, living, head, history: historyOf(head.head, observer) };
+  return [
+    ...observer.faults,
+    ...convergence(given),
+    ...exactlyOnce(given),
+    ...sameBits(given),
+    ...progressInTheCalm(given),
+    ...everyFateIsTold(given),
+    ...noAmnesia(given),
+    ...boundedness(given),
+    ...nobodyWronged(given),
+    ...pureCore(given),
+    ...ledgerFollows(given),
+    ...stateFollows(given),
+  ];
+}

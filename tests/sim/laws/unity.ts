@@ -1,0 +1,56 @@
+/**
+ * Laws 1, 2, 3 and 8: one head, each offer once, the same bits everywhere, and nobody honest is blamed.
+ * @module
+ */
+import type { Digest } from "../../../p2p/sync/types.ts";
+import { ancestorsIn } from "./history.ts";
+import type { Case } from "./laws.ts";
+
+/** All who are up end on one head; where states differ, law 3 says so. */
+export function convergence({ living, observer }: Case): readonly string[] {
+  const ends = living.map(({ id }) => ({ id, chain: observer.adoptions.get(id)?.at(-1)?.chain }));
+  if (new Set(ends.map(({ chain }) => chain?.head)).size === 1) return [];
+  return [`law 1: ${ends.map(({ id, chain }) => `${id} ended on round ${chain?.round ?? "none"}`).join(", ")}`];
+}
+
+/** No offer is counted by a record and again by one that follows it; two sides of a fork may each count it. */
+export function exactlyOnce({ head, history, observer: { offers } }: Case): readonly string[] {
+  const faults: string[] = [], countedBy = new Map<Digest, Digest[]>();
+  const hasMerges = history.some(({ record }) => record.parents.length > 1);
+  const ancestors = hasMerges ? ancestorsIn(history) : null;
+  let tokens = 0;
+  for (const { digest, record } of history) {
+    for (const { offer } of record.counted) {
+      const before = countedBy.get(offer) ?? [];
+      if (before.length === 0) tokens += offers.get(offer)?.tokens ?? NaN;
+      if (before.some((earlier) => ancestors === null || earlier === digest || ancestors.get(digest)!.has(earlier))) {
+        faults.push(`law 2: offer ${offer} is counted in round ${record.round} and before`);
+      }
+      countedBy.set(offer, [...before, digest]);
+    }
+  }
+  if (tokens !== head.tokens) faults.push(`law 2: the history counts ${tokens} tokens, its state says ${head.tokens}`);
+  return faults;
+}
+
+export function sameBits({ observer: { bases, mismatches }, peers }: Case): readonly string[] {
+  const honest = new Set(peers.filter(({ isHonest }) => isHonest).map(({ id }) => id));
+  const states = [...bases].filter(([, states]) => states.size > 1).map(([record, states]) =>
+    `law 3: record ${record} became ${states.size} states, at ${[...states.values()].join(" and ")}`
+  );
+  const told = mismatches.filter(({ event }) => honest.has(event.peer)).map(({ by, event }) =>
+    `law 3: ${by} has state ${event.mine} after ${event.record}, ${event.peer} ${event.theirs}`
+  );
+  return [...states, ...told];
+}
+
+/** What a liar says in another's name proves nothing against that other. */
+const UNPROVEN = ["its signature is not its author's", "it belongs to run", "it claims work without a contribution"];
+
+/** Law 8: only liars are rejected. */
+export function nobodyWronged({ observer: { rejections }, peers }: Case): readonly string[] {
+  const honest = new Set(peers.filter(({ isHonest }) => isHonest).map(({ id }) => id));
+  return rejections
+    .filter(({ event: { peer, reason } }) => honest.has(peer) && !UNPROVEN.some((start) => reason.startsWith(start)))
+    .map(({ by, event }) => `law 8: ${by} rejected ${event.what} of ${event.peer}, who is honest: ${event.reason}`);
+}

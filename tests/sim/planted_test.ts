@@ -1,0 +1,218 @@
+/**
+ * Bugs planted on purpose, and the law that the checkers must find broken: a checker that finds nothing proves nothing.
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import type { Effect, Input, SyncEvent } from "../../p2p/sync/effects.ts";
+import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
+import type { Liar } from "./liars/liar.ts";
+import { crash, play } from "./scene.ts";
+import { simulate, type SimulateOptions } from "./simulate.ts";
+
+interface Planted {
+  readonly bug: string;
+  readonly law: string;
+  /** Rules with the bug, and who has it: the first peer is the founder. */
+  readonly rules?: Partial<Rulebook>;
+  readonly at?: (peer: number) => boolean;
+  readonly wrong?: Pick<Liar, "hear" | "say">;
+}
+
+const ALL = () => true, ONE = (peer: number) => peer === 1;
+const withoutRecent = <T extends { parent: { recent: readonly unknown[] } }>(context: T): T => (
+  { ...context, parent: { ...context.parent, recent: [], head: "" } }
+);
+
+const PLANTED: readonly Planted[] = [
+  {
+    bug: "preferring the lighter history",
+    law: "law 1",
+    at: ONE,
+    rules: { isHeavier: (a, b) => RULEBOOK.isHeavier(b, a) },
+  },
+  { bug: "never looking at what it asked for", law: "law 1", at: ONE, wrong: { hear: deaf } },
+  {
+    bug: "counting offers again",
+    law: "law 2",
+    rules: {
+      selectCounted: (offers, context) => RULEBOOK.selectCounted(offers, withoutRecent(context)),
+      whyInvalid: () => null,
+    },
+  },
+  {
+    bug: "adding the tokens of both sides of a merge, shared ones twice",
+    law: "law 2",
+    rules: {
+      unite: ([heavier, lighter], options) => {
+        const united = RULEBOOK.unite([heavier, lighter], options);
+        return { ...united, tokens: heavier.chain.tokens + lighter.chain.tokens };
+      },
+    },
+  },
+  {
+    bug: "folding in another order",
+    law: "law 3",
+    at: ONE,
+    rules: { foldParts: (...given) => RULEBOOK.foldParts(...given).toReversed() },
+  },
+  {
+    bug: "rounding a weight in the fold",
+    law: "law 3",
+    at: ONE,
+    rules: {
+      foldParts: (...given) => RULEBOOK.foldParts(...given).map((part) => ({ ...part, weight: part.weight + 1 })),
+    },
+  },
+  {
+    bug: "averaging the sides of a merge without their shares",
+    law: "law 3",
+    at: ONE,
+    rules: { mergeShares: (...given) => RULEBOOK.mergeShares(...given).map((side) => ({ ...side, share: 1 })) },
+  },
+  {
+    bug: "waiting for a majority",
+    law: "law 4",
+    rules: {
+      selectCounted: (offers, context) => {
+        const counted = RULEBOOK.selectCounted(offers, context);
+        return 2 * counted.length > context.parent.roster.length ? counted : [];
+      },
+    },
+  },
+  { bug: "not telling that an offer was lost or counted late", law: "law 5", wrong: { say: mute(isBadNews) } },
+  { bug: "not telling that a fork took a counted offer back", law: "law 5", wrong: { say: mute(isTakenBack) } },
+  { bug: "telling no reasons", law: "law 5", wrong: { say: withoutReasons } },
+  { bug: "keeping no states in the journal", law: "law 6", at: ONE, wrong: { say: without(isSavedState) } },
+  {
+    bug: "keeping no weights on the disk",
+    law: "law 6",
+    at: ONE,
+    wrong: { say: without(({ kind }) => kind === "keep") },
+  },
+  { bug: "reading only the first half of the journal", law: "law 6", wrong: { hear: forgetful } },
+  {
+    bug: "saying everything a hundred times",
+    law: "law 7",
+    at: ONE,
+    wrong: { say: (effect) => repeated(effect, 100) },
+  },
+  {
+    bug: "refusing records of whoever is not the first in rank",
+    law: "law 8",
+    at: ONE,
+    rules: {
+      whyInvalid: (record, ...rest) =>
+        record.attempt > 0 ? "it is not of the first" : RULEBOOK.whyInvalid(record, ...rest),
+    },
+  },
+  {
+    bug: "throwing at a record of many offers",
+    law: "law 8",
+    rules: {
+      whyInvalid: (record, ...rest) => {
+        if (record.counted.length > 4) throw new RangeError("too many");
+        return RULEBOOK.whyInvalid(record, ...rest);
+      },
+    },
+  },
+  { bug: "deciding by chance", law: "law 9", rules: undecided() },
+  {
+    bug: "not returning the leases of those who left",
+    law: "law 10",
+    rules: {
+      advance: (...given) => {
+        const next = RULEBOOK.advance(...given);
+        return { ...next, ledger: { ...next.ledger, returned: [] } };
+      },
+    },
+  },
+  {
+    bug: "not counting what both sides of a fork trained",
+    law: "law 10",
+    rules: {
+      unite: (...given) => {
+        const united = RULEBOOK.unite(...given);
+        return { ...united, ledger: { ...united.ledger, duplicated: 0 } };
+      },
+    },
+  },
+  {
+    bug: "a round length that follows from nothing in the records",
+    law: "law 10",
+    rules: { advance: (...given) => ({ ...RULEBOOK.advance(...given), roundMs: 12_345 }) },
+  },
+];
+
+for (const planted of PLANTED) {
+  Deno.test(`the checkers catch ${planted.bug} as a breach of ${planted.law}`, () => {
+    const found = new Set<string>();
+    for (const broken of runs(planted)) {
+      for (const fault of broken) found.add(fault.slice(0, 160));
+      if (broken.some((fault) => fault.startsWith(`${planted.law}:`))) return;
+    }
+    assert.fail(`found only: ${[...found].slice(0, 5).join("; ") || "nothing"}`);
+  });
+}
+
+/** First a scene with a partition, a late joiner, a leaver and a crash; then seeds, until the law breaks. */
+function* runs({ rules, at = ALL, wrong }: Planted): Generator<readonly string[]> {
+  const given: Pick<SimulateOptions, "rulebookOf" | "bugOf"> = {
+    rulebookOf: (peer) => at(peer) ? { ...RULEBOOK, ...rules } : RULEBOOK,
+    bugOf: (peer) => at(peer) && wrong !== undefined ? wrong : null,
+  };
+  yield play(
+    [{}, { crashes: [crash(81_000)] }, { speed: 500 }, {}, { leavesAtMs: 52_000 }, { joinsAtMs: 24_000 }],
+    { partitions: [{ fromMs: 15_000, untilMs: 145_000, groups: [[0, 1, 2]] }], stormMs: 150_000 },
+    given,
+  ).broken;
+  for (let seed = 1; seed <= 12; seed++) yield simulate({ seed, peers: 6, rounds: 12, ...given }).broken;
+}
+
+function deaf(input: Input): Input {
+  const isAnswer = input.kind === "message" && (input.message.kind === "history" || input.message.kind === "state-at");
+  return isAnswer ? { kind: "tick" } : input;
+}
+
+function without(isDropped: (effect: Effect) => boolean): (effect: Effect) => readonly Effect[] {
+  return (effect) => isDropped(effect) ? [] : [effect];
+}
+
+function mute(isKept: (event: SyncEvent) => boolean): (effect: Effect) => readonly Effect[] {
+  return without((effect) => effect.kind === "report" && isKept(effect.event));
+}
+
+function isBadNews(event: SyncEvent): boolean {
+  return event.kind === "fate" && (event.fate === "lost" || event.fate === "counted late");
+}
+
+function isTakenBack(event: SyncEvent): boolean {
+  return event.kind === "fate" && (event.fate === "uncounted by a fork" || event.fate === "lost");
+}
+
+function withoutReasons(effect: Effect): readonly Effect[] {
+  return effect.kind === "report" && effect.event.kind === "fate"
+    ? [{ ...effect, event: { ...effect.event, reason: "" } }]
+    : [effect];
+}
+
+function isSavedState(effect: Effect): boolean {
+  return effect.kind === "journal" && effect.entry.kind === "state";
+}
+
+function forgetful(input: Input): Input {
+  return input.kind === "start" ? { ...input, journal: input.journal.slice(0, input.journal.length / 2) } : input;
+}
+
+function repeated(effect: Effect, times: number): readonly Effect[] {
+  return effect.kind === "announce" || effect.kind === "send" ? Array.from({ length: times }, () => effect) : [effect];
+}
+
+function undecided(): Partial<Rulebook> {
+  let calls = 0;
+  return {
+    selectCounted: (...given) => {
+      const counted = RULEBOOK.selectCounted(...given);
+      return calls++ % 2 === 0 ? counted : counted.slice(0, 1);
+    },
+  };
+}
