@@ -23,6 +23,7 @@ import {
   startNode,
   topicOf,
 } from "./libp2p_node.ts";
+import { bestOf, hostOf, linkOf, superfluous } from "./libp2p_links.ts";
 import { RelaySeats } from "./relay_seats.ts";
 import {
   LARGEST_ANNOUNCEMENT_BYTES,
@@ -74,7 +75,7 @@ class Libp2pTransport implements Transport {
   #confirmed: readonly string[] = [];
   #verdict: Verdict | null = null;
 
-  constructor({ node, reserve, listening }: StartedNode, gate: Gate, { identity, run }: Libp2pOptions) {
+  constructor({ node, reserve, listening }: StartedNode, gate: Gate, { identity, run, announce = [] }: Libp2pOptions) {
     this.peer = identity.peer;
     this.#node = node;
     this.#gate = gate;
@@ -85,10 +86,10 @@ class Libp2pTransport implements Transport {
     this.#listening = listening;
     this.#dialBack = new DialBack({
       transport: this,
-      hostOf: (peer) => this.#hostOf(peer),
+      hostOf: (peer) => hostOf(this.#connectionTo(peer)),
       probe: (address, signal) => this.#probe(address, signal),
       onChange: (verdict, confirmed) => {
-        [this.#verdict, this.#confirmed] = [verdict, confirmed];
+        [this.#verdict, this.#confirmed] = [verdict, announce.length > 0 ? [] : confirmed];
         this.#tellReachability();
         this.#seekRelays();
       },
@@ -317,23 +318,9 @@ class Libp2pTransport implements Transport {
     if (reachability !== null) this.#emit({ kind: "reachability", reachability });
   }
 
-  /**
-   * A peer has one link. Gossip stays on the connection that came first and does not move: so a relayed one beside a
-   * direct one is closed, and where a relayed one came first both are, and the mesh connects anew, directly.
-   */
   #settleLinks(opened: Connection): void {
     const others = this.#node.getConnections(opened.remotePeer).filter(({ id }) => id !== opened.id);
-    if (opened.limits !== undefined) {
-      if (others.some(({ limits }) => limits === undefined)) this.#track(opened.close());
-    } else if (others.some(({ limits }) => limits !== undefined)) {
-      for (const connection of [...others, opened]) this.#track(connection.close());
-    }
-  }
-
-  #hostOf(peer: PeerId): string | null {
-    const connection = this.#connectionTo(peer);
-    if (connection === undefined || connection.limits !== undefined) return null;
-    return /^\/ip[46]\/[^/]+/.exec(connection.remoteAddr.toString())?.[0] ?? null;
+    for (const connection of superfluous(opened, others)) this.#track(connection.close());
   }
 
   async #probe(address: string, signal: AbortSignal): Promise<void> {
@@ -350,8 +337,7 @@ class Libp2pTransport implements Transport {
   }
 
   #connectionTo(peer: PeerId): Connection | undefined {
-    const open = this.#node.getConnections(peerIdFromString(peer)).filter(({ status }) => status === "open");
-    return open.find(({ limits }) => limits === undefined) ?? open[0];
+    return bestOf(this.#node.getConnections(peerIdFromString(peer)));
   }
 
   /** Resolves when the peer has said that it listens to this run; fails at once if it hangs up instead. */
@@ -390,11 +376,6 @@ class Libp2pTransport implements Transport {
     const task = work.catch(() => {}).finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
   }
-}
-
-function linkOf(connection: Connection | undefined): Link {
-  const relay = connection?.limits === undefined ? undefined : parseRelayed(connection.remoteAddr.toString())?.relay;
-  return relay !== undefined && isPeerId(relay) ? { kind: "relayed", relay } : { kind: "direct" };
 }
 
 function parseAddress(address: string): Multiaddr {
