@@ -30,6 +30,7 @@ const rules: SyncRules = {
   contextLength,
   targetTokens: null,
   owner: null,
+  codec: "int8",
 };
 
 /** A disk whose writes fail when `isFull` says so. */

@@ -33,6 +33,7 @@ const rules: SyncRules = {
   longestRoundMs: 10_000,
   batch: 8,
   contextLength: 16,
+  codec: "auto",
   targetTokens: null,
   owner: null,
 };

@@ -129,7 +129,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
 }
 
 /** The rules that the protocol takes from a run. */
-function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: SyncRules["run"]): SyncRules {
+export function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: SyncRules["run"]): SyncRules {
   return {
     run,
     lateRounds: outer.lateRounds,
@@ -140,6 +140,7 @@ function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: Sy
     longestRoundMs: rounds.longestMs,
     batch: training.batch,
     contextLength: model.contextLength,
+    codec: outer.codec,
     targetTokens: training.targetTokens,
     owner: owner ?? null,
   };

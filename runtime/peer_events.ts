@@ -91,6 +91,7 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           peers: new Set(event.counted.filter(({ offer }) => offer.tokens > 0).map(({ offer }) => offer.peer)).size,
           members: event.counted.map(memberRound),
           roundMs: event.roundMs,
+          codec: event.encoding.codec === "topk" ? `topk ${event.encoding.kept}` : event.encoding.codec,
         };
       case "fate":
         return event.fate === "uncounted by a fork"
@@ -100,6 +101,10 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
         return { kind: "rejected", peer: event.peer, what: event.what, reason: event.reason };
       case "message refused":
         return { kind: "rejected", peer: event.peer, what: "message", reason: event.reason };
+      case "screened": {
+        const { round, peer, cosine, threshold, dropped } = event;
+        return { kind: "screened", round, peer, cosine, threshold, dropped };
+      }
       case "mismatch":
         return {
           kind: "mismatch",
@@ -212,6 +217,7 @@ function memberRound({ offer, age }: { readonly offer: Offer; readonly age: numb
     computeShare: shareOf(computeMs),
     waitShare: shareOf(idleMs),
     transferShare: shareOf(transferMs),
+    spanMs: nextMs,
     fate: offer.blob === null ? "joined" : age === 0 ? "counted" : `counted late (${age} round${age === 1 ? "" : "s"})`,
   };
 }

@@ -32,7 +32,7 @@ import { lockState, StateInUseError } from "../p2p/store/lock.ts";
 import type { PeerId } from "../p2p/sync/types.ts";
 import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "../p2p/store/files.ts";
 import { onDisk, StorageError, storageError } from "../p2p/store/storage_error.ts";
-import type { PeerStatus } from "./status.ts";
+import { emptyStatus, type PeerStatus } from "./status.ts";
 import { ConfigError, parseRunConfig, type RunConfig } from "./config.ts";
 
 /** A run's folder, read. */
@@ -181,7 +181,9 @@ export async function readStatus(statePath: string): Promise<PeerStatus | null> 
   const path = join(statePath, "status.json"), text = await readIfThere(path);
   if (text === null) return null;
   const parsed = parseJson(text);
-  if (parsed !== null && parsed.check === await checksumOf(JSON.stringify(parsed.status))) return parsed.status;
+  if (parsed !== null && parsed.check === await checksumOf(JSON.stringify(parsed.status))) {
+    return { ...emptyStatus, ...parsed.status }; // an older version may have known less
+  }
   throw new StorageError(`Cannot read ${path}: it is damaged. Start the peer: it writes its status anew.`);
 }
 

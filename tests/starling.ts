@@ -179,7 +179,10 @@ export async function expect<T>(what: string, seats: readonly Seat[], look: () =
       if (found !== null) return found;
       const over = seats.find(({ isOver }) => isOver);
       if (over !== undefined) throw new Error(`A process ended before ${what}:\n${over.account()}`);
-      if (Date.now() >= deadlineMs) throw new Error(`Waited ${LONGEST_WAIT_MS} ms for ${what}`);
+      if (Date.now() >= deadlineMs) {
+        const accounts = seats.map((seat) => seat.account()).join("\n---\n");
+        throw new Error(`Waited ${LONGEST_WAIT_MS} ms for ${what}:\n${accounts}`);
+      }
       await changed;
     }
   } finally {

@@ -10,7 +10,8 @@
  * Rules that all peers must compute alike are pure functions beside them (`chain.ts`, `record.ts`, `fork.ts`).
  * @module
  */
-import { ARCHIVE_ROUNDS, Book, chainOf, type State } from "./book.ts";
+import { ARCHIVE_ROUNDS, Book } from "./book.ts";
+import { chainOf, type State } from "./link.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
 import { bodyDigest, stateDigest } from "./digest.ts";
