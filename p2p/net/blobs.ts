@@ -16,6 +16,7 @@ import type { BlobName, PeerId } from "../sync/types.ts";
 import { BLOBS_PROTOCOL, encodeBlobRequest, type Piece } from "./blob_requests.ts";
 import { ChunkCopies, type Copy, Source } from "./chunk_copies.ts";
 import { Donors } from "./donors.ts";
+import { requestBulk } from "./relay.ts";
 import type { Transport } from "./transport.ts";
 import { TransportError, type TransportFailure } from "./transport_error.ts";
 
@@ -58,7 +59,7 @@ export interface FetchOptions {
 }
 
 export interface Reader {
-  readonly transport: Pick<Transport, "request">;
+  readonly transport: Pick<Transport, "request" | "link">;
   readonly store: BlobStore;
   readonly clock?: Clock;
   /** Shared by all fetches of a peer; without it, this fetch starts with no experience. */
@@ -75,7 +76,7 @@ export function fetchBlob(reader: Reader, blob: BlobName, options: FetchOptions)
 
 /** One blob on its way. `run` once; `add` at any time. */
 export class BlobFetch {
-  readonly #transport: Pick<Transport, "request">;
+  readonly #transport: Pick<Transport, "request" | "link">;
   readonly #store: BlobStore;
   readonly #clock: Clock;
   readonly #donors: Donors;
@@ -356,7 +357,7 @@ export class BlobFetch {
 
   #request(source: Source, piece: Piece | null, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     const request = encodeBlobRequest({ digest: this.#blob.digest, piece });
-    return this.#transport.request(source.peer, BLOBS_PROTOCOL, request, { signal });
+    return requestBulk(this.#transport, source.peer, BLOBS_PROTOCOL, request, { signal });
   }
 
   #task(work: Promise<void>): void {

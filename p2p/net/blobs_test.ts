@@ -34,7 +34,7 @@ async function scene(donorCount: number) {
   }
   const blob: BlobName = { digest: await blobDigest(bytes), sizeBytes: bytes.length };
   const clock = new ManualClock(), memory = new Donors(clock);
-  const fetch = (options: Partial<FetchOptions> = {}, transport: Pick<Transport, "request"> = reader) =>
+  const fetch = (options: Partial<FetchOptions> = {}, transport: Pick<Transport, "request" | "link"> = reader) =>
     fetchBlob({ transport, store, clock, donors: memory }, blob, {
       donors: donors.map(({ transport }) => transport.peer),
       ...options,

@@ -35,7 +35,7 @@ export interface MemoryLinesOptions {
   readonly delayMs: number;
 }
 
-export type LinedTransport = Pick<Transport, "request"> & {
+export type LinedTransport = Pick<Transport, "request" | "link"> & {
   /** Donors that are making an answer now: a test's clock waits for them, because real work takes no virtual time. */
   readonly busy: number;
   /** What is on its way from this peer never arrives: with `gone`, the reader is told. */
@@ -44,13 +44,14 @@ export type LinedTransport = Pick<Transport, "request"> & {
 
 /** A reader's transport whose requests take the time that lines take. */
 export function throughLines(
-  transport: Pick<Transport, "request">,
+  transport: Pick<Transport, "request" | "link">,
   { clock, down, up, delayMs }: MemoryLinesOptions,
 ): LinedTransport {
   const lost = new Map<PeerId, "gone" | "silent">();
   const open = new Map<() => void, PeerId>();
   let busy = 0;
   return {
+    link: (peer) => transport.link(peer),
     get busy() {
       return busy;
     },
