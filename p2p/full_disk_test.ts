@@ -31,7 +31,6 @@ const rules: SyncRules = {
   codec: "int8",
   targetTokens: null,
   owner: null,
-  codec: "int8",
 };
 
 /** A disk whose writes fail when `isFull` says so. */

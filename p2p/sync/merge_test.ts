@@ -32,7 +32,6 @@ const rules: SyncRules = {
   codec: "int8",
   targetTokens: null,
   owner: null,
-  codec: "int8",
 };
 const weightsOf = (chain: ChainState) => ({ digest: digestOf({ weights: chain.head }), sizeBytes: 8 });
 const baseOf = (chain: ChainState) => stateDigest(chain, weightsOf(chain).digest);

@@ -21,7 +21,6 @@ const rules: SyncRules = {
   codec: "int8",
   targetTokens: null,
   owner: null,
-  codec: "int8",
 };
 const self = identityFromSeed(new Uint8Array(32).fill(1)).peer, other = identityFromSeed(new Uint8Array(32)).peer;
 const genesis = bodyDigest(genesisRecord(rules).body);
