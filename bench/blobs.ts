@@ -64,7 +64,7 @@ async function measure(membership: "open" | "private"): Promise<BenchLine> {
   }
 }
 
-async function firstLine(stream: ReadableStream<Uint8Array>): Promise<Donor> {
+async function firstLine(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<Donor> {
   for await (const line of readLines(stream)) return JSON.parse(line) as Donor;
   throw new Error("Cannot measure: the donor ended before it was ready; its message is above");
 }

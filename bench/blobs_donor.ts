@@ -5,7 +5,7 @@
  * @module
  */
 import { identityFromSeed } from "../p2p/identity.ts";
-import { serveBlobs } from "../p2p/net/blobs.ts";
+import { serveBlobs } from "../p2p/net/blob_server.ts";
 import { startLibp2p } from "../p2p/net/libp2p.ts";
 import { openDiskBlobStore } from "../p2p/store/disk.ts";
 import type { Digest } from "../p2p/sync/types.ts";

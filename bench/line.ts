@@ -6,11 +6,19 @@
 /** `name` says what was measured, `device` on what; the rest are figures (`gflops`, `tokensPerSecond`, `ms`, …). */
 export type BenchLine = { readonly name: string } & Readonly<Record<string, string | number | boolean | null>>;
 
+/** What may be chosen for one run of a benchmark; most need nothing. */
+export interface BenchOptions {
+  /** How long, where that can be chosen. */
+  readonly minutes?: number;
+  /** Of chance, where there is any. */
+  readonly seed?: number;
+}
+
 /** One question, answered by running it. */
 export interface Bench {
   readonly name: string;
   readonly question: string;
-  run(): AsyncIterable<BenchLine>;
+  run(options: BenchOptions): AsyncIterable<BenchLine>;
 }
 
 /** A line as `--json` prints it: with the benchmark's name, the machine, and its load when the benchmark began. */

@@ -1,12 +1,12 @@
 /**
- * `deno task bench`: runs the benchmarks and prints a table, or JSON lines with `--json`. `--only <name>` runs one; the
- * three minutes of `demo` run no other way. `--compare <file>` sets each figure beside that of an earlier run's lines.
+ * `deno task bench`: runs the benchmarks and prints a table, or JSON lines with `--json`. `--only <name>` runs one; what
+ * takes minutes runs no other way. `--compare <file>` sets each figure beside that of an earlier run's lines.
  *
  * Compare figures of one run only, or of runs on one quiet machine: machines are noisy.
  * @module
  */
 import { Command } from "commander";
-import { type Bench, type BenchLine, parseLines, subjectOf } from "./line.ts";
+import { type Bench, type BenchLine, type BenchOptions, parseLines, subjectOf } from "./line.ts";
 
 /** Loaded one by one, so that `--only` starts nothing else. */
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
@@ -15,20 +15,41 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   step: async () => (await import("./step.ts")).stepBench,
   memory: async () => (await import("./memory.ts")).memoryBench,
   fold: async () => (await import("./fold.ts")).foldBench,
+  codec: async () => (await import("./codec.ts")).codecBench,
+  unequal: async () => (await import("./unequal.ts")).unequalBench,
   lag: async () => (await import("./lag.ts")).lagBench,
   blobs: async () => (await import("./blobs.ts")).blobsBench,
+  hostile: async () => (await import("./hostile.ts")).hostileBench,
   demo: async () => (await import("./demo.ts")).demoBench,
+  recovery: async () => (await import("./recovery.ts")).recoveryBench,
+  partition: async () => (await import("./partition.ts")).partitionBench,
+  storm: async () => (await import("./storm.ts")).stormBench,
+  join: async () => (await import("./join.ts")).joinBench,
+  wan: async () => (await import("./wan.ts")).wanBench,
+  soak: async () => (await import("./soak.ts")).soakBench,
 };
 
-/** Take minutes: run only if asked for. */
-const LONG: ReadonlySet<string> = new Set(["demo"]);
+/** Take minutes or hours: run only if asked for. */
+const LONG: ReadonlySet<string> = new Set([
+  "demo",
+  "hostile",
+  "unequal",
+  "recovery",
+  "partition",
+  "storm",
+  "join",
+  "wan",
+  "soak",
+]);
 
-const { only, json, compare } = new Command("bench")
+const { only, json, compare, ...options } = new Command("bench")
   .option("--only <name>", `one of: ${Object.keys(BENCHES).join(", ")}`)
   .option("--json", "one JSON object a line")
   .option("--compare <file>", "JSON lines of an earlier run: prints each figure with its ratio to the figure there")
+  .option("--minutes <n>", "how long, for those that run for a time", Number)
+  .option("--seed <n>", "of chance, for those that have any", Number)
   .parse(Deno.args, { from: "user" })
-  .opts<{ only?: string; json?: boolean; compare?: string }>();
+  .opts<{ only?: string; json?: boolean; compare?: string } & BenchOptions>();
 
 if (only !== undefined && !(only in BENCHES)) {
   console.error(`Cannot run benchmark '${only}': there are ${Object.keys(BENCHES).join(", ")}`);
@@ -42,7 +63,7 @@ for (const name of only === undefined ? Object.keys(BENCHES).filter((name) => !L
   const loadBefore = Number(Deno.loadavg()[0]!.toFixed(2));
   const host = { deno: Deno.version.deno, os: Deno.build.os, cores: navigator.hardwareConcurrency, loadBefore };
   if (!json) console.log(`\n${bench.name}: ${bench.question}`);
-  for await (const line of bench.run()) {
+  for await (const line of bench.run(options)) {
     console.log(json ? JSON.stringify({ bench: name, ...host, ...line }) : text(line, name));
   }
 }

@@ -1,5 +1,6 @@
 /**
- * Redraws the tables of `docs/benchmarks.md` from the newest file of JSON lines in `bench/results/`.
+ * Redraws the tables of `docs/benchmarks.md` from the JSON lines in `bench/results/`: each benchmark's from the newest
+ * file that has any.
  *
  * A table stands between `<!-- table <bench> -->` and `<!-- end -->`; `<!-- table <bench>: <name> -->` holds only the
  * lines of one name. Where a file holds several runs of one thing, a
@@ -13,12 +14,17 @@ import { HOST_KEYS, parseLines, type RecordedLine, SUBJECT_KEYS, subjectOf } fro
 const RESULTS = new URL("results/", import.meta.url), PAGE = new URL("../docs/benchmarks.md", import.meta.url);
 
 if (import.meta.main) {
-  const newest = Array.from(Deno.readDirSync(RESULTS), ({ name }) => name).filter((name) => /\.jsonl$/.test(name))
-    .sort().at(-1);
-  if (newest === undefined) throw new Error(`Cannot redraw: no .jsonl file in ${RESULTS.pathname}`);
-  const lines = parseLines(Deno.readTextFileSync(new URL(newest, RESULTS)));
+  const files = Array.from(Deno.readDirSync(RESULTS), ({ name }) => name).filter((name) => /\.jsonl$/.test(name))
+    .sort();
+  const lines = newestOfEach(files.map((name) => parseLines(Deno.readTextFileSync(new URL(name, RESULTS)))));
   Deno.writeTextFileSync(PAGE, redraw(Deno.readTextFileSync(PAGE), lines));
   await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", PAGE.pathname] }).spawn().status; // aligns the tables
+}
+
+/** The lines of each benchmark from the last of these files that has some. */
+export function newestOfEach(files: readonly (readonly RecordedLine[])[]): readonly RecordedLine[] {
+  const newest = new Map(files.flatMap((lines, i) => lines.map(({ bench }) => [bench, i] as const)));
+  return files.flatMap((lines, i) => lines.filter(({ bench }) => newest.get(bench) === i));
 }
 
 /** The page with every table drawn anew. @throws {Error} if a table has no lines. */

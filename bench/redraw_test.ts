@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import type { RecordedLine } from "./line.ts";
-import { redraw } from "./redraw.ts";
+import { newestOfEach, redraw } from "./redraw.ts";
 
 const host = { os: "linux", cores: 2, deno: "2.9.6", loadBefore: 0.5 };
 const line = (msPerStep: number, more = {}): RecordedLine => ({
@@ -30,6 +30,10 @@ Deno.test("redraw() shows the least and the most of several runs of one thing, a
 
 Deno.test("redraw() refuses a table that the results have no line of", () => {
   assert.throws(() => redraw(page, [line(1)]), /table 'fold': the results have no line of it/);
+});
+
+Deno.test("newestOfEach() takes a benchmark's lines from the last file that has it", () => {
+  assert.deepEqual(newestOfEach([[line(1), fold], [line(2), line(3)]]), [fold, line(2), line(3)]);
 });
 
 Deno.test("redraw() draws the lines of one name where the mark gives it", () => {

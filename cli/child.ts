@@ -83,7 +83,10 @@ function parseEvent(text: string): PeerEvent | null {
   }
 }
 
-async function eachLine(stream: ReadableStream<Uint8Array>, handle: (text: string) => void): Promise<void> {
+async function eachLine(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  handle: (text: string) => void,
+): Promise<void> {
   let rest = "";
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");

@@ -23,6 +23,7 @@ export const EXIT = {
 const CODE_BY_ERROR: Readonly<Record<string, number>> = {
   UsageError: EXIT.usage,
   StateInUseError: EXIT.state,
+  IdentityInUseError: EXIT.state,
   StorageError: EXIT.state,
   ConfigError: EXIT.input,
   CorpusError: EXIT.input,

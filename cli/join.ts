@@ -42,10 +42,11 @@ export async function join(
     identity: state.identity,
     run: ticket.run,
     listen: listenAddresses(flags, state),
+    announce: flags.announce,
     networkKey: ticket.networkKey,
     mdns: flags.mdns,
   });
-  await rememberPort(transport, state);
+  await rememberPort(transport, state, flags);
   const addresses = [...ticket.addresses, ...flags.peer];
   const peer = await meet(transport, addresses);
   const run = await openOrFetchRun(path, { ticket, transport, peer });

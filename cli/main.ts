@@ -129,9 +129,11 @@ function peerOptions(command: Command): Command {
     .option("--name <name>", "how others see this peer (default: a bird)")
     .option("--port <n>", "TCP port to listen on (default: the last one used)", whole(1, 65_535))
     .option("--listen <address>", "address to listen on", "0.0.0.0")
+    .option("--announce <address>", "where others are to dial this peer: a forwarded port; several times", dialable, [])
     .option("--peer <address>", "a peer to connect to; may be given several times", collect, [])
     .option("--no-mdns", "do not look for peers on the local network")
     .option("--minutes <n>", "stop after this long", positive)
+    .option("--disk-gb <n>", "what this peer's blobs may take, in 10⁹ bytes", positive, 20)
     .addOption(jsonOption()).addOption(quietOption())
     .addOption(new Option("--attached", "stop when standard input closes").hideHelp());
 }
@@ -170,6 +172,11 @@ function nonNegative(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
   throw new InvalidArgumentError("it must be 0 or more.");
+}
+
+function dialable(value: string, before: readonly string[]): readonly string[] {
+  if (/^\/(ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d+(\/wss?)?(\/p2p\/\w+)?$/.test(value)) return [...before, value];
+  throw new InvalidArgumentError("it must be an address like /ip4/203.0.113.7/tcp/4001.");
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {

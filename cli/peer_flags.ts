@@ -13,9 +13,12 @@ export interface PeerFlags {
   readonly name?: string;
   readonly port?: number;
   readonly listen: string;
+  readonly announce: readonly string[];
   readonly peer: readonly string[];
   readonly mdns: boolean;
   readonly minutes?: number;
+  /** What this peer's blobs may take, in 10⁹ bytes. */
+  readonly diskGb: number;
   readonly attached?: boolean;
   readonly manner: Manner;
 }

@@ -3,15 +3,12 @@
  * @module
  */
 import { join } from "node:path";
-import { fetchBlob } from "../p2p/net/blobs.ts";
 import type { Transport } from "../p2p/net/transport.ts";
-import { TransportError } from "../p2p/net/transport_error.ts";
-import { type BlobStore } from "../p2p/store/blob_store.ts";
 import { layered } from "../p2p/store/layered.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import { runIdOf } from "../p2p/genesis.ts";
 import { decodeJournalEntry } from "../p2p/wire.ts";
-import { blobsOf, genesisBytes, type RunConfig } from "../runtime/config.ts";
+import { blobsOf, genesisBytes } from "../runtime/config.ts";
 import type { PeerEvent } from "../runtime/event.ts";
 import { type Peer, startPeer } from "../runtime/peer.ts";
 import { readMembers, type RunFolder, type StateFolder } from "../runtime/run_folder.ts";
@@ -23,6 +20,7 @@ import { aborted, BY_USER, type Interrupt } from "./interrupt.ts";
 import { note } from "./print.ts";
 import { openScreen, type Screen } from "./screen.ts";
 import type { PeerFlags } from "./peer_flags.ts";
+import { fetchRunData } from "./run_data.ts";
 
 export interface PeerRun {
   readonly run: RunFolder;
@@ -50,9 +48,17 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
   const endsAtMs = flags.minutes === undefined ? undefined : Date.now() + flags.minutes * 60_000;
   using screen = openScreen(flags.manner, () => endsAtMs === undefined ? {} : { endsAtMs });
   const blobs = layered(state.blobs, run.data);
-  await fetchRunData(run.config, { transport, blobs, own: state.blobs, screen, signal: interrupt.signal });
+  await fetchRunData(run.config, {
+    transport,
+    addresses,
+    blobs,
+    own: state.blobs,
+    onProgress: (what, bytes, totalBytes) => screen.take({ kind: "fetching", what, bytes, totalBytes }),
+    signal: interrupt.signal,
+  });
   if (interrupt.signal.aborted) return EXIT.done;
 
+  const mostBlobBytes = flags.diskGb * 1e9;
   const name = flags.name ?? birdName(state.identity.peer);
   const record = recordEvents(state, screen);
   const take = (event: PeerEvent) => {
@@ -71,6 +77,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     blobs,
     journal: state.journal,
     runBlobs: await blobPlaces(run, state),
+    mostBlobBytes,
     networkKey: run.networkKey,
     addresses,
     device: flags.device,
@@ -88,6 +95,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     folder: state.path,
     addresses: transport.addresses(),
     ticket: peer.ticket,
+    mostBlobBytes,
   });
   screen.say(welcome(run, { name, peer, flags }));
 
@@ -108,17 +116,30 @@ export function listenAddresses({ listen, port }: PeerFlags, state: StateFolder)
   return [`${host}/tcp/${port ?? state.port() ?? 0}`, `${host}/tcp/0/ws`];
 }
 
-/** Keeps the TCP port, so that a ticket outlives a restart. */
-export async function rememberPort(transport: Transport, state: StateFolder): Promise<void> {
-  const port = transport.addresses().map((address) => /\/tcp\/(\d+)\/p2p\//.exec(address)?.[1]).find((text) => text);
-  if (port !== undefined && Number(port) !== state.port()) await state.keepPort(Number(port));
+/** Keeps the TCP port, so that a ticket outlives a restart. What is announced need not be the port listened on. */
+export async function rememberPort(
+  transport: Transport,
+  state: StateFolder,
+  { port: asked, announce }: PeerFlags,
+): Promise<void> {
+  const listening = announce.length > 0 ? [] : transport.addresses();
+  const found = listening.map((address) => /\/tcp\/(\d+)\/p2p\//.exec(address)?.[1]).find((text) => text);
+  const port = found === undefined ? asked : Number(found);
+  if (port !== undefined && port !== state.port()) await state.keepPort(port);
 }
 
 async function leave(peer: Peer, state: StateFolder, take: (event: PeerEvent) => void): Promise<number> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), LONGEST_LEAVING_MS);
   const checkpoint = await peer.checkpoint().catch(() => null); // a device that failed has none
-  if (checkpoint !== null) await state.saveOptimizer(checkpoint);
+  if (checkpoint !== null) {
+    await state.saveOptimizer(checkpoint).catch((error: unknown) => {
+      take({
+        kind: "warning",
+        message: `the optimizer's state is not kept: ${error instanceof Error ? error.message : error}`,
+      });
+    });
+  }
   const end = await peer.leave({ signal: controller.signal });
   clearTimeout(timer);
   if (end.kind === "failed") throw end.error;
@@ -128,15 +149,27 @@ async function leave(peer: Peer, state: StateFolder, take: (event: PeerEvent) =>
 
 /** Shows, appends and sums up events as they come. */
 function recordEvents(state: StateFolder, screen: Screen) {
-  let status = emptyStatus, writtenAtMs = 0, writing = Promise.resolve();
+  let status = emptyStatus, writtenAtMs = 0, writing = Promise.resolve(), isComplaining = false;
+  // Neither is needed to go on, so a disk that refuses them costs a warning and not the peer.
+  const complain = (error: unknown) => {
+    if (!isComplaining) note(`warning: ${error instanceof Error ? error.message : error}`);
+    isComplaining = true;
+  };
   const write = () => {
     writtenAtMs = Date.now();
-    writing = writing.then(() => state.writeStatus(status));
+    writing = writing.then(() => state.writeStatus(status)).then(() => void (isComplaining = false), complain);
+  };
+  const append = (event: PeerEvent) => {
+    try {
+      state.appendEvent({ time: Date.now(), ...event });
+    } catch (error) {
+      complain(error);
+    }
   };
   return {
     take(event: PeerEvent): void {
       status = statusAfter(status, event);
-      if (!PASSING.has(event.kind)) state.appendEvent({ time: Date.now(), ...event });
+      if (!PASSING.has(event.kind)) append(event);
       if (event.kind === "round" || event.kind === "started" || Date.now() - writtenAtMs > STATUS_MS) write();
       screen.take(event);
     },
@@ -160,33 +193,6 @@ function tellMembers(peer: Peer, statePath: string): Disposable {
   look();
   const timer = setInterval(look, MEMBERS_MS);
   return { [Symbol.dispose]: () => clearInterval(timer) };
-}
-
-/** Brings what the run's configuration names and this machine lacks. */
-async function fetchRunData(config: RunConfig, { transport, blobs, own, screen, signal }: {
-  readonly transport: Transport;
-  readonly blobs: BlobStore;
-  readonly own: BlobStore;
-  readonly screen: Screen;
-  readonly signal: AbortSignal;
-}): Promise<void> {
-  const wanted = blobsOf(config);
-  for (const [i, { blob, sizeBytes }] of wanted.entries()) {
-    const digest = blob as Digest;
-    if (await blobs.has(digest)) continue;
-    const what = `data ${i + 1} of ${wanted.length}`;
-    const fetched = await fetchBlob({ transport, store: own }, { digest, sizeBytes }, {
-      donors: transport.peers(),
-      signal,
-      onProgress: (bytes, totalBytes) => screen.take({ kind: "fetching", what, bytes, totalBytes }),
-    });
-    if (fetched.ok || signal.aborted) continue;
-    throw new TransportError(
-      "gone",
-      `Cannot fetch ${what} of the run (${counted(sizeBytes)}B): ${fetched.reason}\n` +
-        "Try again when a peer that has it is there; what was fetched is kept.",
-    );
-  }
 }
 
 async function blobPlaces({ path, config, data }: RunFolder, state: StateFolder) {

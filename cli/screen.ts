@@ -61,6 +61,13 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
         return line(`${event.peerName} ${event.reason}`);
       case "rejected":
         return line(`dropped ${event.what} of ${event.peer}: ${event.reason}`);
+      case "screened": {
+        const { round, peer, cosine, dropped } = event,
+          fate = dropped ? "it was left out" : "it was folded all the same";
+        return line(
+          `round ${round}: the work of ${peer} pulls against all others' (cosine ${cosine.toFixed(2)}); ${fate}`,
+        );
+      }
       case "waiting":
         return line(event.reason);
       case "merged":

@@ -19,9 +19,10 @@ export async function start({ folder, ...flags }: PeerFlags & { readonly folder:
     identity: state.identity,
     run: await runIdOf(genesisBytes(run.config)),
     listen: listenAddresses(flags, state),
+    announce: flags.announce,
     networkKey: run.networkKey,
     mdns: flags.mdns,
   });
-  await rememberPort(transport, state);
+  await rememberPort(transport, state, flags);
   return await runPeer({ run, state, transport, interrupt, flags, addresses: flags.peer });
 }

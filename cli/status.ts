@@ -2,9 +2,10 @@
  * `starling status`: what a peer, running or stopped, knows of itself and its run.
  * @module
  */
-import { defaultStatePath, isRunning, openRunFolder, readStatus } from "../runtime/run_folder.ts";
+import { defaultStatePath, isRunning, openRunFolder, readStatus, usedBytes } from "../runtime/run_folder.ts";
+import { waitedShare } from "../runtime/peer_time.ts";
 import type { PeerStatus } from "../runtime/status.ts";
-import { counted, nats, percent, short, table } from "./format.ts";
+import { bytes, counted, nats, percent, short, table } from "./format.ts";
 import { json, line } from "./print.ts";
 
 export interface StatusOptions {
@@ -20,11 +21,13 @@ export async function status({ folder, state, json: asJson, why: wantsWhy }: Sta
   const path = state ?? defaultStatePath(folder);
   const last = await readStatus(path);
   const running = await isRunning(path);
-  if (asJson) return json({ kind: "status", running, ...last });
+  const diskBytes = await usedBytes(path);
+  if (asJson) return json({ kind: "status", running, ...last, diskBytes });
   if (last === null) {
     return line(`Run "${config.name}": no peer has run in ${path} yet. Begin with: starling start ${folder}`);
   }
   describe(last, running).forEach((text) => line(text));
+  line(`disk: ${bytes(diskBytes)} in ${path}; blobs may take ${bytes(last.mostBlobBytes)} (--disk-gb)`);
   if (wantsWhy) why(last).forEach((text) => line(text));
 }
 
@@ -36,11 +39,11 @@ function describe(last: PeerStatus, running: boolean): string[] {
     `round ${last.round}   head ${short(last.head)}   state ${short(last.digest)}   ${
       counted(last.tokens)
     }${target} tokens`,
-    `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}`,
+    `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}   codec ${last.codec}`,
     `offers: counted ${counts.counted} of ${made} · late ${counts.late} · merged ${counts.merged} · lost ${counts.lost}`,
     ...(running ? [`connected to ${last.connected.length} peers   listening on ${last.addresses.join(", ")}`] : []),
     ...table(
-      ["peer", "device", " tok/s", " tokens", " compute", " wait", " net", "last offer"],
+      ["peer", "device", " tok/s", " tokens", " compute", " wait", " net", " waited so far", "last offer"],
       last.members.map((member) => [
         member.name,
         member.device,
@@ -49,6 +52,7 @@ function describe(last: PeerStatus, running: boolean): string[] {
         percent(member.computeShare),
         percent(member.waitShare),
         percent(member.transferShare),
+        percentOrNone(waitedShare(last.times, member.peer)),
         member.fate,
       ]),
     ),
@@ -56,15 +60,23 @@ function describe(last: PeerStatus, running: boolean): string[] {
   ];
 }
 
-function why({ fates, rejections }: PeerStatus): string[] {
+function percentOrNone(share: number | null): string {
+  return share === null ? "–" : percent(share);
+}
+
+function why({ fates, rejections, screened }: PeerStatus): string[] {
   const telling = fates.filter(({ fate }) => fate !== "counted");
   const own = telling.length === 0
     ? ["every offer of late was counted in its own round"]
     : table([" round", "fate", "why"], telling.map(({ round, fate, reason }) => [String(round), fate, reason]));
-  if (rejections.length === 0) return own;
+  const dropped = rejections.map(({ peer, what, reason }) => `  ${what} of ${peer}: ${reason}`);
+  const against = screened.map(({ round, peer, cosine, threshold, dropped }) =>
+    `  round ${round}: ${peer} has a cosine of ${cosine.toFixed(3)} to the others, chance ends at ` +
+    `${threshold.toFixed(3)}; ${dropped ? "left out of the weights" : "folded all the same"}`
+  );
   return [
     ...own,
-    "dropped of others:",
-    ...rejections.map(({ peer, what, reason }) => `  ${what} of ${peer}: ${reason}`),
+    ...(dropped.length === 0 ? [] : ["dropped of others:", ...dropped]),
+    ...(against.length === 0 ? [] : ["work that pulls against everybody else's:", ...against]),
   ];
 }

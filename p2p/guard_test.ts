@@ -33,6 +33,7 @@ const rules: SyncRules = {
   longestRoundMs: 10_000,
   batch: 8,
   contextLength: 16,
+  codec: "auto",
   targetTokens: null,
   owner: null,
 };
@@ -50,6 +51,7 @@ async function start(n: number, at: { clock: ManualClock; network: MemoryNetwork
     identity: identity(n),
     rules: at.rules,
     genesis,
+    runBlobs: [],
     found: n === OWNER,
     addresses: n === OWNER ? [] : [`/memory/${identity(OWNER).peer}`],
     name: `peer ${n}`,

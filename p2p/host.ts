@@ -11,17 +11,19 @@ import type { Clock } from "./clock.ts";
 import { runIdOf, serveGenesis } from "./genesis.ts";
 import { inParts } from "./history_parts.ts";
 import type { HostEnd, HostEvent } from "./host_event.ts";
-import { type Identity, verifySignature } from "./identity.ts";
+import { type Identity, isPeerId, verifySignature } from "./identity.ts";
 import { PeerJournal } from "./journal_entries.ts";
 import type { Learner } from "./learner.ts";
 import { Mailbox } from "./mailbox.ts";
-import { serveBlobs } from "./net/blobs.ts";
+import { serveBlobs } from "./net/blob_server.ts";
 import { keepConnected } from "./net/mesh.ts";
 import type { Transport } from "./net/transport.ts";
+import { IdentityInUseError, watchForTwins } from "./net/twins.ts";
 import { MESSAGES_PROTOCOL, Performer } from "./perform.ts";
 import { Rates } from "./rates.ts";
 import type { BlobStore } from "./store/blob_store.ts";
 import type { Journal } from "./store/journal.ts";
+import { Stock } from "./store/stock.ts";
 import { StorageError } from "./store/storage_error.ts";
 import { createCore } from "./sync/core.ts";
 import type { Core, Input, JournalEntry } from "./sync/effects.ts";
@@ -48,8 +50,12 @@ const LONGEST_TURN_MS = 10;
 export interface HostOptions {
   readonly identity: Identity;
   readonly rules: SyncRules;
-  /** `run.json` in canonical bytes; its digest is `rules.run`. Served to joiners; blobs that it names are kept. */
+  /** `run.json` in canonical bytes; its digest is `rules.run`. Served to joiners. */
   readonly genesis: Uint8Array<ArrayBuffer>;
+  /** Blobs of the run itself (tokenizer, shards), which may lie in the same store: they stay. */
+  readonly runBlobs: readonly Digest[];
+  /** Bytes that blobs may take, those of the run included; unless given, as many as the disk has. */
+  readonly mostBlobBytes?: number;
   /** Whether this peer may begin the run if it has no state; else it waits for a peer that has one. */
   readonly found: boolean;
   /** Whom to dial: the addresses of the ticket. */
@@ -65,7 +71,10 @@ export interface HostOptions {
   readonly onEvent: (event: HostEvent) => void;
 }
 
-type OpenedOptions = Omit<HostOptions, "journal"> & { readonly journal: PeerJournal };
+type OpenedOptions = Omit<HostOptions, "journal" | "store"> & {
+  readonly journal: PeerJournal;
+  readonly store: Stock;
+};
 
 /** The head that this peer has adopted; null until there is one. */
 export interface HostStatus {
@@ -91,17 +100,29 @@ export interface Host extends AsyncDisposable {
  * @throws {Error} if journal, store or learner fail, or the genesis is that of another run.
  */
 export async function startHost(options: HostOptions): Promise<Host> {
-  const { learner, store, journal, found, genesis, rules } = options;
+  const { learner, journal, found, genesis, rules, onEvent } = options;
   const run = await runIdOf(genesis);
   if (run !== rules.run) throw new Error(`Cannot start: the rules are for run ${rules.run}, the genesis gives ${run}`);
   const entriesOnDisk = new PeerJournal(journal);
   const { entries, damage } = await entriesOnDisk.read();
-  if (damage !== null) options.onEvent({ kind: "journal damaged", reason: damage });
+  if (damage !== null) onEvent({ kind: "journal damaged", reason: damage });
   expectRun(entries, rules.run);
-  const initial = await initialWeights(learner, store, found);
+  const store = new Stock(options.store, {
+    mostBytes: options.mostBlobBytes ?? Infinity,
+    onSpared: (spared) => onEvent({ kind: "blobs spared", ...spared }),
+  });
+  nameBlobs(store, entries);
+  const initial = await initialWeights(learner, store, found && entries.length === 0);
+  const isLost = entries.length === 0 && await holdsMore(store, [initial.digest, ...options.runBlobs]);
+  if (isLost && found) throw lostError();
   // After damage it is not known what else was named, so nothing is dropped.
-  if (damage === null) await dropUnnamed(store, { entries, initial, genesis });
-  return new PeerHost({ ...options, journal: entriesOnDisk }, { kind: "start", initial, found, journal: entries });
+  if (damage === null && !isLost) await store.dropUnnamed([initial.digest, ...options.runBlobs]);
+  return new PeerHost({ ...options, store, journal: entriesOnDisk }, {
+    kind: "start",
+    initial,
+    found,
+    journal: entries,
+  });
 }
 
 /** @throws {StorageError} if the journal is that of another run: its weights would go on under a name not theirs. */
@@ -118,6 +139,19 @@ function expectRun(entries: readonly JournalEntry[], run: Digest): void {
   }
 }
 
+/** Whether blobs lie there that only a peer with a history can have. */
+async function holdsMore(store: BlobStore, known: readonly Digest[]): Promise<boolean> {
+  return (await store.list()).some((digest) => !known.includes(digest));
+}
+
+/** Law 6: whoever has lost its history does not begin the run anew, which would look like a run of its own. */
+function lostError(): StorageError {
+  return new StorageError(
+    "Cannot start: this peer's journal is empty, but blobs of a history lie beside it: the history is lost here. " +
+      "Give the address of a peer that has the run with --peer, or begin anew in another folder with --state.",
+  );
+}
+
 function bodyOf(entry: JournalEntry): Offer | RoundRecord | Change {
   if (entry.kind === "offer") return entry.offer.body;
   return entry.kind === "change" ? entry.change.body : entry.record.body;
@@ -132,6 +166,7 @@ class PeerHost implements Host {
   readonly #rates = new Rates();
   readonly #performer: Performer;
   readonly #mesh: AsyncDisposable;
+  readonly #twins: Disposable;
   readonly #loop: Promise<void>;
   /** When a refusal of a sender's message was last told. */
   readonly #refusedAtMs = new Map<PeerId, number>();
@@ -170,6 +205,13 @@ class PeerHost implements Host {
       clock,
       onUnreachable: (address, reason) => this.#options.onEvent({ kind: "unreachable", address, reason }),
     });
+    this.#twins = watchForTwins(transport, {
+      identity,
+      run: rules.run,
+      clock,
+      dialled: addresses.map((address) => address.slice(address.lastIndexOf("/") + 1)).filter(isPeerId),
+      onTwin: (error) => this.#finish({ kind: "failed", error }),
+    });
     this.#loop = this.#run();
   }
 
@@ -202,6 +244,7 @@ class PeerHost implements Host {
       if (this.#end !== null) return;
       this.#options.onEvent(event);
       this.#mailbox.put({ kind: event.kind, peer: event.peer });
+      if (event.kind === "connected") this.#performer.arrived(event.peer);
     });
     for (const peer of transport.peers()) this.#mailbox.put({ kind: "connected", peer });
     transport.onAnnouncement((bytes, from) => this.#hear(bytes, from));
@@ -245,6 +288,9 @@ class PeerHost implements Host {
         }
         await this.#performer.performAll(effects);
         const stop = effects.find((effect) => effect.kind === "stop");
+        if (stop?.isFault) {
+          return this.#finish({ kind: "failed", error: new IdentityInUseError(`Cannot go on: ${stop.reason}.`) });
+        }
         if (stop !== undefined) return this.#finish({ kind: "stopped", reason: stop.reason });
         this.#setAlarm();
         if (clock.now() - turnSinceMs < LONGEST_TURN_MS) continue;
@@ -270,40 +316,28 @@ class PeerHost implements Host {
     this.#end = end;
     this.#mailbox.close();
     this.#alarm?.[Symbol.dispose]();
+    this.#twins[Symbol.dispose]();
     const quiet = [this.#mesh[Symbol.asyncDispose](), this.#performer.close(), this.#loop];
     Promise.all(quiet).then(() => this.#resolveEnded(end));
   }
 }
 
-/** The name of the run's first weights; a founder also stores them, for those who join before the first round ends. */
-async function initialWeights(learner: Learner, store: BlobStore, found: boolean): Promise<BlobName> {
+/** The name of the run's first weights; whoever begins the run also stores them, for those who join early. */
+async function initialWeights(learner: Learner, store: BlobStore, isFirst: boolean): Promise<BlobName> {
   const digest = await learner.initial();
   const storedBytes = await store.sizeOf(digest);
   if (storedBytes !== null) return { digest, sizeBytes: storedBytes };
   const bytes = await learner.save(digest);
   if (bytes === null) throw new Error(`Cannot start: the learner does not hold the initial weights ${digest} it named`);
-  if (found) await store.put(bytes);
+  if (isFirst) await store.put(bytes);
   return { digest, sizeBytes: bytes.length };
 }
 
-interface Naming {
-  readonly entries: readonly JournalEntry[];
-  readonly initial: BlobName;
-  readonly genesis: Uint8Array;
-}
-
-/**
- * Deletes blobs that a crash left behind: stored, but named by nothing that was journaled. The run's own data (tokenizer,
- * shards) may lie in the same store: the genesis names it, and it stays.
- */
-async function dropUnnamed(store: BlobStore, { entries, initial, genesis }: Naming): Promise<void> {
-  const named = new Set<Digest>([initial.digest]);
+/** What the blobs of a peer's own journal are for. */
+function nameBlobs(store: Stock, entries: readonly JournalEntry[]): void {
   for (const entry of entries) {
-    if (entry.kind === "state") named.add(entry.weights.digest);
-    if (entry.kind === "offer" && entry.offer.body.blob !== null) named.add(entry.offer.body.blob.digest);
-  }
-  const genesisText = new TextDecoder().decode(genesis);
-  for (const digest of await store.list()) {
-    if (!named.has(digest) && !genesisText.includes(digest)) await store.delete(digest);
+    if (entry.kind === "state") store.name(entry.weights.digest, { kind: "weights", round: entry.chain.round });
+    if (entry.kind !== "offer" || entry.offer.body.blob === null) continue;
+    store.name(entry.offer.body.blob.digest, { kind: "contribution", round: entry.offer.body.round });
   }
 }

@@ -19,7 +19,9 @@ export type HostEvent =
   | { readonly kind: "fetched"; readonly blob: BlobName }
   /** A donor lied, stalled or went while a blob was fetched from it. */
   | { readonly kind: "donor dropped"; readonly peer: PeerId; readonly blob: BlobName; readonly reason: string }
-  | { readonly kind: "journal damaged"; readonly reason: string };
+  | { readonly kind: "journal damaged"; readonly reason: string }
+  /** Blobs that this peer can do without were dropped to make room. */
+  | { readonly kind: "blobs spared"; readonly blobs: number; readonly bytes: number; readonly reason: string };
 
 /** How a host's life ended. */
 export type HostEnd =

@@ -2,7 +2,6 @@ import { strict as assert } from "node:assert";
 import { connectBoth, identity } from "../tests/conformance/transport.ts";
 import { ManualClock } from "../tests/manual_clock.ts";
 import { openStubLearner, type StubLearner } from "../tests/stub_learner.ts";
-import type { Learner } from "./learner.ts";
 import { runIdOf } from "./genesis.ts";
 import { type Host, type HostOptions, startHost } from "./host.ts";
 import type { HostEvent } from "./host_event.ts";
@@ -18,7 +17,8 @@ import { MemoryBlobStore } from "./store/memory.ts";
 import type { Digest, SyncRules } from "./sync/types.ts";
 import { encodeMessage } from "./wire.ts";
 
-const genesis = new TextEncoder().encode(`{"name":"club","shards":["${await blobDigest(new Uint8Array(20))}"]}`);
+const genesis = new TextEncoder().encode(`{"name":"club"}`);
+const shard = await blobDigest(new Uint8Array(20));
 const contextLength = 16;
 const rules: SyncRules = {
   run: await runIdOf(genesis),
@@ -30,6 +30,7 @@ const rules: SyncRules = {
   longestRoundMs: 10_000,
   batch: 8,
   contextLength,
+  codec: "auto",
   targetTokens: null,
   owner: null,
 };
@@ -55,6 +56,7 @@ async function start(
     identity: identity(n),
     rules,
     genesis,
+    runBlobs: [shard],
     found: n === 0,
     addresses: [],
     name: `peer ${n}`,
@@ -123,18 +125,9 @@ Deno.test("three hosts train together, one dies and comes back from its disk, on
   for (const { host } of all) assert.equal((await host.close()).kind, "closed");
 });
 
-/** A learner whose contributions are so long that they are fetched in several chunks. They mean nothing. */
-function longWindedLearner(n: number): Learner {
-  const learner = openStubLearner({ contextLength });
-  return {
-    ...learner,
-    async contribute() {
-      const contribution = await learner.contribute(), { bytes, round } = contribution;
-      const long = new Uint8Array(6 * CHUNK_BYTES).map((_, i) => n * 13 + round * 7 + i);
-      return { ...contribution, bytes: bytes === null ? null : long };
-    },
-    judge: () => Promise.resolve({ valid: true, norm: 1 }),
-  };
+/** A learner whose contributions are so long that they are fetched in several chunks. */
+function longWindedLearner(n: number): StubLearner {
+  return openStubLearner({ contextLength, pull: 0.1 + n / 100, parameterWords: 6 * CHUNK_BYTES / 4 });
 }
 
 Deno.test("hosts ask for a contribution only where it is, and drop nobody", async () => {
@@ -156,6 +149,40 @@ Deno.test("hosts ask for a contribution only where it is, and drop nobody", asyn
   assert.deepEqual(refused, []);
   for (const { events } of peers) assert.deepEqual(events.filter(({ kind }) => kind === "donor dropped"), []);
   for (const { host } of peers) await host.close();
+});
+
+Deno.test("a host fetches no contribution that is larger than the run's weights, and says why", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const join = (n: number) => network.join(identity(n).peer);
+  const wren = await start(0, join(0), { clock });
+  const honest = openStubLearner({ contextLength }), asked: string[] = [];
+  const transport = join(1), serve = transport.onRequest.bind(transport);
+  transport.onRequest = (name, handler) =>
+    serve(name, (from, request) => {
+      asked.push(name);
+      return handler(from, request);
+    });
+  const finch = await start(1, transport, {
+    clock,
+    addresses: [`/memory/${wren.host.peer}`],
+    learner: {
+      ...honest,
+      async contribute() {
+        const contribution = await honest.contribute();
+        return { ...contribution, bytes: contribution.bytes && new Uint8Array(10_000) };
+      },
+    },
+  });
+  const rejected = () => wren.events.find((event) => event.kind === "rejected");
+  await clock.runUntil("finch's offer was rejected", () => rejected() !== undefined);
+  assert.deepEqual(rejected(), {
+    kind: "rejected",
+    what: "offer",
+    peer: finch.host.peer,
+    reason: "its contribution has 10000 bytes, the weights of this run have 48",
+  });
+  assert.ok(!asked.some((name) => name.startsWith("blobs/")), `asked for ${asked}`);
+  for (const { host } of [wren, finch]) await host.close();
 });
 
 Deno.test("a host alone goes on after it was closed at any moment, at the state it had", async () => {
@@ -337,17 +364,33 @@ Deno.test("a host whose disk fails ends, says why and announces nothing that is 
 Deno.test("a host forgets what a crash left in its store, and nothing else", async () => {
   const clock = new ManualClock();
   const store = new MemoryBlobStore();
-  const orphan = await store.put(new Uint8Array(10)), shard = await store.put(new Uint8Array(20));
+  await store.put(new Uint8Array(20));
   const wren = await start(0, new MemoryNetwork().join(identity(0).peer), { clock, store });
-  assert.equal(await store.has(orphan), false);
-  assert.equal(await store.has(shard), true, "the genesis names it");
   await clock.runUntil("round 3", () => round(wren) >= 3);
   await wren.host.close();
-  const before = await store.list();
+  const orphan = await store.put(new Uint8Array(10)), before = await store.list();
   const again = await start(0, new MemoryNetwork().join(identity(0).peer), { clock, store, journal: wren.journal });
   await again.host.close();
+  assert.equal(await store.has(orphan), false);
+  assert.equal(await store.has(shard), true, "it is the run's");
   assert.ok(await store.has(wren.host.status().weights!));
-  assert.ok((await store.list()).length >= before.length - 1);
+  assert.ok((await store.list()).length >= before.length - 2);
+});
+
+Deno.test("a host whose journal was lost does not begin the run anew, but takes it from its peers", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork(), store = new MemoryBlobStore();
+  const transport = network.join(identity(0).peer);
+  const wren = await start(0, transport, { clock, store });
+  const finch = await start(1, network.join(identity(1).peer), { clock, addresses: [`/memory/${identity(0).peer}`] });
+  await clock.runUntil("both agree", () => agree([wren, finch], 3));
+  await wren.host.close();
+  await transport[Symbol.asyncDispose]();
+  const alone = new MemoryNetwork().join(identity(0).peer);
+  await assert.rejects(start(0, alone, { clock, store }), /journal is empty, but blobs of a history .* --peer/);
+  const addresses = [`/memory/${identity(1).peer}`], before = round(finch);
+  const again = await start(0, network.join(identity(0).peer), { clock, store, found: false, addresses });
+  await clock.runUntil("it has the history again", () => round(again) > before);
+  await Promise.all([again.host.close(), finch.host.close()]);
 });
 
 Deno.test("startHost() refuses rules that are not those of the genesis", async () => {

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Journal } from "./store/journal.ts";
+import { StorageError } from "./store/storage_error.ts";
 import type { JournalEntry } from "./sync/effects.ts";
 import { decodeJournalEntry, encodeJournalEntry } from "./wire.ts";
 
@@ -43,8 +44,12 @@ export class PeerJournal {
   async append(entries: readonly JournalEntry[]): Promise<void> {
     await this.#journal.append(entries.map(encodeJournalEntry), { durable: true });
     if (this.#journal.sizeBytes() < this.#rewriteAtBytes) return;
-    const { entries: all } = await this.read();
-    await this.#journal.rewrite(recent(all).map(encodeJournalEntry));
+    try {
+      const { entries: all } = await this.read();
+      await this.#journal.rewrite(recent(all).map(encodeJournalEntry));
+    } catch (error) {
+      if (!(error instanceof StorageError && error.isFull)) throw error; // what was appended is on disk all the same
+    }
     this.#rewriteAtBytes = Math.max(LARGE_BYTES, 2 * this.#journal.sizeBytes());
   }
 }

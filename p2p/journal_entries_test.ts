@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { identityFromSeed } from "./identity.ts";
 import { PeerJournal, recent } from "./journal_entries.ts";
 import { MemoryJournal } from "./store/journal.ts";
+import { StorageError } from "./store/storage_error.ts";
 import type { JournalEntry } from "./sync/effects.ts";
 import type { Digest } from "./sync/types.ts";
 
@@ -61,4 +62,13 @@ Deno.test("PeerJournal lets all but the last 320 rounds go when it has grown lar
 Deno.test("recent() keeps the order of what it keeps", () => {
   const entries = [record(330), record(3), record(329)];
   assert.deepEqual(recent(entries), [record(330), record(329)]);
+});
+
+Deno.test("PeerJournal grows on while the disk has no room to write it anew", async () => {
+  const bytes = new MemoryJournal(), journal = new PeerJournal(bytes);
+  bytes.sizeBytes = () => 40 * 1024 * 1024;
+  bytes.rewrite = () => Promise.reject(new StorageError("the disk is full", { isFull: true }));
+  await journal.append([record(1)]);
+  await journal.append([record(2)]);
+  assert.deepEqual((await journal.read()).entries, [record(1), record(2)]);
 });

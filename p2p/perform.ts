@@ -5,12 +5,13 @@
  * failure of our own disk or learner ends the host; a failure of others is an answer.
  * @module
  */
+import { Bringer } from "./bring.ts";
+import type { Clock } from "./clock.ts";
 import type { HostEvent } from "./host_event.ts";
 import type { PeerJournal } from "./journal_entries.ts";
 import type { FoldPart, Learner, TrainOrder } from "./learner.ts";
-import { fetchBlob, type FetchOptions } from "./net/blobs.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES, type Transport } from "./net/transport.ts";
-import type { BlobStore } from "./store/blob_store.ts";
+import type { Stock } from "./store/stock.ts";
 import type { Effect, Input, JournalEntry } from "./sync/effects.ts";
 import type { BlobName, Digest, Message, PeerId } from "./sync/types.ts";
 import { encodeMessage } from "./wire.ts";
@@ -18,13 +19,17 @@ import { encodeMessage } from "./wire.ts";
 /** Messages to one peer that may be under way; more are lost, as on any network. */
 const MOST_SENDS = 32;
 
+/** What is freed for the journal on a full disk: more than its entries of one round take. */
+const JOURNAL_SPACE_BYTES = 256 * 1024;
+
 export const MESSAGES_PROTOCOL = "sync/1";
 
 export interface PerformerOptions {
   readonly transport: Transport;
-  readonly store: BlobStore;
+  readonly store: Stock;
   readonly journal: PeerJournal;
   readonly learner: Learner;
+  readonly clock: Clock;
   /** Every weights blob of a run has the size of the first. */
   readonly weightsBytes: number;
   readonly answer: (input: Input) => void;
@@ -35,19 +40,22 @@ export interface PerformerOptions {
 
 type EffectOf<K extends Effect["kind"]> = Extract<Effect, { kind: K }>;
 
-type Donors = Pick<FetchOptions, "donors" | "others">;
-
 export class Performer {
   readonly #options: PerformerOptions;
   readonly #closing = new AbortController();
   readonly #tasks = new Set<Promise<void>>();
   readonly #sending = new Map<PeerId, number>();
-  /** Blobs being fetched: forgetting one stops it, and two who want the same share one. */
-  readonly #fetches = new Map<Digest, { readonly done: Promise<string | null>; readonly stop: AbortController }>();
+  readonly #bringer: Bringer;
   #lastOrder: TrainOrder | null = null;
 
   constructor(options: PerformerOptions) {
     this.#options = options;
+    this.#bringer = new Bringer({ ...options, signal: this.#closing.signal });
+  }
+
+  /** A peer has connected: it may have what is being fetched. */
+  arrived(peer: PeerId): void {
+    this.#bringer.arrived(peer);
   }
 
   /** Performs effects in order; entries of the journal that follow each other become durable in one write. */
@@ -55,7 +63,7 @@ export class Performer {
     for (let i = 0; i < effects.length; i++) {
       const entries: JournalEntry[] = [];
       for (let next = effects[i]; next?.kind === "journal"; next = effects[++i]) entries.push(next.entry);
-      if (entries.length > 0) await this.#options.journal.append(entries);
+      if (entries.length > 0) await this.#journal(entries);
       const effect = effects[i];
       if (effect !== undefined) await this.#perform(effect);
     }
@@ -113,6 +121,14 @@ export class Performer {
     }
   }
 
+  async #journal(entries: readonly JournalEntry[]): Promise<void> {
+    const { store, journal } = this.#options;
+    for (const entry of entries) {
+      if (entry.kind === "state") store.name(entry.weights.digest, { kind: "weights", round: entry.chain.round });
+    }
+    await store.withSpace(JOURNAL_SPACE_BYTES, () => journal.append(entries));
+  }
+
   #announce(message: Message): void {
     const { transport } = this.#options;
     const bytes = encodeMessage(message);
@@ -150,10 +166,16 @@ export class Performer {
   }
 
   async #fetch({ digest, offer, blob, from }: EffectOf<"fetch">): Promise<void> {
-    const { store, learner, answer } = this.#options;
+    const { store, learner, answer, weightsBytes } = this.#options;
+    if (blob.sizeBytes > weightsBytes) {
+      // No codec needs more than the weights themselves: it is not worth a transfer to find out what else is wrong.
+      const reason = `its contribution has ${blob.sizeBytes} bytes, the weights of this run have ${weightsBytes}`;
+      return answer({ kind: "fetched", offer: digest, verdict: { valid: false, reason } });
+    }
     // Only the author is sure to have it; the others may still be fetching it themselves.
     const donors = from.filter((peer) => peer === offer.peer), others = from.filter((peer) => peer !== offer.peer);
-    const failure = await this.#bring(blob, { donors, others });
+    store.name(blob.digest, { kind: "contribution", round: offer.round });
+    const failure = await this.#bringer.bring(blob, { donors, others });
     const bytes = failure === null ? await store.get(blob.digest) : null;
     if (bytes === null) {
       return answer({ kind: "missing", offer: digest, reason: failure ?? "it was damaged on this disk" });
@@ -165,10 +187,16 @@ export class Performer {
   }
 
   async #load({ weights, from }: EffectOf<"load">): Promise<void> {
-    const { store, learner, answer } = this.#options;
+    const { store, learner, transport, answer } = this.#options;
     const failed = (reason: string) => answer({ kind: "load-failed", weights: weights.digest, reason });
-    const failure = await this.#bring(weights, { donors: from });
-    const bytes = failure === null ? await store.get(weights.digest) : null;
+    store.name(weights.digest, { kind: "weights", round: 0 }); // until they are those of a state
+    const wanted = { donors: from, others: transport.peers().filter((peer) => !from.includes(peer)) };
+    let failure = await this.#bringer.bring(weights, wanted);
+    let bytes = failure === null ? await store.get(weights.digest) : null;
+    if (bytes === null && failure === null) { // they lay here, damaged, and are dropped now: others may have them
+      failure = await this.#bringer.bring(weights, wanted);
+      bytes = failure === null ? await store.get(weights.digest) : null;
+    }
     if (bytes === null) return failed(failure ?? "they were damaged on this disk");
     try {
       const loaded = await learner.load(bytes);
@@ -189,14 +217,14 @@ export class Performer {
       read.push({ bytes, weight });
     }
     try {
-      const digest = await learner.fold({ parent, parts: read }).catch(async (error: unknown) => {
+      const { digest, screen } = await learner.fold({ parent, parts: read }).catch(async (error: unknown) => {
         // The learner may have let the parent's weights go; if they were kept, it can have them back.
         const kept = await store.get(parent);
         if (kept === null) throw error;
         await learner.load(kept);
         return await learner.fold({ parent, parts: read });
       });
-      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes } });
+      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes }, screen });
     } catch (error) {
       failed(reasonOf(error));
     }
@@ -213,7 +241,7 @@ export class Performer {
         }
         return await learner.merge(sides);
       });
-      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes } });
+      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes }, screen: null });
     } catch (error) {
       answer({ kind: "fold-failed", record, reason: reasonOf(error) });
     }
@@ -223,6 +251,7 @@ export class Performer {
     const { store, learner, answer } = this.#options;
     const { bytes, ...contribution } = await learner.contribute();
     const blob = bytes === null ? null : { digest: await store.put(bytes), sizeBytes: bytes.length };
+    if (blob !== null) store.name(blob.digest, { kind: "contribution", round: contribution.round });
     answer({ kind: "contributed", contribution, blob });
   }
 
@@ -233,33 +262,9 @@ export class Performer {
 
   async #forget(blobs: readonly Digest[]): Promise<void> {
     for (const digest of blobs) {
-      this.#fetches.get(digest)?.stop.abort();
+      this.#bringer.stop(digest);
       await this.#options.store.delete(digest);
     }
-  }
-
-  /** Has the blob in the store when it resolves with null; else says why not. */
-  async #bring(blob: BlobName, from: Donors): Promise<string | null> {
-    if (await this.#options.store.has(blob.digest)) return null;
-    let fetch = this.#fetches.get(blob.digest);
-    if (fetch === undefined) {
-      const stop = new AbortController();
-      const done = this.#bringFrom(blob, from, AbortSignal.any([stop.signal, this.#closing.signal]))
-        .finally(() => this.#fetches.delete(blob.digest));
-      fetch = { done, stop };
-      this.#fetches.set(blob.digest, fetch);
-    }
-    return await fetch.done;
-  }
-
-  async #bringFrom(blob: BlobName, from: Donors, signal: AbortSignal): Promise<string | null> {
-    const { transport, store, emit } = this.#options;
-    const onProgress = (heldBytes: number): void => emit({ kind: "fetching", blob, heldBytes });
-    const fetched = await fetchBlob({ transport, store }, blob, { ...from, signal, onProgress });
-    for (const { peer, reason } of fetched.dropped) emit({ kind: "donor dropped", peer, blob, reason });
-    if (!fetched.ok) return fetched.reason;
-    emit({ kind: "fetched", blob });
-    return null;
   }
 
   /** Lets work go on while the next effects are performed. Only our own disk or learner can make it fail. */

@@ -20,12 +20,14 @@ export interface MemberRound {
   /** Share of the time since its last offer in which it trained. */
   readonly computeShare: number;
   /**
-   * Share in which it could have trained and had nothing to train on. Rests that its owner chose (a throttle, a pause)
+   * Share in which it could have trained, but had nothing to train on or was cutting and rebasing. Rests that its owner chose (a throttle, a pause)
    * and evaluations are in neither share: a peer throttled to half shows one half computing and no waiting.
    */
   readonly waitShare: number;
   /** Share in which it was fetching others' contributions. Training goes on meanwhile, so shares may add to over 1. */
   readonly transferShare: number;
+  /** The time since its last offer, which the shares are of. */
+  readonly spanMs: number;
   /** What became of its last offer: "counted", "counted late (1 round)", "joined". */
   readonly fate: string;
 }
@@ -52,6 +54,8 @@ export type PeerEvent =
     readonly addresses: readonly string[];
     /** Null if nobody could dial this peer. */
     readonly ticket: string | null;
+    /** Bytes that its blobs may take. */
+    readonly mostBlobBytes: number;
   }
   | { readonly kind: "connected" | "disconnected"; readonly peer: string }
   | {
@@ -92,7 +96,10 @@ export type PeerEvent =
     /** How many peers' work this round counted. */
     readonly peers: number;
     readonly members: readonly MemberRound[];
+    /** How long the next box is. */
     readonly roundMs: number;
+    /** How contributions to the next round are encoded: "int8", "topk 128" (of each 4,096 values). */
+    readonly codec: string;
   }
   | {
     readonly kind: "offer";
@@ -104,6 +111,18 @@ export type PeerEvent =
   | { readonly kind: "merged"; readonly round: number; readonly reason: string }
   /** Something of another peer was dropped. */
   | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
+  /** A counted contribution pulls against all others of its round. */
+  | {
+    readonly kind: "screened";
+    readonly round: number;
+    readonly peer: string;
+    /** Of its direction to the sum of the others', −1 to 1. */
+    readonly cosine: number;
+    /** What chance alone does not go below. */
+    readonly threshold: number;
+    /** Whether it was left out of the weights. */
+    readonly dropped: boolean;
+  }
   | { readonly kind: "joined" | "left"; readonly peer: string; readonly peerName: string; readonly reason: string }
   /** Who belongs to the run from now on, besides its owner. */
   | {

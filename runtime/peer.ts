@@ -13,10 +13,10 @@ import type { Identity } from "../p2p/identity.ts";
 import type { Transport } from "../p2p/net/transport.ts";
 import type { BlobStore } from "../p2p/store/blob_store.ts";
 import type { Journal } from "../p2p/store/journal.ts";
-import type { Change, PeerId, Signed, SyncRules } from "../p2p/sync/types.ts";
+import type { Change, Digest, PeerId, Signed, SyncRules } from "../p2p/sync/types.ts";
 import { systemClock } from "../p2p/clock.ts";
 import { formatTicket } from "../p2p/ticket.ts";
-import { genesisBytes, type RunConfig } from "./config.ts";
+import { blobsOf, genesisBytes, type RunConfig } from "./config.ts";
 import type { PeerEvent } from "./event.ts";
 import { type LocalLearner, openLearner } from "./learner.ts";
 import { peerEvents } from "./peer_events.ts";
@@ -33,6 +33,8 @@ export interface PeerOptions {
   /** This peer's own blobs, and the run's. */
   readonly blobs: BlobStore;
   readonly journal: Journal;
+  /** Bytes that `blobs` may take; unless given, as many as there is room for. */
+  readonly mostBlobBytes?: number;
   /** The blobs that the run's tokenizer and data name, for the learner's thread. */
   readonly runBlobs?: Readonly<Record<string, BlobPlace>>;
   /** Of a private run: goes into the ticket. */
@@ -106,6 +108,8 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
       device: learner.device,
       transport,
       store: blobs,
+      runBlobs: blobsOf(config).map(({ blob }) => blob as Digest), // checked with the configuration
+      ...(options.mostBlobBytes === undefined ? {} : { mostBlobBytes: options.mostBlobBytes }),
       journal,
       learner,
       clock,
@@ -119,7 +123,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
 }
 
 /** The rules that the protocol takes from a run. */
-function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: SyncRules["run"]): SyncRules {
+export function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: SyncRules["run"]): SyncRules {
   return {
     run,
     lateRounds: outer.lateRounds,
@@ -130,6 +134,7 @@ function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: Sy
     longestRoundMs: rounds.longestMs,
     batch: training.batch,
     contextLength: model.contextLength,
+    codec: outer.codec,
     targetTokens: training.targetTokens,
     owner: owner ?? null,
   };

@@ -89,6 +89,7 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
           peers: new Set(event.counted.filter(({ offer }) => offer.tokens > 0).map(({ offer }) => offer.peer)).size,
           members: event.counted.map(memberRound),
           roundMs: event.roundMs,
+          codec: event.encoding.codec === "topk" ? `topk ${event.encoding.kept}` : event.encoding.codec,
         };
       case "fate":
         return event.fate === "uncounted by a fork"
@@ -98,6 +99,10 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
         return { kind: "rejected", peer: event.peer, what: event.what, reason: event.reason };
       case "message refused":
         return { kind: "rejected", peer: event.peer, what: "message", reason: event.reason };
+      case "screened": {
+        const { round, peer, cosine, threshold, dropped } = event;
+        return { kind: "screened", round, peer, cosine, threshold, dropped };
+      }
       case "mismatch":
         return {
           kind: "mismatch",
@@ -155,6 +160,13 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
         return { kind: "warning", message: `${event.peer} was dropped as a source of a blob: ${event.reason}` };
       case "journal damaged":
         return { kind: "warning", message: event.reason };
+      case "blobs spared":
+        return {
+          kind: "warning",
+          message:
+            `${event.blobs} blobs (${(event.bytes / 1e6).toFixed(1)} MB) were dropped, because ${event.reason}. ` +
+            "None was needed here; those who catch up find them with others.",
+        };
       case "closed":
       case "offered":
       case "reorganised":
@@ -198,6 +210,7 @@ function memberRound({ offer, age }: { readonly offer: Offer; readonly age: numb
     computeShare: shareOf(computeMs),
     waitShare: shareOf(idleMs),
     transferShare: shareOf(transferMs),
+    spanMs: nextMs,
     fate: offer.blob === null ? "joined" : age === 0 ? "counted" : `counted late (${age} round${age === 1 ? "" : "s"})`,
   };
 }

@@ -4,7 +4,7 @@
  * ```
  * club/                the run: shared by everybody who has it
  *   run.json           what all peers agree on
- *   network.key        the pre-shared key of a run that is not open, hexadecimal; whoever has it can join
+ *   network.key        the pre-shared key of a run that is not open, hexadecimal, and its checksum; whoever has it can join
  *   data/              blobs of the run: token shards, the tokenizer
  *   peer/              one peer's own folder (--state names another)
  *     lock             held while the peer runs
@@ -13,23 +13,25 @@
  *     blobs/           contributions and weights
  *     optimizer        local moments and residual, to go on where it stopped
  *     status.json      what `starling status` shows
- *     events.jsonl     every event since the peer was first started
+ *     events.jsonl     the last events, and before them `events-before.jsonl`
  *     port             the TCP port that its ticket names
  *     members          the owner's newest change of the list of members, for the running peer to tell
  * ```
  * A stopped peer's folder may be copied; two running peers must not share one.
  * @module
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Identity } from "../p2p/identity.ts";
+import { sha256 } from "../p2p/store/chunks.ts";
 import { openDiskBlobStore } from "../p2p/store/disk.ts";
 import { openDiskJournal } from "../p2p/store/disk_journal.ts";
 import type { BlobStore } from "../p2p/store/blob_store.ts";
 import type { Journal } from "../p2p/store/journal.ts";
 import { openIdentity } from "../p2p/store/key_file.ts";
 import { lockState, StateInUseError } from "../p2p/store/lock.ts";
-import { onDisk } from "../p2p/store/storage_error.ts";
-import type { PeerStatus } from "./status.ts";
+import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "../p2p/store/files.ts";
+import { onDisk, StorageError, storageError } from "../p2p/store/storage_error.ts";
+import { emptyStatus, type PeerStatus } from "./status.ts";
 import { ConfigError, parseRunConfig, type RunConfig } from "./config.ts";
 
 /** A run's folder, read. */
@@ -51,11 +53,15 @@ export interface StateFolder extends AsyncDisposable {
   loadOptimizer(): Promise<Uint8Array<ArrayBuffer> | null>;
   saveOptimizer(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   writeStatus(status: PeerStatus): Promise<void>;
+  /** @throws {StorageError} if the disk refuses; what was written before is whole. */
   appendEvent(event: unknown): void;
   /** The port used last, or null. */
   port(): number | null;
   keepPort(port: number): Promise<void>;
 }
+
+/** `events.jsonl` is begun anew beyond this. */
+const LARGEST_EVENTS_BYTES = 16 * 1024 * 1024;
 
 /** Where a peer keeps its own files if it is not told. */
 export function defaultStatePath(runPath: string): string {
@@ -71,13 +77,13 @@ export async function createRunFolder(
   path: string,
   { config, networkKey }: { readonly config: RunConfig; readonly networkKey: Uint8Array | null },
 ): Promise<void> {
-  await onDisk(`create the run's folder ${path}`, async () => {
-    await Deno.mkdir(join(path, "data"), { recursive: true });
-    if (networkKey !== null) {
-      await Deno.writeTextFile(join(path, "network.key"), `${networkKey.toHex()}\n`, { mode: 0o600 });
-    }
-    await Deno.writeTextFile(join(path, "run.json"), `${JSON.stringify(config, null, 2)}\n`);
-  });
+  await onDisk(`create the run's folder ${path}`, () => Deno.mkdir(join(path, "data"), { recursive: true }));
+  if (networkKey !== null) {
+    const hex = networkKey.toHex();
+    await replaceFile(join(path, "network.key"), encode(`${hex}\n${await checksumOf(hex)}\n`), { mode: 0o600 });
+  }
+  // Last: a folder that has it has all.
+  await replaceFile(join(path, "run.json"), encode(`${JSON.stringify(config, null, 2)}\n`), {});
 }
 
 /** Whether a folder holds a run. */
@@ -116,21 +122,19 @@ export async function openStateFolder(path: string, { now }: { readonly now: Dat
     const identity = await openIdentity(join(path, "identity.key"));
     const journal = await openDiskJournal(join(path, "journal"));
     const blobs = await openDiskBlobStore(join(path, "blobs"));
-    const events = await onDisk(
-      `open ${join(path, "events.jsonl")}`,
-      () => Deno.open(join(path, "events.jsonl"), { create: true, append: true }),
-    );
+    const events = await onDisk(`open ${join(path, "events.jsonl")}`, () => Promise.resolve(new EventLog(path)));
     return {
       path,
       identity,
       journal,
       blobs,
       loadOptimizer: () => readBytesIfThere(join(path, "optimizer")),
-      saveOptimizer: (bytes) => replaceFile(join(path, "optimizer"), bytes),
-      writeStatus: (status) => replaceFile(join(path, "status.json"), encode(`${JSON.stringify(status, null, 2)}\n`)),
-      appendEvent: (event) => void events.writeSync(encode(`${JSON.stringify(event)}\n`)),
+      saveOptimizer: (bytes) => replaceFile(join(path, "optimizer"), bytes, {}),
+      writeStatus: async (status) =>
+        await replaceFile(join(path, "status.json"), encode(await statusText(status)), { durable: false }),
+      appendEvent: (event) => events.append(encode(`${JSON.stringify(event)}\n`)),
       port: () => parsePort(readTextIfThereSync(join(path, "port"))),
-      keepPort: (port) => replaceFile(join(path, "port"), encode(`${port}\n`)),
+      keepPort: (port) => replaceFile(join(path, "port"), encode(`${port}\n`), {}),
       async [Symbol.asyncDispose]() {
         await journal[Symbol.asyncDispose]();
         events.close();
@@ -165,13 +169,36 @@ export function readMembers(statePath: string): Promise<Uint8Array<ArrayBuffer> 
 
 /** Leaves a signed change of members for the peer of this folder to tell: at once if it runs, else when it starts. */
 export function writeMembers(statePath: string, change: Uint8Array<ArrayBuffer>): Promise<void> {
-  return replaceFile(join(statePath, "members"), change);
+  return replaceFile(join(statePath, "members"), change, {});
 }
 
-/** What a peer, running or stopped, wrote last, or null if it never ran. */
+/**
+ * What a peer, running or stopped, wrote last, or null if it never ran.
+ * @throws {StorageError} if it is damaged.
+ */
 export async function readStatus(statePath: string): Promise<PeerStatus | null> {
-  const text = await readIfThere(join(statePath, "status.json"));
-  return text === null ? null : JSON.parse(text) as PeerStatus; // written whole, by `writeStatus` alone
+  const path = join(statePath, "status.json"), text = await readIfThere(path);
+  if (text === null) return null;
+  const parsed = parseJson(text);
+  if (parsed !== null && parsed.check === await checksumOf(JSON.stringify(parsed.status))) {
+    return { ...emptyStatus, ...parsed.status }; // an older version may have known less
+  }
+  throw new StorageError(`Cannot read ${path}: it is damaged. Start the peer: it writes its status anew.`);
+}
+
+/** What a peer's own folder takes on disk. */
+export async function usedBytes(statePath: string): Promise<number> {
+  return await onDisk(`measure ${statePath}`, async () => {
+    let bytes = 0;
+    const add = async (folder: string): Promise<void> => {
+      for await (const { name, isDirectory } of Deno.readDir(folder)) {
+        if (isDirectory) await add(join(folder, name));
+        else bytes += (await nullIfAbsent(Deno.stat(join(folder, name))))?.size ?? 0;
+      }
+    };
+    if (await nullIfAbsent(Deno.stat(statePath)) !== null) await add(statePath);
+    return bytes;
+  });
 }
 
 /** Whether a peer runs on this folder now. */
@@ -189,7 +216,11 @@ export async function isRunning(statePath: string): Promise<boolean> {
 async function readNetworkKey(path: string, { membership }: RunConfig): Promise<Uint8Array<ArrayBuffer> | null> {
   if (membership === "open") return null;
   const text = (await readIfThere(join(path, "network.key")))?.trim();
-  if (text !== undefined && /^[0-9a-f]{64}$/.test(text)) return Uint8Array.fromHex(text);
+  const [hex = "", checksum, ...rest] = text?.split(/\r?\n/) ?? [];
+  // Who writes the file by hand may leave the checksum out.
+  const isWhole = /^[0-9a-f]{64}$/.test(hex) && rest.length === 0 &&
+    (checksum === undefined || checksum === await checksumOf(hex));
+  if (isWhole) return Uint8Array.fromHex(hex);
   throw new ConfigError(
     `Cannot open the run '${path}': it is ${membership === "allow" ? "for members only" : "private"} and ${
       join(path, "network.key")
@@ -198,15 +229,89 @@ async function readNetworkKey(path: string, { membership }: RunConfig): Promise<
   );
 }
 
+async function checksumOf(text: string): Promise<string> {
+  return `check ${(await sha256(encode(text))).slice(0, 8)}`;
+}
+
+/** A status with its checksum as one more key. */
+async function statusText(status: PeerStatus): Promise<string> {
+  return `${JSON.stringify({ ...status, check: await checksumOf(JSON.stringify(status)) }, null, 2)}\n`;
+}
+
+/** Null if it is no JSON; what it claims to be, `check` alone can tell. */
+function parseJson(text: string): { readonly status: PeerStatus; readonly check: string } | null {
+  try {
+    const { check, ...status } = JSON.parse(text) as PeerStatus & { readonly check: string };
+    return { status, check };
+  } catch {
+    return null;
+  }
+}
+
 function encode(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
 }
 
-/** Writes beside the file and renames, so that a reader sees the old or the new one, never half of it. */
-async function replaceFile(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+/** Events in files of bounded size: the one that is written, and the one before. */
+class EventLog {
+  readonly #path: string;
+  readonly #before: string;
+  #file: Deno.FsFile;
+  #sizeBytes: number;
+
+  constructor(folder: string) {
+    this.#path = join(folder, "events.jsonl");
+    this.#before = join(folder, "events-before.jsonl");
+    this.#file = Deno.openSync(this.#path, { create: true, append: true });
+    this.#sizeBytes = this.#file.statSync().size;
+  }
+
+  append(line: Uint8Array): void {
+    try {
+      if (this.#sizeBytes + line.length > LARGEST_EVENTS_BYTES) {
+        this.#file.close();
+        Deno.renameSync(this.#path, this.#before);
+        this.#file = Deno.openSync(this.#path, { create: true, append: true });
+        this.#sizeBytes = 0;
+      }
+      for (let written = 0; written < line.length;) written += this.#file.writeSync(line.subarray(written));
+      this.#sizeBytes += line.length;
+    } catch (error) {
+      throw storageError(`write to ${this.#path}`, error);
+    }
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}
+
+/**
+ * Writes beside the file and renames, so that a reader sees the old or the new one, never half of it; `durable`: also
+ * after a power cut.
+ */
+async function replaceFile(
+  path: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  { durable = true, mode }: { readonly durable?: boolean; readonly mode?: number },
+): Promise<void> {
   await onDisk(`write ${path}`, async () => {
-    await Deno.writeFile(`${path}.writing`, bytes);
-    await Deno.rename(`${path}.writing`, path);
+    const temporary = `${path}.writing`;
+    try {
+      {
+        using file = await Deno.open(temporary, {
+          ...{ write: true, create: true, truncate: true },
+          ...(mode === undefined ? {} : { mode }),
+        });
+        await writeAll(file, bytes);
+        if (durable) await file.sync();
+      }
+      await Deno.rename(temporary, path);
+      if (durable) await syncFolder(dirname(path));
+    } catch (error) {
+      await removeIfThere(temporary);
+      throw error;
+    }
   });
 }
 

@@ -3,12 +3,23 @@
  * @module
  */
 import type { MemberRound, PeerEvent } from "./event.ts";
+import { type PeerTime, timesAfter } from "./peer_time.ts";
 
 /** What became of one of this peer's offers. */
 export interface OfferFate {
   readonly round: number;
   readonly fate: "counted" | "late" | "merged" | "lost" | "unknown";
   readonly reason: string;
+}
+
+/** A contribution whose direction the others' do not share. */
+export interface ScreenedPeer {
+  readonly round: number;
+  readonly peer: string;
+  readonly cosine: number;
+  readonly threshold: number;
+  /** Whether it was left out of the weights. */
+  readonly dropped: boolean;
 }
 
 /** What a peer knows, after some events. */
@@ -35,12 +46,20 @@ export interface PeerStatus {
   readonly loss: number | null;
   readonly heldOut: number | null;
   readonly members: readonly MemberRound[];
+  /** How contributions to the next round are encoded. */
+  readonly codec: string;
+  /** How members spent their time since this peer has started. */
+  readonly times: readonly PeerTime[];
   readonly counts: Readonly<Record<OfferFate["fate"], number>>;
   /** The last fates, oldest first. */
   readonly fates: readonly OfferFate[];
   /** What this peer dropped of others, oldest first. */
   readonly rejections: readonly { readonly peer: string; readonly what: string; readonly reason: string }[];
+  /** Whose counted work pulled against all others', oldest first. */
+  readonly screened: readonly ScreenedPeer[];
   readonly plannedBytes: number;
+  /** Bytes that its blobs may take. */
+  readonly mostBlobBytes: number;
 }
 
 const FATES_KEPT = 50;
@@ -64,10 +83,14 @@ export const emptyStatus: PeerStatus = {
   loss: null,
   heldOut: null,
   members: [],
+  codec: "",
+  times: [],
   counts: { counted: 0, late: 0, merged: 0, lost: 0, unknown: 0 },
   fates: [],
   rejections: [],
+  screened: [],
   plannedBytes: 0,
+  mostBlobBytes: 0,
 };
 
 /** The status after one more event. */
@@ -82,6 +105,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         peerName: event.peerName,
         addresses: event.addresses,
         ticket: event.ticket,
+        mostBlobBytes: event.mostBlobBytes,
       };
     case "device":
       return { ...status, device: event.description };
@@ -103,6 +127,8 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         loss: event.loss ?? status.loss,
         heldOut: event.heldOut ?? status.heldOut,
         members: event.members,
+        codec: event.codec,
+        times: timesAfter(status.times, event.members),
       };
     case "offer":
       return {
@@ -113,6 +139,10 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "rejected": {
       const { peer, what, reason } = event;
       return { ...status, rejections: [...status.rejections, { peer, what, reason }].slice(-FATES_KEPT) };
+    }
+    case "screened": {
+      const { kind: _, ...screened } = event;
+      return { ...status, screened: [...status.screened, screened].slice(-FATES_KEPT) };
     }
     case "fetching":
     case "joined":

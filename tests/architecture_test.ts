@@ -44,6 +44,7 @@ const MAY_SAY_DENO = [
   "p2p/store/disk.ts",
   "p2p/store/disk_journal.ts",
   "p2p/store/files.ts",
+  "p2p/store/journal_file.ts",
   "p2p/store/key_file.ts",
   "p2p/store/lock.ts",
   "runtime/data/text_files.ts",

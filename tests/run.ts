@@ -1,11 +1,11 @@
 /**
  * `deno task test`: prepares what the tests need, runs them and ends with `N passed, N failed, N skipped`.
  *
- * `--quick` leaves out the simulator's seeds and the swarm of real processes (for `deno task ok`); other arguments are
- * passed to `deno test`. With STARLING_REQUIRE_GPU=1 a missing adapter is a failure, not a reason to skip.
+ * `--quick` leaves out the simulator's seeds, the hostile runs and the swarm of real processes (for `deno task ok`);
+ * other arguments are passed to `deno test`. With STARLING_REQUIRE_GPU=1 a missing adapter is a failure, not a reason to skip.
  * @module
  */
-const SLOW = ["tests/sim/", "tests/swarm/"];
+const SLOW = ["tests/sim/", "tests/swarm/", "tests/hostile/"];
 
 const quick = Deno.args.includes("--quick");
 const passedOn = Deno.args.filter((argument) => argument !== "--quick");

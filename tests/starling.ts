@@ -6,10 +6,13 @@ import { type Child, startChild } from "../cli/child.ts";
 import type { PeerEvent } from "../runtime/event.ts";
 
 const MAIN = new URL("../cli/main.ts", import.meta.url).href;
-const LONGEST_WAIT_MS = 90_000;
+/** For anything that a peer does: many times what a busy machine needs. */
+const LONGEST_WAIT_MS = 180_000;
 
 /** Flags that keep a test's peer on one thread and off the network. */
 export const LOCAL = ["--device", "cpu", "--threads", "1", "--listen", "127.0.0.1", "--no-mdns"];
+
+const PASSING: ReadonlySet<PeerEvent["kind"]> = new Set(["progress", "fetching"]);
 
 export type RoundEvent = Extract<PeerEvent, { kind: "round" }>;
 
@@ -30,6 +33,9 @@ export async function starling(
 export class Seat implements AsyncDisposable {
   readonly child: Child;
   readonly #events: PeerEvent[] = [];
+  #isOver = false;
+  readonly #counts = new Map<PeerEvent["kind"], number>();
+  #sweepAt = 10_000;
   #wake = Promise.withResolvers<void>();
 
   constructor(args: readonly string[]) {
@@ -40,16 +46,36 @@ export class Seat implements AsyncDisposable {
     this.child = startChild({
       args: [...args, ...LOCAL],
       onEvent: (event) => {
-        this.#events.push(event);
+        this.#take(event);
         wake();
       },
     });
-    this.child.ended.then(wake);
+    this.child.ended.then(() => {
+      this.#isOver = true;
+      wake();
+    });
   }
 
-  /** The first event of a kind, said or yet to come. */
-  next<K extends PeerEvent["kind"]>(kind: K): Promise<Extract<PeerEvent, { kind: K }>> {
-    return this.#find((event): event is Extract<PeerEvent, { kind: K }> => event.kind === kind, kind);
+  /** Whether the process has ended. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** How often it said something of a kind. */
+  count(kind: PeerEvent["kind"]): number {
+    return this.#counts.get(kind) ?? 0;
+  }
+
+  /** The first event of a kind that is wanted, said or yet to come. */
+  next<K extends PeerEvent["kind"]>(
+    kind: K,
+    wanted: (event: Extract<PeerEvent, { kind: K }>) => boolean = () => true,
+  ): Promise<Extract<PeerEvent, { kind: K }>> {
+    const isKind = (event: PeerEvent): event is Extract<PeerEvent, { kind: K }> => event.kind === kind;
+    return this.#find(
+      (event): event is Extract<PeerEvent, { kind: K }> => isKind(event) && wanted(event),
+      `${kind}: ${wanted}`,
+    );
   }
 
   /** The first round that is wanted, said or yet to come. */
@@ -61,6 +87,11 @@ export class Seat implements AsyncDisposable {
     return this.#events.filter((event) => event.kind === kind);
   }
 
+  /** Every state that it adopted, in order. */
+  rounds(): readonly RoundEvent[] {
+    return this.#events.filter((event) => event.kind === "round");
+  }
+
   /** Resolves at the next event, or when the process ends. */
   get changed(): Promise<void> {
     return this.#wake.promise;
@@ -68,23 +99,37 @@ export class Seat implements AsyncDisposable {
 
   /** For a failed test: the last that it said. */
   account(): string {
-    return [...this.#events.slice(-12).map((event) => JSON.stringify(event)), this.child.complaint()].join("\n");
+    return [
+      ...this.#events.filter(({ kind }) => !PASSING.has(kind)).slice(-12).map((event) => JSON.stringify(event)),
+      this.child.complaint(),
+    ].join("\n");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.child[Symbol.asyncDispose]();
   }
 
+  /** Keeps all that it says; but of what it says many times a second, only the last, lest a long test fill the memory. */
+  #take(event: PeerEvent): void {
+    this.#counts.set(event.kind, this.count(event.kind) + 1);
+    this.#events.push(event);
+    if (this.#events.length < this.#sweepAt) return;
+    this.#events.splice(
+      0,
+      Infinity,
+      ...this.#events.filter(({ kind }, i) => !PASSING.has(kind) || i > this.#sweepAt - 1000),
+    );
+    this.#sweepAt = 2 * this.#events.length + 10_000;
+  }
+
   async #find<E extends PeerEvent>(wanted: (event: PeerEvent) => event is E, what: string): Promise<E> {
-    let over = false;
     const late = Promise.withResolvers<void>(), deadlineMs = Date.now() + LONGEST_WAIT_MS;
     const timer = setTimeout(late.resolve, LONGEST_WAIT_MS);
-    this.child.ended.then(() => over = true);
     try {
       for (;;) {
         const found = this.#events.find(wanted);
         if (found !== undefined) return found;
-        if (over) throw new Error(`The process ended before ${what}:\n${this.account()}`);
+        if (this.#isOver) throw new Error(`The process ended before ${what}:\n${this.account()}`);
         if (Date.now() >= deadlineMs) throw new Error(`Waited ${LONGEST_WAIT_MS} ms for ${what}:\n${this.account()}`);
         await Promise.race([this.#wake.promise, late.promise]);
       }
@@ -102,19 +147,33 @@ export async function sharedRound(
   seats: readonly Seat[],
   wanted: (round: RoundEvent) => boolean,
 ): Promise<readonly RoundEvent[]> {
-  const deadlineMs = Date.now() + LONGEST_WAIT_MS;
+  return await expect(`a round that all have: ${wanted}`, seats, () => {
+    const [first, ...others] = seats.map((seat) => seat.rounds());
+    for (const round of first!.filter(wanted)) {
+      const same = others.map((rounds) => rounds.find((other) => other.round === round.round));
+      if (same.every((other) => other !== undefined)) return [round, ...same];
+    }
+    return null;
+  });
+}
+
+/** Looks again whenever one of the peers says something; fails after a time that no healthy peer needs. */
+export async function expect<T>(what: string, seats: readonly Seat[], look: () => T | null): Promise<T> {
   const late = Promise.withResolvers<void>(), timer = setTimeout(late.resolve, LONGEST_WAIT_MS);
+  const deadlineMs = Date.now() + LONGEST_WAIT_MS;
   try {
-    while (Date.now() < deadlineMs) {
+    for (;;) {
       const changed = Promise.race([...seats.map((seat) => seat.changed), late.promise]);
-      const [first, ...others] = seats.map((seat) => seat.said("round").filter((event) => event.kind === "round"));
-      for (const round of first!.filter(wanted)) {
-        const same = others.map((rounds) => rounds.find((other) => other.round === round.round));
-        if (same.every((other) => other !== undefined)) return [round, ...same];
+      const found = look();
+      if (found !== null) return found;
+      const over = seats.find(({ isOver }) => isOver);
+      if (over !== undefined) throw new Error(`A process ended before ${what}:\n${over.account()}`);
+      if (Date.now() >= deadlineMs) {
+        const accounts = seats.map((seat) => seat.account()).join("\n---\n");
+        throw new Error(`Waited ${LONGEST_WAIT_MS} ms for ${what}:\n${accounts}`);
       }
       await changed;
     }
-    throw new Error(`Waited ${LONGEST_WAIT_MS} ms for a round that all have: ${wanted}`);
   } finally {
     clearTimeout(timer);
   }

@@ -1,39 +1,40 @@
 /**
- * Blobs between peers: each serves what it holds, and pulls what it lacks, chunk by chunk, from several donors.
+ * Fetching a blob: from many donors at once, chunk by chunk, each checked, over whatever happens to donors meanwhile.
  *
- * The reader pulls: it asks for one chunk at a time on a few requests at once, so a slow reader slows its donors, memory
- * stays bounded on both sides, and what was fetched before a crash is kept. Nothing a donor says is believed: the chunk
- * list is checked against the blob's name and every chunk against the list.
- *
- * A request is a byte (0 the chunk list, 1 a chunk), the digest's 32 bytes and, for a chunk, its index as 4 bytes
- * big-endian. The answer is the bare bytes; a peer that lacks the blob refuses.
+ * The reader pulls pieces, as many at once as the lines bear (`donors.ts`), so a slow reader slows its donors and
+ * memory stays bounded on both sides. Nothing a donor says is believed: the chunk list is checked against the blob's
+ * name and every chunk against the list. A chunk comes from one donor, so whoever sent wrong bytes is known; it is
+ * named, and left alone for a while. What is slow is measured against the others: nobody sets a timeout. What was
+ * fetched is kept, through aborts, kills and restarts.
  * @module
  */
-import { fromString, toString } from "uint8arrays";
+import { type Clock, systemClock } from "../clock.ts";
 import { type BlobStore, CHUNK_BYTES, type PartialBlob } from "../store/blob_store.ts";
-import {
-  type ChunkList,
-  chunkListDigest,
-  chunkSpan,
-  decodeChunkList,
-  encodeChunkList,
-  sha256,
-} from "../store/chunks.ts";
+import { type ChunkList, chunkSpan, decodeChunkList, sha256 } from "../store/chunks.ts";
 import { StorageError } from "../store/storage_error.ts";
-import type { BlobName, Digest, PeerId } from "../sync/types.ts";
-import { Deadline } from "./deadline.ts";
+import type { BlobName, PeerId } from "../sync/types.ts";
+import { BLOBS_PROTOCOL, encodeBlobRequest, type Piece } from "./blob_requests.ts";
+import { ChunkCopies, type Copy, Source } from "./chunk_copies.ts";
+import { Donors } from "./donors.ts";
 import type { Transport } from "./transport.ts";
 import { TransportError, type TransportFailure } from "./transport_error.ts";
 
-const PROTOCOL = "blobs/1";
-const ASK_LIST = 0, ASK_CHUNK = 1;
-const DIGEST_BYTES = 32;
-/** Chunks asked of one donor at a time, and of all of them. */
-const MOST_PER_DONOR = 2, MOST_IN_FLIGHT = 8;
-/** A donor that takes longer for one answer is dropped. */
-const SLOW_MS = 30_000;
-/** Chunk lists remembered by a server. */
-const MOST_LISTS = 32;
+/** Donors asked at once. */
+const MOST_SOURCES = 8;
+/** Chunks that wait for the disk; while there are more, nothing is asked for. */
+const MOST_WRITES = 16;
+/** How often a fetch looks who is late. */
+const REVIEW_MS = 250;
+/** Time after which one more of those who may have the blob is asked. */
+const NEXT_SOURCE_MS = 2_000;
+/** An answer is overdue after this long, or this many times what the donor usually takes: others may take its chunks. */
+const LEAST_OVERDUE_MS = 1_000, OVERDUE_ANSWERS = 4;
+/** … and the donor is dropped after this long, or this many times what the others take, if there are others; … */
+const LEAST_DROP_MS = 5_000, DROP_ANSWERS = 20;
+/** … or after this long in any case. */
+const STALLED_MS = 30_000;
+/** A donor is too slow, if others wait for its place, below this share of the others' speed. */
+const SLOW_SHARE = 0.25;
 
 /** A donor that lied, stalled or went away in the middle. One that merely lacks the blob is not at fault. */
 export interface DroppedDonor {
@@ -46,186 +47,232 @@ export type Fetched =
   | { readonly ok: false; readonly reason: string; readonly dropped: readonly DroppedDonor[] };
 
 export interface FetchOptions {
-  /** Who should have it, the best first: all of them are asked at once. */
+  /** Who should have it, the best first. */
   readonly donors: readonly PeerId[];
-  /** Who may have it: asked one after the other, and only when the donors have failed. */
+  /** Who may have it: asked when the donors have failed, or one by one when it takes long. */
   readonly others?: readonly PeerId[];
   readonly signal?: AbortSignal;
   readonly onProgress?: (heldBytes: number, sizeBytes: number) => void;
-  /** How long one answer may take. */
-  readonly slowMs?: number;
 }
 
-/** Answers other peers' requests from the store, until the transport closes. */
-export function serveBlobs(transport: Pick<Transport, "onRequest">, store: BlobStore): void {
-  const lists = new Map<Digest, Promise<ChunkList | null>>();
-  const listOf = (digest: Digest): Promise<ChunkList | null> => {
-    const list = lists.get(digest) ?? hashStored(store, digest);
-    lists.delete(digest);
-    lists.set(digest, list); // the last asked for is the last forgotten
-    for (const oldest of lists.keys()) {
-      if (lists.size <= MOST_LISTS) break;
-      lists.delete(oldest);
-    }
-    return list;
-  };
-  transport.onRequest(PROTOCOL, async (_, request) => {
-    const asked = parseRequest(request);
-    if (asked === null) return null;
-    if (asked.index !== null) {
-      return await store.slice(asked.digest, asked.index * CHUNK_BYTES, (asked.index + 1) * CHUNK_BYTES);
-    }
-    const list = await listOf(asked.digest);
-    if (list === null) lists.delete(asked.digest); // it may be stored later
-    return list === null ? null : encodeChunkList(list);
-  });
+export interface Reader {
+  readonly transport: Pick<Transport, "request">;
+  readonly store: BlobStore;
+  readonly clock?: Clock;
+  /** Shared by all fetches of a peer; without it, this fetch starts with no experience. */
+  readonly donors?: Donors;
 }
 
 /**
  * Fetches a blob into the store, unless it is there.
  * @throws {StorageError} if this peer's own disk refuses; what a donor does wrong is in the result.
  */
-export async function fetchBlob(
-  { transport, store }: { readonly transport: Transport; readonly store: BlobStore },
-  blob: BlobName,
-  options: FetchOptions,
-): Promise<Fetched> {
-  if (await store.has(blob.digest)) return { ok: true, dropped: [] };
-  return await new Fetch(transport, await store.partial(blob.digest, blob.sizeBytes), blob, options).run();
+export function fetchBlob(reader: Reader, blob: BlobName, options: FetchOptions): Promise<Fetched> {
+  return new BlobFetch(reader, blob, options).run();
 }
 
-/** One blob on its way. */
-class Fetch {
-  readonly #transport: Transport;
-  readonly #partial: PartialBlob;
+/** One blob on its way. `run` once; `add` at any time. */
+export class BlobFetch {
+  readonly #transport: Pick<Transport, "request">;
+  readonly #store: BlobStore;
+  readonly #clock: Clock;
+  readonly #donors: Donors;
   readonly #blob: BlobName;
   readonly #options: FetchOptions;
-  readonly #dropped = new Map<PeerId, string>();
-  /** Asked in vain, and not to blame. */
-  readonly #lacking = new Map<PeerId, string>();
-  #hasList = false;
-  /** Indices not held and not asked for. */
-  #waiting: number[] = [];
-  #inFlight = 0;
+  /** Asked now. */
+  readonly #sources = new Map<PeerId, Source>();
+  /** To be asked, the best first. */
+  #reserve: PeerId[] = [];
+  readonly #failed = new Map<PeerId, { readonly reason: string; readonly isFault: boolean }>();
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #stop = new AbortController();
+  readonly #over = Promise.withResolvers<void>();
+  #partial: PartialBlob | null = null;
+  /** Null until there is a chunk list. */
+  #chunks: ChunkCopies | null = null;
+  #listsAsked = 0;
+  #writes = 0;
   #heldBytes = 0;
-  /** Wakes workers that wait for a chunk to be given back or for the last one to arrive. */
-  #wake = Promise.withResolvers<void>();
+  #admittedAtMs = 0;
+  #isOver = false;
 
-  constructor(transport: Transport, partial: PartialBlob, blob: BlobName, options: FetchOptions) {
+  constructor({ transport, store, clock = systemClock, donors }: Reader, blob: BlobName, options: FetchOptions) {
     this.#transport = transport;
-    this.#partial = partial;
+    this.#store = store;
+    this.#clock = clock;
+    this.#donors = donors ?? new Donors(clock);
     this.#blob = blob;
     this.#options = options;
   }
 
-  async run(): Promise<Fetched> {
-    const { donors, others = [] } = this.#options;
-    for (const group of [donors, ...others.map((peer) => [peer])]) {
-      if (!await this.#pullFrom(group)) continue;
-      await this.#partial.finish();
-      return { ok: true, dropped: this.#droppedDonors() };
+  /** Others who may have it by now. Who lacked it before, or was gone, is asked again. */
+  add(peers: readonly PeerId[]): void {
+    for (const peer of peers) {
+      if (!this.#sources.has(peer) && !this.#reserve.includes(peer)) this.#reserve.push(peer);
     }
-    return this.#failed();
+    if (this.#partial !== null) this.#step();
   }
 
-  /** Whether every chunk is there after these donors have given what they can. */
-  async #pullFrom(group: readonly PeerId[]): Promise<boolean> {
-    if (!this.#hasList) {
-      const list = await this.#fetchList(group);
-      if (list === null) return false;
-      await this.#begin(list);
+  async run(): Promise<Fetched> {
+    const { digest, sizeBytes } = this.#blob, { donors, others = [], signal } = this.#options;
+    if (await this.#store.has(digest)) return { ok: true, dropped: [] };
+    const partial = this.#partial = await this.#store.partial(digest, sizeBytes);
+    const onAbort = (): void => this.#end();
+    signal?.addEventListener("abort", onAbort);
+    using _room = this.#donors.whenRoom(() => this.#step());
+    let alarm = this.#clock.alarm(this.#clock.now() + REVIEW_MS, () => review());
+    const review = (): void => {
+      this.#review();
+      alarm = this.#clock.alarm(this.#clock.now() + REVIEW_MS, review);
+    };
+    try {
+      this.#reserve.unshift(...new Set([...donors, ...others]));
+      for (let i = 0; i < donors.length; i++) this.#admit();
+      this.#step();
+      if (signal?.aborted) this.#end();
+      await this.#over.promise;
+    } finally {
+      alarm[Symbol.dispose]();
+      signal?.removeEventListener("abort", onAbort);
+      this.#isOver = true;
+      this.#stop.abort();
+      for (const { copies } of this.#sources.values()) for (const { stop } of copies) stop.abort();
+      await Promise.all(this.#tasks);
     }
-    const donors = group.filter((donor) => this.#mayAsk(donor)).slice(0, MOST_IN_FLIGHT);
-    const workersEach = Math.min(MOST_PER_DONOR, Math.ceil(MOST_IN_FLIGHT / Math.max(1, donors.length)));
-    const workers = Array.from({ length: workersEach }, () => donors).flat();
-    const ended = await Promise.allSettled(workers.map((donor) => this.#work(donor)));
-    for (const worker of ended) if (worker.status === "rejected") throw worker.reason;
-    return this.#waiting.length === 0;
+    const dropped = this.#droppedDonors();
+    if (!this.#chunks?.isComplete) return { ok: false, reason: this.#whyNot(), dropped };
+    await partial.finish();
+    return { ok: true, dropped };
+  }
+
+  #end(error?: unknown): void {
+    this.#isOver = true;
+    if (error === undefined) this.#over.resolve();
+    else this.#over.reject(error);
+  }
+
+  /** Asks for all that there is room for, and ends when nothing is left to get or nobody to ask. */
+  #step(): void {
+    if (this.#isOver) return;
+    if (this.#sources.size === 0) { while (this.#admit()); }
+    if (this.#chunks?.isComplete || this.#sources.size === 0 && this.#writes === 0) return this.#end();
+    if (this.#chunks === null) return this.#askForList();
+    for (let asked = true; asked;) {
+      asked = false;
+      for (const source of this.#sources.values()) if (this.#askForPiece(source, this.#chunks)) asked = true;
+    }
+  }
+
+  /** Takes in the next one to be asked, if there is one and a place for it. */
+  #admit(): boolean {
+    while (this.#sources.size < MOST_SOURCES) {
+      const peer = this.#reserve.shift();
+      if (peer === undefined) return false;
+      const shunned = this.#donors.whyShunned(peer);
+      if (shunned !== null) {
+        this.#failed.set(peer, { reason: shunned, isFault: false });
+        continue;
+      }
+      this.#admittedAtMs = this.#clock.now();
+      this.#sources.set(peer, new Source(peer, this.#admittedAtMs));
+      return true;
+    }
+    return false;
+  }
+
+  // —— the list ——
+
+  /** Asks one source; `#review` asks another when that takes long. */
+  #askForList(): void {
+    if (this.#listsAsked > 0) return;
+    const source = [...this.#sources.values()].find(({ listAsked }) => !listAsked);
+    if (source !== undefined) this.#task(this.#fetchList(source));
+  }
+
+  async #fetchList(source: Source): Promise<void> {
+    const { digest, sizeBytes } = this.#blob;
+    source.listAsked = true;
+    this.#listsAsked++;
+    try {
+      const bytes = await this.#request(source, null, this.#stop.signal);
+      const list = decodeChunkList(bytes);
+      if (list === null || await sha256(bytes) !== digest || list.sizeBytes !== sizeBytes) {
+        this.#shun(source, "sent a chunk list that is not this blob's");
+      } else if (this.#chunks === null) {
+        await this.#begin(list);
+      }
+    } catch (error) {
+      if (error instanceof StorageError) return this.#end(error);
+      // Whoever is gone or late before it gave anything has broken no promise.
+      const failure = failureOf(error);
+      if (failure === "gone") this.#drop(source, "is not there", false);
+      else if (failure === "refused") this.#drop(source, "does not have it", false);
+      else this.#drop(source, reasonOf(error), failure !== "late");
+    } finally {
+      this.#listsAsked--;
+    }
   }
 
   async #begin(list: ChunkList): Promise<void> {
-    this.#hasList = true;
-    await this.#partial.begin(list.chunks);
-    const held = new Set(await this.#partial.held());
-    this.#waiting = list.chunks.map((_, index) => index).filter((index) => !held.has(index));
+    await this.#partial!.begin(list.chunks);
+    const held = new Set(await this.#partial!.held());
+    if (this.#chunks !== null) return; // two lists at once
     for (const index of held) this.#count(index);
+    this.#chunks = new ChunkCopies(list.sizeBytes, list.chunks.map((_, i) => i).filter((index) => !held.has(index)));
   }
 
-  /** A list that gives the blob's name, from the first donor that has one. */
-  async #fetchList(donors: readonly PeerId[]): Promise<ChunkList | null> {
-    for (const donor of donors) {
-      if (this.#options.signal?.aborted) return null;
-      try {
-        const bytes = await this.#ask(donor, encodeRequest(this.#blob.digest, null));
-        const list = decodeChunkList(bytes);
-        if (list !== null && await sha256(bytes) === this.#blob.digest && list.sizeBytes === this.#blob.sizeBytes) {
-          return list;
-        }
-        this.#drop(donor, "sent a chunk list that is not this blob's");
-      } catch (error) {
-        // Whoever is gone before it gave anything has broken no promise.
-        if (failureOf(error) === "gone") this.#lacking.set(donor, "is not there");
-        else this.#failedToGive(donor, error);
-      }
-    }
-    return null;
+  // —— the chunks ——
+
+  #askForPiece(source: Source, chunks: ChunkCopies): boolean {
+    if (this.#writes >= MOST_WRITES) return false;
+    const roomBytes = this.#donors.roomFor(source.peer);
+    if (roomBytes === 0) return false;
+    const copy = chunks.next(source, {
+      nowMs: this.#clock.now(),
+      isOverdue: (other) => this.#isOverdue(other),
+    });
+    if (copy === null) return false;
+    this.#task(this.#pull(copy, copy.take(roomBytes)));
+    return true;
   }
 
-  /** Pulls chunk after chunk from one donor until nothing is left, or the donor fails. */
-  async #work(donor: PeerId): Promise<void> {
-    while (this.#mayAsk(donor)) {
-      const index = this.#waiting.shift();
-      if (index === undefined) {
-        if (this.#inFlight === 0) return;
-        await this.#wake.promise;
-        continue;
-      }
-      this.#inFlight++;
-      try {
-        await this.#pull(donor, index);
-      } finally {
-        this.#inFlight--;
-        this.#wake.resolve();
-        this.#wake = Promise.withResolvers();
-      }
-    }
-  }
-
-  async #pull(donor: PeerId, index: number): Promise<void> {
+  async #pull(copy: Copy, piece: Piece): Promise<void> {
+    const { source } = copy, length = piece.end - piece.start;
+    const owed = { atMs: this.#clock.now() }, asking = this.#donors.ask(source.peer, length);
+    source.owedSinceMs.add(owed);
     try {
-      const bytes = await this.#ask(donor, encodeRequest(this.#blob.digest, index));
-      await this.#partial.write(index, bytes);
-      this.#count(index);
+      const bytes = await this.#request(source, piece, copy.stop.signal);
+      source.owedSinceMs.delete(owed);
+      asking.answered();
+      if (copy.stop.signal.aborted) return;
+      if (bytes.length !== length) {
+        return this.#shun(source, `sent ${bytes.length} bytes where ${length} were asked for`);
+      }
+      copy.put(piece, bytes);
+      source.give(length);
+      if (copy.leftBytes === 0) await this.#keep(copy);
     } catch (error) {
-      this.#waiting.unshift(index);
-      if (error instanceof StorageError) throw error;
-      this.#failedToGive(donor, error);
+      asking.failed();
+      // Another donor gave the chunk: one that was overdue has not made up for it.
+      if (!copy.stop.signal.aborted || !this.#isOverdue(source)) source.owedSinceMs.delete(owed);
+      if (copy.stop.signal.aborted) return;
+      const failure = failureOf(error);
+      // A refusal says that the donor does not have it, or not any more.
+      if (failure === "refused") this.#drop(source, "does not have it", false);
+      else this.#drop(source, reasonOf(error), true);
     }
   }
 
-  #mayAsk(donor: PeerId): boolean {
-    return !this.#dropped.has(donor) && !this.#lacking.has(donor) && !this.#options.signal?.aborted;
-  }
-
-  /** A refusal says that the donor does not have it, or not any more; all else is a fault. */
-  #failedToGive(donor: PeerId, error: unknown): void {
-    if (failureOf(error) === "refused") this.#lacking.set(donor, "does not have it");
-    else this.#drop(donor, reasonOf(error));
-  }
-
-  /** The first reason counts: what fails after it may only be its consequence, and an abort is nobody's fault. */
-  #drop(donor: PeerId, reason: string): void {
-    if (!this.#dropped.has(donor) && !this.#options.signal?.aborted) this.#dropped.set(donor, reason);
-  }
-
-  async #ask(donor: PeerId, request: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
-    const slowMs = this.#options.slowMs ?? SLOW_MS;
-    using deadline = new Deadline(slowMs, [this.#options.signal]);
+  async #keep(copy: Copy): Promise<void> {
+    this.#writes++;
     try {
-      return await this.#transport.request(donor, PROTOCOL, request, { signal: deadline.signal });
+      await this.#partial!.write(copy.index, copy.bytes);
+      if (this.#chunks!.complete(copy.index)) this.#count(copy.index);
     } catch (error) {
-      if (deadline.expired) throw new Error(`was too slow: no answer within ${slowMs} ms`);
-      throw error;
+      if (error instanceof StorageError) this.#end(error);
+      else this.#shun(copy.source, `sent wrong bytes: ${reasonOf(error)}`);
+    } finally {
+      this.#writes--;
     }
   }
 
@@ -235,52 +282,98 @@ class Fetch {
     this.#options.onProgress?.(this.#heldBytes, this.#blob.sizeBytes);
   }
 
-  #failed(): Fetched {
-    const asked = [...this.#dropped, ...this.#lacking];
+  // —— who is late ——
+
+  #review(): void {
+    if (this.#isOver) return;
+    const nowMs = this.#clock.now();
+    for (const source of [...this.#sources.values()]) {
+      const owedMs = source.owedMs(nowMs);
+      if (owedMs >= STALLED_MS) this.#shun(source, `was too slow: it owes an answer for ${seconds(owedMs)}`);
+      else if (owedMs >= this.#dropAfterMs(source)) {
+        this.#drop(source, `was too slow: it owes an answer for ${seconds(owedMs)}, and others gave theirs`, true);
+      }
+    }
+    const isListLate = this.#chunks === null && nowMs - this.#admittedAtMs >= LEAST_OVERDUE_MS;
+    const next = isListLate ? [...this.#sources.values()].find(({ listAsked }) => !listAsked) : undefined;
+    if (next !== undefined) this.#task(this.#fetchList(next));
+    if (nowMs - this.#admittedAtMs >= NEXT_SOURCE_MS && this.#reserve.length > 0) {
+      if (this.#sources.size >= MOST_SOURCES) this.#retireSlowest(nowMs);
+      this.#admit();
+    }
+    this.#step();
+  }
+
+  #isOverdue(source: Source): boolean {
+    const usualMs = this.#donors.answerMs(source.peer) ?? 0;
+    return source.owedMs(this.#clock.now()) > Math.max(LEAST_OVERDUE_MS, OVERDUE_ANSWERS * usualMs);
+  }
+
+  /** Only against others that give can one be too slow. */
+  #dropAfterMs(source: Source): number {
+    const others = [...this.#sources.values()].filter((other) => other !== source && other.hasGiven)
+      .map(({ peer }) => this.#donors.answerMs(peer) ?? 0).sort((a, b) => a - b);
+    if (others.length === 0) return Infinity;
+    return Math.max(LEAST_DROP_MS, DROP_ANSWERS * others[Math.floor(others.length / 2)]!);
+  }
+
+  /** Whoever waits to be asked takes the place of one that is far slower than the others. */
+  #retireSlowest(nowMs: number): void {
+    const bySpeed = [...this.#sources.values()]
+      .map((source) => ({ source, ms: source.expectMs(CHUNK_BYTES, nowMs) }))
+      .sort((a, b) => a.ms - b.ms);
+    const slowest = bySpeed.at(-1)!, middle = bySpeed[Math.floor(bySpeed.length / 2)]!;
+    if (slowest.ms * SLOW_SHARE < middle.ms) return;
+    this.#forget(slowest.source);
+    this.#reserve.push(slowest.source.peer); // should the others fail
+  }
+
+  // —— failures ——
+
+  /** The donor broke a promise: it is left alone by other fetches, too. */
+  #shun(source: Source, reason: string): void {
+    if (!this.#isOver && this.#sources.has(source.peer)) this.#donors.shun(source.peer, reason);
+    this.#drop(source, reason, true);
+  }
+
+  /** The first reason counts: what fails after it may only be its consequence, and an abort is nobody's fault. */
+  #drop(source: Source, reason: string, isFault: boolean): void {
+    if (this.#isOver || this.#sources.get(source.peer) !== source) return;
+    this.#failed.set(source.peer, { reason, isFault });
+    this.#forget(source);
+  }
+
+  #forget(source: Source): void {
+    this.#sources.delete(source.peer);
+    for (const copy of source.copies) this.#chunks?.giveUp(copy);
+  }
+
+  #request(source: Source, piece: Piece | null, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    const request = encodeBlobRequest({ digest: this.#blob.digest, piece });
+    return this.#transport.request(source.peer, BLOBS_PROTOCOL, request, { signal });
+  }
+
+  #task(work: Promise<void>): void {
+    const task = work.catch((error: unknown) => this.#end(error)).finally(() => {
+      this.#tasks.delete(task);
+      this.#step();
+    });
+    this.#tasks.add(task);
+  }
+
+  #whyNot(): string {
     const what = `Cannot fetch blob ${this.#blob.digest} (${this.#heldBytes} of ${this.#blob.sizeBytes} bytes held)`;
     const why = this.#options.signal?.aborted
       ? "it was aborted"
-      : asked.length === 0
+      : this.#failed.size === 0
       ? "nobody is known to have it"
-      : asked.map(([peer, reason]) => `${peer} ${reason}`).join("; ");
-    return { ok: false, reason: `${what}: ${why}`, dropped: this.#droppedDonors() };
+      : [...this.#failed].map(([peer, { reason }]) => `${peer} ${reason}`).join("; ");
+    return `${what}: ${why}`;
   }
 
   #droppedDonors(): readonly DroppedDonor[] {
-    return [...this.#dropped].map(([peer, reason]) => ({ peer, reason }));
+    return [...this.#failed].filter(([, { isFault }]) => isFault).map(([peer, { reason }]) => ({ peer, reason }));
   }
-}
-
-/** Hashes a stored blob chunk by chunk; null if it is not there, or no longer what its name says. */
-async function hashStored(store: BlobStore, digest: Digest): Promise<ChunkList | null> {
-  const sizeBytes = await store.sizeOf(digest);
-  if (sizeBytes === null) return null;
-  const chunks: Digest[] = [];
-  for (let start = 0; start < sizeBytes; start += CHUNK_BYTES) {
-    const chunk = await store.slice(digest, start, start + CHUNK_BYTES);
-    if (chunk === null) return null;
-    chunks.push(await sha256(chunk));
-  }
-  const list = { sizeBytes, chunks };
-  if (await chunkListDigest(list) === digest) return list;
-  await store.get(digest); // verifies, and drops what is damaged
-  return null;
-}
-
-function encodeRequest(digest: Digest, index: number | null): Uint8Array {
-  const bytes = new Uint8Array(1 + DIGEST_BYTES + (index === null ? 0 : 4));
-  bytes[0] = index === null ? ASK_LIST : ASK_CHUNK;
-  bytes.set(fromString(digest, "base16"), 1);
-  if (index !== null) new DataView(bytes.buffer).setUint32(1 + DIGEST_BYTES, index);
-  return bytes;
-}
-
-function parseRequest(bytes: Uint8Array): { readonly digest: Digest; readonly index: number | null } | null {
-  const hasIndex = bytes[0] === ASK_CHUNK;
-  if ((!hasIndex && bytes[0] !== ASK_LIST) || bytes.length !== 1 + DIGEST_BYTES + (hasIndex ? 4 : 0)) return null;
-  const digest = toString(bytes.subarray(1, 1 + DIGEST_BYTES), "base16") as Digest;
-  if (!hasIndex) return { digest, index: null };
-  return { digest, index: new DataView(bytes.buffer, bytes.byteOffset).getUint32(1 + DIGEST_BYTES) };
 }
 
 function failureOf(error: unknown): TransportFailure | null {
@@ -289,4 +382,8 @@ function failureOf(error: unknown): TransportFailure | null {
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }

@@ -140,13 +140,12 @@ class Libp2pTransport implements Transport {
         signal: stall.signal,
         maxOutboundStreams: MOST_STREAMS,
       });
-      const answer = readFrame(stream, {
+      sendFrame(stream, request); // throws if the stream is gone already: nothing may wait for its answer then
+      const bytes = await readFrame(stream, {
         mostBytes: LARGEST_MESSAGE_BYTES + 1,
         signal: stall.signal,
         onProgress: () => stall.restart(),
       });
-      sendFrame(stream, request);
-      const bytes = await answer;
       this.#track(stream.close({ signal: this.#closing.signal }));
       if (bytes[0] !== ANSWERED) throw fail("refused", "it refused");
       return bytes.slice(1);

@@ -12,7 +12,7 @@ export function otherRunError(peer: PeerId): TransportError {
   return new TransportError(
     "unreachable",
     `Cannot connect to ${peer}: it answered, but did not say that it takes part in this run. ` +
-      "Is the ticket of another run?",
+      "Is the ticket of another run, or does another machine run with this peer's key, in a copied folder?",
   );
 }
 

@@ -35,6 +35,8 @@ export interface Libp2pOptions {
   readonly run: Digest;
   /** Multiaddresses, port 0 for any free one: "/ip4/0.0.0.0/tcp/4001", "/ip4/0.0.0.0/tcp/4002/ws". */
   readonly listen: readonly string[];
+  /** Where others are told to dial instead of the addresses listened on: a forwarded port. */
+  readonly announce?: readonly string[];
   /** 32 bytes that only members have; null for an open run. */
   readonly networkKey: Uint8Array | null;
   /** Look for peers of this run in the local network. */
@@ -50,14 +52,14 @@ export function topicOf(run: Digest): string {
 
 /** @throws {TransportError} "no port" if it cannot listen where it should. */
 export async function startNode(
-  { identity, run, listen, networkKey, mdns: local }: Libp2pOptions,
+  { identity, run, listen, announce = [], networkKey, mdns: local }: Libp2pOptions,
   gate: Gate,
 ): Promise<StarlingNode> {
   const privateKey = await generateKeyPairFromSeed("Ed25519", identity.seed);
   try {
     const node = await createLibp2p({
       privateKey,
-      addresses: { listen: [...listen] },
+      addresses: { listen: [...listen], announce: [...announce] },
       transports: [tcp(), webSockets()],
       connectionEncrypters: [noise()],
       connectionGater: gate.gater,

@@ -43,6 +43,11 @@ Deno.test("Libp2pTransport lets members of a private run meet, and nobody else",
   }
 });
 
+Deno.test("Libp2pTransport names the addresses that it was told to announce, and no other", async () => {
+  await using there = await start(0, { announce: ["/ip4/203.0.113.7/tcp/4001"] });
+  assert.deepEqual(there.addresses(), [`/ip4/203.0.113.7/tcp/4001/p2p/${there.peer}`]);
+});
+
 Deno.test("Libp2pTransport lets in who has the key and is on the list, tells others what to ask for, and lets go who is removed", async () => {
   await using member = await start(0, { networkKey });
   await using allowed = await start(1, { networkKey });

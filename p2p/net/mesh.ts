@@ -3,7 +3,8 @@
  * was lost. So a run survives the peer that everybody's ticket names.
  *
  * Addresses learnt from others are hints of strangers: few are kept, few are dialled at once, and a transport checks
- * who answers.
+ * who answers. A peer passes on what another says of itself, and never the way that its own user gave it, which may
+ * lead there from this machine alone.
  * @module
  */
 import { decode, encode } from "@ipld/dag-cbor";
@@ -23,7 +24,7 @@ const FIRST_RETRY_MS = 2_000, LONGEST_RETRY_MS = 60_000;
 /** Failed dials after which a peer that was only heard of is forgotten. */
 const MOST_FAILURES = 6;
 
-const peersList = z.array(z.array(z.string().min(1).max(300)).min(1).max(MOST_ADDRESSES)).max(MOST_PEERS);
+const peersList = z.array(z.array(z.string().min(1).max(300)).max(MOST_ADDRESSES)).max(MOST_PEERS);
 
 export interface MeshOptions {
   /** From the ticket; dialled for as long as the mesh lives. */
@@ -51,6 +52,8 @@ class Mesh implements AsyncDisposable {
   readonly #options: MeshOptions;
   /** By the peer id that ends their addresses. */
   readonly #known = new Map<string, Known>();
+  /** What each connected peer says of itself. */
+  readonly #said = new Map<PeerId, readonly string[]>();
   readonly #dialing = new Map<string, Promise<void>>();
   readonly #asking = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -66,8 +69,9 @@ class Mesh implements AsyncDisposable {
     transport.onRequest(PROTOCOL, () => Promise.resolve(this.#list()));
     transport.onEvent((event) => {
       if (this.#closing.signal.aborted) return;
-      if (event.kind === "connected") this.#ask(event.peer);
-      else this.#run();
+      if (event.kind === "connected") return this.#ask(event.peer);
+      this.#said.delete(event.peer);
+      this.#run();
     });
     for (const peer of transport.peers()) this.#ask(peer);
     this.#run();
@@ -81,7 +85,7 @@ class Mesh implements AsyncDisposable {
 
   /** Own addresses first, then those of the peers connected now. */
   #list(): Uint8Array {
-    const connected = this.#transport.peers().flatMap((peer) => this.#known.get(peer)?.addresses.slice(0, 4) ?? [])
+    const connected = this.#transport.peers().flatMap((peer) => this.#said.get(peer)?.slice(0, 4) ?? [])
       .map((address) => [address]);
     return encode([this.#transport.addresses().slice(0, MOST_ADDRESSES), ...connected].slice(0, MOST_PEERS));
   }
@@ -91,7 +95,10 @@ class Mesh implements AsyncDisposable {
     if (known !== undefined) known.failures = 0;
     const asked = this.#transport.request(peer, PROTOCOL, new Uint8Array(), { signal: this.#closing.signal })
       .then((answer) => {
-        for (const addresses of peersList.parse(decode(answer))) this.#learn(addresses, false);
+        const lists = peersList.parse(decode(answer));
+        const own = lists[0]?.filter((address) => address.endsWith(`/${peer}`)) ?? [];
+        if (this.#transport.peers().includes(peer)) this.#said.set(peer, own);
+        for (const addresses of lists) this.#learn(addresses, false);
         this.#run();
       })
       .catch(() => {}) // it tells us nothing; others may

@@ -1,4 +1,4 @@
-import { encode } from "@ipld/dag-cbor";
+import { decode, encode } from "@ipld/dag-cbor";
 import { strict as assert } from "node:assert";
 import { connectBoth, eventOf, identity } from "../../tests/conformance/transport.ts";
 import { ManualClock } from "../../tests/manual_clock.ts";
@@ -55,6 +55,22 @@ Deno.test("a peer dials again what it lost, later and later, and tells once why 
   await clock.runUntil("the next outage is told", () => finch.unreachable.length > 1, 100);
   assert.deepEqual(finch.unreachable, [told, told]);
   await finch.mesh[Symbol.asyncDispose]();
+});
+
+Deno.test("a peer passes on what others say of themselves, and not the way to them that it was given", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const shy = network.join(identity(1).peer), open = network.join(identity(2).peer);
+  shy.onRequest("peers/1", () => Promise.resolve(encode([[]]))); // it cannot be dialled by everybody
+  open.onRequest("peers/1", () => Promise.resolve(encode([[address(2)], [address(3)]])));
+  const wren = member(network.join(identity(0).peer), clock, [address(1), address(2)]);
+  const finch = network.join(identity(4).peer);
+  await clock.runUntil("all have met", () => wren.transport.peers().length === 2, 100);
+  await finch.connect(address(0));
+  const told = async () => decode(await finch.request(wren.transport.peer, "peers/1", new Uint8Array()));
+  let list = await told();
+  for (let asked = 1; asked < 100 && JSON.stringify(list).length < 100; asked++) list = await told();
+  assert.deepEqual(list, [[address(0)], [address(2)]]);
+  await wren.mesh[Symbol.asyncDispose]();
 });
 
 Deno.test("a peer takes no harm from addresses that are lies, and forgets them", async () => {

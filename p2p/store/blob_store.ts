@@ -23,6 +23,10 @@ export interface BlobStore {
   delete(digest: Digest): Promise<void>;
   /** Every blob stored, sorted. */
   list(): Promise<readonly Digest[]>;
+  /** Blobs of which some chunks may be held, sorted; `delete` forgets those, too. */
+  partials(): Promise<readonly Digest[]>;
+  /** What blobs and chunks take, together. */
+  usedBytes(): Promise<number>;
   /**
    * A place for the chunks of a blob that is being fetched; what it already holds survives a restart on disk.
    * `finish` verifies the whole and makes it readable under its digest.

@@ -91,14 +91,22 @@ class DiskBlobStore implements BlobStore {
     });
   }
 
-  async list(): Promise<readonly Digest[]> {
-    const digests: Digest[] = [];
-    await onDisk(`list the blobs in ${this.#folder}`, async () => {
-      for await (const { name } of Deno.readDir(this.#folder)) {
-        if (DIGEST_NAME.test(name)) digests.push(name as Digest);
-      }
+  list(): Promise<readonly Digest[]> {
+    return this.#digestsIn(this.#folder);
+  }
+
+  partials(): Promise<readonly Digest[]> {
+    return this.#digestsIn(`${this.#folder}/partial`);
+  }
+
+  async usedBytes(): Promise<number> {
+    const paths = (await this.list()).map((digest) => this.#path(digest))
+      .concat((await this.partials()).map((digest) => `${this.#folder}/partial/${digest}`));
+    return await onDisk(`measure the blobs in ${this.#folder}`, async () => {
+      let bytes = 0;
+      for (const path of paths) bytes += (await nullIfAbsent(Deno.stat(path)))?.size ?? 0;
+      return bytes;
     });
-    return digests.sort();
   }
 
   async partial(digest: Digest, sizeBytes: number): Promise<PartialBlob> {
@@ -115,6 +123,14 @@ class DiskBlobStore implements BlobStore {
     this.#partials.set(digest, partial);
     await onDisk(`make room for blob ${digest} in ${this.#folder}`, () => this.#dropOldPartials());
     return partial;
+  }
+
+  async #digestsIn(folder: string): Promise<readonly Digest[]> {
+    const digests: Digest[] = [];
+    await onDisk(`list the blobs in ${folder}`, async () => {
+      for await (const { name } of Deno.readDir(folder)) if (DIGEST_NAME.test(name)) digests.push(name as Digest);
+    });
+    return digests.sort();
   }
 
   async #dropOldPartials(): Promise<void> {

@@ -1,18 +1,18 @@
 /**
- * The journal as a file of entries, each with its length and checksum.
+ * The journal as a file.
  *
- * A crash can cut the last entry short, a disk can damage any: reading stops at the first entry that is not whole, says
- * what it dropped, keeps a copy of it beside the file, and cuts the file there.
+ * What is damaged in it is found when it is opened: it is told, copied beside the file for whoever wants to look, and
+ * the file is written anew with the entries that are whole.
  * @module
  */
 import { dirname } from "node:path";
-import { crc32 } from "node:zlib";
-import { nullIfAbsent, syncFolder, writeAll } from "./files.ts";
-import { type Journal, type JournalContents, LARGEST_ENTRY_BYTES } from "./journal.ts";
+import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "./files.ts";
+import type { Journal, JournalContents } from "./journal.ts";
+import { type Damage, encodeEntries, JOURNAL_HEADER, parseJournal } from "./journal_file.ts";
 import { onDisk, StorageError } from "./storage_error.ts";
 
-const HEADER = new TextEncoder().encode("starling journal 1\n");
-const FRAME_BYTES = 8; // length and CRC-32, both 4 bytes little-endian; the checksum covers the length too
+/** Copies of damaged parts that are kept; after that the last one is replaced. */
+const MOST_COPIES = 8;
 
 /**
  * Opens or creates a journal file. The caller holds the lock of the state folder.
@@ -32,7 +32,7 @@ export async function openDiskJournal(path: string): Promise<Journal> {
  */
 export async function readDiskJournal(path: string): Promise<readonly Uint8Array[] | null> {
   const bytes = await onDisk(`read the journal ${path}`, () => nullIfAbsent(Deno.readFile(path)));
-  return bytes === null || !startsLikeHeader(bytes) ? null : parse(bytes).entries;
+  return bytes === null ? null : parseJournal(bytes)?.entries ?? null;
 }
 
 class DiskJournal implements Journal {
@@ -49,51 +49,54 @@ class DiskJournal implements Journal {
 
   async read(): Promise<JournalContents> {
     return await onDisk(`read the journal ${this.#path}`, async () => {
-      const bytes = await Deno.readFile(this.#path);
-      if (!startsLikeHeader(bytes)) {
+      const bytes = await Deno.readFile(this.#path), parsed = parseJournal(bytes);
+      if (parsed === null) {
         throw new StorageError(
           `Cannot read the journal ${this.#path}: it does not start like a journal of this version. ` +
             "Update this program, or move the file away to start from what the other peers have.",
         );
       }
-      const { entries, goodBytes, reason } = parse(bytes);
-      this.#sizeBytes = goodBytes;
-      if (reason === null) {
-        if (goodBytes === 0) await this.#write(HEADER, { durable: true });
-        return { entries, dropped: null };
+      const { entries, damages } = parsed, [first, ...others] = damages;
+      this.#sizeBytes = bytes.length;
+      if (bytes.length === 0) {
+        this.#sizeBytes = 0;
+        await this.#write(JOURNAL_HEADER, { durable: true });
+        await syncFolder(dirname(this.#path));
       }
-      const keptAt = await this.#keepDamaged(bytes.subarray(goodBytes));
-      await this.#file.truncate(goodBytes);
-      await this.#file.sync();
-      if (goodBytes === 0) await this.#write(HEADER, { durable: true });
-      return { entries, dropped: { sizeBytes: bytes.length - goodBytes, reason, keptAt } };
+      if (first === undefined) return { entries, dropped: null };
+      const keptAt = await this.#keepDamaged(bytes, damages);
+      await this.rewrite(entries);
+      const more = others.length === 0 ? "" : ` (and ${others.length} places more)`;
+      const sizeBytes = damages.reduce((sum, { start, end }) => sum + end - start, 0);
+      return { entries, dropped: { sizeBytes, reason: `${first.reason}${more}`, keptAt } };
     });
   }
 
   append(entries: readonly Uint8Array[], options: { readonly durable: boolean }): Promise<void> {
-    const bytes = encode(entries);
+    const bytes = encodeEntries(entries);
     return this.#inTurn(() => onDisk(`write to the journal ${this.#path}`, () => this.#write(bytes, options)));
   }
 
   rewrite(entries: readonly Uint8Array[]): Promise<void> {
-    const bytes = encode(entries);
+    const bytes = encodeEntries(entries);
     return this.#inTurn(() =>
       onDisk(`rewrite the journal ${this.#path}`, async () => {
         const temporary = `${this.#path}.writing`;
         const file = await Deno.open(temporary, { read: true, write: true, create: true, truncate: true });
         try {
-          await writeAll(file, HEADER);
+          await writeAll(file, JOURNAL_HEADER);
           await writeAll(file, bytes);
           await file.sync();
           await Deno.rename(temporary, this.#path);
           await syncFolder(dirname(this.#path));
         } catch (error) {
           file.close();
+          await removeIfThere(temporary);
           throw error;
         }
         this.#file.close();
         this.#file = file;
-        this.#sizeBytes = HEADER.length + bytes.length;
+        this.#sizeBytes = JOURNAL_HEADER.length + bytes.length;
       })
     );
   }
@@ -115,17 +118,14 @@ class DiskJournal implements Journal {
     this.#sizeBytes += bytes.length;
   }
 
-  /** @returns where the copy lies: a name not in use. */
-  async #keepDamaged(tail: Uint8Array): Promise<string> {
-    for (let n = 1;; n++) {
-      const path = `${this.#path}.damaged-${n}`;
-      try {
-        await Deno.writeFile(path, tail, { createNew: true });
-        return path;
-      } catch (error) {
-        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      }
-    }
+  /** @returns where the copies lie, one after the other. */
+  async #keepDamaged(bytes: Uint8Array, damages: readonly Damage[]): Promise<string> {
+    const pathOf = (n: number) => `${this.#path}.damaged-${n}`;
+    let n = 1;
+    while (n < MOST_COPIES && await nullIfAbsent(Deno.stat(pathOf(n))) !== null) n++;
+    using file = await Deno.open(pathOf(n), { write: true, create: true, truncate: true });
+    for (const { start, end } of damages) await writeAll(file, bytes.subarray(start, end));
+    return pathOf(n);
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
@@ -133,58 +133,4 @@ class DiskJournal implements Journal {
     this.#last = done.catch(() => {}); // the caller hears of it through `done`
     return done;
   }
-}
-
-interface Parsed {
-  readonly entries: readonly Uint8Array[];
-  /** Bytes up to the end of the last whole entry. */
-  readonly goodBytes: number;
-  /** Why reading stopped before the end, or null. */
-  readonly reason: string | null;
-}
-
-function parse(bytes: Uint8Array): Parsed {
-  if (bytes.length < HEADER.length) {
-    return { entries: [], goodBytes: 0, reason: bytes.length === 0 ? null : "its first line is cut short" };
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const entries: Uint8Array[] = [];
-  let at = HEADER.length;
-  while (at < bytes.length) {
-    const stop = (reason: string) => ({ entries, goodBytes: at, reason: `entry ${entries.length} ${reason}` });
-    if (bytes.length - at < FRAME_BYTES) return stop("is cut short");
-    const length = view.getUint32(at, true);
-    if (length > LARGEST_ENTRY_BYTES) return stop(`claims ${length} bytes`);
-    if (bytes.length - at - FRAME_BYTES < length) return stop("is cut short");
-    const entry = bytes.subarray(at + FRAME_BYTES, at + FRAME_BYTES + length);
-    if (checksum(entry) !== view.getUint32(at + 4, true)) return stop("has a wrong checksum");
-    entries.push(entry);
-    at += FRAME_BYTES + length;
-  }
-  return { entries, goodBytes: at, reason: null };
-}
-
-function encode(entries: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(entries.reduce((sum, entry) => sum + FRAME_BYTES + entry.length, 0));
-  const view = new DataView(bytes.buffer);
-  let at = 0;
-  for (const entry of entries) {
-    if (entry.length > LARGEST_ENTRY_BYTES) {
-      throw new RangeError(`Cannot write a journal entry of ${entry.length} bytes; most is ${LARGEST_ENTRY_BYTES}`);
-    }
-    view.setUint32(at, entry.length, true);
-    view.setUint32(at + 4, checksum(entry), true);
-    bytes.set(entry, at + FRAME_BYTES);
-    at += FRAME_BYTES + entry.length;
-  }
-  return bytes;
-}
-
-/** Starts from the length, so that a run of zeros is no valid entry. */
-function checksum(entry: Uint8Array): number {
-  return crc32(entry, (entry.length ^ 0x5374_6172) >>> 0);
-}
-
-function startsLikeHeader(bytes: Uint8Array): boolean {
-  return HEADER.every((byte, i) => i >= bytes.length || bytes[i] === byte);
 }

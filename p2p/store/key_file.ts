@@ -1,5 +1,6 @@
 /**
- * The file that holds a peer's private key: a header line and the seed in hexadecimal, readable by its owner alone.
+ * The file that holds a peer's private key, readable by its owner alone: a header line, the seed in hexadecimal, and
+ * the peer's id, which says whether the seed is still the one that was written.
  *
  * A damaged file is never replaced: a new key would be another peer, and the old one's work would be orphaned.
  * @module
@@ -18,30 +19,31 @@ const HEADER = "starling identity 1: private key, keep it secret";
  */
 export async function openIdentity(path: string): Promise<Identity> {
   const text = await onDisk(`read the key file ${path}`, () => nullIfAbsent(Deno.readTextFile(path)));
-  return identityFromSeed(text === null ? await createSeed(path) : parseSeed(path, text));
+  return text === null ? await createIdentity(path) : parseIdentity(path, text);
 }
 
-async function createSeed(path: string): Promise<Uint8Array> {
-  const seed = crypto.getRandomValues(new Uint8Array(SEED_BYTES));
+async function createIdentity(path: string): Promise<Identity> {
+  const seed = crypto.getRandomValues(new Uint8Array(SEED_BYTES)), identity = identityFromSeed(seed);
   await onDisk(`write the key file ${path}`, async () => {
     const temporary = `${path}.writing`;
     await nullIfAbsent(Deno.remove(temporary));
     using file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
-    await writeAll(file, new TextEncoder().encode(`${HEADER}\n${toString(seed, "base16")}\n`));
+    await writeAll(file, new TextEncoder().encode(`${HEADER}\n${toString(seed, "base16")}\npeer ${identity.peer}\n`));
     await file.sync();
     await Deno.rename(temporary, path);
     await syncFolder(dirname(path));
   });
-  return seed;
+  return identity;
 }
 
-function parseSeed(path: string, text: string): Uint8Array {
-  const [header, seed, ...rest] = text.trimEnd().split(/\r?\n/);
+function parseIdentity(path: string, text: string): Identity {
+  const [header, seed, peer, ...rest] = text.trimEnd().split(/\r?\n/);
   if (header === HEADER && seed !== undefined && /^[0-9a-f]{64}$/.test(seed) && rest.length === 0) {
-    return fromString(seed, "base16");
+    const identity = identityFromSeed(fromString(seed, "base16"));
+    if (peer === undefined || peer === `peer ${identity.peer}`) return identity; // version 0.1 wrote no id
   }
   throw new StorageError(
     `Cannot use the key file ${path}: it is damaged (found ${text.length} characters, wanted the line ` +
-      `"${HEADER}" and 64 hexadecimal digits). Restore it from a copy, or delete it to join as a new peer.`,
+      `"${HEADER}", 64 hexadecimal digits, and the peer id that belongs to them). Restore it from a copy, or delete it to join as a new peer.`,
   );
 }

@@ -16,7 +16,9 @@ Deno.test("openIdentity() never replaces a damaged key, and says what to do", as
     const path = `${folder}/key`;
     await openIdentity(path);
     const whole = await Deno.readTextFile(path);
-    for (const text of ["", "hello", whole.slice(0, -10), whole.replace("1", "2"), `${whole}${whole}`]) {
+    for (
+      const text of ["", "hello", whole.slice(0, -10), whole.replace("1", "2"), `${whole}${whole}`, flipped(whole)]
+    ) {
       await Deno.writeTextFile(path, text);
       await assert.rejects(
         openIdentity(path),
@@ -26,6 +28,12 @@ Deno.test("openIdentity() never replaces a damaged key, and says what to do", as
     }
   });
 });
+
+/** Another seed, as good as the one that was written. */
+function flipped(text: string): string {
+  const at = text.indexOf("\n") + 5;
+  return `${text.slice(0, at)}${text[at] === "3" ? "7" : "3"}${text.slice(at + 1)}`;
+}
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();

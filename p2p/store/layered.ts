@@ -6,7 +6,7 @@
  */
 import type { BlobStore } from "./blob_store.ts";
 
-/** @param below Only read; what it holds is neither listed nor deleted. */
+/** @param below Only read; what it holds is neither listed, counted nor deleted. */
 export function layered(own: BlobStore, below: BlobStore): BlobStore {
   return {
     has: async (digest) => await own.has(digest) || await below.has(digest),
@@ -16,6 +16,8 @@ export function layered(own: BlobStore, below: BlobStore): BlobStore {
     put: (bytes) => own.put(bytes),
     delete: (digest) => own.delete(digest),
     list: () => own.list(),
+    partials: () => own.partials(),
+    usedBytes: () => own.usedBytes(),
     partial: (digest, sizeBytes) => own.partial(digest, sizeBytes),
   };
 }

@@ -44,6 +44,16 @@ export class MemoryBlobStore implements BlobStore {
     return Promise.resolve([...this.#blobs.keys()].sort());
   }
 
+  partials(): Promise<readonly Digest[]> {
+    return Promise.resolve([...this.#partials.keys()].sort());
+  }
+
+  usedBytes(): Promise<number> {
+    const sizes = [...this.#blobs.values()].map(({ length }) => length)
+      .concat([...this.#partials.values()].map(({ sizeBytes }) => sizeBytes));
+    return Promise.resolve(sizes.reduce((sum, size) => sum + size, 0));
+  }
+
   partial(digest: Digest, sizeBytes: number): Promise<PartialBlob> {
     let partial = this.#partials.get(digest);
     if (partial?.sizeBytes !== sizeBytes) {

@@ -6,7 +6,16 @@
 /** The disk is full, not writable, or failing. What was stored before is unharmed. */
 export class StorageError extends Error {
   override readonly name = "StorageError";
+  /** Whether room is all that it lacks. */
+  readonly isFull: boolean;
+
+  constructor(message: string, { isFull = false, ...options }: ErrorOptions & { readonly isFull?: boolean } = {}) {
+    super(message, options);
+    this.isFull = isFull;
+  }
 }
+
+const FULL: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 
 const REMEDIES: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full. Free some space there, or use another disk with --state",
@@ -33,5 +42,6 @@ export function storageError(action: string, cause: unknown): StorageError {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   const message = cause instanceof Error ? cause.message : String(cause);
   const remedy = REMEDIES[code];
-  return new StorageError(`Cannot ${action}: ${remedy === undefined ? message : `${remedy} (${message})`}.`, { cause });
+  const why = remedy === undefined ? message : `${remedy} (${message})`;
+  return new StorageError(`Cannot ${action}: ${why}.`, { cause, isFull: FULL.has(code) });
 }

@@ -201,6 +201,7 @@ class PeerCore implements Core {
     const stateCount = restore(journal, {
       book: this.#book,
       own: this.#work.offers,
+      key: this.#work.key,
       joining: this.#joining,
       membership: this.#membership,
       self,
@@ -208,7 +209,7 @@ class PeerCore implements Core {
       nowMs: this.#now,
     });
     this.#membership.admit(this.#context);
-    if (found) {
+    if (found && stateCount === 0) { // else a damaged disk would begin the run anew
       const genesis = { record: genesisRecord(rules), chain: genesisState(rules), weights: initial, from: [] };
       this.#joining.add(genesis, this.#now);
     } else if (stateCount === 0) {
@@ -298,6 +299,7 @@ class PeerCore implements Core {
     const roster = chain?.roster ?? [];
     const mostAuthors = isMember(roster, body.peer) ? Infinity : roster.length + MOST_STRANGERS;
     book.offers.add(digest, signed, { nowMs: this.#now, own: false, journaled: false, mostAuthors });
+    if (body.peer === this.#options.self) this.#work.key.heard(digest);
     this.#hasNews = true;
     const held = book.offers.find(digest);
     if (held === undefined) {
@@ -372,9 +374,9 @@ class PeerCore implements Core {
       if (this.#head !== null) this.#towardsHeavier(this.#head);
     } while (this.#adoptHeaviest() || this.#merge() || this.#act());
     this.#beat();
-    const reason = this.#work.whyStop(context);
-    this.#stopped = reason !== null;
-    if (reason !== null) context.emit({ kind: "stop", reason });
+    const stop = this.#work.whyStop(context, this.#book);
+    this.#stopped = stop !== null;
+    if (stop !== null) context.emit({ kind: "stop", ...stop });
     this.#dueAtMs = this.#whenDue();
   }
 

@@ -80,7 +80,8 @@ export function whyDoubted(
   offer: Offer,
   { book, chain, change }: DoubtContext,
 ): { readonly reason: string | null; readonly isStale: boolean } {
-  if (neighbourhood(chain).counted.has(bodyDigest(offer))) return { reason: null, isStale: false }; // it was good enough before
+  const near = neighbourhood(chain);
+  if (near.counted.has(bodyDigest(offer))) return { reason: null, isStale: false }; // it was good enough before
   const oldest = chain.round + 1 - historyRounds(rules);
   if (offer.round < oldest) {
     return { reason: `it is stale: it is for round ${offer.round}, and none before ${oldest} matters`, isStale: true };
@@ -88,6 +89,7 @@ export function whyDoubted(
   const original = book.offers.originalOf(offer);
   const reason = original !== null
     ? `it is copied: its contribution is that of an offer of ${original.peer} for round ${original.round}`
-    : whyNotAllowed(offer.peer, membersAfter(chain, change), rules) ?? whyNotBelievable(offer, chain, rules);
+    : whyNotAllowed(offer.peer, membersAfter(chain, change), rules) ??
+      (near.records.has(offer.parent) ? whyNotBelievable(offer, chain, rules) : null); // else another side may know better
   return { reason, isStale: false };
 }

@@ -6,12 +6,14 @@
  * folded from two states: the one that this peer did not fold is loaded by the name that the record gives it.
  * @module
  */
+import type { Screen } from "../learner.ts";
 import type { Book } from "./book.ts";
 import { chainOf, type HeldOffer, type Link, type State } from "./link.ts";
 import type { Context } from "./context.ts";
+import type { Input } from "./effects.ts";
 import type { Loading } from "./loading.ts";
 import { longestMs } from "./scribe.ts";
-import type { BlobName, Digest, PeerId } from "./types.ts";
+import type { Digest, PeerId } from "./types.ts";
 
 /** A fold may fail because a blob was damaged on disk: it is fetched again, but not for ever. */
 const MOST_FOLD_FAILURES = 3;
@@ -57,7 +59,7 @@ export class Folding {
   }
 
   /** The learner folded a record: it is kept and written down. */
-  onFolded(context: Context, book: Book, { record, weights }: { record: Digest; weights: BlobName }): void {
+  onFolded(context: Context, book: Book, { record, weights, screen }: Extract<Input, { kind: "folded" }>): void {
     if (this.#folding === record) this.#folding = null;
     const link = book.links.get(record);
     if (link?.stage.kind !== "complete") return;
@@ -67,6 +69,7 @@ export class Folding {
     const state = book.hold(link, weights)!;
     context.emit({ kind: "keep", weights });
     journalState(context, book, state);
+    if (screen !== null) reportScreen(context, link, { screen, offers: book.countedOffers(link) ?? [] });
   }
 
   onFailed({ report, now }: Context, book: Book, { record, reason }: { record: Digest; reason: string }): void {
@@ -159,6 +162,24 @@ export function journalRecord({ emit }: Context, book: Book, link: Link): void {
   }
   emit({ kind: "journal", entry: { kind: "record", record: link.record } });
   link.journaled = true;
+}
+
+/** Names those whose work pulls against everybody else's. Only offers with a contribution were parts of the fold. */
+function reportScreen(
+  { report }: Context,
+  { record }: Link,
+  { screen: { cosines, threshold, dropped }, offers }: {
+    readonly screen: Screen;
+    readonly offers: readonly HeldOffer[];
+  },
+): void {
+  const parts = offers.filter(({ signed }) => signed.body.blob !== null);
+  for (const [i, { digest, signed: { body: { peer } } }] of parts.entries()) {
+    const cosine = cosines[i] ?? null;
+    if (cosine === null || cosine >= threshold) continue;
+    const { round } = record.body;
+    report({ kind: "screened", round, offer: digest, peer, cosine, threshold, dropped: dropped.includes(i) });
+  }
 }
 
 function baseFor({ record, parents }: Link, parent: State): Digest {

@@ -90,7 +90,7 @@ export class Joining {
     return this.#loading === null && this.#decideAtMs !== null ? this.#decideAtMs : Infinity;
   }
 
-  /** The heaviest that enough support; what most contradict is dropped, and named, unless nothing else is left to a needy one. */
+  /** The heaviest that enough support; what most contradict is dropped, and said, unless nothing else is left to a needy one. */
   #choose({ report }: Context, { words, isProven, isNeedy }: Choice): Candidate | undefined {
     const all = this.#candidates;
     const ballots = all.map((candidate) => ({ candidate, support: supportOf(candidate, words, all) }));
@@ -99,9 +99,11 @@ export class Joining {
     if (chosen !== undefined) return chosen.candidate;
     if (isNeedy) return ballots.sort((a, b) => b.support - a.support)[0]?.candidate; // stable: of equals the heavier
     for (const { candidate: { chain, from }, support } of ballots) {
-      const reason = `its history ends in record ${chain.round}, of weight ${chain.weight}; ` +
-        `only ${support} of ${words.length} connected peers stand on it`;
-      report({ kind: "rejected", what: "state", peer: from[0]!, reason });
+      const state = `the state of ${from[0]} (round ${chain.round}, weight ${chain.weight}) is not taken`;
+      report({
+        kind: "waiting",
+        reason: `${state}: ${support} of ${words.length} connected peers stand on its history`,
+      });
     }
     this.#candidates = [];
     return undefined;

@@ -17,6 +17,7 @@ const rules: SyncRules = {
   longestRoundMs: 60_000,
   batch: 32,
   contextLength: 64,
+  codec: "auto",
   targetTokens: null,
   owner: null,
 };
@@ -42,7 +43,7 @@ function baseOf({ chain, weights }: StateAt): Digest {
   return stateDigest(chain, weights.digest);
 }
 
-/** Which state a peer loads when each of these has answered, and what it rejects. */
+/** Which state a peer loads when each of these has answered, and what it refuses. */
 function choose(answers: readonly (readonly [PeerId, StateAt])[], options: Partial<Choice> = {}) {
   const joining = new Joining(), effects: Effect[] = [], events: SyncEvent[] = [];
   const context = (now: number) =>
@@ -58,7 +59,7 @@ function choose(answers: readonly (readonly [PeerId, StateAt])[], options: Parti
   return {
     loaded: answers.find(([, { weights }]) => weights.digest === loaded?.weights.digest)?.[1] ?? null,
     from: loaded?.from ?? [],
-    rejected: events.flatMap((event) => event.kind === "rejected" ? [event.reason] : []),
+    refused: events.flatMap((event) => event.kind === "waiting" ? [event.reason] : []),
   };
 }
 
@@ -94,9 +95,12 @@ Deno.test("a member refuses a heavier state that more peers contradict than supp
     head: peer === egret ? lie.chain.head : honest.chain.head,
     base: peer === egret ? baseOf(lie) : baseOf(honest),
   }));
-  const { loaded, rejected } = choose([[egret, lie]], { isNeedy: false, words });
+  const { loaded, refused } = choose([[egret, lie]], { isNeedy: false, words });
   assert.equal(loaded, null);
-  assert.match(rejected[0]!, /record 1000000000000, of weight 1000000000000; only 1 of 4 connected peers stand on it/);
+  assert.match(
+    refused[0]!,
+    /state of egret \(round 1000000000000, weight 1000000000000\) is not taken: 1 of 4 connected/,
+  );
 });
 
 Deno.test("a state that our own records prove needs nobody's word", () => {

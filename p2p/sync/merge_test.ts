@@ -31,6 +31,7 @@ const rules: SyncRules = {
   contextLength: 64,
   targetTokens: null,
   owner: null,
+  codec: "int8",
 };
 const weightsOf = (chain: ChainState) => ({ digest: digestOf({ weights: chain.head }), sizeBytes: 8 });
 const baseOf = (chain: ChainState) => stateDigest(chain, weightsOf(chain).digest);

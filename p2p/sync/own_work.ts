@@ -4,6 +4,7 @@
  * @module
  */
 import { localBatch } from "./balance.ts";
+import type { Book } from "./book.ts";
 import { BoxTimer } from "./box_timer.ts";
 import { isFinished } from "./chain.ts";
 import type { Context } from "./context.ts";
@@ -11,6 +12,7 @@ import { bodyDigest } from "./digest.ts";
 import type { Fetching } from "./fetching.ts";
 import { leaseOf } from "./ledger.ts";
 import { buildOffer, type Ground, NO_WORK, type Work } from "./offer.ts";
+import { OwnKey } from "./own_key.ts";
 import { OwnOffers } from "./own_offers.ts";
 import { subtract } from "./ranges.ts";
 import { isMember } from "./roster.ts";
@@ -21,6 +23,7 @@ const LONGEST_GOODBYE_MS = 10_000;
 
 export class OwnWork {
   readonly offers = new OwnOffers();
+  readonly key = new OwnKey();
   readonly #box = new BoxTimer();
   #heldOut: { readonly record: Digest; readonly loss: number } | null = null;
   #evaluating: Digest | null = null;
@@ -65,6 +68,7 @@ export class OwnWork {
         tokens: chain.tokens,
         ranges,
         batch: localBatch(chain, self),
+        encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
         roundMs: chain.roundMs,
       },
     });
@@ -110,11 +114,16 @@ export class OwnWork {
     this.#stopAtMs ??= now + LONGEST_GOODBYE_MS;
   }
 
-  /** Why a leaving peer may stop now, or null. */
-  whyStop({ now }: Context): string | null {
+  /** Why this peer must stop, or why one that leaves may; null if it goes on. */
+  whyStop({ now }: Context, book: Book): { readonly reason: string; readonly isFault: boolean } | null {
+    const fault = this.key.whyStop(book);
+    if (fault !== null) return { reason: fault, isFault: true };
     if (this.#stopAtMs === null) return null;
-    if (!this.#box.isCutting && this.offers.pending().length === 0) return "it left, and all its work is counted";
-    return now >= this.#stopAtMs ? "it left; its last offer may be counted without it" : null;
+    if (!this.#box.isCutting && this.offers.pending().length === 0) {
+      return { reason: "it left, and all its work is counted", isFault: false };
+    }
+    if (now < this.#stopAtMs) return null;
+    return { reason: "it left; its last offer may be counted without it", isFault: false };
   }
 
   #make(context: Context, ground: Ground, made: {
@@ -139,6 +148,7 @@ export class OwnWork {
     const digest = bodyDigest(body);
     const signed: Signed<Offer> = { kind: "signed", body, signature: options.sign(digest) };
     this.offers.add(digest, signed);
+    this.key.made(digest);
     report({ kind: "offered", round: body.round, offer: digest, tokens: body.tokens });
     return signed;
   }

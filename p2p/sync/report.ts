@@ -45,6 +45,7 @@ export function reportAdoption(
     scribe,
     weights: to.weights.digest,
     roundMs: chain.roundMs,
+    encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
   });
 
   const before = from?.chain.roster ?? [];

@@ -9,6 +9,7 @@ import type { JournalEntry } from "./effects.ts";
 import { isHeavier } from "./fork.ts";
 import type { Joining } from "./joining.ts";
 import type { Membership } from "./members.ts";
+import type { OwnKey } from "./own_key.ts";
 import type { OwnOffers } from "./own_offers.ts";
 import type { PeerId, SyncRules } from "./types.ts";
 
@@ -18,6 +19,7 @@ const MOST_STATES = 8;
 export interface RestoreOptions {
   readonly book: Book;
   readonly own: OwnOffers;
+  readonly key: OwnKey;
   readonly joining: Joining;
   readonly membership: Membership;
   readonly self: PeerId;
@@ -27,7 +29,7 @@ export interface RestoreOptions {
 
 /** Fills the parts of a new core; returns how many states the journal had. */
 export function restore(journal: readonly JournalEntry[], options: RestoreOptions): number {
-  const { book, own, joining, membership, self, rules, nowMs } = options;
+  const { book, own, key, joining, membership, self, rules, nowMs } = options;
   const states = journal.filter((entry) => entry.kind === "state").sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1);
   const lastRound = states[0]?.chain.round ?? 0, archiveRound = lastRound - ARCHIVE_ROUNDS;
   const near = new Set(states[0]?.chain.recent.map(({ record }) => record));
@@ -38,6 +40,7 @@ export function restore(journal: readonly JournalEntry[], options: RestoreOption
   });
   for (const entry of journal) if (entry.kind === "change") membership.restore(entry.change);
   for (const entry of journal) {
+    if (entry.kind === "offer" && entry.offer.body.peer === self) key.restored(bodyDigest(entry.offer.body));
     if (entry.kind !== "offer" || entry.offer.body.round < archiveRound - rules.lateRounds) continue;
     const { offer } = entry, digest = bodyDigest(offer.body), isOwn = offer.body.peer === self;
     book.offers.add(digest, offer, { nowMs, own: isOwn, journaled: true });

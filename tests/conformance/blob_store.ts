@@ -108,6 +108,21 @@ export function testBlobStore(name: string, place: () => Promise<BlobStorePlace>
     assert.deepEqual(await again.get(digest), bytes);
   });
 
+  test("lists unfinished blobs apart, counts the bytes of both, and forgets both", async (store) => {
+    const bytes = pattern(2 * CHUNK_BYTES), list = await chunkListOf(bytes), digest = await blobDigest(bytes);
+    const whole = await store.put(pattern(100));
+    assert.equal(await store.usedBytes(), 100);
+    const partial = await store.partial(digest, bytes.length);
+    await partial.begin(list.chunks);
+    await partial.write(1, chunk(bytes, 1));
+    assert.deepEqual([await store.list(), await store.partials()], [[whole], [digest]]);
+    assert.equal(await store.usedBytes(), 100 + bytes.length);
+    await store.delete(digest);
+    assert.deepEqual([await store.list(), await store.partials()], [[whole], []]);
+    await store.delete(whole);
+    assert.equal(await store.usedBytes(), 0);
+  });
+
   test("puts an empty blob together", async (store) => {
     const digest = await blobDigest(new Uint8Array());
     const partial = await store.partial(digest, 0);

@@ -90,6 +90,7 @@ function drawRules(draw: Chance, { seed, peers }: { seed: number; peers: number 
     longestRoundMs: 2 * firstRoundMs,
     batch: 32,
     contextLength: 64,
+    codec: "auto",
     targetTokens: null,
     owner: null,
   };

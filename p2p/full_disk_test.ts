@@ -1,0 +1,125 @@
+/**
+ * Disks that are full: for a while, at any write, or because blobs have reached their bound.
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { type Chance, chance } from "../tests/chance.ts";
+import { identity } from "../tests/conformance/transport.ts";
+import { ManualClock } from "../tests/manual_clock.ts";
+import { openStubLearner } from "../tests/stub_learner.ts";
+import { runIdOf } from "./genesis.ts";
+import { type Host, type HostOptions, startHost } from "./host.ts";
+import type { HostEnd, HostEvent } from "./host_event.ts";
+import { MemoryNetwork } from "./net/memory.ts";
+import { MemoryJournal } from "./store/journal.ts";
+import { MemoryBlobStore } from "./store/memory.ts";
+import { StorageError } from "./store/storage_error.ts";
+import type { Digest, SyncRules } from "./sync/types.ts";
+
+const genesis = new TextEncoder().encode(`{"name":"club"}`);
+const contextLength = 16;
+const rules: SyncRules = {
+  run: await runIdOf(genesis),
+  lateRounds: 3,
+  ageDiscount: 0.3,
+  rosterRounds: 5,
+  firstRoundMs: 2000,
+  leastRoundMs: 1000,
+  longestRoundMs: 10_000,
+  batch: 8,
+  contextLength,
+  targetTokens: null,
+  owner: null,
+  codec: "int8",
+};
+
+/** A disk whose writes fail when `isFull` says so. */
+function disk(isFull: () => boolean) {
+  const store = new MemoryBlobStore(), journal = new MemoryJournal();
+  const { put } = store, { append } = journal;
+  const full = () => new StorageError("Cannot write: the disk is full.", { isFull: true });
+  store.put = (bytes) => isFull() ? Promise.reject(full()) : put.call(store, bytes);
+  journal.append = (entries) => isFull() ? Promise.reject(full()) : append.call(journal, entries);
+  return { store, journal };
+}
+
+async function start(clock: ManualClock, options: Pick<HostOptions, "store" | "journal"> & Partial<HostOptions>) {
+  const events: HostEvent[] = [], ends: HostEnd[] = [];
+  const host = await startHost({
+    identity: identity(0),
+    rules,
+    genesis,
+    runBlobs: [],
+    found: true,
+    addresses: [],
+    name: "wren",
+    device: "stub",
+    transport: new MemoryNetwork().join(identity(0).peer),
+    learner: openStubLearner({ contextLength }),
+    clock,
+    onEvent: (event) => events.push(event),
+    ...options,
+  });
+  host.ended.then((end) => ends.push(end));
+  return { host, events, ends };
+}
+
+const roundOf = (host: Host): number => host.status().chain?.round ?? -1;
+
+Deno.test("a host whose disk is full at any write makes room or ends with the reason, and loses no round", async () => {
+  let ended = 0;
+  for (const seed of [1, 2, 3, 4]) {
+    const random: Chance = chance(seed), clock = new ManualClock(), bases = new Map<number, Digest>();
+    const { store, journal } = disk(() => random.happens(0.08));
+    let reached = 0;
+    for (let life = 0; reached < 12; life++) {
+      assert.ok(life < 60, `seed ${seed}: ${life} lives`);
+      const { host, events, ends } = await start(clock, { store, journal }).catch((error: unknown) => {
+        assert.ok(error instanceof StorageError, `seed ${seed}: ${error}`);
+        return { host: null, events: [], ends: [] };
+      });
+      if (host === null) continue;
+      await clock.runUntil("it ended or got there", () => ends.length > 0 || roundOf(host) >= 12);
+      await host.close();
+      const first = events.find((event) => event.kind === "round");
+      if (first?.kind === "round") assert.ok(first.round >= reached, `seed ${seed}: from ${reached} to ${first.round}`);
+      for (const event of events) {
+        if (event.kind !== "round") continue;
+        assert.equal(bases.get(event.round) ?? event.base, event.base, `seed ${seed}: round ${event.round} changed`);
+        bases.set(event.round, event.base);
+        reached = Math.max(reached, event.round);
+      }
+      const [end] = ends;
+      if (end?.kind !== "failed") continue;
+      ended++;
+      assert.ok(end.error instanceof StorageError && end.error.isFull, `seed ${seed}: ${end.error}`);
+    }
+  }
+  assert.ok(ended > 0, "no disk ever was so full that its host had to end");
+});
+
+Deno.test("a host goes on within the bytes that its blobs may take, round after round", async () => {
+  const clock = new ManualClock(), { store, journal } = disk(() => false);
+  const mostBlobBytes = 400; // a state of the stub has 48 bytes, a contribution 44
+  const { host, events } = await start(clock, { store, journal, mostBlobBytes });
+  let mostBytes = 0;
+  await clock.runUntil("many rounds", () => {
+    store.usedBytes().then((bytes) => mostBytes = Math.max(mostBytes, bytes));
+    return roundOf(host) >= 24;
+  });
+  assert.ok(mostBytes <= mostBlobBytes, `${mostBytes} bytes`);
+  assert.ok(events.some(({ kind }) => kind === "blobs spared"));
+  await host.close();
+  const again = await start(clock, { store, journal, mostBlobBytes });
+  await clock.runUntil("it goes on", () => roundOf(again.host) > 25);
+  await again.host.close();
+});
+
+Deno.test("a host whose bound is too small for one round ends and says what to do", async () => {
+  const clock = new ManualClock(), { store, journal } = disk(() => false);
+  const { ends } = await start(clock, { store, journal, mostBlobBytes: 100 });
+  await clock.runUntil("it ended", () => ends.length > 0);
+  const [end] = ends;
+  assert.ok(end?.kind === "failed" && end.error instanceof StorageError);
+  assert.match(end.error.message, /^Cannot store a blob .* all of them are needed\. Let it use more with --disk-gb\.$/);
+});
