@@ -22,7 +22,11 @@ export const stormBench: Bench = {
     const startedAtMs = Date.now();
     const tell = (what: string) =>
       console.error(`storm ${seed}, ${((Date.now() - startedAtMs) / 1000).toFixed(1)} s: ${what}`);
-    const { kills, freezes, partitions } = await storm(flock, { seed, durationMs: minutes * 60_000, tell });
+    const { kill: kills, freeze: freezes, split: partitions } = await storm(flock, {
+      seed,
+      durationMs: minutes * 60_000,
+      tell,
+    });
     const { faults, record, offeredTokens, countedTokens } = await flock.audit(config.outer.lateRounds);
     yield {
       name: `${NAMES.length} peers`,

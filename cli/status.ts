@@ -5,7 +5,7 @@
 import { waitedShare } from "../runtime/peer_time.ts";
 import { defaultStatePath, isRunning, openRunFolder, readStatus, usedBytes } from "../runtime/run_folder.ts";
 import type { PeerStatus } from "../runtime/status.ts";
-import { bytes, counted, nats, percent, short, table } from "./format.ts";
+import { bytes, counted, nats, percent, short, shortPeer, table } from "./format.ts";
 import { json, line } from "./print.ts";
 
 export interface StatusOptions {
@@ -28,7 +28,7 @@ export async function status({ folder, state, json: asJson, why: wantsWhy }: Sta
   }
   describe(last, running).forEach((text) => line(text));
   line(`disk: ${bytes(diskBytes)} in ${path}; blobs may take ${bytes(last.mostBlobBytes)} (--disk-gb)`);
-  if (wantsWhy) why(last).forEach((text) => line(text));
+  if (wantsWhy) [...why(last), ...(running ? whyNot(last) : [])].forEach((text) => line(text));
 }
 
 function describe(last: PeerStatus, running: boolean): string[] {
@@ -41,7 +41,9 @@ function describe(last: PeerStatus, running: boolean): string[] {
     }${target} tokens`,
     `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}   codec ${last.codec}`,
     `offers: counted ${counts.counted} of ${made} · late ${counts.late} · merged ${counts.merged} · lost ${counts.lost}`,
-    ...(running ? [`connected to ${last.connected.length} peers   listening on ${last.addresses.join(", ")}`] : []),
+    ...(running
+      ? [`connected to ${last.connected.length} peers   listening on ${last.addresses.join(", ")}`, ...links(last)]
+      : []),
     ...table(
       ["peer", "device", " tok/s", " tokens", " compute", " wait", " net", " waited so far", "last offer"],
       last.members.map((member) => [
@@ -58,6 +60,38 @@ function describe(last: PeerStatus, running: boolean): string[] {
     ),
     ...(running && last.ticket !== null ? [`ticket: ${last.ticket}`] : []),
   ];
+}
+
+/** Whether others can dial this peer, and how it reaches each of them. */
+function links({ reachability, reach, members, relayedBytes }: PeerStatus): string[] {
+  const nameOf = (peer: string) => members.find((member) => member.peer === peer)?.name ?? shortPeer(peer);
+  const { verdict, relays } = reachability;
+  const through = relays.length === 0 ? "" : `, through ${relays.map(nameOf).join(", ")} only`;
+  return [
+    `others can dial this peer: ${
+      verdict === "reachable" ? "yes" : verdict === "not reachable" ? "no" : verdict
+    }${through}`,
+    ...table(
+      ["peer", "link"],
+      reach.map((other) => [
+        nameOf(other.peer),
+        other.relay === null ? other.verdict : `relayed through ${nameOf(other.relay)}`,
+      ]),
+    ).slice(reach.length === 0 ? 1 : 0),
+    ...(relayedBytes === 0 ? [] : [`passed on between peers that cannot reach each other: ${bytes(relayedBytes)}`]),
+  ];
+}
+
+function whyNot({ reachability, reach }: PeerStatus): string[] {
+  const { verdict, reason, remedy } = reachability;
+  const own = verdict === "reachable"
+    ? []
+    : [`others and this peer: ${reason}`, ...(remedy === null ? [] : [`  ${remedy}`])];
+  const others = reach.filter((other) => other.verdict !== "direct").flatMap((other) => [
+    `${other.verdict} ${other.peer}${other.reason === null ? "" : `: ${other.reason}`}`,
+    ...(other.remedy === null ? [] : [`  ${other.remedy}`]),
+  ]);
+  return [...own, ...others];
 }
 
 function percentOrNone(share: number | null): string {

@@ -83,6 +83,8 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
       return { ...view, progress: event };
     case "warning":
       return noticed(event.message);
+    case "unreachable":
+      return noticed(`${event.address} cannot be reached: ${event.reason}`);
     case "alone":
     case "mismatch":
     case "members":
@@ -107,6 +109,8 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
     case "plan":
     case "connected":
     case "disconnected":
+    case "reachability":
+    case "relayed":
     case "rejected":
     case "screened":
     case "stopped":

@@ -54,6 +54,7 @@ Deno.test("a view shows the run, the losses, one row a peer, and marks this peer
     peerName: "wren",
     folder: "club/peer",
     addresses: [],
+    dials: [],
     ticket: "star1",
     mostBlobBytes: 1e9,
   };

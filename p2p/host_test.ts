@@ -399,6 +399,19 @@ Deno.test("startHost() refuses rules that are not those of the genesis", async (
   await assert.rejects(start(0, transport, { clock, rules: foreign }), /the rules are for run 0+, the genesis gives/);
 });
 
+Deno.test("startHost() refuses the journal of another run and says which it is", async () => {
+  const clock = new ManualClock();
+  const wren = await start(0, new MemoryNetwork().join(identity(0).peer), { clock });
+  await clock.runUntil("round 1", () => round(wren) >= 1);
+  await wren.host.close();
+  const genesis = new TextEncoder().encode(`{"name":"other"}`), run = await runIdOf(genesis);
+  const foreign = { clock, genesis, rules: { ...rules, run }, journal: wren.journal, store: wren.store };
+  await assert.rejects(
+    start(0, new MemoryNetwork().join(identity(0).peer), foreign),
+    new RegExp(`belongs to run ${rules.run.slice(0, 8)}….*now that of run ${run.slice(0, 8)}….*Put run.json back`),
+  );
+});
+
 Deno.test("two hosts train together through libp2p on this machine", async () => {
   const clock = new ManualClock();
   await using stack = new AsyncDisposableStack();

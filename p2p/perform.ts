@@ -69,6 +69,11 @@ export class Performer {
     }
   }
 
+  /** Settles when the fetch of a blob ends; null if none is under way. */
+  underWay(digest: Digest): Promise<unknown> | null {
+    return this.#bringer.underWay(digest);
+  }
+
   /** Stops what goes on behind, and waits for it. */
   async close(): Promise<void> {
     this.#closing.abort();

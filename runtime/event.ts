@@ -52,12 +52,31 @@ export type PeerEvent =
     readonly peerName: string;
     readonly folder: string;
     readonly addresses: readonly string[];
+    /** Whom it was told to dial. */
+    readonly dials: readonly string[];
     /** Null if nobody could dial this peer. */
     readonly ticket: string | null;
     /** Bytes that its blobs may take. */
     readonly mostBlobBytes: number;
   }
-  | { readonly kind: "connected" | "disconnected"; readonly peer: string }
+  /** `relay` is the peer between the two where they cannot connect directly. */
+  | { readonly kind: "connected"; readonly peer: string; readonly relay: string | null }
+  | { readonly kind: "disconnected"; readonly peer: string }
+  /** A peer could not be connected to, directly or through another; it is tried again. */
+  | { readonly kind: "unreachable"; readonly peer: string; readonly address: string; readonly reason: string }
+  /** Whether others can begin a connection to this peer, and where. */
+  | {
+    readonly kind: "reachability";
+    readonly verdict: "reachable" | "partly" | "not reachable" | "unknown";
+    readonly reason: string;
+    readonly remedy: string | null;
+    /** Peers that let others through to this one. */
+    readonly relays: readonly string[];
+    readonly addresses: readonly string[];
+    readonly ticket: string | null;
+  }
+  /** A part of a blob went through this peer, between two that cannot reach each other. */
+  | { readonly kind: "relayed"; readonly bytes: number }
   | {
     readonly kind: "fetching";
     readonly what: string;

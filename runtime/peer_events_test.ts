@@ -10,7 +10,8 @@ const digest = "ab".repeat(32) as Digest, wren = "wren" as PeerId, finch = "finc
 /** What people hear, and what tells them. */
 function scene() {
   const heard: PeerEvent[] = [];
-  return { heard, ...peerEvents({ self: wren, config: tinyRun(), onEvent: (event) => heard.push(event) }) };
+  const contact = () => ({ addresses: [], ticket: null });
+  return { heard, ...peerEvents({ self: wren, config: tinyRun(), contact, onEvent: (event) => heard.push(event) }) };
 }
 
 function offer(fields: Partial<Offer>): Offer {

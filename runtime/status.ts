@@ -3,6 +3,7 @@
  * @module
  */
 import type { MemberRound, PeerEvent } from "./event.ts";
+import { type OwnReach, type PeerReach, reachAfter, unknownReach } from "./reach.ts";
 import { type PeerTime, timesAfter } from "./peer_time.ts";
 
 /** What became of one of this peer's offers. */
@@ -31,9 +32,17 @@ export interface PeerStatus {
   readonly peerName: string;
   readonly device: string;
   readonly addresses: readonly string[];
+  /** Whom it was told to dial. */
+  readonly dials: readonly string[];
   readonly ticket: string | null;
   /** Connected peers. */
   readonly connected: readonly string[];
+  /** Whether others can begin a connection to this peer. */
+  readonly reachability: OwnReach;
+  /** How this peer reaches each of those that it met or heard of. */
+  readonly reach: readonly PeerReach[];
+  /** What went through this peer between two that cannot reach each other. */
+  readonly relayedBytes: number;
   readonly round: number;
   /** The record this peer stands on. */
   readonly head: string;
@@ -72,8 +81,12 @@ export const emptyStatus: PeerStatus = {
   peerName: "",
   device: "",
   addresses: [],
+  dials: [],
   ticket: null,
   connected: [],
+  reachability: unknownReach,
+  reach: [],
+  relayedBytes: 0,
   round: 0,
   head: "",
   digest: "",
@@ -104,6 +117,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         peer: event.peer,
         peerName: event.peerName,
         addresses: event.addresses,
+        dials: event.dials,
         ticket: event.ticket,
         mostBlobBytes: event.mostBlobBytes,
       };
@@ -112,9 +126,25 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "plan":
       return { ...status, plannedBytes: event.plannedBytes };
     case "connected":
-      return { ...status, connected: [...new Set([...status.connected, event.peer])].sort() };
+      return {
+        ...status,
+        connected: [...new Set([...status.connected, event.peer])].sort(),
+        reach: reachAfter(status.reach, event),
+      };
     case "disconnected":
-      return { ...status, connected: status.connected.filter((peer) => peer !== event.peer) };
+      return {
+        ...status,
+        connected: status.connected.filter((peer) => peer !== event.peer),
+        reach: reachAfter(status.reach, event),
+      };
+    case "unreachable":
+      return { ...status, reach: reachAfter(status.reach, event) };
+    case "reachability": {
+      const { verdict, reason, remedy, relays, addresses, ticket } = event;
+      return { ...status, reachability: { verdict, reason, remedy, relays }, addresses, ticket };
+    }
+    case "relayed":
+      return { ...status, relayedBytes: status.relayedBytes + event.bytes };
     case "round":
       return {
         ...status,

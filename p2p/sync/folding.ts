@@ -7,7 +7,8 @@
  * @module
  */
 import type { Screen } from "../learner.ts";
-import { type Book, chainOf, type HeldOffer, type Link, type State } from "./book.ts";
+import type { Book } from "./book.ts";
+import { chainOf, type HeldOffer, type Link, type State } from "./link.ts";
 import type { Context } from "./context.ts";
 import type { Input } from "./effects.ts";
 import type { Loading } from "./loading.ts";
@@ -89,7 +90,7 @@ export class Folding {
     const { rulebook, options: { rules } } = context, { digest: record, record: { body } } = next;
     const [parent] = parents;
     if (parents.length > 1) {
-      const sides = book.sidesOf(next);
+      const sides = book.lineage.sidesOf(next);
       if (sides === null) return;
       context.emit({ kind: "merge", record, sides: rulebook.mergeShares(sides, body.weights) });
     } else {
@@ -137,14 +138,16 @@ export class Folding {
       const { link: { digest }, base } = parent;
       report({ kind: "mismatch", record: digest, peer, mine: base, theirs: baseFor(link, parent) });
     }
-    book.condemn(link, fault, { isCertain: true });
+    // Another base may be our own mistake.
+    const isCertain = (book.countedOffers(link) ?? []).some(({ verdict }) => verdict?.valid === false);
+    book.condemn(link, fault, { isCertain });
     report({ kind: "rejected", what: `record ${link.round}`, peer, reason: fault });
   }
 }
 
 /** Writes down a state with all that leads to it, each once: offers before the record that counts them. */
 export function journalState(context: Context, book: Book, { link, chain, weights }: State): void {
-  for (const each of book.unjournaled(link)) {
+  for (const each of book.lineage.unjournaled(link)) {
     // A state that another peer gave has no known ancestors: its own record is in the entry below.
     if (chainOf(each) !== null) journalRecord(context, book, each);
   }

@@ -27,7 +27,7 @@ export async function readChronicle(paths: readonly string[]): Promise<Chronicle
       if (!decoded.ok) throw new Error(`The journal ${path} has an entry that cannot be read: ${decoded.reason}`);
       const { value: entry } = decoded;
       if (entry.kind === "offer") offers.set(bodyDigest(entry.offer.body), entry.offer.body);
-      else if (entry.kind !== "change") records.set(bodyDigest(entry.record.body), entry.record.body);
+      if ("record" in entry) records.set(bodyDigest(entry.record.body), entry.record.body);
       if (entry.kind === "state") states.set(entry.chain.head, entry.chain);
     }
   }

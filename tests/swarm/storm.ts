@@ -16,70 +16,82 @@ export interface StormOptions {
   readonly tell: (what: string) => void;
 }
 
-export interface StormCounts {
-  readonly kills: number;
-  readonly freezes: number;
-  readonly partitions: number;
+/** How often each kind of fault came. */
+export type StormCounts = Readonly<Record<Fault["kind"], number>>;
+
+interface Fault {
+  readonly kind: "kill" | "freeze" | "split";
+  /** What it breaks; nothing is broken twice at a time. */
+  readonly place: string;
+  readonly told: string;
+  strike(): void | Promise<void>;
+  readonly mended: string;
+  mend(): void;
 }
 
-interface Repair {
-  /** Rounds, of whoever adopts one, until it is done. */
-  roundsLeft: number;
-  readonly what: string;
-  readonly act: () => void;
-}
-
+const KINDS = ["kill", "freeze", "split"] as const;
 const MOMENTS = ["progress", "fetching", "offer", "round"] as const;
-/** Rounds that a peer is down or asleep, or that a partition lasts; longer than S at times. */
+/** Rounds, of whoever adopts one, until a fault is mended; longer than S at times. */
 const MOST_ROUNDS = 6;
 
 /** Lets the storm rage; resolves when it is over and everybody was started, thawed and connected again. */
 export async function storm(flock: Flock, { seed, durationMs, tell }: StormOptions): Promise<StormCounts> {
   const draw = chance(seed), endsAtMs = Date.now() + durationMs;
-  const counts = { kills: 0, freezes: 0, partitions: 0 };
-  const awake = new Set(flock.names);
-  const repairs = new Map<string, Repair>();
+  const counts = { kill: 0, freeze: 0, split: 0 };
+  const standing = new Map<string, { readonly fault: Fault; roundsLeft: number }>();
+  const awake = () => flock.names.filter((name) => !standing.has(name));
+  const mend = ({ place, mended, mend }: Fault) => {
+    standing.delete(place);
+    tell(mended);
+    mend();
+  };
   while (Date.now() < endsAtMs) {
-    await flock.happens(["round"], [...awake]);
-    for (const [key, repair] of repairs) {
-      if (--repair.roundsLeft > 0) continue;
-      repairs.delete(key);
-      tell(repair.what);
-      repair.act();
-    }
-    await flock.happens([draw.pick(MOMENTS), "round"], [...awake]);
-    const fault = draw.pick(["kill", "freeze", "split"] as const), roundsLeft = draw.whole(1, MOST_ROUNDS);
-    if (fault === "split") {
-      if (repairs.has("split")) continue;
-      const groups = split(draw, flock.names), kind = draw.pick(["silent", "reset"] as const);
-      counts.partitions++;
-      tell(`${groups.map((names) => names.join(" ")).join(" | ")} (${kind})`);
-      flock.split(groups, kind);
-      repairs.set("split", { roundsLeft, what: "healed", act: () => flock.heal() });
-      continue;
-    }
-    const name = draw.pick([...awake].sort());
-    if (awake.size === 1) continue;
-    awake.delete(name);
-    if (fault === "kill") {
-      counts.kills++;
-      tell(`${name} killed`);
-      await flock.kill(name);
-      repairs.set(name, { roundsLeft, what: `${name} started`, act: () => (flock.start(name), awake.add(name)) });
-    } else {
-      counts.freezes++;
-      tell(`${name} frozen`);
-      flock.freeze(name);
-      repairs.set(name, { roundsLeft, what: `${name} thawed`, act: () => (flock.thaw(name), awake.add(name)) });
-    }
+    await flock.happens(["round"], awake());
+    for (const one of [...standing.values()]) if (--one.roundsLeft <= 0) mend(one.fault);
+    await flock.happens([draw.pick(MOMENTS), "round"], awake());
+    const fault = drawFault(flock, draw), roundsLeft = draw.whole(1, MOST_ROUNDS);
+    if (standing.has(fault.place) || fault.kind !== "split" && awake().length === 1) continue;
+    counts[fault.kind]++;
+    standing.set(fault.place, { fault, roundsLeft });
+    tell(fault.told);
+    await fault.strike();
   }
   tell("the storm is over");
-  for (const { act } of repairs.values()) act();
+  for (const { fault } of [...standing.values()]) mend(fault);
   return counts;
 }
 
-/** Two groups, neither of them empty. */
-function split(draw: Chance, names: readonly string[]): readonly (readonly string[])[] {
+function drawFault(flock: Flock, draw: Chance): Fault {
+  const kind = draw.pick(KINDS), name = draw.pick(flock.names);
+  switch (kind) {
+    case "kill":
+      return {
+        ...{ kind, place: name, told: `${name} killed`, mended: `${name} started` },
+        strike: () => flock.kill(name),
+        mend: () => void flock.start(name),
+      };
+    case "freeze":
+      return {
+        ...{ kind, place: name, told: `${name} frozen`, mended: `${name} thawed` },
+        strike: () => flock.freeze(name),
+        mend: () => flock.thaw(name),
+      };
+    case "split": {
+      const groups = twoGroups(draw, flock.names), partition = draw.pick(["silent", "reset"] as const);
+      return {
+        ...{ kind, place: "links", mended: "links healed" },
+        told: `${groups.map((names) => names.join(" ")).join(" | ")} (${partition})`,
+        strike: () => flock.split(groups, partition),
+        mend: () => flock.heal(),
+      };
+    }
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** Neither of them empty. */
+function twoGroups(draw: Chance, names: readonly string[]): readonly (readonly string[])[] {
   const cut = draw.whole(1, names.length - 1);
   const shuffled = names.map((name) => ({ name, at: draw.next() })).sort((a, b) => a.at - b.at).map(({ name }) => name);
   return [shuffled.slice(0, cut), shuffled.slice(cut)];
