@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { closing, type Expected } from "./closing.ts";
 import type { PeerId } from "./types.ts";
 
-const round = { openedAtMs: 0, nowMs: 60_000, longestMs: 300_000 };
+const round = { openedAtMs: 0, nowMs: 60_000, boxEndsAtMs: 60_000, longestMs: 300_000 };
 const wren: Expected = { peer: "wren" as PeerId, tokens: 1000, promisedAtMs: 60_000, offered: true };
 const finch: Expected = { ...wren, peer: "finch" as PeerId };
 const robin: Expected = { ...wren, peer: "robin" as PeerId, promisedAtMs: 63_000, offered: false };
@@ -32,4 +32,36 @@ Deno.test("closing() never asks to be called again in the past, nor after the lo
     assert.ok(decision.againAtMs > nowMs, `at ${nowMs}`);
     assert.ok(decision.againAtMs <= round.longestMs, `at ${nowMs}`);
   }
+});
+
+/** So many peers of equal speed, of which some have offered. */
+function flock(
+  count: number,
+  { offered, promisedAtMs }: { offered: number; promisedAtMs: number },
+): readonly Expected[] {
+  return Array.from({ length: count }, (_, i) => ({
+    ...wren,
+    peer: `peer${i}` as PeerId,
+    ...i >= offered && { offered: false, promisedAtMs },
+  }));
+}
+
+Deno.test("closing() does not let the few whose boxes end early go on without the many", () => {
+  for (const offered of [1, 3, 8, 31]) {
+    const decision = closing(flock(32, { offered, promisedAtMs: 60_000 }), { ...round, nowMs: 5_000 });
+    assert.equal(decision.close, false, `${offered} of 32 had offered`);
+  }
+});
+
+Deno.test("closing() waits for several that are promised soon, though for none of them alone", () => {
+  const soon = flock(32, { offered: 26, promisedAtMs: 63_000 });
+  assert.equal(closing(soon, round).close, false);
+  assert.equal(closing(soon.slice(0, 27), round).close, true);
+});
+
+Deno.test("closing() waits a twentieth of the round for several that are overdue, however many they are", () => {
+  const overdue = flock(32, { offered: 20, promisedAtMs: 60_000 });
+  const decision = closing(overdue, { ...round, nowMs: 61_000 });
+  assert.ok(!decision.close && decision.againAtMs === 60_000 / 0.95);
+  assert.equal(closing(overdue, { ...round, nowMs: decision.againAtMs }).close, true);
 });

@@ -78,6 +78,7 @@ export class Scribing {
     const decision = closing(this.#expect(present, scene, context.options.self), {
       nowMs: now,
       openedAtMs: this.#openedAtMs,
+      boxEndsAtMs: this.#openedAtMs + chain.roundMs,
       longestMs: longestMs(chain.roundMs),
     });
     if (!decision.close) {

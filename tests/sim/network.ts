@@ -21,6 +21,8 @@ export interface NetworkOptions {
   readonly draw: Chance;
   readonly weather: Weather;
   readonly peers: readonly SimPeer[];
+  /** Something was cut or whole again: the peers of the largest group that can reach each other, or null for all. */
+  readonly onReach: (largest: ReadonlySet<PeerId> | null) => void;
 }
 
 interface Cut {
@@ -35,6 +37,7 @@ export class Network {
   readonly #peers: readonly SimPeer[];
   readonly #byId: ReadonlyMap<PeerId, SimPeer>;
   readonly #bytesPerMs: readonly number[];
+  readonly #onReach: NetworkOptions["onReach"];
   #links: Links;
   /** Partitions in force now. */
   readonly #cuts = new Set<Cut>();
@@ -46,7 +49,8 @@ export class Network {
   /** Whom gossip of each peer reaches, while something is cut. */
   #reach: ReadonlyMap<number, ReadonlySet<number>> | null = null;
 
-  constructor({ clock, draw, weather, peers }: NetworkOptions) {
+  constructor({ clock, draw, weather, peers, onReach }: NetworkOptions) {
+    this.#onReach = onReach;
     this.#clock = clock;
     this.#draw = draw;
     this.#peers = peers;
@@ -151,6 +155,8 @@ export class Network {
 
   #changed(): void {
     this.#reach = null;
+    const [largest] = this.groups().toSorted((a, b) => b.length - a.length);
+    this.#onReach(this.#cuts.size === 0 ? null : new Set(largest?.map(({ id }) => id)));
     const noticeMs = () => this.#draw.between(0, NOTICED_MS);
     for (const peer of this.#peers) {
       for (const other of this.#peers) if (other.index > peer.index) this.#review(peer, other, noticeMs);

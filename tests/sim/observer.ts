@@ -34,9 +34,9 @@ export class Observer {
   readonly fates = new Map<Digest, Fate>();
   /** Adoptions of each peer, in order. */
   readonly adoptions = new Map<PeerId, Adoption[]>();
-  /** When somebody first adopted each record, and who was up and running then. */
+  /** When somebody first adopted each record, and who was in touch then, with since when. */
   readonly firstAdoptedAtMs = new Map<Digest, number>();
-  readonly liveAt = new Map<Digest, ReadonlySet<PeerId>>();
+  readonly inTouchAt = new Map<Digest, ReadonlyMap<PeerId, number>>();
   /** Broken laws that could be seen while it happened. */
   readonly faults: string[] = [];
   readonly rejections: { readonly by: PeerId; readonly event: Rejection }[] = [];
@@ -65,6 +65,10 @@ export class Observer {
   /** The heaviest state that a restarting peer could still load from its disk. */
   readonly #onDisk = new Map<PeerId, ChainState>();
   readonly #running = new Set<PeerId>();
+  /** Since when each peer is up, running and within reach of the most. */
+  readonly #inTouchSinceMs = new Map<PeerId, number>();
+  /** The largest of the groups that can reach each other; null while nothing is cut. */
+  #largest: ReadonlySet<PeerId> | null = null;
   #looks = 0;
 
   constructor(clock: VirtualTime) {
@@ -73,6 +77,7 @@ export class Observer {
 
   onStart({ id, disk }: SimPeer): void {
     this.#running.add(id);
+    this.#look();
     const states = disk.journal.filter((entry) => entry.kind === "state");
     const tried = states.sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1).slice(0, MOST_STATES);
     const best = tried.find(({ weights }) => disk.isWhole(weights.digest));
@@ -82,6 +87,21 @@ export class Observer {
   onFrozen({ id }: SimPeer, isFrozen: boolean): void {
     if (isFrozen) this.#running.delete(id);
     else this.#running.add(id);
+    this.#look();
+  }
+
+  /** The largest of the groups that can reach each other is another. */
+  onReach(largest: ReadonlySet<PeerId> | null): void {
+    this.#largest = largest;
+    this.#look();
+  }
+
+  #look(): void {
+    for (const id of this.#running) {
+      if (this.#largest?.has(id) === false) this.#inTouchSinceMs.delete(id);
+      else if (!this.#inTouchSinceMs.has(id)) this.#inTouchSinceMs.set(id, this.#clock.nowMs);
+    }
+    for (const id of this.#inTouchSinceMs.keys()) if (!this.#running.has(id)) this.#inTouchSinceMs.delete(id);
   }
 
   onHandled({ core }: SimPeer, effectCount: number): void {
@@ -114,7 +134,7 @@ export class Observer {
     this.#onDisk.delete(id);
     if (!this.firstAdoptedAtMs.has(chain.head)) {
       this.firstAdoptedAtMs.set(chain.head, this.#clock.nowMs);
-      this.liveAt.set(chain.head, new Set(this.#running));
+      this.inTouchAt.set(chain.head, new Map(this.#inTouchSinceMs));
     }
     const adopted = this.adoptions.get(id) ?? [];
     adopted.push({ atMs: this.#clock.nowMs, chain });
@@ -165,6 +185,7 @@ export class Observer {
 
   onDown(peer: SimPeer, reason: "left" | "crashed"): void {
     this.#running.delete(peer.id);
+    this.#look();
     if (peer.isRecorded) this.lives.push(peer.life!);
     if (reason === "crashed") this.tally.crashes++;
     else this.tally.left++;

@@ -76,7 +76,13 @@ class World {
       return new SimPeer({ index, id, others, rules, rulebook, bug, machine, blobBytes, weightsBytes }, surroundings);
     });
     this.peers[seed % this.peers.length]!.isRecorded = true;
-    this.#network = new Network({ clock, draw, weather, peers: this.peers });
+    this.#network = new Network({
+      clock,
+      draw,
+      weather,
+      peers: this.peers,
+      onReach: (largest) => this.observer.onReach(largest),
+    });
     weather.machines.forEach((machine, i) => this.#plan(this.peers[i]!, machine));
     new ProgressWatch({ clock, weather, network: this.#network, observer: this.observer }).start();
   }

@@ -5,7 +5,7 @@
  * all others; they come at random moments, so many an hour. Tokens lost while a machine is down are part of the cost.
  * @module
  */
-import type { Digest, Offer, PeerId, RoundRecord } from "../../p2p/sync/types.ts";
+import type { Digest, Offer, PeerId } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
 import { drawWeather } from "./draw_weather.ts";
 import { historyOf } from "./laws/history.ts";
@@ -27,7 +27,7 @@ export interface StormMeasures {
   readonly rounds: number;
   /** Tokens counted, as a share of those of the run without faults. */
   readonly tokensShare: number;
-  /** Of the live peers at the end of each round, the share that was counted in it on time or late; the mean. */
+  /** Of the peers that were live for the whole of a round, the share that was counted in it; the mean. */
   readonly countedShare: number;
   /** Mean share of time that peers of the run wait between an offer and the next head, by what their offers say. */
   readonly waitShare: number;
@@ -40,6 +40,8 @@ const DOWN_MS = { least: 2_000, most: 10_000 };
 const FROZEN_MS = { least: 5_000, most: 30_000 };
 const CUT_OFF_MS = { least: 10_000, most: 60_000 };
 const MOST_CUT_OFF = 4;
+/** Before it the peers come in, and offer nothing yet. */
+const FIRST_ROUND = 3;
 
 /** The storm, and the same hours without it. */
 export function compareStorm({ seed, peers, hours, faultsPerHour = FAULTS_PER_HOUR }: StormOptions): StormMeasures {
@@ -123,25 +125,24 @@ function countedIn(peers: readonly SimPeer[], observer: Observer): ReadonlyMap<D
 }
 
 /**
- * The mean over the rounds of the storm, along the heavier side of each merge; live is who was up when the record was
- * first adopted, cut off or not.
+ * The mean over the rounds of the storm, along the heavier side of each merge. Live is who was up, running and in the
+ * largest group of peers that could reach each other, from the moment in which somebody adopted the record before until
+ * the one in which somebody adopted the record; whether it had caught up by then is part of the cost.
  */
 function countedShare({ peers, observer }: Outcome, untilMs: number): number {
-  const chain: { readonly digest: Digest; readonly record: RoundRecord }[] = [];
+  const shares: number[] = [];
   for (let digest = observer.adoptions.get(peers[0]!.id)!.at(-1)!.chain.head;;) {
-    const record = observer.records.get(digest);
-    if (record === undefined) break;
-    chain.push({ digest, record });
-    if (record.parents[0] === undefined) break;
-    digest = record.parents[0];
+    const record = observer.records.get(digest), parent = record?.parents[0];
+    if (record === undefined || parent === undefined) break;
+    const openedAtMs = observer.firstAdoptedAtMs.get(parent), endedAtMs = observer.firstAdoptedAtMs.get(digest);
+    const isOfStorm = endedAtMs !== undefined && endedAtMs <= untilMs && record.round >= FIRST_ROUND;
+    if (isOfStorm && openedAtMs !== undefined && record.parents.length === 1) {
+      const live = [...observer.inTouchAt.get(digest)!].filter(([, sinceMs]) => sinceMs <= openedAtMs);
+      const counted = new Set<PeerId>(record.counted.map(({ peer }) => peer));
+      shares.push(live.filter(([peer]) => counted.has(peer)).length / live.length);
+    }
+    digest = parent;
   }
-  const shares = chain.flatMap(({ digest, record }) => {
-    const atMs = observer.firstAdoptedAtMs.get(digest);
-    if (atMs === undefined || atMs > untilMs || record.round < 3 || record.parents.length > 1) return [];
-    const live = observer.liveAt.get(digest)!;
-    const counted = new Set<PeerId>(record.counted.map(({ peer }) => peer));
-    return [[...counted].filter((peer) => live.has(peer)).length / live.size];
-  });
   return mean(shares);
 }
 
