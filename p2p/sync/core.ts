@@ -304,7 +304,11 @@ class PeerCore implements Core {
     const held = book.offers.find(digest);
     if (held === undefined) {
       return isNews
-        ? this.#reject("offer", body.peer, "too many of its author, or of strangers, wait already")
+        ? this.#reject(
+          "offer",
+          body.peer,
+          `too many of ${book.offers.has(body.peer) ? "its author" : "strangers"} wait already`,
+        )
         : undefined;
     }
     if (!chain) return;

@@ -70,6 +70,11 @@ export class OfferShelf {
     return this.#recent.get(digest) ?? this.#archive.get(digest);
   }
 
+  /** Whether some of this author's are kept that count towards its bound. */
+  has(author: PeerId): boolean {
+    return this.#countOf.has(author);
+  }
+
   /** The offers that a record counts, in its order, or null while some are unknown. */
   countedBy({ counted }: RoundRecord): readonly HeldOffer[] | null {
     const offers = counted.map(({ offer }) => this.find(offer));

@@ -107,11 +107,13 @@ function roundsOf({ peers, observer }: Outcome): number {
   return observer.adoptions.get(peers[0]!.id)?.at(-1)?.chain.round ?? 0;
 }
 
-/** Tokens of offers made up to this moment that the final history counts. */
+/** Tokens trained up to this moment that the final history counts; of an offer that was made later, its share. */
 function tokensBy({ peers, observer }: Outcome, untilMs: number): number {
   return [...countedIn(peers, observer).keys()].reduce((sum, digest) => {
-    const isInTime = (observer.offeredAtMs.get(digest) ?? Infinity) <= untilMs;
-    return isInTime ? sum + observer.offers.get(digest)!.tokens : sum;
+    const { tokens, computeMs } = observer.offers.get(digest)!, offeredAtMs = observer.offeredAtMs.get(digest);
+    if (tokens === 0 || offeredAtMs === undefined) return sum;
+    const share = (untilMs - (offeredAtMs - computeMs)) / computeMs;
+    return sum + tokens * Math.min(1, Math.max(0, share));
   }, 0);
 }
 
