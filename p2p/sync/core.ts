@@ -52,9 +52,16 @@ import type {
 const PATIENT_ROUNDS = 4;
 /** Authors whose offers are kept beyond as many as there are members. */
 const MOST_STRANGERS = 64;
+/** Share of a round, for each member, in which offers are looked at together: 4 ms of 15 s for 32 members. */
+const BURST_SHARE = 2 ** -17;
 
 export function createCore(options: CoreOptions, rulebook: Rulebook = RULEBOOK): Core {
   return new PeerCore(options, rulebook);
+}
+
+/** Many members offer at nearly one moment: conclusions are drawn once in so many milliseconds, not for each of them. */
+function burstMs(head: State | null): number {
+  return head === null ? 0 : Math.floor(head.chain.roundMs * head.chain.roster.length * BURST_SHARE);
 }
 
 class PeerCore implements Core {
@@ -77,6 +84,9 @@ class PeerCore implements Core {
   #dueAtMs = -Infinity;
   #effects: Effect[] = [];
   #hasNews = false;
+  /** Offers, or blobs of them, are news that may wait for the rest of a burst. */
+  #hasOffers = false;
+  #settledAtMs = -Infinity;
   #isFounder = false;
   /** Every weights blob of a run has the size of the first. */
   #weightsBytes = 0;
@@ -103,8 +113,10 @@ class PeerCore implements Core {
     if (this.#stopped) return [];
     this.#effects = [];
     this.#now = Math.max(this.#now, now); // a clock that jumps back makes nothing due twice
-    this.#hasNews = input.kind !== "message" && input.kind !== "tick";
+    this.#hasOffers = input.kind === "fetched" || input.kind === "missing";
+    this.#hasNews = input.kind !== "message" && input.kind !== "tick" && !this.#hasOffers;
     this.#take(input);
+    if (this.#hasOffers) this.#dueAtMs = Math.min(this.#dueAtMs, this.#settledAtMs + burstMs(this.#head));
     // Most messages bring nothing new: then nothing follows before the deadline.
     if (this.#beatAtMs !== null && (this.#hasNews || this.#now >= this.deadline!)) this.#settle();
     return this.#effects;
@@ -300,7 +312,6 @@ class PeerCore implements Core {
     const mostAuthors = isMember(roster, body.peer) ? Infinity : roster.length + MOST_STRANGERS;
     book.offers.add(digest, signed, { nowMs: this.#now, own: false, journaled: false, mostAuthors });
     if (body.peer === this.#options.self) this.#work.key.heard(digest);
-    this.#hasNews = true;
     const held = book.offers.find(digest);
     if (held === undefined) {
       return isNews
@@ -311,6 +322,7 @@ class PeerCore implements Core {
         )
         : undefined;
     }
+    this.#hasOffers = true;
     if (!chain) return;
     this.#exchange.heard(body.peer, this.#now);
     this.#scribing.onOffer(context, held, chain);
@@ -372,6 +384,7 @@ class PeerCore implements Core {
 
   #settle(): void {
     const context = this.#context;
+    this.#settledAtMs = this.#now;
     this.#resolve();
     do {
       this.#joining.run(context, this.#vouching());

@@ -19,6 +19,8 @@ export class OfferShelf {
   readonly #recent = new Map<Digest, HeldOffer>();
   readonly #archive = new Map<Digest, HeldOffer>();
   readonly #byParent = new Map<Digest, HeldOffer[]>();
+  /** Those of the last rounds by their contribution. */
+  readonly #byBlob = new Map<Digest, HeldOffer[]>();
   readonly #countOf = new Map<PeerId, number>();
   /** Those of the last rounds that a record waited for, or our own disk had: they count towards no bound. */
   readonly #free = new Set<HeldOffer>();
@@ -56,9 +58,8 @@ export class OfferShelf {
     this.#recent.set(digest, held);
     if (isFree) this.#free.add(held);
     else this.#countOf.set(peer, count + 1);
-    const same = this.#byParent.get(parent);
-    if (same === undefined) this.#byParent.set(parent, [held]);
-    else same.push(held);
+    put(this.#byParent, parent, held);
+    if (blob !== null) put(this.#byBlob, blob.digest, held);
     if (verdict === null) this.unjudged.add(held);
   }
 
@@ -101,17 +102,13 @@ export class OfferShelf {
   /** An offer of another peer with the same contribution, for an earlier round. */
   originalOf({ peer, blob, round }: Offer): Offer | null {
     if (blob === null) return null;
-    for (const { signed: { body } } of this.#recent.values()) {
-      if (body.blob?.digest === blob.digest && body.peer !== peer && body.round < round) return body;
-    }
-    return null;
+    const same = this.#byBlob.get(blob.digest)?.map(({ signed: { body } }) => body) ?? [];
+    return same.find((body) => body.peer !== peer && body.round < round) ?? null;
   }
 
   /** Blobs of the offers of the last rounds. */
   blobs(): Set<Digest> {
-    const blobs = new Set<Digest>();
-    for (const { signed } of this.#recent.values()) if (signed.body.blob !== null) blobs.add(signed.body.blob.digest);
-    return blobs;
+    return new Set(this.#byBlob.keys());
   }
 
   /** Puts what is older than the last rounds into the archive, and drops what is too old for that. */
@@ -134,15 +131,26 @@ export class OfferShelf {
   }
 
   #putAway(held: HeldOffer): void {
-    const { peer, parent } = held.signed.body;
+    const { peer, parent, blob } = held.signed.body;
     this.#recent.delete(held.digest);
     this.unjudged.delete(held);
     this.#archive.set(held.digest, held);
     const count = this.#free.delete(held) ? null : this.#countOf.get(peer)! - 1;
     if (count === 0) this.#countOf.delete(peer);
     else if (count !== null) this.#countOf.set(peer, count);
-    const left = this.#byParent.get(parent)!.filter((other) => other !== held);
-    if (left.length > 0) this.#byParent.set(parent, left);
-    else this.#byParent.delete(parent);
+    take(this.#byParent, parent, held);
+    if (blob !== null) take(this.#byBlob, blob.digest, held);
   }
+}
+
+function put(index: Map<Digest, HeldOffer[]>, key: Digest, held: HeldOffer): void {
+  const same = index.get(key);
+  if (same === undefined) index.set(key, [held]);
+  else same.push(held);
+}
+
+function take(index: Map<Digest, HeldOffer[]>, key: Digest, held: HeldOffer): void {
+  const left = index.get(key)!.filter((other) => other !== held);
+  if (left.length > 0) index.set(key, left);
+  else index.delete(key);
 }

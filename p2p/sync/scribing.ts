@@ -72,6 +72,11 @@ export class Scribing {
       this.deadline = hopeUntilMs;
       return null;
     }
+    if (now < scene.boxEndsAtMs && scene.boxEndsAtMs < Infinity && this.#attempt < chain.roster.length) {
+      this.#closableSinceMs = null; // `closing()` would wait for us, if for nobody else
+      this.deadline = scene.boxEndsAtMs;
+      return null;
+    }
     const present = chain.roster.filter(({ peer }) =>
       peer === context.options.self || exchange.isPresent(peer, now, chain.roundMs)
     );

@@ -17,10 +17,12 @@ export function vouching(
   { connected, witnesses }: Exchange,
   { isSettled, ...needs }: Pick<Choice, "isWorth" | "isNeedy"> & { readonly isSettled: boolean },
 ): Choice {
-  const words = witnesses.words(connected);
   return {
     ...needs,
-    words: isSettled ? words : words.filter(({ head }) => book.baseOf(head) === null),
+    get words() {
+      const words = witnesses.words(connected);
+      return isSettled ? words : words.filter(({ head }) => book.baseOf(head) === null);
+    },
     isProven: ({ chain: { head }, weights }) => {
       const link = book.links.get(head), chain = link && chainOf(link); // what our records give; `door.ts` refuses another
       if (!chain) return false;
