@@ -40,10 +40,16 @@ export function unmeasuredWindows(context: LeaseContext): number {
   return median === 0 ? most : Math.min(most, windowsAt(UNMEASURED_MEDIANS * median, context));
 }
 
-/** The lower median of the speeds that are known, or 0. */
+const medians = new WeakMap<readonly Member[], number>();
+
+/** The lower median of the speeds that are known, or 0; computed once for each roster, which never changes. */
 export function medianSpeed(roster: readonly Member[]): number {
-  const speeds = roster.map(({ speed }) => speed).filter((speed) => speed > 0).sort((a, b) => a - b);
-  return speeds[Math.floor((speeds.length - 1) / 2)] ?? 0;
+  let median = medians.get(roster);
+  if (median === undefined) {
+    const speeds = roster.map(({ speed }) => speed).filter((speed) => speed > 0).sort((a, b) => a - b);
+    medians.set(roster, median = speeds[Math.floor((speeds.length - 1) / 2)] ?? 0);
+  }
+  return median;
 }
 
 function windowsAt(speed: number, { roundMs, rules }: LeaseContext): number {

@@ -39,7 +39,15 @@ export function whyNotBelievable(offer: Offer, parent: ChainState, rules: SyncRu
   return `${strays} of its windows were not leased to it, and a fork explains ${STRAY_LEASES * lease} at most`;
 }
 
-function largestLease({ roster, roundMs }: ChainState, rules: SyncRules): number {
-  const context = { roster, roundMs, rules };
-  return Math.max(unmeasuredWindows(context), ...roster.map((member) => leaseWindows(member, context)));
+const largestLeases = new WeakMap<ChainState, number>();
+
+/** Of any member of a state; computed once for each, since every offer is held against it. */
+function largestLease(chain: ChainState, rules: SyncRules): number {
+  let largest = largestLeases.get(chain);
+  if (largest === undefined) {
+    const { roster, roundMs } = chain, context = { roster, roundMs, rules };
+    largest = Math.max(unmeasuredWindows(context), ...roster.map((member) => leaseWindows(member, context)));
+    largestLeases.set(chain, largest);
+  }
+  return largest;
 }

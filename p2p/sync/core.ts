@@ -505,8 +505,7 @@ class PeerCore implements Core {
     this.#beatAtMs = this.#now + this.#beatMs();
     this.#exchange.reportCompany(context);
     if (head === null) return this.#exchange.askState(context);
-    context.emit({ kind: "announce", message: this.#ownBeat(head) });
-    for (const offer of this.#work.offers.pending()) context.emit({ kind: "announce", message: offer });
+    this.#exchange.speak(context, this.#ownBeat(head), { head, pending: this.#work.offers.pending() });
     this.#exchange.repair(context, { book: this.#book, head });
   }
 

@@ -9,7 +9,7 @@ import { type Book, historyRounds } from "./book.ts";
 import type { State } from "./link.ts";
 import { beatMs, type Context } from "./context.ts";
 import { Witnesses } from "./witnesses.ts";
-import type { AskState, Beat, Digest, Message, Offer, PeerId, Pull, RoundRecord, Signed } from "./types.ts";
+import type { AskState, Beat, ChainState, Digest, Message, Offer, PeerId, Pull, RoundRecord, Signed } from "./types.ts";
 
 /** Most of each in one History: it must fit a message. */
 const MOST_RECORDS = 16;
@@ -28,8 +28,12 @@ const MOST_ASKED = 32;
  * up what this peer has of its own, without knowing what could be merged.
  */
 const PATIENT_BEATS = 8;
-/** Beats after which a peer that is not connected counts as absent. */
+/** Announced beats after which a peer that is not connected counts as absent. */
 const PRESENT_BEATS = 4;
+/** Members of whose announcements all hear with each beat: more take turns. */
+const MOST_SPEAKERS = 64;
+/** Connected peers that hear a beat which is not announced. */
+const NEIGHBOURS = 8;
 
 interface Known {
   readonly book: Book;
@@ -48,6 +52,7 @@ export class Exchange {
   /** Since when each connected peer has spoken for heads that are not complete here. */
   readonly #soughtSinceMs = new Map<PeerId, number>();
   #turn = 0;
+  #beats = 0;
   #isAlone: boolean | null = null;
 
   get connected(): readonly PeerId[] {
@@ -86,10 +91,10 @@ export class Exchange {
     this.#heardAtMs.set(peer, nowMs);
   }
 
-  isPresent(peer: PeerId, nowMs: number, roundMs: number): boolean {
+  isPresent(peer: PeerId, nowMs: number, { roundMs, roster }: ChainState): boolean {
     const heardAtMs = this.#heardAtMs.get(peer);
     return this.#connected.has(peer) ||
-      heardAtMs !== undefined && nowMs - heardAtMs <= PRESENT_BEATS * beatMs(roundMs);
+      heardAtMs !== undefined && nowMs - heardAtMs <= PRESENT_BEATS * this.#turnsOf(roster) * beatMs(roundMs);
   }
 
   /** Keeps signs of life of these peers and of connected ones only. */
@@ -115,6 +120,31 @@ export class Exchange {
     if (this.#connected.has(peer)) this.#soughtSinceMs.set(peer, sinceMs);
     if (isHeavier && now - sinceMs > PATIENT_BEATS * beatMs(head.chain.roundMs)) return this.askState(context, [peer]);
     this.pull(context, peer, known);
+  }
+
+  /**
+   * Says once a beat where this peer stands, and again what it has offered. In a large run it says so to all in its
+   * turn only, else what everybody hears would grow with the square of the members; between turns a few connected peers
+   * hear the beat, others each time, and from peer to peer everybody soon knows of a heavier head.
+   */
+  speak({ emit, options: { self } }: Context, beat: Beat, { head, pending }: {
+    readonly head: State;
+    readonly pending: readonly Signed<Offer>[];
+  }): void {
+    const turn = this.#beats++;
+    if (turn % this.#turnsOf(head.chain.roster) === 0) {
+      for (const message of [beat, ...pending]) emit({ kind: "announce", message });
+      return;
+    }
+    const { connected } = this, first = connected.findIndex((peer) => peer > self) + turn * NEIGHBOURS;
+    for (let i = 0; i < Math.min(NEIGHBOURS, connected.length); i++) {
+      emit({ kind: "send", to: connected[Math.max(0, first + i) % connected.length]!, message: beat });
+    }
+  }
+
+  /** In how many beats each peer announces once; those that we are connected to speak, though no members yet. */
+  #turnsOf(roster: ChainState["roster"]): number {
+    return Math.max(1, Math.ceil(Math.max(roster.length, this.#connected.size) / MOST_SPEAKERS));
   }
 
   /** A peer spoke for a head that is complete here. */

@@ -67,7 +67,7 @@ export class Merging {
     const ranked = mergeRanking(isHeavier ? [{ chain }, head] : [head, { chain }]), rank = ranked.indexOf(self);
     if (rank === -1) return null; // whoever is no member of either has no say in it
     const { roundMs } = head.chain;
-    const before = ranked.slice(0, rank).filter((peer) => exchange.isPresent(peer, now, roundMs)).length;
+    const before = ranked.slice(0, rank).filter((peer) => exchange.isPresent(peer, now, head.chain)).length;
     const dueAtMs = Math.max(this.#sinceMs + before * takeoverMs(roundMs), hopeUntilMs ?? -Infinity);
     if (now < dueAtMs) {
       this.deadline = dueAtMs;

@@ -54,7 +54,8 @@ export class Scribing {
     this.#attempt = attemptOf(chain, options.self);
     this.#before = ranked.slice(0, this.#attempt);
     this.#closableSinceMs = null;
-    for (const peer of this.#promisedAtMs.keys()) if (!ranked.includes(peer)) this.#promisedAtMs.delete(peer);
+    const members = new Set(ranked);
+    for (const peer of this.#promisedAtMs.keys()) if (!members.has(peer)) this.#promisedAtMs.delete(peer);
   }
 
   /** A member's offer came, and with it a promise. */
@@ -78,7 +79,7 @@ export class Scribing {
       return null;
     }
     const present = chain.roster.filter(({ peer }) =>
-      peer === context.options.self || exchange.isPresent(peer, now, chain.roundMs)
+      peer === context.options.self || exchange.isPresent(peer, now, chain)
     );
     const decision = closing(this.#expect(present, scene, context.options.self), {
       nowMs: now,
@@ -118,9 +119,8 @@ export class Scribing {
 
   /** How many are to be given time to write before us. Nobody has a rank at genesis: whoever founds the run begins. */
   #beforeUs({ head, exchange, isFounder }: SceneOfRound, now: number): number {
-    const { roster, roundMs } = head.chain;
-    if (roster.length === 0) return isFounder ? 0 : exchange.connected.length;
-    return this.#before.filter((peer) => exchange.isPresent(peer, now, roundMs)).length;
+    if (head.chain.roster.length === 0) return isFounder ? 0 : exchange.connected.length;
+    return this.#before.filter((peer) => exchange.isPresent(peer, now, head.chain)).length;
   }
 
   #expect(

@@ -28,7 +28,7 @@ export interface WeatherOptions {
   readonly liar?: LiarKind;
 }
 
-/** Beyond this many peers a seed brings fewer rounds of calm, because everybody still fetches everything. */
+/** Beyond this many peers rounds are short and crashes rare, and calm and silence too: everybody hears everybody. */
 const MANY_PEERS = 64;
 /** Bytes per millisecond: 1, 10 and 100 Mbit/s. */
 const LINES = [125, 1_250, 12_500];
@@ -36,10 +36,9 @@ const LINES = [125, 1_250, 12_500];
 const CARRIED_SHARE = 0.3;
 
 export function drawWeather({ seed, peers, rounds, liar }: WeatherOptions): Weather {
-  const draw = chance(seed * 7919 + peers);
-  const rules = drawRules(draw, { seed, peers });
+  const draw = chance(seed * 7919 + peers), isMany = peers > MANY_PEERS;
+  const rules = drawRules(draw, { seed, peers, isMany });
   const stormMs = rounds * rules.firstRoundMs * 1.3;
-  const isMany = peers > MANY_PEERS;
   const has = {
     badLinks: draw.happens(0.6),
     partitions: draw.happens(0.4),
@@ -56,7 +55,7 @@ export function drawWeather({ seed, peers, rounds, liar }: WeatherOptions): Weat
       bytesPerMs: isMany ? LINES.at(-1)! : draw.pick(LINES),
       joinsAtMs: isFounder ? 0 : draw.happens(0.3) ? draw.between(0, 0.6 * stormMs) : draw.between(100, 3_000),
       leavesAtMs: !isFounder && draw.happens(0.1) ? draw.between(0.5, 0.9) * stormMs : null,
-      crashes: drawCrashes(draw, { stormMs, damage: has.damage }),
+      crashes: isMany && draw.happens(0.8) ? [] : drawCrashes(draw, { stormMs, damage: has.damage }),
       freezes: has.freezes ? drawFreezes(draw, stormMs) : [],
       clock: has.clocks ? drawClock(draw, stormMs) : TRUE_CLOCK,
       liar: liars.get(i) ?? null,
@@ -73,13 +72,16 @@ export function drawWeather({ seed, peers, rounds, liar }: WeatherOptions): Weat
     blobBytes: Math.round(Math.min(mostBytes, draw.whole(20_000, 1_000_000))),
     weightsBytes: Math.round(Math.min(400_000, 2 * mostBytes)),
     stormMs,
-    calmMs: (isMany ? 0.5 : 4) * rules.longestRoundMs,
+    calmMs: (isMany ? 1 : 4) * rules.longestRoundMs,
     silenceMs: (isMany ? 1.5 : 6) * rules.longestRoundMs,
   };
 }
 
-function drawRules(draw: Chance, { seed, peers }: { seed: number; peers: number }): SyncRules {
-  const firstRoundMs = draw.pick([10_000, 20_000, 30_000]);
+function drawRules(
+  draw: Chance,
+  { seed, peers, isMany }: { seed: number; peers: number; isMany: boolean },
+): SyncRules {
+  const firstRoundMs = isMany ? 10_000 : draw.pick([10_000, 20_000, 30_000]);
   return {
     run: digestOf({ seed, peers }),
     lateRounds: 3,

@@ -194,7 +194,7 @@ export class Observer {
 
   /** One digest for all that happened: equal seeds have equal ones. */
   digest(): Digest {
-    return digestOf({ trace: this.trace, records: [...this.records.keys()] });
+    return digestOf([...this.trace, ...this.records.keys()].join("\n"));
   }
 
   note(who: string, text: string): void {
