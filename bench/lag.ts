@@ -22,6 +22,7 @@ import { openRunFolder } from "../runtime/run_folder.ts";
 import { tinyRun } from "../tests/tiny_run.ts";
 import type { Bench, BenchLine } from "./line.ts";
 
+const INT8 = { codec: "int8", kept: 4096 } as const;
 const TICK_MS = 10, BOX_MS = 2000, BOXES = 3;
 /** Rounds of the peer that are watched, from the first whose work counts; and when it is given up. */
 const ROUNDS = 4, LONGEST_MS = 180_000;
@@ -42,12 +43,13 @@ async function learnerAlone(): Promise<BenchLine> {
   const watch = startWatch();
   for (let round = 1; round <= BOXES; round++) {
     const ranges = [{ start: round * 10_000, end: (round + 1) * 10_000 }];
-    learner.train({ round, weights, tokens, ranges, batch: 8, roundMs: BOX_MS });
+    learner.train({ round, weights, tokens, ranges, batch: 8, encoding: INT8, roundMs: BOX_MS });
     await learner.evaluate(weights);
     await new Promise((resolve) => setTimeout(resolve, BOX_MS));
     const contribution = await learner.contribute();
     if (contribution.bytes === null) continue;
-    weights = await learner.fold({ parent: weights, parts: [{ bytes: contribution.bytes, weight: 1 }] });
+    const parts = [{ bytes: contribution.bytes, weight: 1 }];
+    weights = (await learner.fold({ parent: weights, parts })).digest;
     tokens += contribution.tokens;
   }
   return { name: "a learner alone", device: learner.device, tokens, ...watch.stop() };

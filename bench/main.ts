@@ -15,8 +15,11 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   step: async () => (await import("./step.ts")).stepBench,
   memory: async () => (await import("./memory.ts")).memoryBench,
   fold: async () => (await import("./fold.ts")).foldBench,
+  codec: async () => (await import("./codec.ts")).codecBench,
+  unequal: async () => (await import("./unequal.ts")).unequalBench,
   lag: async () => (await import("./lag.ts")).lagBench,
   blobs: async () => (await import("./blobs.ts")).blobsBench,
+  hostile: async () => (await import("./hostile.ts")).hostileBench,
   demo: async () => (await import("./demo.ts")).demoBench,
   recovery: async () => (await import("./recovery.ts")).recoveryBench,
   partition: async () => (await import("./partition.ts")).partitionBench,
@@ -27,7 +30,17 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
 };
 
 /** Take minutes or hours: run only if asked for. */
-const LONG: ReadonlySet<string> = new Set(["demo", "recovery", "partition", "storm", "join", "wan", "soak"]);
+const LONG: ReadonlySet<string> = new Set([
+  "demo",
+  "hostile",
+  "unequal",
+  "recovery",
+  "partition",
+  "storm",
+  "join",
+  "wan",
+  "soak",
+]);
 
 const { only, json, compare, ...options } = new Command("bench")
   .option("--only <name>", `one of: ${Object.keys(BENCHES).join(", ")}`)

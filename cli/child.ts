@@ -10,6 +10,8 @@ import type { PeerEvent } from "../runtime/event.ts";
 export interface ChildOptions {
   /** The arguments after `starling`, e.g. `["start", "club", "--state", "club/wren"]`. */
   readonly args: readonly string[];
+  /** The command that runs it somewhere else, e.g. in a network namespace; the program and its arguments follow. */
+  readonly through?: readonly string[];
   /** Called for every event, in order. */
   readonly onEvent: (event: PeerEvent) => void;
 }
@@ -29,10 +31,11 @@ export interface Child extends AsyncDisposable {
 const LONGEST_STOP_MS = 20_000;
 
 /** Starts a peer process. */
-export function startChild({ args, onEvent }: ChildOptions): Child {
+export function startChild({ args, through = [], onEvent }: ChildOptions): Child {
   const main = new URL("./main.ts", import.meta.url).href;
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", main, ...args, "--json", "--attached"],
+  const [command, ...rest] = [...through, Deno.execPath(), "run", "-A", "--quiet", main];
+  const process = new Deno.Command(command!, {
+    args: [...rest, ...args, "--json", "--attached"],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

@@ -45,6 +45,7 @@ export async function join(
     announce: flags.announce,
     networkKey: ticket.networkKey,
     mdns: flags.mdns,
+    relay: flags.relay,
   });
   await rememberPort(transport, state, flags);
   const addresses = [...ticket.addresses, ...flags.peer];

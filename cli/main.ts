@@ -82,8 +82,22 @@ export function program(): Command {
   command("status", "What a peer, running or stopped, knows: head, digest, round, peers, fates of its offers")
     .argument("<folder>", "folder of the run")
     .addOption(stateOption()).addOption(jsonOption()).addOption(quietOption())
-    .option("--why", "why offers were late or lost")
+    .option("--why", "why offers were late or lost, and why peers are not reached directly")
     .action(async (folder, options) => (await import("./status.ts")).status({ folder, ...options }));
+
+  command("doctor", "Look for what would keep this machine from taking part, and say what to do")
+    .argument("[ticket or folder]", "a run to look at as well")
+    .option("--folder <folder>", "where the run of a ticket would be kept (default: its name)")
+    .addOption(stateOption())
+    .option("--port <n>", "TCP port to listen on (default: the last one used)", whole(1, 65_535))
+    .option("--listen <address>", "address to listen on", "0.0.0.0")
+    .option("--peer <address>", "a peer to dial; may be given several times", collect, [])
+    .option("--no-mdns", "do not try the local network's multicast")
+    .addOption(jsonOption()).addOption(quietOption())
+    .action(async (target, options) => {
+      const { doctor } = await import("./doctor.ts");
+      Deno.exit(await doctor({ target, ...options }));
+    });
 
   command("sample", "Write text with a model")
     .argument("<folder>", "folder of a run, or of a model in Hugging Face layout")
@@ -132,6 +146,7 @@ function peerOptions(command: Command): Command {
     .option("--announce <address>", "where others are to dial this peer: a forwarded port; several times", dialable, [])
     .option("--peer <address>", "a peer to connect to; may be given several times", collect, [])
     .option("--no-mdns", "do not look for peers on the local network")
+    .option("--no-relay", "do not pass anything on between peers that cannot reach each other")
     .option("--minutes <n>", "stop after this long", positive)
     .option("--disk-gb <n>", "what this peer's blobs may take, in 10⁹ bytes", positive, 20)
     .addOption(jsonOption()).addOption(quietOption())

@@ -16,6 +16,7 @@ export interface PeerFlags {
   readonly announce: readonly string[];
   readonly peer: readonly string[];
   readonly mdns: boolean;
+  readonly relay: boolean;
   readonly minutes?: number;
   /** What this peer's blobs may take, in 10⁹ bytes. */
   readonly diskGb: number;

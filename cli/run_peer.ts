@@ -33,7 +33,7 @@ export interface PeerRun {
 }
 
 /** Told many times a round: shown, but not kept in events.jsonl. */
-const PASSING: ReadonlySet<PeerEvent["kind"]> = new Set(["progress", "fetching"]);
+const PASSING: ReadonlySet<PeerEvent["kind"]> = new Set(["progress", "fetching", "relayed"]);
 /** The owner's folder is looked at this often for a change of members. */
 const MEMBERS_MS = 1_000;
 /** The status on disk is written at most this often. */
@@ -82,6 +82,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     addresses,
     device: flags.device,
     throttle: flags.throttle,
+    relay: flags.relay,
     onEvent: take,
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(checkpoint === null ? {} : { checkpoint }),
@@ -94,6 +95,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     peerName: name,
     folder: state.path,
     addresses: transport.addresses(),
+    dials: addresses,
     ticket: peer.ticket,
     mostBlobBytes,
   });

@@ -59,8 +59,21 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
       case "joined":
       case "left":
         return line(`${event.peerName} ${event.reason}`);
+      case "unreachable":
+        return line(`${event.address || event.peer} cannot be reached: ${event.reason}`);
+      case "reachability":
+        return event.verdict === "reachable" || event.relays.length > 0
+          ? undefined
+          : line(`whether others can dial this peer: ${event.reason} ${event.remedy ?? ""}`.trimEnd());
       case "rejected":
         return line(`dropped ${event.what} of ${event.peer}: ${event.reason}`);
+      case "screened": {
+        const { round, peer, cosine, dropped } = event,
+          fate = dropped ? "it was left out" : "it was folded all the same";
+        return line(
+          `round ${round}: the work of ${peer} pulls against all others' (cosine ${cosine.toFixed(2)}); ${fate}`,
+        );
+      }
       case "waiting":
         return line(event.reason);
       case "merged":
@@ -75,6 +88,7 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
       case "connected":
       case "disconnected":
       case "fetching":
+      case "relayed":
       case "progress":
         return;
       default:

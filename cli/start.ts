@@ -22,6 +22,7 @@ export async function start({ folder, ...flags }: PeerFlags & { readonly folder:
     announce: flags.announce,
     networkKey: run.networkKey,
     mdns: flags.mdns,
+    relay: flags.relay,
   });
   await rememberPort(transport, state, flags);
   return await runPeer({ run, state, transport, interrupt, flags, addresses: flags.peer });

@@ -2,9 +2,10 @@
  * `starling status`: what a peer, running or stopped, knows of itself and its run.
  * @module
  */
+import { waitedShare } from "../runtime/peer_time.ts";
 import { defaultStatePath, isRunning, openRunFolder, readStatus, usedBytes } from "../runtime/run_folder.ts";
 import type { PeerStatus } from "../runtime/status.ts";
-import { bytes, counted, nats, percent, short, table } from "./format.ts";
+import { bytes, counted, nats, percent, short, shortPeer, table } from "./format.ts";
 import { json, line } from "./print.ts";
 
 export interface StatusOptions {
@@ -27,7 +28,7 @@ export async function status({ folder, state, json: asJson, why: wantsWhy }: Sta
   }
   describe(last, running).forEach((text) => line(text));
   line(`disk: ${bytes(diskBytes)} in ${path}; blobs may take ${bytes(last.mostBlobBytes)} (--disk-gb)`);
-  if (wantsWhy) why(last).forEach((text) => line(text));
+  if (wantsWhy) [...why(last), ...(running ? whyNot(last) : [])].forEach((text) => line(text));
 }
 
 function describe(last: PeerStatus, running: boolean): string[] {
@@ -38,11 +39,13 @@ function describe(last: PeerStatus, running: boolean): string[] {
     `round ${last.round}   head ${short(last.head)}   state ${short(last.digest)}   ${
       counted(last.tokens)
     }${target} tokens`,
-    `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}`,
+    `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}   codec ${last.codec}`,
     `offers: counted ${counts.counted} of ${made} · late ${counts.late} · merged ${counts.merged} · lost ${counts.lost}`,
-    ...(running ? [`connected to ${last.connected.length} peers   listening on ${last.addresses.join(", ")}`] : []),
+    ...(running
+      ? [`connected to ${last.connected.length} peers   listening on ${last.addresses.join(", ")}`, ...links(last)]
+      : []),
     ...table(
-      ["peer", "device", " tok/s", " tokens", " compute", " wait", " net", "last offer"],
+      ["peer", "device", " tok/s", " tokens", " compute", " wait", " net", " waited so far", "last offer"],
       last.members.map((member) => [
         member.name,
         member.device,
@@ -51,6 +54,7 @@ function describe(last: PeerStatus, running: boolean): string[] {
         percent(member.computeShare),
         percent(member.waitShare),
         percent(member.transferShare),
+        percentOrNone(waitedShare(last.times, member.peer)),
         member.fate,
       ]),
     ),
@@ -58,15 +62,55 @@ function describe(last: PeerStatus, running: boolean): string[] {
   ];
 }
 
-function why({ fates, rejections }: PeerStatus): string[] {
+/** Whether others can dial this peer, and how it reaches each of them. */
+function links({ reachability, reach, members, relayedBytes }: PeerStatus): string[] {
+  const nameOf = (peer: string) => members.find((member) => member.peer === peer)?.name ?? shortPeer(peer);
+  const { verdict, relays } = reachability;
+  const through = relays.length === 0 ? "" : `, through ${relays.map(nameOf).join(", ")} only`;
+  return [
+    `others can dial this peer: ${
+      verdict === "reachable" ? "yes" : verdict === "not reachable" ? "no" : verdict
+    }${through}`,
+    ...table(
+      ["peer", "link"],
+      reach.map((other) => [
+        nameOf(other.peer),
+        other.relay === null ? other.verdict : `relayed through ${nameOf(other.relay)}`,
+      ]),
+    ).slice(reach.length === 0 ? 1 : 0),
+    ...(relayedBytes === 0 ? [] : [`passed on between peers that cannot reach each other: ${bytes(relayedBytes)}`]),
+  ];
+}
+
+function whyNot({ reachability, reach }: PeerStatus): string[] {
+  const { verdict, reason, remedy } = reachability;
+  const own = verdict === "reachable"
+    ? []
+    : [`others and this peer: ${reason}`, ...(remedy === null ? [] : [`  ${remedy}`])];
+  const others = reach.filter((other) => other.verdict !== "direct").flatMap((other) => [
+    `${other.verdict} ${other.peer}${other.reason === null ? "" : `: ${other.reason}`}`,
+    ...(other.remedy === null ? [] : [`  ${other.remedy}`]),
+  ]);
+  return [...own, ...others];
+}
+
+function percentOrNone(share: number | null): string {
+  return share === null ? "–" : percent(share);
+}
+
+function why({ fates, rejections, screened }: PeerStatus): string[] {
   const telling = fates.filter(({ fate }) => fate !== "counted");
   const own = telling.length === 0
     ? ["every offer of late was counted in its own round"]
     : table([" round", "fate", "why"], telling.map(({ round, fate, reason }) => [String(round), fate, reason]));
-  if (rejections.length === 0) return own;
+  const dropped = rejections.map(({ peer, what, reason }) => `  ${what} of ${peer}: ${reason}`);
+  const against = screened.map(({ round, peer, cosine, threshold, dropped }) =>
+    `  round ${round}: ${peer} has a cosine of ${cosine.toFixed(3)} to the others, chance ends at ` +
+    `${threshold.toFixed(3)}; ${dropped ? "left out of the weights" : "folded all the same"}`
+  );
   return [
     ...own,
-    "dropped of others:",
-    ...rejections.map(({ peer, what, reason }) => `  ${what} of ${peer}: ${reason}`),
+    ...(dropped.length === 0 ? [] : ["dropped of others:", ...dropped]),
+    ...(against.length === 0 ? [] : ["work that pulls against everybody else's:", ...against]),
   ];
 }

@@ -15,6 +15,8 @@ export interface View {
   readonly tokens: number;
   readonly targetTokens: number | null;
   readonly digest: string;
+  /** How contributions to the next round are encoded. */
+  readonly codec: string;
   readonly losses: readonly number[];
   readonly heldOuts: readonly number[];
   readonly members: readonly MemberRound[];
@@ -48,6 +50,7 @@ export function emptyView(nowMs: number): View {
     tokens: 0,
     targetTokens: null,
     digest: "",
+    codec: "",
     losses: [],
     heldOuts: [],
     members: [],
@@ -70,6 +73,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
         tokens: event.tokens,
         targetTokens: event.targetTokens,
         digest: event.digest,
+        codec: event.codec,
         losses: event.loss === null ? view.losses : [...view.losses, event.loss],
         heldOuts: event.heldOut === null ? view.heldOuts : [...view.heldOuts, event.heldOut],
         members: event.members,
@@ -79,6 +83,8 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
       return { ...view, progress: event };
     case "warning":
       return noticed(event.message);
+    case "unreachable":
+      return noticed(`${event.address} cannot be reached: ${event.reason}`);
     case "alone":
     case "mismatch":
     case "members":
@@ -103,7 +109,10 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
     case "plan":
     case "connected":
     case "disconnected":
+    case "reachability":
+    case "relayed":
     case "rejected":
+    case "screened":
     case "stopped":
       return view;
     default:
@@ -155,13 +164,19 @@ export function render(view: View, goal: Goal, nowMs: number): string[] {
   const lines = [head, lossLine(view)];
   if (rows.length > 0) {
     const headings = ["peer", "device", " tok/s", "batch", " steps", " compute", " wait", " net", "last offer"];
-    lines.push(...table(headings, rows), `  state ${short(view.digest)}${goal.agreement ? `  ${goal.agreement}` : ""}`);
+    lines.push(...table(headings, rows), `  ${stateLine(view, goal)}`);
   } else if (view.progress !== null) {
     lines.push(`  first round: step ${view.progress.steps}, loss ${nats(view.progress.loss)}`);
   }
   const { text, atMs } = view.notice;
   if (text !== "" && nowMs - atMs < NOTICE_MS) lines.push(`  ${text}`);
   return lines;
+}
+
+/** Dense contributions are the usual, and not worth a word. */
+function stateLine({ digest, codec }: View, { agreement }: Goal): string {
+  const parts = [`state ${short(digest)}`, agreement ?? "", codec.startsWith("topk") ? `contributions ${codec}` : ""];
+  return parts.filter((part) => part !== "").join("  ");
 }
 
 /** One line for each round, for logs. */

@@ -14,6 +14,7 @@ const member: MemberRound = {
   computeShare: 0.97,
   waitShare: 0.01,
   transferShare: 0.02,
+  spanMs: 6000,
   fate: "counted",
 };
 
@@ -35,6 +36,7 @@ function round(
     peers: 1,
     members: [member],
     roundMs: 6000,
+    codec: "int8",
     ...changes,
   };
 }
@@ -52,6 +54,7 @@ Deno.test("a view shows the run, the losses, one row a peer, and marks this peer
     peerName: "wren",
     folder: "club/peer",
     addresses: [],
+    dials: [],
     ticket: "star1",
     mostBlobBytes: 1e9,
   };
@@ -63,6 +66,13 @@ Deno.test("a view shows the run, the losses, one row a peer, and marks this peer
     "  wren ★  cpu     1,234  8 × 2     14     97 %   1 %  2 %  counted",
     "  state cdcdcdcd…",
   ]);
+});
+
+Deno.test("a view says when contributions are sparse", () => {
+  assert.match(
+    render(after([0, round(1, 0, { codec: "topk 128" })]), {}, 1).at(-1)!,
+    /state cdcdcdcd… {2}contributions topk 128$/,
+  );
 });
 
 Deno.test("a view without a round yet says how the first is going", () => {

@@ -29,9 +29,11 @@ import { rmsNorm } from "./rms_norm.ts";
 import { rmsNormBackward } from "./rms_norm_backward.ts";
 import { rmsNormWeightsBackward } from "./rms_norm_weights_backward.ts";
 import { rope } from "./rope.ts";
+import { sparseAdd } from "./sparse_add.ts";
 import { sum } from "./sum.ts";
 import { swiglu } from "./swiglu.ts";
 import { swigluBackward } from "./swiglu_backward.ts";
+import { topK } from "./top_k.ts";
 import type { Kernel } from "./kernel.ts";
 
 export const kernels: readonly Kernel[] = [
@@ -62,7 +64,9 @@ export const kernels: readonly Kernel[] = [
   rmsNormBackward,
   rmsNormWeightsBackward,
   rope,
+  sparseAdd,
   sum,
   swiglu,
   swigluBackward,
+  topK,
 ];

@@ -1,8 +1,9 @@
 /**
  * The pseudo-gradient of a round: how far the parameters went from the anchor, plus what the last round's codec left
- * over. delta = anchor − p + residual.
+ * over. delta = anchor − p + DECAY · residual.
  *
- * Douillard et al. 2023 (DiLoCo), arXiv 2311.08105, algorithm 1, line 11, with error feedback.
+ * Douillard et al. 2023 (DiLoCo), arXiv 2311.08105, algorithm 1, line 11, with error feedback, which forgets where DECAY
+ * is below 1 (Sarfi et al. 2025, arXiv 2508.15706).
  * @module
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
@@ -11,6 +12,8 @@ import wasmSource from "./delta.as" with { type: "text" };
 
 export type DeltaShape = {
   readonly COUNT: number;
+  /** Share of the residual that is still believed. */
+  readonly DECAY: number;
 };
 
 export const delta = defineKernel<DeltaShape>()({
@@ -23,14 +26,14 @@ export const delta = defineKernel<DeltaShape>()({
     delta: writes(({ COUNT }) => COUNT),
   },
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
-  flops: ({ COUNT }) => 2 * COUNT,
-  reference({ anchor, p, residual, delta }, { COUNT }) {
-    for (let i = 0; i < COUNT; i++) delta[i] = anchor[i]! - p[i]! + residual[i]!;
+  flops: ({ COUNT }) => 3 * COUNT,
+  reference({ anchor, p, residual, delta }, { COUNT, DECAY }) {
+    for (let i = 0; i < COUNT; i++) delta[i] = anchor[i]! - p[i]! + DECAY * residual[i]!;
   },
   wasm: {
     source: wasmSource,
     entry: "delta",
-    args: ({ COUNT }) => [COUNT],
+    args: ({ COUNT, DECAY }) => [COUNT, DECAY],
     items: ({ COUNT }) => Math.ceil(COUNT / 64),
   },
 });

@@ -1,6 +1,7 @@
-// delta = anchor - p + residual, one invocation a value.
+// delta = anchor - p + DECAY * residual, one invocation a value.
 
 override COUNT: u32;
+override DECAY: f32;
 
 @group(0) @binding(0) var<storage, read> anchor: array<f32>;
 @group(0) @binding(1) var<storage, read> p: array<f32>;
@@ -16,5 +17,5 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
-  if (i < COUNT) { delta[i] = anchor[i] - p[i] + residual[i]; }
+  if (i < COUNT) { delta[i] = anchor[i] - p[i] + DECAY * residual[i]; }
 }

@@ -12,7 +12,7 @@ import type { Stock } from "./store/stock.ts";
 import type { BlobName, Digest, PeerId } from "./sync/types.ts";
 
 export interface BringerOptions {
-  readonly transport: Pick<Transport, "request">;
+  readonly transport: Pick<Transport, "request" | "link">;
   readonly store: Stock;
   readonly clock: Clock;
   readonly emit: (event: HostEvent) => void;
@@ -62,6 +62,11 @@ export class Bringer {
     });
     this.#open.set(blob.digest, { fetch, done, stop });
     return await done;
+  }
+
+  /** Settles when the fetch of a blob ends; null if none is under way. */
+  underWay(digest: Digest): Promise<unknown> | null {
+    return this.#open.get(digest)?.done ?? null;
   }
 
   /** A peer has connected: it may have what is being fetched. */

@@ -28,6 +28,7 @@ const rules: SyncRules = {
   longestRoundMs: 10_000,
   batch: 8,
   contextLength,
+  codec: "int8",
   targetTokens: null,
   owner: null,
 };

@@ -15,7 +15,7 @@ import { type Identity, isPeerId, verifySignature } from "./identity.ts";
 import { PeerJournal } from "./journal_entries.ts";
 import type { Learner } from "./learner.ts";
 import { Mailbox } from "./mailbox.ts";
-import { serveBlobs } from "./net/blob_server.ts";
+import { relayBlobs, serveBlobs } from "./net/blob_server.ts";
 import { keepConnected } from "./net/mesh.ts";
 import type { Transport } from "./net/transport.ts";
 import { IdentityInUseError, watchForTwins } from "./net/twins.ts";
@@ -68,6 +68,8 @@ export interface HostOptions {
   readonly journal: Journal;
   readonly learner: Learner;
   readonly clock: Clock;
+  /** Whether to pass blobs on between peers that cannot reach each other. Default: yes. */
+  readonly relay?: boolean;
   readonly onEvent: (event: HostEvent) => void;
 }
 
@@ -197,13 +199,19 @@ class PeerHost implements Host {
       fail: (error) => this.#finish({ kind: "failed", error }),
     });
     this.#mailbox.put(start);
-    serveBlobs(transport, store);
+    const answerBlobs = serveBlobs(transport, store);
+    if (options.relay !== false) {
+      relayBlobs(transport, answerBlobs, {
+        underWay: (digest) => this.#performer.underWay(digest),
+        onRelayed: (sizeBytes) => options.onEvent({ kind: "relayed", sizeBytes }),
+      });
+    }
     serveGenesis(transport, options.genesis);
     this.#listen();
     this.#mesh = keepConnected(transport, {
       addresses,
       clock,
-      onUnreachable: (address, reason) => this.#options.onEvent({ kind: "unreachable", address, reason }),
+      onUnreachable: (peer, address, reason) => this.#options.onEvent({ kind: "unreachable", peer, address, reason }),
     });
     this.#twins = watchForTwins(transport, {
       identity,
@@ -243,10 +251,14 @@ class PeerHost implements Host {
     transport.onEvent((event) => {
       if (this.#end !== null) return;
       this.#options.onEvent(event);
+      if (event.kind === "reachability") return;
       this.#mailbox.put({ kind: event.kind, peer: event.peer });
       if (event.kind === "connected") this.#performer.arrived(event.peer);
     });
-    for (const peer of transport.peers()) this.#mailbox.put({ kind: "connected", peer });
+    for (const peer of transport.peers()) {
+      this.#options.onEvent({ kind: "connected", peer, address: "", link: transport.link(peer) ?? { kind: "direct" } });
+      this.#mailbox.put({ kind: "connected", peer });
+    }
     transport.onAnnouncement((bytes, from) => this.#hear(bytes, from));
     transport.onRequest(MESSAGES_PROTOCOL, (from, bytes) => {
       this.#hear(bytes, from);

@@ -2,21 +2,23 @@
  * What a host tells whoever shows or logs it: the core's reports, and what happens between peers and on the disk.
  * @module
  */
+import type { TransportEvent } from "./net/transport.ts";
 import type { SyncEvent } from "./sync/effects.ts";
 import type { BlobName, PeerId } from "./sync/types.ts";
 
 export type HostEvent =
   | SyncEvent
-  | { readonly kind: "connected"; readonly peer: PeerId; readonly address: string }
-  | { readonly kind: "disconnected"; readonly peer: PeerId }
+  | TransportEvent
   /** An address could not be dialled; it is tried again. */
-  | { readonly kind: "unreachable"; readonly address: string; readonly reason: string }
+  | { readonly kind: "unreachable"; readonly peer: string; readonly address: string; readonly reason: string }
   /** Bytes of another peer were no message of this run, or too many at once. */
   | { readonly kind: "message refused"; readonly peer: PeerId; readonly reason: string }
   /** A message of ours could not leave. */
   | { readonly kind: "message lost"; readonly to: PeerId | null; readonly reason: string }
   | { readonly kind: "fetching"; readonly blob: BlobName; readonly heldBytes: number }
   | { readonly kind: "fetched"; readonly blob: BlobName }
+  /** A part of a blob went to one peer in the stead of another that it cannot reach. */
+  | { readonly kind: "relayed"; readonly sizeBytes: number }
   /** A donor lied, stalled or went while a blob was fetched from it. */
   | { readonly kind: "donor dropped"; readonly peer: PeerId; readonly blob: BlobName; readonly reason: string }
   | { readonly kind: "journal damaged"; readonly reason: string }

@@ -2,7 +2,6 @@ import { strict as assert } from "node:assert";
 import { connectBoth, identity } from "../tests/conformance/transport.ts";
 import { ManualClock } from "../tests/manual_clock.ts";
 import { openStubLearner, type StubLearner } from "../tests/stub_learner.ts";
-import type { Learner } from "./learner.ts";
 import { runIdOf } from "./genesis.ts";
 import { type Host, type HostOptions, startHost } from "./host.ts";
 import type { HostEvent } from "./host_event.ts";
@@ -31,6 +30,7 @@ const rules: SyncRules = {
   longestRoundMs: 10_000,
   batch: 8,
   contextLength,
+  codec: "auto",
   targetTokens: null,
   owner: null,
 };
@@ -125,18 +125,9 @@ Deno.test("three hosts train together, one dies and comes back from its disk, on
   for (const { host } of all) assert.equal((await host.close()).kind, "closed");
 });
 
-/** A learner whose contributions are so long that they are fetched in several chunks. They mean nothing. */
-function longWindedLearner(n: number): Learner {
-  const learner = openStubLearner({ contextLength });
-  return {
-    ...learner,
-    async contribute() {
-      const contribution = await learner.contribute(), { bytes, round } = contribution;
-      const long = new Uint8Array(6 * CHUNK_BYTES).map((_, i) => n * 13 + round * 7 + i);
-      return { ...contribution, bytes: bytes === null ? null : long };
-    },
-    judge: () => Promise.resolve({ valid: true, norm: 1 }),
-  };
+/** A learner whose contributions are so long that they are fetched in several chunks. */
+function longWindedLearner(n: number): StubLearner {
+  return openStubLearner({ contextLength, pull: 0.1 + n / 100, parameterWords: 6 * CHUNK_BYTES / 4 });
 }
 
 Deno.test("hosts ask for a contribution only where it is, and drop nobody", async () => {
@@ -158,6 +149,40 @@ Deno.test("hosts ask for a contribution only where it is, and drop nobody", asyn
   assert.deepEqual(refused, []);
   for (const { events } of peers) assert.deepEqual(events.filter(({ kind }) => kind === "donor dropped"), []);
   for (const { host } of peers) await host.close();
+});
+
+Deno.test("a host fetches no contribution that is larger than the run's weights, and says why", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const join = (n: number) => network.join(identity(n).peer);
+  const wren = await start(0, join(0), { clock });
+  const honest = openStubLearner({ contextLength }), asked: string[] = [];
+  const transport = join(1), serve = transport.onRequest.bind(transport);
+  transport.onRequest = (name, handler) =>
+    serve(name, (from, request) => {
+      asked.push(name);
+      return handler(from, request);
+    });
+  const finch = await start(1, transport, {
+    clock,
+    addresses: [`/memory/${wren.host.peer}`],
+    learner: {
+      ...honest,
+      async contribute() {
+        const contribution = await honest.contribute();
+        return { ...contribution, bytes: contribution.bytes && new Uint8Array(10_000) };
+      },
+    },
+  });
+  const rejected = () => wren.events.find((event) => event.kind === "rejected");
+  await clock.runUntil("finch's offer was rejected", () => rejected() !== undefined);
+  assert.deepEqual(rejected(), {
+    kind: "rejected",
+    what: "offer",
+    peer: finch.host.peer,
+    reason: "its contribution has 10000 bytes, the weights of this run have 48",
+  });
+  assert.ok(!asked.some((name) => name.startsWith("blobs/")), `asked for ${asked}`);
+  for (const { host } of [wren, finch]) await host.close();
 });
 
 Deno.test("a host alone goes on after it was closed at any moment, at the state it had", async () => {
@@ -372,6 +397,19 @@ Deno.test("startHost() refuses rules that are not those of the genesis", async (
   const clock = new ManualClock(), transport = new MemoryNetwork().join(identity(0).peer);
   const foreign = { ...rules, run: "00".repeat(32) as Digest };
   await assert.rejects(start(0, transport, { clock, rules: foreign }), /the rules are for run 0+, the genesis gives/);
+});
+
+Deno.test("startHost() refuses the journal of another run and says which it is", async () => {
+  const clock = new ManualClock();
+  const wren = await start(0, new MemoryNetwork().join(identity(0).peer), { clock });
+  await clock.runUntil("round 1", () => round(wren) >= 1);
+  await wren.host.close();
+  const genesis = new TextEncoder().encode(`{"name":"other"}`), run = await runIdOf(genesis);
+  const foreign = { clock, genesis, rules: { ...rules, run }, journal: wren.journal, store: wren.store };
+  await assert.rejects(
+    start(0, new MemoryNetwork().join(identity(0).peer), foreign),
+    new RegExp(`belongs to run ${rules.run.slice(0, 8)}….*now that of run ${run.slice(0, 8)}….*Put run.json back`),
+  );
 });
 
 Deno.test("two hosts train together through libp2p on this machine", async () => {

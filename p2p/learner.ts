@@ -5,7 +5,7 @@
  * tests have a stub. Calls may overlap; a learner runs folds, merges and judgements in the order asked.
  * @module
  */
-import type { Digest, Offer, Range } from "./sync/types.ts";
+import type { Digest, Encoding, Offer, Range } from "./sync/types.ts";
 
 /** What to train next. It replaces the order before it; steps made since the last contribution are kept (rebased). */
 export interface TrainOrder {
@@ -18,6 +18,8 @@ export interface TrainOrder {
   readonly ranges: readonly Range[];
   /** Sequences of one inner step of this peer, before what its memory allows. */
   readonly batch: number;
+  /** How its next contribution is encoded. Whatever comes in by `judge` and `fold` says itself how it is. */
+  readonly encoding: Encoding;
   /** How long the box is; the order to contribute ends it. */
   readonly roundMs: number;
 }
@@ -35,7 +37,7 @@ export interface Contribution {
   /** Mean training loss, nats per token; 0 if no step was made. */
   readonly loss: number;
   readonly speed: number;
-  /** Since the last contribution: time in steps, and time without anything to train on. */
+  /** Since the last contribution: time in steps, and time without: nothing to train on, or cutting and rebasing. */
   readonly computeMs: number;
   readonly idleMs: number;
 }
@@ -56,6 +58,22 @@ export interface FoldOrder {
   readonly parent: Digest;
   /** In the order of peer ids. Empty: the weights stay as they are. */
   readonly parts: readonly FoldPart[];
+}
+
+/** How the directions of a fold's parts agree. */
+export interface Screen {
+  /** One for each part: its cosine to the sum of all others. Null where it took no part. */
+  readonly cosines: readonly (number | null)[];
+  /** Below it, a part pulls against the others, and it is no chance. */
+  readonly threshold: number;
+  /** Indices of the parts that were left out of the weights for it. */
+  readonly dropped: readonly number[];
+}
+
+export interface Folded {
+  readonly digest: Digest;
+  /** Null if there were too few parts to compare. */
+  readonly screen: Screen | null;
 }
 
 /** One of two states that become one. */
@@ -83,7 +101,7 @@ export interface Learner {
   contribute(): Promise<Contribution>;
   judge(bytes: Uint8Array<ArrayBuffer>, offer: Offer): Promise<Verdict>;
   /** Folds on the CPU, bit for bit the same everywhere, and names the result. */
-  fold(order: FoldOrder): Promise<Digest>;
+  fold(order: FoldOrder): Promise<Folded>;
   /** Averages two states, momentum alike, on the CPU, bit for bit the same everywhere, and names the result. */
   merge(sides: readonly MergeSide[]): Promise<Digest>;
   /** Held-out loss of weights, nats per token. */

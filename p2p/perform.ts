@@ -69,6 +69,11 @@ export class Performer {
     }
   }
 
+  /** Settles when the fetch of a blob ends; null if none is under way. */
+  underWay(digest: Digest): Promise<unknown> | null {
+    return this.#bringer.underWay(digest);
+  }
+
   /** Stops what goes on behind, and waits for it. */
   async close(): Promise<void> {
     this.#closing.abort();
@@ -166,7 +171,12 @@ export class Performer {
   }
 
   async #fetch({ digest, offer, blob, from }: EffectOf<"fetch">): Promise<void> {
-    const { store, learner, answer } = this.#options;
+    const { store, learner, answer, weightsBytes } = this.#options;
+    if (blob.sizeBytes > weightsBytes) {
+      // No codec needs more than the weights themselves: it is not worth a transfer to find out what else is wrong.
+      const reason = `its contribution has ${blob.sizeBytes} bytes, the weights of this run have ${weightsBytes}`;
+      return answer({ kind: "fetched", offer: digest, verdict: { valid: false, reason } });
+    }
     // Only the author is sure to have it; the others may still be fetching it themselves.
     const donors = from.filter((peer) => peer === offer.peer), others = from.filter((peer) => peer !== offer.peer);
     store.name(blob.digest, { kind: "contribution", round: offer.round });
@@ -212,14 +222,14 @@ export class Performer {
       read.push({ bytes, weight });
     }
     try {
-      const digest = await learner.fold({ parent, parts: read }).catch(async (error: unknown) => {
+      const { digest, screen } = await learner.fold({ parent, parts: read }).catch(async (error: unknown) => {
         // The learner may have let the parent's weights go; if they were kept, it can have them back.
         const kept = await store.get(parent);
         if (kept === null) throw error;
         await learner.load(kept);
         return await learner.fold({ parent, parts: read });
       });
-      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes } });
+      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes }, screen });
     } catch (error) {
       failed(reasonOf(error));
     }
@@ -236,7 +246,7 @@ export class Performer {
         }
         return await learner.merge(sides);
       });
-      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes } });
+      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes }, screen: null });
     } catch (error) {
       answer({ kind: "fold-failed", record, reason: reasonOf(error) });
     }

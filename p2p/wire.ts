@@ -20,6 +20,7 @@ import type {
   Change,
   Counted,
   Digest,
+  EncodingState,
   Lease,
   Member,
   Message,
@@ -148,6 +149,13 @@ const recent: z.ZodType<Recent> = z.strictObject({
   blobs: z.array(digest).max(MOST_RECENTLY_COUNTED),
 });
 
+const encoding: z.ZodType<EncodingState> = z.strictObject({
+  codec: z.enum(["f32", "int8", "topk"]),
+  kept: z.literal([64, 128, 256, 512, 4096]),
+  since: count,
+  streak: z.int().min(-1e9).max(1e9),
+});
+
 const chain: z.ZodType<ChainState> = z.strictObject({
   round: count,
   head: digest,
@@ -164,6 +172,7 @@ const chain: z.ZodType<ChainState> = z.strictObject({
   }),
   roundMs: ms,
   batch: count,
+  encoding,
   evaluator: peer.nullable(),
   recent: z.array(recent).max(MOST_RECENT),
 });

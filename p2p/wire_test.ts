@@ -65,6 +65,7 @@ const chain: ChainState = {
     returned: [{ start: 3, end: 5 }],
     duplicated: 0,
   },
+  encoding: { codec: "topk", kept: 128, since: 3, streak: -1 },
   roundMs: 1000,
   batch: 8,
   evaluator: peer,

@@ -55,12 +55,24 @@ const trainingSchema = z.strictObject({
   clip: z.number().min(0).default(1).describe("Global norm that gradients are clipped to; 0: never"),
 });
 
+const isDense = (codec: string) => codec === "int8" || codec === "f32";
+
 const outerSchema = z.strictObject({
-  codec: z.enum(["int8", "f32"]).default("int8"),
-  learningRate: z.number().positive().max(2).default(1),
-  momentum: z.number().min(0).max(0.99).default(0).describe("Nesterov"),
+  codec: z.enum(["auto", "int8", "topk", "f32"]).default("auto")
+    .describe("auto: int8, and topk while links are too thin for it"),
+  robust: z.enum(["median-clip", "trimmed-mean", "geometric-median", "centered-clip", "mean"]).default("median-clip")
+    .describe("How contributions are folded; mean is unsafe: one hostile peer decides"),
+  screen: z.enum(["drop", "log"]).default("drop").describe("What happens to work that pulls against everybody else's"),
+  learningRate: z.number().positive().max(2).default(1).describe("1 with topk and auto"),
+  momentum: z.number().min(0).max(0.99).default(0).describe("Nesterov; 0 with topk and auto"),
   ageDiscount: share.default(0.3).describe("Weight factor of a contribution for each round it is late"),
   lateRounds: z.int().min(1).max(16).default(3).describe("Rounds after which a late contribution is lost"),
+}).refine(({ codec, learningRate, momentum }) => isDense(codec) || (learningRate === 1 && momentum === 0), {
+  // Error feedback sends a sparse codec's mass over many rounds: that is its momentum.
+  message: "must have learningRate 1 and momentum 0 with the codecs topk and auto; choose int8 for others",
+}).refine(({ codec, robust }) => isDense(codec) || robust !== "trimmed-mean", {
+  // At most places few sparse contributions have a value: trimming would leave the zeros of all others.
+  message: "must not trim with the codecs topk and auto; choose int8, or another of the robust rules",
 });
 
 const roundsSchema = z.strictObject({

@@ -20,12 +20,14 @@ export interface MemberRound {
   /** Share of the time since its last offer in which it trained. */
   readonly computeShare: number;
   /**
-   * Share in which it could have trained and had nothing to train on. Rests that its owner chose (a throttle, a pause)
+   * Share in which it could have trained, but had nothing to train on or was cutting and rebasing. Rests that its owner chose (a throttle, a pause)
    * and evaluations are in neither share: a peer throttled to half shows one half computing and no waiting.
    */
   readonly waitShare: number;
   /** Share in which it was fetching others' contributions. Training goes on meanwhile, so shares may add to over 1. */
   readonly transferShare: number;
+  /** The time since its last offer, which the shares are of. */
+  readonly spanMs: number;
   /** What became of its last offer: "counted", "counted late (1 round)", "joined". */
   readonly fate: string;
 }
@@ -50,12 +52,31 @@ export type PeerEvent =
     readonly peerName: string;
     readonly folder: string;
     readonly addresses: readonly string[];
+    /** Whom it was told to dial. */
+    readonly dials: readonly string[];
     /** Null if nobody could dial this peer. */
     readonly ticket: string | null;
     /** Bytes that its blobs may take. */
     readonly mostBlobBytes: number;
   }
-  | { readonly kind: "connected" | "disconnected"; readonly peer: string }
+  /** `relay` is the peer between the two where they cannot connect directly. */
+  | { readonly kind: "connected"; readonly peer: string; readonly relay: string | null }
+  | { readonly kind: "disconnected"; readonly peer: string }
+  /** A peer could not be connected to, directly or through another; it is tried again. */
+  | { readonly kind: "unreachable"; readonly peer: string; readonly address: string; readonly reason: string }
+  /** Whether others can begin a connection to this peer, and where. */
+  | {
+    readonly kind: "reachability";
+    readonly verdict: "reachable" | "partly" | "not reachable" | "unknown";
+    readonly reason: string;
+    readonly remedy: string | null;
+    /** Peers that let others through to this one. */
+    readonly relays: readonly string[];
+    readonly addresses: readonly string[];
+    readonly ticket: string | null;
+  }
+  /** A part of a blob went through this peer, between two that cannot reach each other. */
+  | { readonly kind: "relayed"; readonly bytes: number }
   | {
     readonly kind: "fetching";
     readonly what: string;
@@ -94,7 +115,10 @@ export type PeerEvent =
     /** How many peers' work this round counted. */
     readonly peers: number;
     readonly members: readonly MemberRound[];
+    /** How long the next box is. */
     readonly roundMs: number;
+    /** How contributions to the next round are encoded: "int8", "topk 128" (of each 4,096 values). */
+    readonly codec: string;
   }
   | {
     readonly kind: "offer";
@@ -106,6 +130,18 @@ export type PeerEvent =
   | { readonly kind: "merged"; readonly round: number; readonly reason: string }
   /** Something of another peer was dropped. */
   | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
+  /** A counted contribution pulls against all others of its round. */
+  | {
+    readonly kind: "screened";
+    readonly round: number;
+    readonly peer: string;
+    /** Of its direction to the sum of the others', −1 to 1. */
+    readonly cosine: number;
+    /** What chance alone does not go below. */
+    readonly threshold: number;
+    /** Whether it was left out of the weights. */
+    readonly dropped: boolean;
+  }
   | { readonly kind: "joined" | "left"; readonly peer: string; readonly peerName: string; readonly reason: string }
   /** Who belongs to the run from now on, besides its owner. */
   | {

@@ -131,7 +131,7 @@ function localLearner({ training, folding, opened, onEvent, ...start }: {
       const folded = await folding.call("fold", { parent: find(parent), parts });
       const reasons = folded.verdicts.flatMap((verdict) => verdict.valid ? [] : [verdict.reason]);
       if (reasons.length > 0) onEvent({ kind: "dropped", reasons });
-      return hold(folded);
+      return { digest: hold(folded), screen: folded.screen };
     },
     async merge(sides) {
       const [one, other] = sides.map(({ weights, share }) => ({ weights: find(weights), share }));

@@ -33,6 +33,7 @@ Deno.test("a learner goes on with its optimizer after a restart, and says so whe
       tokens: 0,
       ranges: [{ start: 0, end: 8 }],
       batch: 4,
+      encoding: { codec: "int8", kept: 4096 },
       roundMs: 1000,
     });
     while (!events.some((event) => event.kind === "waiting" && event.round === 1)) await turn();

@@ -48,6 +48,8 @@ export interface PeerOptions {
   readonly threads?: number;
   /** Share of the time to compute in, 1 to 100. */
   readonly throttle?: number;
+  /** Whether to pass blobs on between peers that cannot reach each other. Default: yes. */
+  readonly relay?: boolean;
   /** What `checkpoint` of an earlier session gave. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
   readonly clock?: Clock;
@@ -83,7 +85,14 @@ const ROSTER_ROUNDS_BEYOND_LATE = 2;
 export async function startPeer(options: PeerOptions): Promise<Peer> {
   const { config, name, identity, transport, blobs, journal, addresses = [], clock = systemClock } = options;
   const genesis = genesisBytes(config), run = await runIdOf(genesis);
-  const events = peerEvents({ self: identity.peer, config, onEvent: options.onEvent ?? (() => {}) });
+  const contact = () => {
+    const dialable = transport.addresses(), { networkKey } = options;
+    const ticket = dialable.length === 0
+      ? null
+      : formatTicket({ run, name: config.name, addresses: dialable.slice(0, MOST_TICKET_ADDRESSES), networkKey });
+    return { addresses: dialable, ticket };
+  };
+  const events = peerEvents({ self: identity.peer, config, contact, onEvent: options.onEvent ?? (() => {}) });
   const learner = await openLearner({
     config,
     device: options.device ?? "auto",
@@ -94,10 +103,6 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
     ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
   });
   try {
-    const dialable = transport.addresses().slice(0, MOST_TICKET_ADDRESSES), { networkKey } = options;
-    const ticket = dialable.length === 0
-      ? null
-      : formatTicket({ run, name: config.name, addresses: dialable, networkKey });
     const host = await startHost({
       identity,
       rules: syncRules(config, run),
@@ -113,9 +118,10 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
       journal,
       learner,
       clock,
+      relay: options.relay ?? true,
       onEvent: (event: HostEvent) => events.fromHost(event),
     });
-    return peerOf(host, learner, ticket);
+    return peerOf(host, learner, contact().ticket);
   } catch (error) {
     await learner.close();
     throw error;
@@ -123,7 +129,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
 }
 
 /** The rules that the protocol takes from a run. */
-function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: SyncRules["run"]): SyncRules {
+export function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: SyncRules["run"]): SyncRules {
   return {
     run,
     lateRounds: outer.lateRounds,
@@ -134,6 +140,7 @@ function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: Sy
     longestRoundMs: rounds.longestMs,
     batch: training.batch,
     contextLength: model.contextLength,
+    codec: outer.codec,
     targetTokens: training.targetTokens,
     owner: owner ?? null,
   };

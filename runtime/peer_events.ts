@@ -14,6 +14,8 @@ import type { LearnerEvent } from "./worker/messages.ts";
 export interface PeerEventsOptions {
   readonly self: PeerId;
   readonly config: RunConfig;
+  /** Where others can dial this peer now, and the ticket that says so. */
+  readonly contact: () => { readonly addresses: readonly string[]; readonly ticket: string | null };
   readonly onEvent: (event: PeerEvent) => void;
 }
 
@@ -23,7 +25,7 @@ export interface PeerEvents {
 }
 
 /** Translates until the peer ends. */
-export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEvents {
+export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions): PeerEvents {
   let round = 0, soFar = { round: 0, steps: 0, tokens: 0 };
   return {
     fromHost(event) {
@@ -89,6 +91,7 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
           peers: new Set(event.counted.filter(({ offer }) => offer.tokens > 0).map(({ offer }) => offer.peer)).size,
           members: event.counted.map(memberRound),
           roundMs: event.roundMs,
+          codec: event.encoding.codec === "topk" ? `topk ${event.encoding.kept}` : event.encoding.codec,
         };
       case "fate":
         return event.fate === "uncounted by a fork"
@@ -98,6 +101,10 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
         return { kind: "rejected", peer: event.peer, what: event.what, reason: event.reason };
       case "message refused":
         return { kind: "rejected", peer: event.peer, what: "message", reason: event.reason };
+      case "screened": {
+        const { round, peer, cosine, threshold, dropped } = event;
+        return { kind: "screened", round, peer, cosine, threshold, dropped };
+      }
       case "mismatch":
         return {
           kind: "mismatch",
@@ -140,10 +147,15 @@ export function peerEvents({ self, config, onEvent }: PeerEventsOptions): PeerEv
       case "finished":
         return { kind: "finished", reason: `The run has reached its target: ${event.tokens} tokens.` };
       case "connected":
+        return { kind: "connected", peer: event.peer, relay: event.link.kind === "relayed" ? event.link.relay : null };
       case "disconnected":
-        return { kind: event.kind, peer: event.peer };
+        return { kind: "disconnected", peer: event.peer };
       case "unreachable":
-        return { kind: "warning", message: `${event.address} cannot be reached: ${event.reason}` };
+        return { kind: "unreachable", peer: event.peer, address: event.address, reason: event.reason };
+      case "reachability":
+        return { kind: "reachability", ...event.reachability, ...contact() };
+      case "relayed":
+        return { kind: "relayed", bytes: event.sizeBytes };
       case "fetching":
         return {
           kind: "fetching",
@@ -205,6 +217,7 @@ function memberRound({ offer, age }: { readonly offer: Offer; readonly age: numb
     computeShare: shareOf(computeMs),
     waitShare: shareOf(idleMs),
     transferShare: shareOf(transferMs),
+    spanMs: nextMs,
     fate: offer.blob === null ? "joined" : age === 0 ? "counted" : `counted late (${age} round${age === 1 ? "" : "s"})`,
   };
 }

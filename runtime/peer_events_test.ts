@@ -3,13 +3,15 @@ import { tinyRun } from "../tests/tiny_run.ts";
 import type { Digest, Offer, PeerId } from "../p2p/sync/types.ts";
 import type { PeerEvent } from "./event.ts";
 import { peerEvents } from "./peer_events.ts";
+import { emptyStatus, statusAfter } from "./status.ts";
 
 const digest = "ab".repeat(32) as Digest, wren = "wren" as PeerId, finch = "finch" as PeerId;
 
 /** What people hear, and what tells them. */
 function scene() {
   const heard: PeerEvent[] = [];
-  return { heard, ...peerEvents({ self: wren, config: tinyRun(), onEvent: (event) => heard.push(event) }) };
+  const contact = () => ({ addresses: [], ticket: null });
+  return { heard, ...peerEvents({ self: wren, config: tinyRun(), contact, onEvent: (event) => heard.push(event) }) };
 }
 
 function offer(fields: Partial<Offer>): Offer {
@@ -58,9 +60,11 @@ function sharesOf(fields: Partial<Offer>): readonly number[] {
     scribe: finch,
     weights: digest,
     roundMs: 2000,
+    encoding: { codec: "topk", kept: 128 },
   });
   const [round] = heard;
   assert.equal(round?.kind, "round");
+  assert.equal(round.codec, "topk 128");
   const { computeShare, waitShare, transferShare } = round.members[0]!;
   return [computeShare, waitShare, transferShare];
 }
@@ -91,4 +95,12 @@ Deno.test("who left is told by name", () => {
     reason: "left in round 4: it said goodbye",
   };
   assert.deepEqual(heard, [wanted]);
+});
+
+Deno.test("whose work pulls against all others' is told, and kept in the status", () => {
+  const { heard, fromHost } = scene();
+  const about = { round: 4, peer: finch, cosine: -0.5, threshold: -0.02, dropped: true };
+  fromHost({ kind: "screened", offer: digest, ...about });
+  assert.deepEqual(heard, [{ kind: "screened", ...about }]);
+  assert.deepEqual(statusAfter(emptyStatus, heard[0]!).screened, [about]);
 });

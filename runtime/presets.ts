@@ -30,7 +30,15 @@ const trained = {
   clip: 1,
 } as const;
 
-const averaged = { codec: "int8", learningRate: 1, momentum: 0, ageDiscount: 0.3, lateRounds: 3 } as const;
+const averaged = {
+  codec: "int8",
+  robust: "median-clip",
+  screen: "drop",
+  learningRate: 1,
+  momentum: 0,
+  ageDiscount: 0.3,
+  lateRounds: 3,
+} as const;
 
 /** All presets by name; `demo` is what `starling demo` trains. */
 export const presets = {
@@ -78,7 +86,7 @@ export const presets = {
     },
     tokenizer: "bpe",
     training: { ...trained, learningRate: 1e-3, warmupTokens: 500_000, targetTokens: 100_000_000, batch: 32 },
-    outer: averaged,
+    outer: { ...averaged, codec: "auto" },
     rounds: { firstMs: 30_000, leastMs: 10_000, longestMs: 600_000 },
   },
   gpt2: {

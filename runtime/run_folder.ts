@@ -29,9 +29,10 @@ import type { BlobStore } from "../p2p/store/blob_store.ts";
 import type { Journal } from "../p2p/store/journal.ts";
 import { openIdentity } from "../p2p/store/key_file.ts";
 import { lockState, StateInUseError } from "../p2p/store/lock.ts";
+import type { PeerId } from "../p2p/sync/types.ts";
 import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "../p2p/store/files.ts";
 import { onDisk, StorageError, storageError } from "../p2p/store/storage_error.ts";
-import type { PeerStatus } from "./status.ts";
+import { emptyStatus, type PeerStatus } from "./status.ts";
 import { ConfigError, parseRunConfig, type RunConfig } from "./config.ts";
 
 /** A run's folder, read. */
@@ -180,7 +181,9 @@ export async function readStatus(statePath: string): Promise<PeerStatus | null> 
   const path = join(statePath, "status.json"), text = await readIfThere(path);
   if (text === null) return null;
   const parsed = parseJson(text);
-  if (parsed !== null && parsed.check === await checksumOf(JSON.stringify(parsed.status))) return parsed.status;
+  if (parsed !== null && parsed.check === await checksumOf(JSON.stringify(parsed.status))) {
+    return { ...emptyStatus, ...parsed.status }; // an older version may have known less
+  }
   throw new StorageError(`Cannot read ${path}: it is damaged. Start the peer: it writes its status anew.`);
 }
 
@@ -209,6 +212,19 @@ export async function isRunning(statePath: string): Promise<boolean> {
     if (error instanceof StateInUseError) return true;
     throw error;
   }
+}
+
+/**
+ * Who the peer of a folder is and which port it used last, without locking it; null if there has been none.
+ * @throws {StorageError} if its key file is damaged.
+ */
+export async function readPeerFiles(
+  statePath: string,
+): Promise<{ readonly peer: PeerId; readonly port: number | null } | null> {
+  const keyPath = join(statePath, "identity.key");
+  if (await readBytesIfThere(keyPath) === null) return null;
+  const { peer } = await openIdentity(keyPath);
+  return { peer, port: parsePort(readTextIfThereSync(join(statePath, "port"))) };
 }
 
 async function readNetworkKey(path: string, { membership }: RunConfig): Promise<Uint8Array<ArrayBuffer> | null> {

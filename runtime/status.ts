@@ -3,12 +3,24 @@
  * @module
  */
 import type { MemberRound, PeerEvent } from "./event.ts";
+import { type OwnReach, type PeerReach, reachAfter, unknownReach } from "./reach.ts";
+import { type PeerTime, timesAfter } from "./peer_time.ts";
 
 /** What became of one of this peer's offers. */
 export interface OfferFate {
   readonly round: number;
   readonly fate: "counted" | "late" | "merged" | "lost" | "unknown";
   readonly reason: string;
+}
+
+/** A contribution whose direction the others' do not share. */
+export interface ScreenedPeer {
+  readonly round: number;
+  readonly peer: string;
+  readonly cosine: number;
+  readonly threshold: number;
+  /** Whether it was left out of the weights. */
+  readonly dropped: boolean;
 }
 
 /** What a peer knows, after some events. */
@@ -20,9 +32,17 @@ export interface PeerStatus {
   readonly peerName: string;
   readonly device: string;
   readonly addresses: readonly string[];
+  /** Whom it was told to dial. */
+  readonly dials: readonly string[];
   readonly ticket: string | null;
   /** Connected peers. */
   readonly connected: readonly string[];
+  /** Whether others can begin a connection to this peer. */
+  readonly reachability: OwnReach;
+  /** How this peer reaches each of those that it met or heard of. */
+  readonly reach: readonly PeerReach[];
+  /** What went through this peer between two that cannot reach each other. */
+  readonly relayedBytes: number;
   readonly round: number;
   /** The record this peer stands on. */
   readonly head: string;
@@ -35,11 +55,17 @@ export interface PeerStatus {
   readonly loss: number | null;
   readonly heldOut: number | null;
   readonly members: readonly MemberRound[];
+  /** How contributions to the next round are encoded. */
+  readonly codec: string;
+  /** How members spent their time since this peer has started. */
+  readonly times: readonly PeerTime[];
   readonly counts: Readonly<Record<OfferFate["fate"], number>>;
   /** The last fates, oldest first. */
   readonly fates: readonly OfferFate[];
   /** What this peer dropped of others, oldest first. */
   readonly rejections: readonly { readonly peer: string; readonly what: string; readonly reason: string }[];
+  /** Whose counted work pulled against all others', oldest first. */
+  readonly screened: readonly ScreenedPeer[];
   readonly plannedBytes: number;
   /** Bytes that its blobs may take. */
   readonly mostBlobBytes: number;
@@ -55,8 +81,12 @@ export const emptyStatus: PeerStatus = {
   peerName: "",
   device: "",
   addresses: [],
+  dials: [],
   ticket: null,
   connected: [],
+  reachability: unknownReach,
+  reach: [],
+  relayedBytes: 0,
   round: 0,
   head: "",
   digest: "",
@@ -66,9 +96,12 @@ export const emptyStatus: PeerStatus = {
   loss: null,
   heldOut: null,
   members: [],
+  codec: "",
+  times: [],
   counts: { counted: 0, late: 0, merged: 0, lost: 0, unknown: 0 },
   fates: [],
   rejections: [],
+  screened: [],
   plannedBytes: 0,
   mostBlobBytes: 0,
 };
@@ -84,6 +117,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         peer: event.peer,
         peerName: event.peerName,
         addresses: event.addresses,
+        dials: event.dials,
         ticket: event.ticket,
         mostBlobBytes: event.mostBlobBytes,
       };
@@ -92,9 +126,25 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "plan":
       return { ...status, plannedBytes: event.plannedBytes };
     case "connected":
-      return { ...status, connected: [...new Set([...status.connected, event.peer])].sort() };
+      return {
+        ...status,
+        connected: [...new Set([...status.connected, event.peer])].sort(),
+        reach: reachAfter(status.reach, event),
+      };
     case "disconnected":
-      return { ...status, connected: status.connected.filter((peer) => peer !== event.peer) };
+      return {
+        ...status,
+        connected: status.connected.filter((peer) => peer !== event.peer),
+        reach: reachAfter(status.reach, event),
+      };
+    case "unreachable":
+      return { ...status, reach: reachAfter(status.reach, event) };
+    case "reachability": {
+      const { verdict, reason, remedy, relays, addresses, ticket } = event;
+      return { ...status, reachability: { verdict, reason, remedy, relays }, addresses, ticket };
+    }
+    case "relayed":
+      return { ...status, relayedBytes: status.relayedBytes + event.bytes };
     case "round":
       return {
         ...status,
@@ -107,6 +157,8 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         loss: event.loss ?? status.loss,
         heldOut: event.heldOut ?? status.heldOut,
         members: event.members,
+        codec: event.codec,
+        times: timesAfter(status.times, event.members),
       };
     case "offer":
       return {
@@ -117,6 +169,10 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "rejected": {
       const { peer, what, reason } = event;
       return { ...status, rejections: [...status.rejections, { peer, what, reason }].slice(-FATES_KEPT) };
+    }
+    case "screened": {
+      const { kind: _, ...screened } = event;
+      return { ...status, screened: [...status.screened, screened].slice(-FATES_KEPT) };
     }
     case "fetching":
     case "joined":

@@ -25,6 +25,7 @@ Deno.test("every command has help, and the program lists them all", async () => 
       "join",
       "members",
       "status",
+      "doctor",
       "sample",
       "eval",
       "export",

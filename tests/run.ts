@@ -1,11 +1,12 @@
 /**
  * `deno task test`: prepares what the tests need, runs them and ends with `N passed, N failed, N skipped`.
  *
- * `--quick` leaves out the simulator's seeds and the swarm of real processes (for `deno task ok`); other arguments are
- * passed to `deno test`. With STARLING_REQUIRE_GPU=1 a missing adapter is a failure, not a reason to skip.
+ * `--quick` leaves out the simulator's seeds, the hostile runs, the swarm of real processes and the networks (for
+ * `deno task ok`); other arguments are passed to `deno test`. With STARLING_REQUIRE_GPU=1 a missing adapter is a
+ * failure, not a reason to skip.
  * @module
  */
-const SLOW = ["tests/sim/", "tests/swarm/"];
+const SLOW = ["tests/sim/", "tests/swarm/", "tests/hostile/", "tests/reach/"];
 
 const quick = Deno.args.includes("--quick");
 const passedOn = Deno.args.filter((argument) => argument !== "--quick");
@@ -14,7 +15,18 @@ if (!await prepareAdapter() && Deno.env.get("STARLING_REQUIRE_GPU") === "1") {
   console.error("STARLING_REQUIRE_GPU is 1, so GPU tests must not be skipped.");
   Deno.exit(1);
 }
+if (!quick) await prepareNamespaces();
 Deno.exit(await runTests());
+
+/** Installs what `tests/reach` makes its networks with, where that is possible; it says itself what it lacks. */
+async function prepareNamespaces(): Promise<void> {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return;
+  if (await succeeds("ip", ["-V"]) && await succeeds("nft", ["--version"])) return;
+  if (!await succeeds("apt-get", ["--version"])) return;
+  console.log("No ip or nft found: installing iproute2 and nftables …");
+  await succeeds("apt-get", ["update", "-qq"]);
+  await succeeds("apt-get", ["install", "-y", "-qq", "iproute2", "nftables"]);
+}
 
 /** Finds or installs a WebGPU adapter: kernels are verified on a software driver where there is no GPU. */
 async function prepareAdapter(): Promise<boolean> {

@@ -10,19 +10,22 @@ const MAIN = new URL("../cli/main.ts", import.meta.url).href;
 const LONGEST_WAIT_MS = 180_000;
 
 /** Flags that keep a test's peer on one thread and off the network. */
-export const LOCAL = ["--device", "cpu", "--threads", "1", "--listen", "127.0.0.1", "--no-mdns"];
+const COMPUTING_LOCALLY = ["--device", "cpu", "--threads", "1", "--no-mdns"];
+export const LOCAL = [...COMPUTING_LOCALLY, "--listen", "127.0.0.1"];
 
 const PASSING: ReadonlySet<PeerEvent["kind"]> = new Set(["progress", "fetching"]);
 
 export type RoundEvent = Extract<PeerEvent, { kind: "round" }>;
 
-/** Runs a command to its end. */
+/** Runs a command to its end; `through` another command if that is given. */
 export async function starling(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  through: readonly string[] = [],
 ): Promise<{ code: number; out: string; err: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", MAIN, ...args],
+  const [command, ...rest] = [...through, Deno.execPath(), "run", "-A", "--quiet", MAIN, ...args];
+  const { code, stdout, stderr } = await new Deno.Command(command!, {
+    args: rest,
     stdin: "null",
     env: { NO_COLOR: "1", ...environment },
   }).output();
@@ -32,19 +35,22 @@ export async function starling(
 /** A peer process and all that it has said. */
 export class Seat implements AsyncDisposable {
   readonly child: Child;
-  readonly #events: PeerEvent[] = [];
+  /** All that it has said. */
+  readonly events: PeerEvent[] = [];
   #isOver = false;
   readonly #counts = new Map<PeerEvent["kind"], number>();
   #sweepAt = 10_000;
   #wake = Promise.withResolvers<void>();
 
-  constructor(args: readonly string[]) {
+  /** `elsewhere`: it runs through another command, and its network is not this machine's. */
+  constructor(args: readonly string[], elsewhere: readonly string[] | null = null) {
     const wake = () => {
       this.#wake.resolve();
       this.#wake = Promise.withResolvers<void>();
     };
     this.child = startChild({
-      args: [...args, ...LOCAL],
+      args: [...args, ...(elsewhere === null ? LOCAL : COMPUTING_LOCALLY)],
+      through: elsewhere ?? [],
       onEvent: (event) => {
         this.#take(event);
         wake();
@@ -83,13 +89,18 @@ export class Seat implements AsyncDisposable {
     return this.#find((event): event is RoundEvent => event.kind === "round" && wanted(event), `round: ${wanted}`);
   }
 
+  /** The first event that is wanted, said or yet to come. */
+  event(wanted: (event: PeerEvent) => boolean, what: string): Promise<PeerEvent> {
+    return this.#find((event): event is PeerEvent => wanted(event), what);
+  }
+
   said(kind: PeerEvent["kind"]): readonly PeerEvent[] {
-    return this.#events.filter((event) => event.kind === kind);
+    return this.events.filter((event) => event.kind === kind);
   }
 
   /** Every state that it adopted, in order. */
   rounds(): readonly RoundEvent[] {
-    return this.#events.filter((event) => event.kind === "round");
+    return this.events.filter((event) => event.kind === "round");
   }
 
   /** Resolves at the next event, or when the process ends. */
@@ -100,7 +111,7 @@ export class Seat implements AsyncDisposable {
   /** For a failed test: the last that it said. */
   account(): string {
     return [
-      ...this.#events.filter(({ kind }) => !PASSING.has(kind)).slice(-12).map((event) => JSON.stringify(event)),
+      ...this.events.filter(({ kind }) => !PASSING.has(kind)).slice(-12).map((event) => JSON.stringify(event)),
       this.child.complaint(),
     ].join("\n");
   }
@@ -112,14 +123,14 @@ export class Seat implements AsyncDisposable {
   /** Keeps all that it says; but of what it says many times a second, only the last, lest a long test fill the memory. */
   #take(event: PeerEvent): void {
     this.#counts.set(event.kind, this.count(event.kind) + 1);
-    this.#events.push(event);
-    if (this.#events.length < this.#sweepAt) return;
-    this.#events.splice(
+    this.events.push(event);
+    if (this.events.length < this.#sweepAt) return;
+    this.events.splice(
       0,
       Infinity,
-      ...this.#events.filter(({ kind }, i) => !PASSING.has(kind) || i > this.#sweepAt - 1000),
+      ...this.events.filter(({ kind }, i) => !PASSING.has(kind) || i > this.#sweepAt - 1000),
     );
-    this.#sweepAt = 2 * this.#events.length + 10_000;
+    this.#sweepAt = 2 * this.events.length + 10_000;
   }
 
   async #find<E extends PeerEvent>(wanted: (event: PeerEvent) => event is E, what: string): Promise<E> {
@@ -127,7 +138,7 @@ export class Seat implements AsyncDisposable {
     const timer = setTimeout(late.resolve, LONGEST_WAIT_MS);
     try {
       for (;;) {
-        const found = this.#events.find(wanted);
+        const found = this.events.find(wanted);
         if (found !== undefined) return found;
         if (this.#isOver) throw new Error(`The process ended before ${what}:\n${this.account()}`);
         if (Date.now() >= deadlineMs) throw new Error(`Waited ${LONGEST_WAIT_MS} ms for ${what}:\n${this.account()}`);

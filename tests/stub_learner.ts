@@ -1,5 +1,5 @@
 /**
- * A learner with eight weights and no device: each step pulls them a little towards 1. For tests of what uses a learner.
+ * A learner with a few weights and no device: each step pulls them a little towards 1. For tests of what uses a learner.
  *
  * Bytes, digests and folds are the real ones; only training is pretended, and takes no time: a contribution is two
  * steps of what the lease still has. It holds few weights at a time, so that hosts have to keep and load them. What the
@@ -15,8 +15,6 @@ import { fold, judge } from "../runtime/state/fold.ts";
 import { allocateWeights, readWeights, viewWeights } from "../runtime/state/weights.ts";
 import { Lease } from "../runtime/worker/lease.ts";
 
-const layout = { parameterWords: 8, hasMomentum: false, padding: [] };
-const form = { codec: codecs.f32, length: layout.parameterWords, padding: layout.padding };
 const STEPS = 2;
 const MOST_HELD = 3;
 
@@ -26,6 +24,8 @@ export interface StubLearnerOptions {
   readonly speed?: number;
   /** Share of the way to 1 that a contribution goes: another one at each peer gives each its own bytes. */
   readonly pull?: number;
+  /** How many weights, and so how large contributions and states are. */
+  readonly parameterWords?: number;
 }
 
 export interface StubLearner extends Learner {
@@ -34,8 +34,10 @@ export interface StubLearner extends Learner {
 }
 
 export function openStubLearner(
-  { contextLength = 16, speed = 1000, pull = 0.1 }: StubLearnerOptions = {},
+  { contextLength = 16, speed = 1000, pull = 0.1, parameterWords = 8 }: StubLearnerOptions = {},
 ): StubLearner {
+  const layout = { parameterWords, hasMomentum: false, padding: [] };
+  const form = { codec: codecs.f32, length: parameterWords, padding: layout.padding };
   const settled: string[] = [];
   const held = new Map<Digest, Uint8Array<SharedArrayBuffer>>(), lease = new Lease();
   let order: TrainOrder | null = null;
@@ -88,8 +90,11 @@ export function openStubLearner(
       const next = allocateWeights(layout);
       next.parameters.set(find(parent));
       const input = { weights: next.parameters, momentum: null, parts };
-      fold(input, { ...form, outer: { learningRate: 1, momentum: 0 } });
-      return await hold(next.bytes);
+      const { screen } = fold(input, {
+        ...form,
+        outer: { robust: "median-clip", screen: "drop", learningRate: 1, momentum: 0 },
+      });
+      return { digest: await hold(next.bytes), screen };
     },
     async merge(sides) {
       const next = allocateWeights(layout);

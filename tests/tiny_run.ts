@@ -39,7 +39,15 @@ export function tinyRun(changes: Partial<RunConfig> = {}): RunConfig {
       epsilon: 1e-8,
       clip: 1,
     },
-    outer: { codec: "int8", learningRate: 1, momentum: 0, ageDiscount: 0.3, lateRounds: 3 },
+    outer: {
+      codec: "int8",
+      robust: "median-clip",
+      screen: "drop",
+      learningRate: 1,
+      momentum: 0,
+      ageDiscount: 0.3,
+      lateRounds: 3,
+    },
     rounds: { firstMs: 1_500, leastMs: 1_000, longestMs: 10_000 },
     membership: "private",
   };

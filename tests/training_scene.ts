@@ -10,7 +10,8 @@ import { markovTokens } from "../runtime/data/markov.ts";
 import { type Device, DeviceMemoryError } from "../runtime/device/device.ts";
 import { openPlainDevice } from "../runtime/device/plain.ts";
 import { initialWeights } from "../runtime/model/parameters.ts";
-import { codecs } from "../runtime/state/codec/codecs.ts";
+import type { CodecName } from "../runtime/state/codec/codec.ts";
+import { anyCodec } from "../runtime/state/codec/codecs.ts";
 import { fold } from "../runtime/state/fold.ts";
 import { weightsLayout } from "../runtime/state/weights.ts";
 import type { Clock } from "../runtime/worker/clock.ts";
@@ -68,7 +69,7 @@ export async function until(what: string, isTrue: () => boolean): Promise<void> 
 export const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
 
 export interface SceneOptions {
-  readonly codec?: "int8" | "f32";
+  readonly codec?: CodecName;
   readonly microBatch?: number;
   /** The first device, and those opened in its place when it is lost. */
   readonly devices?: (clock: VirtualClock) => readonly Device[];
@@ -87,7 +88,7 @@ export function limitedDevice(limitBytes: number): Device {
 }
 
 /** So small that the plain device trains it in milliseconds. */
-export function smallRun(codec: "int8" | "f32"): RunConfig {
+export function smallRun(codec: CodecName): RunConfig {
   const { model, training, outer } = tinyRun();
   return tinyRun({
     model: { ...model, vocabularySize: 8, contextLength: 16, layerCount: 1, width: 16, hiddenWidth: 64 },
@@ -112,7 +113,6 @@ export function openScene({ codec = "int8", microBatch = 4, devices }: SceneOpti
       return device === undefined ? Promise.reject(new Error("no device is left")) : Promise.resolve(device);
     },
     model: run.model,
-    codec,
     largestMicroBatch: microBatch,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       onEvent({ kind: "memory", microBatch, plannedBytes, peakBytes: plannedBytes, parameterCount }),
@@ -147,12 +147,13 @@ export function openScene({ codec = "int8", microBatch = 4, devices }: SceneOpti
       tokens: 0,
       ranges: [{ start: round * 100, end: round * 100 + 96 }],
       batch: 8,
+      encoding: { codec, kept: codec === "topk" ? 512 : 4096 },
       roundMs: 1000,
       ...fields,
     }),
     foldInto(parent: Float32Array, contributions: readonly Contribution[]): Float32Array {
       const parts = contributions.map(({ bytes, tokens }) => ({ bytes: bytes!, weight: tokens }));
-      const form = { codec: codecs[codec], padding: layout.padding, outer: run.outer };
+      const form = { codec: anyCodec, padding: layout.padding, outer: run.outer };
       return fold({ weights: parent.slice(), momentum: null, parts }, form).weights;
     },
     /** Resolves when so many steps have been reported since `from` events. */

@@ -9,13 +9,51 @@ import { type BlobStore, CHUNK_BYTES } from "../store/blob_store.ts";
 import { type ChunkList, chunkListDigest, encodeChunkList, sha256 } from "../store/chunks.ts";
 import type { Digest } from "../sync/types.ts";
 import { BLOBS_PROTOCOL, decodeBlobRequest } from "./blob_requests.ts";
-import type { Transport } from "./transport.ts";
+import { Deadline } from "./deadline.ts";
+import { serveRelay } from "./relay.ts";
+import type { RequestHandler, Transport } from "./transport.ts";
 
+/**
+ * A relay that is fetching a blob itself lets a reader of it wait so long, so that the author sends it once. It is under
+ * what a reader takes for slow.
+ */
+const RELAY_PATIENCE_MS = 4_000;
 /** Chunk lists remembered. */
 const MOST_LISTS = 32;
 
-/** Answers other peers' requests from the store, until the transport closes. */
-export function serveBlobs(transport: Pick<Transport, "onRequest">, store: BlobStore): void {
+/** What a peer does for two others that cannot reach each other. */
+export interface BlobRelay {
+  /** Settles when this peer's own fetch of a blob ends; null if it fetches none. */
+  readonly underWay: (digest: Digest) => Promise<unknown> | null;
+  /** Told of every answer that went to a peer in another's stead. */
+  readonly onRelayed: (bytes: number) => void;
+}
+
+/** Answers other peers' requests from the store, until the transport closes. Gives what it answers with. */
+export function serveBlobs(transport: Pick<Transport, "onRequest">, store: BlobStore): RequestHandler {
+  const answer = answersFrom(store);
+  transport.onRequest(BLOBS_PROTOCOL, answer);
+  return answer;
+}
+
+/** Serves peers that cannot reach whom they want to ask, until the transport closes. */
+export function relayBlobs(transport: Transport, answer: RequestHandler, { underWay, onRelayed }: BlobRelay): void {
+  serveRelay({
+    transport,
+    name: BLOBS_PROTOCOL,
+    onRelayed,
+    async answer(from, request) {
+      const asked = decodeBlobRequest(request), coming = asked === null ? null : underWay(asked.digest);
+      if (coming !== null) {
+        using patience = new Deadline(RELAY_PATIENCE_MS);
+        await Promise.race([coming, new Promise((resolve) => patience.signal.addEventListener("abort", resolve))]);
+      }
+      return await answer(from, request);
+    },
+  });
+}
+
+function answersFrom(store: BlobStore): RequestHandler {
   const lists = new Map<Digest, Promise<ChunkList | null>>();
   const listOf = (digest: Digest): Promise<ChunkList | null> => {
     const list = lists.get(digest) ?? hashStored(store, digest);
@@ -27,7 +65,7 @@ export function serveBlobs(transport: Pick<Transport, "onRequest">, store: BlobS
     }
     return list;
   };
-  transport.onRequest(BLOBS_PROTOCOL, async (_, request) => {
+  return async (_, request) => {
     const asked = decodeBlobRequest(request);
     if (asked === null) return null;
     const { digest, piece } = asked;
@@ -35,7 +73,7 @@ export function serveBlobs(transport: Pick<Transport, "onRequest">, store: BlobS
     const list = await listOf(digest);
     if (list === null) lists.delete(digest); // it may be stored later
     return list === null ? null : encodeChunkList(list);
-  });
+  };
 }
 
 /** Hashes a stored blob chunk by chunk; null if it is not there, or no longer what its name says. */

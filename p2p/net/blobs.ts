@@ -16,6 +16,7 @@ import type { BlobName, PeerId } from "../sync/types.ts";
 import { BLOBS_PROTOCOL, encodeBlobRequest, type Piece } from "./blob_requests.ts";
 import { ChunkCopies, type Copy, Source } from "./chunk_copies.ts";
 import { Donors } from "./donors.ts";
+import { requestBulk } from "./relay.ts";
 import type { Transport } from "./transport.ts";
 import { TransportError, type TransportFailure } from "./transport_error.ts";
 
@@ -25,6 +26,8 @@ const MOST_SOURCES = 8;
 const MOST_WRITES = 16;
 /** How often a fetch looks who is late. */
 const REVIEW_MS = 250;
+/** A look that comes later than this tells that this machine slept, or this process did not run. */
+const SLEPT_MS = 2_000;
 /** Time after which one more of those who may have the blob is asked. */
 const NEXT_SOURCE_MS = 2_000;
 /** An answer is overdue after this long, or this many times what the donor usually takes: others may take its chunks. */
@@ -56,7 +59,7 @@ export interface FetchOptions {
 }
 
 export interface Reader {
-  readonly transport: Pick<Transport, "request">;
+  readonly transport: Pick<Transport, "request" | "link">;
   readonly store: BlobStore;
   readonly clock?: Clock;
   /** Shared by all fetches of a peer; without it, this fetch starts with no experience. */
@@ -73,7 +76,7 @@ export function fetchBlob(reader: Reader, blob: BlobName, options: FetchOptions)
 
 /** One blob on its way. `run` once; `add` at any time. */
 export class BlobFetch {
-  readonly #transport: Pick<Transport, "request">;
+  readonly #transport: Pick<Transport, "request" | "link">;
   readonly #store: BlobStore;
   readonly #clock: Clock;
   readonly #donors: Donors;
@@ -94,6 +97,7 @@ export class BlobFetch {
   #writes = 0;
   #heldBytes = 0;
   #admittedAtMs = 0;
+  #reviewedAtMs = 0;
   #isOver = false;
 
   constructor({ transport, store, clock = systemClock, donors }: Reader, blob: BlobName, options: FetchOptions) {
@@ -120,6 +124,7 @@ export class BlobFetch {
     const onAbort = (): void => this.#end();
     signal?.addEventListener("abort", onAbort);
     using _room = this.#donors.whenRoom(() => this.#step());
+    this.#reviewedAtMs = this.#clock.now();
     let alarm = this.#clock.alarm(this.#clock.now() + REVIEW_MS, () => review());
     const review = (): void => {
       this.#review();
@@ -286,7 +291,9 @@ export class BlobFetch {
 
   #review(): void {
     if (this.#isOver) return;
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.now(), sleptMs = nowMs - this.#reviewedAtMs;
+    this.#reviewedAtMs = nowMs;
+    if (sleptMs > SLEPT_MS) { for (const source of this.#sources.values()) source.forgive(sleptMs); }
     for (const source of [...this.#sources.values()]) {
       const owedMs = source.owedMs(nowMs);
       if (owedMs >= STALLED_MS) this.#shun(source, `was too slow: it owes an answer for ${seconds(owedMs)}`);
@@ -350,7 +357,7 @@ export class BlobFetch {
 
   #request(source: Source, piece: Piece | null, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     const request = encodeBlobRequest({ digest: this.#blob.digest, piece });
-    return this.#transport.request(source.peer, BLOBS_PROTOCOL, request, { signal });
+    return requestBulk(this.#transport, source.peer, BLOBS_PROTOCOL, request, { signal });
   }
 
   #task(work: Promise<void>): void {

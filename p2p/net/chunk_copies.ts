@@ -55,7 +55,7 @@ export class Source {
   readonly peer: PeerId;
   readonly copies = new Set<Copy>();
   /** When what it still owes was asked for. */
-  readonly owedSinceMs = new Set<{ readonly atMs: number }>();
+  readonly owedSinceMs = new Set<{ atMs: number }>();
   listAsked = false;
   readonly #sinceMs: number;
   #givenBytes = 0;
@@ -77,6 +77,11 @@ export class Source {
   owedMs(nowMs: number): number {
     const [oldest] = this.owedSinceMs;
     return oldest === undefined ? 0 : nowMs - oldest.atMs;
+  }
+
+  /** A time in which this peer could not have heard an answer is not counted. */
+  forgive(ms: number): void {
+    for (const owed of this.owedSinceMs) owed.atMs += ms;
   }
 
   /** How long it will take for so many bytes, by what it gave so far. */

@@ -11,13 +11,26 @@ import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { isPeerId } from "../identity.ts";
 import type { PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
+import { DialBack, type Verdict } from "./dial_back.ts";
 import { readFrame, sendFrame } from "./frame.ts";
 import { deepMessage, dialError, notAdmittedError, otherRunError } from "./libp2p_errors.ts";
 import { Gate } from "./libp2p_gater.ts";
-import { DIAL_TIMEOUT_MS, type Libp2pOptions, type StarlingNode, startNode, topicOf } from "./libp2p_node.ts";
+import {
+  DIAL_TIMEOUT_MS,
+  type Libp2pOptions,
+  type StarlingNode,
+  type StartedNode,
+  startNode,
+  topicOf,
+} from "./libp2p_node.ts";
+import { bestOf, hostOf, linkOf, superfluous } from "./libp2p_links.ts";
+import { RelaySeats } from "./relay_seats.ts";
 import {
   LARGEST_ANNOUNCEMENT_BYTES,
   LARGEST_MESSAGE_BYTES,
+  type Link,
+  parseRelayed,
+  type Reachability,
   type RequestHandler,
   type Transport,
   type TransportEvent,
@@ -55,11 +68,32 @@ class Libp2pTransport implements Transport {
   /** Work under way that `close` waits for: requests served, publications. */
   readonly #tasks = new Set<Promise<void>>();
   readonly #closing = new AbortController();
+  readonly #listening: StartedNode["listening"];
+  readonly #relays: RelaySeats;
+  readonly #dialBack: DialBack;
+  /** Addresses beside its own interfaces' at which others got through to this peer. */
+  #confirmed: readonly string[] = [];
+  #verdict: Verdict | null = null;
 
-  constructor(node: StarlingNode, gate: Gate, { identity, run }: Libp2pOptions) {
+  constructor({ node, reserve, listening }: StartedNode, gate: Gate, { identity, run, announce = [] }: Libp2pOptions) {
     this.peer = identity.peer;
     this.#node = node;
     this.#gate = gate;
+    this.#relays = new RelaySeats({
+      reserve: (peer) => reserve(peerIdFromString(peer)),
+      onChange: () => this.#tellReachability(),
+    });
+    this.#listening = listening;
+    this.#dialBack = new DialBack({
+      transport: this,
+      hostOf: (peer) => hostOf(this.#connectionTo(peer)),
+      probe: (address, signal) => this.#probe(address, signal),
+      onChange: (verdict, confirmed) => {
+        [this.#verdict, this.#confirmed] = [verdict, announce.length > 0 ? [] : confirmed];
+        this.#tellReachability();
+        this.#seekRelays();
+      },
+    });
     this.#topic = topicOf(run);
     const { pubsub } = node.services;
     pubsub.addEventListener("subscription-change", ({ detail: { peerId, subscriptions } }) => {
@@ -67,11 +101,12 @@ class Libp2pTransport implements Transport {
       if (change !== undefined) this.#setConnected(peerId, change.subscribe);
     });
     node.addEventListener("peer:disconnect", ({ detail }) => this.#setConnected(detail, false));
+    node.addEventListener("connection:open", ({ detail }) => this.#settleLinks(detail));
     node.addEventListener("peer:discovery", (event) => this.#meet(event));
     pubsub.addEventListener("message", ({ detail }) => {
       if (detail.type !== "signed" || detail.topic !== this.#topic || this.#closing.signal.aborted) return;
       const from = detail.from.toString();
-      if (!isPeerId(from) || !this.#gate.admits(from)) return;
+      if (!isPeerId(from)) return;
       for (const handler of this.#announcementHandlers) handler(detail.data, from);
     });
     // Somebody may have connected while the node started.
@@ -79,13 +114,19 @@ class Libp2pTransport implements Transport {
   }
 
   addresses(): readonly string[] {
-    const addresses = this.#node.getMultiaddrs().map(String);
+    const own = this.#listening().filter((address) => parseRelayed(address) === null);
+    const addresses = [...own, ...this.#confirmed.filter((address) => !own.includes(address))];
     const isLoopback = (address: string) => /^\/(ip4\/127\.|ip6\/::1\/)/.test(address);
     return [...addresses.filter((address) => !isLoopback(address)), ...addresses.filter(isLoopback)];
   }
 
   peers(): readonly PeerId[] {
     return [...this.#peers.keys()].sort();
+  }
+
+  link(peer: PeerId): Link | null {
+    if (!this.#peers.has(peer)) return null;
+    return linkOf(this.#connectionTo(peer));
   }
 
   async connect(address: string, options: { readonly signal?: AbortSignal } = {}): Promise<PeerId> {
@@ -139,6 +180,7 @@ class Libp2pTransport implements Transport {
       stream = await connection.newStream(`/starling/${name}`, {
         signal: stall.signal,
         maxOutboundStreams: MOST_STREAMS,
+        runOnLimitedConnection: true,
       });
       sendFrame(stream, request); // throws if the stream is gone already: nothing may wait for its answer then
       const bytes = await readFrame(stream, {
@@ -184,17 +226,21 @@ class Libp2pTransport implements Transport {
       this.#node.handle(`/starling/${name}`, serve, {
         maxInboundStreams: MOST_STREAMS,
         maxOutboundStreams: MOST_STREAMS,
+        runOnLimitedConnection: true,
       }),
     );
   }
 
   onEvent(handler: (event: TransportEvent) => void): void {
     this.#eventHandlers.push(handler);
+    const reachability = this.#reachability();
+    if (reachability !== null) handler({ kind: "reachability", reachability });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new TransportError("closed", "this transport is closed"));
+    this.#dialBack[Symbol.dispose]();
     await this.#node.stop();
     await Promise.all(this.#tasks);
   }
@@ -240,12 +286,49 @@ class Libp2pTransport implements Transport {
       this.#closing.signal.aborted
     ) return;
     if (connected) {
-      const address = this.#connectionTo(peer)?.remoteAddr.toString() ?? "";
+      const connection = this.#connectionTo(peer), link = linkOf(connection);
+      const address = connection?.remoteAddr.toString() ?? "";
       this.#peers.set(peer, address);
-      this.#emit({ kind: "connected", peer, address });
+      this.#emit({ kind: "connected", peer, address, link });
+      if (link.kind === "relayed") return;
+      if (connection?.direction === "inbound") this.#dialBack.heardFrom(peer);
+      else this.#track(this.#dialBack.ask(peer));
+      this.#seekRelays();
     } else {
       this.#peers.delete(peer);
       this.#emit({ kind: "disconnected", peer });
+      this.#relays.lost(peer);
+    }
+  }
+
+  /** Where others cannot dial this peer, it asks those who can be reached to let others through to it. */
+  #seekRelays(): void {
+    const verdict = this.#verdict?.verdict;
+    if ((verdict !== "partly" && verdict !== "not reachable") || this.#closing.signal.aborted) return;
+    this.#track(this.#relays.seek(this.peers().filter((peer) => this.link(peer)?.kind === "direct")));
+  }
+
+  #reachability(): Reachability | null {
+    if (this.#verdict === null) return null;
+    return { ...this.#verdict, relays: this.#relays.held() };
+  }
+
+  #tellReachability(): void {
+    const reachability = this.#reachability();
+    if (reachability !== null) this.#emit({ kind: "reachability", reachability });
+  }
+
+  #settleLinks(opened: Connection): void {
+    const others = this.#node.getConnections(opened.remotePeer).filter(({ id }) => id !== opened.id);
+    for (const connection of superfluous(opened, others)) this.#track(connection.close());
+  }
+
+  async #probe(address: string, signal: AbortSignal): Promise<void> {
+    try {
+      const connection = await this.#node.dial(parseAddress(address), { signal, force: true });
+      await connection.close();
+    } catch (error) {
+      throw dialError(address, error, signal.aborted);
     }
   }
 
@@ -254,7 +337,7 @@ class Libp2pTransport implements Transport {
   }
 
   #connectionTo(peer: PeerId): Connection | undefined {
-    return this.#node.getConnections(peerIdFromString(peer)).find(({ status }) => status === "open");
+    return bestOf(this.#node.getConnections(peerIdFromString(peer)));
   }
 
   /** Resolves when the peer has said that it listens to this run; fails at once if it hangs up instead. */

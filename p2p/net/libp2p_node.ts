@@ -5,10 +5,11 @@
  * @module
  */
 import "./no_mortice_channel.ts";
+import { circuitRelayServer, circuitRelayTransport } from "@libp2p/circuit-relay-v2";
 import { generateKeyPairFromSeed } from "@libp2p/crypto/keys";
 import { type GossipSub, gossipsub, StrictSign, TopicValidatorResult } from "@libp2p/gossipsub";
 import { identify } from "@libp2p/identify";
-import type { Libp2p } from "@libp2p/interface";
+import type { Libp2p, PeerId as Libp2pPeerId } from "@libp2p/interface";
 import { mdns } from "@libp2p/mdns";
 import { noise } from "@libp2p/noise";
 import { ping } from "@libp2p/ping";
@@ -27,6 +28,8 @@ import { LARGEST_ANNOUNCEMENT_BYTES } from "./transport.ts";
 
 export const DIAL_TIMEOUT_MS = 15_000;
 const MOST_CONNECTIONS = 300;
+/** What one peer relays: so many others, and for each pair so much before the link is made anew. */
+const MOST_RESERVATIONS = 128, RELAYED_BYTES = 32n << 20n, RELAYED_MS = 60 * 60_000;
 
 /** Who joins which run, and where it listens. */
 export interface Libp2pOptions {
@@ -41,9 +44,20 @@ export interface Libp2pOptions {
   readonly networkKey: Uint8Array | null;
   /** Look for peers of this run in the local network. */
   readonly mdns?: boolean;
+  /** Pass on control messages between peers that cannot connect directly. Default: yes. */
+  readonly relay?: boolean;
 }
 
 export type StarlingNode = Libp2p<{ readonly pubsub: GossipSub }>;
+
+/** A node, and what libp2p's own interface has no word for. */
+export interface StartedNode {
+  readonly node: StarlingNode;
+  /** Asks a connected peer to relay to this one. @throws {Error} if it will not. */
+  reserve(relay: Libp2pPeerId): Promise<void>;
+  /** Where it listens, public addresses too, which libp2p keeps back until somebody has dialled them; or is announced. */
+  listening(): readonly string[];
+}
 
 /** The gossip topic of a run. */
 export function topicOf(run: Digest): string {
@@ -52,15 +66,21 @@ export function topicOf(run: Digest): string {
 
 /** @throws {TransportError} "no port" if it cannot listen where it should. */
 export async function startNode(
-  { identity, run, listen, announce = [], networkKey, mdns: local }: Libp2pOptions,
+  { identity, run, listen, announce = [], networkKey, mdns: local, relay = true }: Libp2pOptions,
   gate: Gate,
-): Promise<StarlingNode> {
+): Promise<StartedNode> {
   const privateKey = await generateKeyPairFromSeed("Ed25519", identity.seed);
+  let reservations: Reservations | undefined;
+  const relayTransport: typeof circuitRelayTransport = (init) => (components) => {
+    const transport = circuitRelayTransport(init)(components);
+    reservations = (transport as typeof transport & { readonly reservationStore: Reservations }).reservationStore;
+    return transport;
+  };
   try {
     const node = await createLibp2p({
       privateKey,
       addresses: { listen: [...listen], announce: [...announce] },
-      transports: [tcp(), webSockets()],
+      transports: [tcp(), webSockets(), relayTransport()],
       connectionEncrypters: [noise()],
       connectionGater: gate.gater,
       // A pre-shared key wraps every connection, before noise: strangers do not get as far as a handshake.
@@ -82,12 +102,29 @@ export async function startNode(
       peerDiscovery: local === true ? [mdns({ serviceTag: `_starling-${run.slice(0, 16)}._udp.local` })] : [],
       services: {
         identify: identify(),
+        listening: ({ addressManager }: NodeParts) => ({
+          addresses: () =>
+            addressManager.getAddressesWithMetadata().filter(({ type }) => type === "transport")
+              .map(({ multiaddr }) => multiaddr.toString()),
+        }),
         ping: ping(),
         pubsub: gossipsub({
           globalSignaturePolicy: StrictSign,
           allowPublishToZeroTopicPeers: true,
           allowedTopics: [topicOf(run)],
+          runOnLimitedConnection: true, // or a relayed peer would never count as connected
         }),
+        ...(relay
+          ? {
+            relay: circuitRelayServer({
+              reservations: {
+                maxReservations: MOST_RESERVATIONS,
+                defaultDataLimit: RELAYED_BYTES,
+                defaultDurationLimit: RELAYED_MS,
+              },
+            }),
+          }
+          : {}),
       },
     });
     gate.watch(() => node.getConnections());
@@ -102,10 +139,32 @@ export async function startNode(
       },
     );
     pubsub.subscribe(topicOf(run));
-    return node;
+    return {
+      node,
+      reserve: async (peer) => void await reservations?.addRelay(peer, "configured"),
+      listening: () => {
+        const addresses = announce.length > 0 ? announce : node.services.listening.addresses();
+        return addresses.map((address) => `${address}/p2p/${identity.peer}`);
+      },
+    };
   } catch (error) {
     throw listenError(listen, error);
   }
+}
+
+/**
+ * The part of libp2p's relay transport that makes reservations, whose type it does not export. Listening on a relay's
+ * address would do the same, but leaves a listener behind each time that the relay is lost and found again.
+ */
+interface Reservations {
+  addRelay(relay: Libp2pPeerId, type: "configured"): Promise<unknown>;
+}
+
+/** The part of libp2p's insides that knows where a node listens; its types are in a package of their own. */
+interface NodeParts {
+  readonly addressManager: {
+    getAddressesWithMetadata(): readonly { readonly multiaddr: { toString(): string }; readonly type: string }[];
+  };
 }
 
 /** The file format of @libp2p/pnet. */

@@ -5,6 +5,7 @@ import type { Digest } from "../sync/types.ts";
 import { startLibp2p } from "./libp2p.ts";
 import { Gate } from "./libp2p_gater.ts";
 import { type Libp2pOptions, startNode } from "./libp2p_node.ts";
+import { type Reachability, relayedAddress, type Transport } from "./transport.ts";
 import { TransportError } from "./transport_error.ts";
 
 const run = "ab".repeat(32) as Digest;
@@ -71,7 +72,7 @@ Deno.test("Libp2pTransport lets in who has the key and is on the list, tells oth
 
 Deno.test("Libp2pTransport serves others while a peer holds a request open without sending it", async () => {
   await using server = await start(0);
-  const slow = await startNode({ identity: identity(1), run, listen: [], networkKey: null }, new Gate());
+  const { node: slow } = await startNode({ identity: identity(1), run, listen: [], networkKey: null }, new Gate());
   await using other = await start(2);
   server.onRequest("echo/1", (_, request) => Promise.resolve(new Uint8Array(request)));
   const connection = await slow.dial(multiaddr(server.addresses()[0]!));
@@ -134,4 +135,105 @@ Deno.test("a process that used libp2p ends by itself", async () => {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+/** Two peers that nobody can dial, and one that both can; resolves when the first knows that it needs a relay. */
+async function aroundOne(stack: AsyncDisposableStack, options: Partial<Libp2pOptions> = {}) {
+  const wren = stack.use(await start(0, options));
+  const finch = stack.use(await start(1, { ...options, listen: [] }));
+  const robin = stack.use(await start(2, { ...options, listen: [] }));
+  const verdict = Promise.withResolvers<Reachability>();
+  finch.onEvent((event) => event.kind === "reachability" && verdict.resolve(event.reachability));
+  await connectBoth(finch, wren);
+  await connectBoth(robin, wren);
+  return { wren, finch, robin, verdict: await verdict.promise };
+}
+
+/** Tries until the other side has made its reservation, which it does not tell of. */
+async function connectThrough(relay: Transport, from: Transport, to: Transport): Promise<void> {
+  for (;;) {
+    const failure = await from.connect(relayedAddress(relay.peer, to.peer)).then(() => null, String);
+    if (failure === null) return;
+    assert.match(failure, /has no place for it/);
+  }
+}
+
+for (const key of [null, networkKey]) {
+  const kind = key === null ? "an open" : "a private";
+  Deno.test(`Libp2pTransport links two peers of ${kind} run through a third that both can dial`, async () => {
+    await using stack = new AsyncDisposableStack();
+    const { wren, finch, robin, verdict } = await aroundOne(stack, { networkKey: key });
+    assert.equal(verdict.verdict, "not reachable");
+    const heard = Promise.withResolvers<string>();
+    const met = eventOf(finch, "connected", robin.peer);
+    await connectThrough(wren, robin, finch);
+    assert.deepEqual((await met as { link: unknown }).link, { kind: "relayed", relay: wren.peer });
+    assert.deepEqual(robin.link(finch.peer), { kind: "relayed", relay: wren.peer });
+    finch.onRequest(
+      "echo/1",
+      (from, request) => Promise.resolve(new Uint8Array([...request, from === robin.peer ? 1 : 0])),
+    );
+    assert.deepEqual(await robin.request(finch.peer, "echo/1", new Uint8Array([7])), new Uint8Array([7, 1]));
+    finch.onAnnouncement((bytes, from) => heard.resolve(`${from} ${[...bytes]}`));
+    robin.announce(new Uint8Array([1, 2]));
+    assert.equal(await heard.promise, `${robin.peer} 1,2`);
+    const lost = eventOf(robin, "disconnected", finch.peer);
+    await wren[Symbol.asyncDispose]();
+    await lost;
+  });
+}
+
+Deno.test("Libp2pTransport relays nothing when it is told not to", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { wren, finch, robin } = await aroundOne(stack, { relay: false });
+  await assert.rejects(robin.connect(relayedAddress(wren.peer, finch.peer)), /does not relay/);
+});
+
+Deno.test("Libp2pTransport learns that others can dial it, and where", async () => {
+  await using wren = await start(0);
+  await using finch = await start(1);
+  const verdicts = [wren, finch].map((transport) =>
+    new Promise<Reachability>((resolve) =>
+      transport.onEvent((event) => event.kind === "reachability" && resolve(event.reachability))
+    )
+  );
+  await connectBoth(finch, wren);
+  for (const { verdict, reason } of await Promise.all(verdicts)) {
+    assert.equal(verdict, "reachable");
+    assert.equal(reason, "1 peer got through to this one.");
+  }
+});
+
+/** Asks one thing after the other for as long as the two are linked; what fails meanwhile is nobody's crash. */
+async function askAlways(from: Transport, to: Transport): Promise<void> {
+  to.onRequest("busy/1", (_, request) => Promise.resolve(request));
+  const asked: Promise<unknown>[] = [];
+  while (from.link(to.peer) !== null) {
+    asked.push(from.request(to.peer, "busy/1", new Uint8Array(20_000)).catch(() => {}));
+    await new Promise((resolve) => setTimeout(resolve, 0)); // sockets have their turn
+  }
+  await Promise.all(asked);
+}
+
+Deno.test("Libp2pTransport gives up a relayed link when a direct way opens, and both connect anew over it", async () => {
+  await using wren = await start(0);
+  await using finch = await start(1);
+  await using robin = await start(2, { listen: [] });
+  await connectBoth(finch, wren);
+  await connectBoth(robin, wren);
+  // Finch seeks a place at the relay only where nobody can dial it; robin has one, for it listens nowhere.
+  await connectThrough(wren, finch, robin);
+  assert.equal(robin.link(finch.peer)?.kind, "relayed");
+  const apart = [eventOf(robin, "disconnected", finch.peer), eventOf(finch, "disconnected", robin.peer)];
+  const asking = [askAlways(robin, finch), askAlways(finch, robin)];
+  await robin.connect(finch.addresses()[0]!).catch(() => {});
+  await Promise.all([...apart, ...asking]);
+  await robin.connect(finch.addresses()[0]!);
+  assert.deepEqual(robin.link(finch.peer), { kind: "direct" });
+  const heard = Promise.withResolvers<number>();
+  finch.onAnnouncement((bytes, from) => from === robin.peer && heard.resolve(bytes[0]!));
+  robin.announce(new Uint8Array([5]));
+  assert.equal(await heard.promise, 5);
+  finch.onRequest("echo/1", (_, request) => Promise.resolve(request));
+  assert.deepEqual(await robin.request(finch.peer, "echo/1", new Uint8Array([7])), new Uint8Array([7]));
 });

@@ -1,5 +1,6 @@
 /**
- * A network inside one process, with links that can be cut: for tests and simulations.
+ * A network inside one process, with links that can be cut: for tests and simulations. Two members that share a third
+ * can be linked through it, as over a relay.
  *
  * Deliveries happen one at a time in the order in which they were asked for, so a test sees the same order every time.
  * Announcements reach every peer that a chain of links leads to, as gossip would.
@@ -9,6 +10,8 @@ import type { PeerId } from "../sync/types.ts";
 import {
   LARGEST_ANNOUNCEMENT_BYTES,
   LARGEST_MESSAGE_BYTES,
+  type Link,
+  parseRelayed,
   type RequestHandler,
   type Transport,
   type TransportEvent,
@@ -54,11 +57,20 @@ export class MemoryNetwork {
         `Cannot connect to ${ADDRESS_PREFIX}${to}: one of the two does not admit the other`,
       );
     }
-    if (from.linked.has(to)) return;
-    from.linked.add(to);
-    other.linked.add(from.peer);
-    this.deliver(() => from.emit({ kind: "connected", peer: to, address: `${ADDRESS_PREFIX}${to}` }));
-    this.deliver(() => other.emit({ kind: "connected", peer: from.peer, address: `${ADDRESS_PREFIX}${from.peer}` }));
+    if (from.linked.get(to)?.kind === "relayed") this.disconnect(from.peer, to);
+    this.#join(from, other, { kind: "direct" });
+  }
+
+  /** @throws {TransportError} unless both have a link of their own to the relay. */
+  connectThrough(relay: PeerId, from: MemoryTransport, to: PeerId): void {
+    const other = this.#members.get(to);
+    if (
+      other !== undefined && [from, other].every((end) => end.linked.get(relay)?.kind === "direct") &&
+      from.admits(to) && other.admits(from.peer)
+    ) {
+      return this.#join(from, other, { kind: "relayed", relay });
+    }
+    throw new TransportError("unreachable", `Cannot connect to ${to}: no link through ${relay}`);
   }
 
   disconnect(a: PeerId, b: PeerId): void {
@@ -69,6 +81,21 @@ export class MemoryNetwork {
     second.lose(a);
     this.deliver(() => first.emit({ kind: "disconnected", peer: b }));
     this.deliver(() => second.emit({ kind: "disconnected", peer: a }));
+    for (const [relay, end] of [[a, second], [b, first]] as const) {
+      for (const [peer, link] of [...end.linked]) {
+        if (link.kind === "relayed" && link.relay === relay) this.disconnect(end.peer, peer);
+      }
+    }
+  }
+
+  #join(from: MemoryTransport, other: MemoryTransport, link: Link): void {
+    if (from.linked.has(other.peer)) return;
+    for (const [end, far] of [[from, other], [other, from]] as const) {
+      end.linked.set(far.peer, link);
+      this.deliver(() =>
+        end.emit({ kind: "connected", peer: far.peer, address: `${ADDRESS_PREFIX}${far.peer}`, link })
+      );
+    }
   }
 
   leave(peer: PeerId): void {
@@ -101,7 +128,7 @@ export class MemoryNetwork {
 class MemoryTransport implements Transport {
   readonly peer: PeerId;
   /** Peers at the other end of whole links; the network's to change. */
-  readonly linked = new Set<PeerId>();
+  readonly linked = new Map<PeerId, Link>();
   readonly #network: MemoryNetwork;
   readonly #announcementHandlers: ((bytes: Uint8Array, from: PeerId) => void)[] = [];
   readonly #eventHandlers: ((event: TransportEvent) => void)[] = [];
@@ -121,13 +148,22 @@ class MemoryTransport implements Transport {
   }
 
   peers(): readonly PeerId[] {
-    return [...this.linked].sort();
+    return [...this.linked.keys()].sort();
+  }
+
+  link(peer: PeerId): Link | null {
+    return this.linked.get(peer) ?? null;
   }
 
   // deno-lint-ignore require-await -- what it throws must be a rejection
   async connect(address: string, options: { readonly signal?: AbortSignal } = {}): Promise<PeerId> {
     if (this.#closed) throw new TransportError("closed", `Cannot connect to ${address}: this transport is closed`);
     if (options.signal?.aborted) throw new TransportError("aborted", `Cannot connect to ${address}: it was aborted`);
+    const relayed = parseRelayed(address);
+    if (relayed !== null) {
+      this.#network.connectThrough(relayed.relay as PeerId, this, relayed.peer as PeerId);
+      return relayed.peer as PeerId;
+    }
     if (!address.startsWith(ADDRESS_PREFIX)) {
       throw new TransportError("unreachable", `Cannot connect to ${address}: wanted ${ADDRESS_PREFIX}<peer id>`);
     }

@@ -1,6 +1,7 @@
 /**
  * Keeps a peer connected: dials the addresses it was given, learns others from whoever it meets, and dials again what
- * was lost. So a run survives the peer that everybody's ticket names.
+ * was lost. So a run survives the peer that everybody's ticket names. Whom it cannot dial it tries to reach through
+ * those who told of it, and from time to time directly again.
  *
  * Addresses learnt from others are hints of strangers: few are kept, few are dialled at once, and a transport checks
  * who answers. A peer passes on what another says of itself, and never the way that its own user gave it, which may
@@ -11,11 +12,14 @@ import { decode, encode } from "@ipld/dag-cbor";
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import type { PeerId } from "../sync/types.ts";
-import type { Transport } from "./transport.ts";
+import { isPeerId } from "../identity.ts";
+import { parseRelayed, relayedAddress, type Transport } from "./transport.ts";
 
 const PROTOCOL = "peers/1";
 /** Enough for one cell of peers to know each other all. */
 const MOST_CONNECTIONS = 32;
+/** Stands for the addresses of a peer that has none, before its id. */
+const NAME_ONLY = "/p2p/";
 const MOST_PEERS = 128, MOST_ADDRESSES = 8;
 const MOST_DIALS = 8;
 /** One of the connected peers is asked again after this long: it may have met others since. */
@@ -23,23 +27,36 @@ const ASK_EVERY_MS = 5_000;
 const FIRST_RETRY_MS = 2_000, LONGEST_RETRY_MS = 60_000;
 /** Failed dials after which a peer that was only heard of is forgotten. */
 const MOST_FAILURES = 6;
+/** Peers through which one other may be reached. */
+const MOST_RELAYS = 4;
+/** One address of a peer that may be reached through another is given up after this long. */
+const IMPATIENT_MS = 4_000;
+/** The other side may be dialling too, and a link through a third that comes first would be in a direct one's way. */
+const BEFORE_RELAY_MS = 2_000;
+/** A peer that is reached through another is dialled directly again after this long, later and later. */
+const FIRST_UPGRADE_MS = 60_000, LONGEST_UPGRADE_MS = 60 * 60_000;
 
-const peersList = z.array(z.array(z.string().min(1).max(300)).max(MOST_ADDRESSES)).max(MOST_PEERS);
+const addressesList = z.array(z.string().min(1).max(300)).max(MOST_ADDRESSES);
+const peersList = z.array(addressesList).max(MOST_PEERS);
 
 export interface MeshOptions {
   /** From the ticket; dialled for as long as the mesh lives. */
   readonly addresses: readonly string[];
   readonly clock: Clock;
-  /** Told once, until the peer was connected again. */
-  readonly onUnreachable: (address: string, reason: string) => void;
+  /** No address of a peer leads to it. Told once, until the peer was connected again; others are tried then. */
+  readonly onUnreachable: (peer: string, address: string, reason: string) => void;
 }
 
 interface Known {
   readonly addresses: readonly string[];
   /** From the ticket: never forgotten. */
   readonly given: boolean;
+  /** Peers that are connected to it. */
+  readonly relays: readonly PeerId[];
   failures: number;
   retryAtMs: number;
+  upgradeAtMs: number;
+  upgradeWaitMs: number;
 }
 
 /** Works until disposed; dials under way are then aborted. */
@@ -65,12 +82,20 @@ class Mesh implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#askAtMs = options.clock.now() + ASK_EVERY_MS;
-    for (const address of options.addresses) this.#learn([address], true);
-    transport.onRequest(PROTOCOL, () => Promise.resolve(this.#list()));
+    for (const address of options.addresses) this.#learn([address], { given: true, from: null });
+    transport.onRequest(PROTOCOL, (from, request) => {
+      // Whoever asks tells its own addresses; others' are theirs to tell.
+      const told = addressesList.safeParse(request.length === 0 ? [] : decode(request));
+      this.#learn((told.data ?? []).filter((address) => address.endsWith(`/${from}`)), { given: false, from });
+      this.#run();
+      return Promise.resolve(this.#list(from));
+    });
     transport.onEvent((event) => {
       if (this.#closing.signal.aborted) return;
       if (event.kind === "connected") return this.#ask(event.peer);
-      this.#said.delete(event.peer);
+      if (event.kind === "disconnected") this.#said.delete(event.peer);
+      // This peer may have an address now that is new to them.
+      if (event.kind === "reachability") { for (const peer of transport.peers()) this.#ask(peer); }
       this.#run();
     });
     for (const peer of transport.peers()) this.#ask(peer);
@@ -83,22 +108,27 @@ class Mesh implements AsyncDisposable {
     await Promise.all([...this.#dialing.values(), ...this.#asking]);
   }
 
-  /** Own addresses first, then those of the peers connected now. */
-  #list(): Uint8Array {
-    const connected = this.#transport.peers().flatMap((peer) => this.#said.get(peer)?.slice(0, 4) ?? [])
-      .map((address) => [address]);
-    return encode([this.#transport.addresses().slice(0, MOST_ADDRESSES), ...connected].slice(0, MOST_PEERS));
+  /** Own addresses first, then those of the peers connected now; of one that has none, its name. */
+  #list(asker: PeerId): Uint8Array {
+    const transport = this.#transport;
+    const others = transport.peers().filter((peer) => peer !== asker && transport.link(peer)?.kind === "direct");
+    const connected = others.map((peer) => {
+      const addresses = this.#said.get(peer)?.slice(0, 4) ?? [];
+      return addresses.length === 0 ? [`${NAME_ONLY}${peer}`] : addresses;
+    });
+    return encode([transport.addresses().slice(0, MOST_ADDRESSES), ...connected].slice(0, MOST_PEERS));
   }
 
   #ask(peer: PeerId): void {
     const known = this.#known.get(peer);
     if (known !== undefined) known.failures = 0;
-    const asked = this.#transport.request(peer, PROTOCOL, new Uint8Array(), { signal: this.#closing.signal })
+    const own = encode(this.#transport.addresses().slice(0, MOST_ADDRESSES));
+    const asked = this.#transport.request(peer, PROTOCOL, own, { signal: this.#closing.signal })
       .then((answer) => {
         const lists = peersList.parse(decode(answer));
-        const own = lists[0]?.filter((address) => address.endsWith(`/${peer}`)) ?? [];
-        if (this.#transport.peers().includes(peer)) this.#said.set(peer, own);
-        for (const addresses of lists) this.#learn(addresses, false);
+        const said = lists[0]?.filter((address) => address.endsWith(`/${peer}`)) ?? [];
+        if (this.#transport.peers().includes(peer)) this.#said.set(peer, said);
+        for (const addresses of lists) this.#learn(addresses, { given: false, from: peer });
         this.#run();
       })
       .catch(() => {}) // it tells us nothing; others may
@@ -106,20 +136,30 @@ class Mesh implements AsyncDisposable {
     this.#asking.add(asked);
   }
 
-  #learn(addresses: readonly string[], given: boolean): void {
-    for (const address of addresses) {
-      const peer = address.slice(address.lastIndexOf("/") + 1);
-      const known = this.#known.get(peer);
-      if (peer === this.#transport.peer || known?.addresses.includes(address)) continue;
-      const old = known?.addresses ?? [];
-      if (known === undefined && this.#known.size >= MOST_PEERS) continue;
+  /** Takes addresses of one peer or of several; `from` told of them, and is connected to all but itself. */
+  #learn(
+    addresses: readonly string[],
+    { given, from }: { readonly given: boolean; readonly from: PeerId | null },
+  ): void {
+    const direct = addresses.filter((address) => parseRelayed(address) === null);
+    for (const [peer, told] of Map.groupBy(direct, (address) => address.slice(address.lastIndexOf("/") + 1))) {
+      const known = this.#known.get(peer), old = known?.addresses ?? [];
+      if (peer === this.#transport.peer || known === undefined && this.#known.size >= MOST_PEERS) continue;
+      const named = told.filter((address) => !address.startsWith(NAME_ONLY));
+      const fresh = (given ? named : withoutWebSockets(named)).filter((address) => !old.includes(address));
+      const relays = from === null || from === peer || known?.relays.includes(from) ? [] : [from];
+      if (known !== undefined && fresh.length === 0 && relays.length === 0) continue;
+      const now = this.#options.clock.now(), isNews = known === undefined || fresh.length > 0;
       this.#known.set(peer, {
         // A ticket names the best first; what is heard later is newer and so comes before.
-        addresses: (given ? [...old, address] : [address, ...old]).slice(0, MOST_ADDRESSES),
+        addresses: (given ? [...old, ...fresh] : [...fresh, ...old]).slice(0, MOST_ADDRESSES),
         given: given || (known?.given ?? false),
-        failures: 0,
+        relays: [...relays, ...known?.relays ?? []].slice(0, MOST_RELAYS),
+        failures: isNews ? 0 : known.failures,
         // Of two peers that hear of each other at once, the one with the greater id lets the other dial first.
-        retryAtMs: this.#options.clock.now() + (given || this.#transport.peer < peer ? 0 : FIRST_RETRY_MS),
+        retryAtMs: isNews ? now + (given || this.#transport.peer < peer ? 0 : FIRST_RETRY_MS) : known.retryAtMs,
+        upgradeAtMs: isNews ? now : known.upgradeAtMs,
+        upgradeWaitMs: isNews ? FIRST_UPGRADE_MS : known.upgradeWaitMs,
       });
     }
   }
@@ -143,38 +183,101 @@ class Mesh implements AsyncDisposable {
     const connected = new Set<string>(this.#transport.peers());
     let nextMs = Infinity;
     for (const [peer, known] of this.#known) {
-      if (connected.has(peer) || this.#dialing.has(peer)) continue;
-      if (connected.size + this.#dialing.size >= MOST_CONNECTIONS || this.#dialing.size >= MOST_DIALS) break;
+      if (this.#dialing.has(peer)) continue;
+      if (connected.has(peer)) {
+        nextMs = Math.min(nextMs, this.#upgradeDue(peer, known, now));
+        continue;
+      }
+      if (connected.size + this.#dialing.size >= MOST_CONNECTIONS || this.#dialing.size >= MOST_DIALS) continue;
       if (known.retryAtMs <= now) this.#dial(peer, known);
       else nextMs = Math.min(nextMs, known.retryAtMs);
     }
     return nextMs;
   }
 
+  /** When a peer that is reached through another is dialled directly again; dials it if that is now. */
+  #upgradeDue(peer: string, known: Known, now: number): number {
+    if (!isPeerId(peer) || this.#transport.link(peer)?.kind !== "relayed" || known.addresses.length === 0) {
+      known.upgradeAtMs = Infinity;
+      return Infinity;
+    }
+    if (known.upgradeAtMs === Infinity) known.upgradeAtMs = now + known.upgradeWaitMs;
+    if (known.upgradeAtMs > now || this.#dialing.size >= MOST_DIALS) return Math.max(known.upgradeAtMs, now + 1000);
+    known.upgradeWaitMs = Math.min(LONGEST_UPGRADE_MS, 2 * known.upgradeWaitMs);
+    known.upgradeAtMs = now + known.upgradeWaitMs;
+    const dial = this.#tryDirectly(known).finally(() => this.#dialing.delete(peer)).then(() => this.#run());
+    this.#dialing.set(peer, dial);
+    return known.upgradeAtMs;
+  }
+
   #dial(peer: string, known: Known): void {
-    const dial = this.#tryAll(known.addresses).then((failure) => {
+    const dial = this.#tryAll(peer, known).then((failure) => {
       this.#dialing.delete(peer);
-      if (failure === null || this.#closing.signal.aborted) return;
-      known.failures++;
-      const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (known.failures - 1));
-      known.retryAtMs = this.#options.clock.now() + waitMs;
-      if (!known.given && known.failures >= MOST_FAILURES) this.#known.delete(peer);
-      if (known.failures === 1) this.#options.onUnreachable(known.addresses[0]!, failure);
+      if (failure === null || this.#closing.signal.aborted || this.#isConnected(peer)) return;
+      // What was learnt meanwhile stands in an entry of its own.
+      const now = this.#known.get(peer) ?? known;
+      now.failures = known.failures + 1;
+      const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (now.failures - 1));
+      now.retryAtMs = this.#options.clock.now() + waitMs;
+      if (!now.given && now.failures >= MOST_FAILURES) this.#known.delete(peer);
     }).finally(() => this.#run());
     this.#dialing.set(peer, dial);
   }
 
-  /** Null when connected; else why the last address failed. */
-  async #tryAll(addresses: readonly string[]): Promise<string | null> {
-    let failure = "it has no address";
-    for (const address of addresses) {
-      try {
-        await this.#transport.connect(address, { signal: this.#closing.signal });
-        return null;
-      } catch (error) {
-        failure = error instanceof Error ? error.message : String(error);
-      }
+  /** Null when connected; else why it cannot be reached. */
+  async #tryAll(peer: string, known: Known): Promise<string | null> {
+    const failure = await this.#tryDirectly(known);
+    if (failure === null || this.#isConnected(peer) || this.#closing.signal.aborted) return null;
+    if (known.failures === 0) this.#options.onUnreachable(peer, known.addresses[0] ?? "", failure);
+    if (!isPeerId(peer) || known.relays.length === 0) return failure;
+    await this.#pause(BEFORE_RELAY_MS);
+    for (const relay of known.relays) {
+      if (this.#isConnected(peer)) return null;
+      if (this.#transport.link(relay)?.kind !== "direct") continue;
+      if (await this.#try(relayedAddress(relay, peer)) === null) return null;
     }
     return failure;
   }
+
+  async #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>(), { clock } = this.#options;
+    const { signal } = this.#closing, stop = () => resolve();
+    using _ = clock.alarm(clock.now() + ms, resolve);
+    signal.addEventListener("abort", stop);
+    await promise;
+    signal.removeEventListener("abort", stop);
+  }
+
+  #isConnected(peer: string): boolean {
+    return (this.#transport.peers() as readonly string[]).includes(peer);
+  }
+
+  /** Null when connected; else why the first address failed. */
+  async #tryDirectly({ addresses, relays }: Known): Promise<string | null> {
+    const failures: string[] = [];
+    for (const address of addresses) {
+      const failure = await this.#try(address, relays.length > 0 ? IMPATIENT_MS : Infinity);
+      if (failure === null) return null;
+      failures.push(failure);
+    }
+    return failures[0] ?? "it has no address";
+  }
+
+  async #try(address: string, longestMs = Infinity): Promise<string | null> {
+    const { clock } = this.#options, late = new AbortController();
+    using _ = clock.alarm(clock.now() + longestMs, () => late.abort());
+    try {
+      await this.#transport.connect(address, { signal: AbortSignal.any([late.signal, this.#closing.signal]) });
+      return null;
+    } catch (error) {
+      if (late.signal.aborted) return `Cannot connect to ${address}: no answer within ${longestMs / 1000} s.`;
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+}
+
+/** A peer's WebSockets are for browsers: where its TCP cannot be reached they cannot either. */
+function withoutWebSockets(addresses: readonly string[]): readonly string[] {
+  const plain = addresses.filter((address) => !address.includes("/ws/"));
+  return plain.length > 0 ? plain : addresses;
 }

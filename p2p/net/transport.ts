@@ -12,13 +12,42 @@ export const LARGEST_ANNOUNCEMENT_BYTES = 64 * 1024;
 /** Most bytes of a request and of a response. Bulk is pulled in pieces of this size, so a slow reader slows the sender. */
 export const LARGEST_MESSAGE_BYTES = 1024 * 1024 + 16 * 1024;
 
-/** Who came and who went. */
+/** How a connected peer is reached. */
+export type Link =
+  | { readonly kind: "direct" }
+  /** Through a peer that both are connected to. It carries control messages only; for blobs there is `relay.ts`. */
+  | { readonly kind: "relayed"; readonly relay: PeerId };
+
+/** Whether others can begin a connection to this peer. */
+export interface Reachability {
+  /** "partly": some can and others cannot, as where a router stands between. "unknown": nobody has tried yet. */
+  readonly verdict: "reachable" | "partly" | "not reachable" | "unknown";
+  /** In plain words: what was found, and what would change it. */
+  readonly reason: string;
+  readonly remedy: string | null;
+  /** Peers that let others through to this one, sorted; sought only where some cannot dial it. */
+  readonly relays: readonly PeerId[];
+}
+
+/** Who came and who went, and how peers are reached. */
 export type TransportEvent =
-  | { readonly kind: "connected"; readonly peer: PeerId; readonly address: string }
-  | { readonly kind: "disconnected"; readonly peer: PeerId };
+  | { readonly kind: "connected"; readonly peer: PeerId; readonly address: string; readonly link: Link }
+  | { readonly kind: "disconnected"; readonly peer: PeerId }
+  | { readonly kind: "reachability"; readonly reachability: Reachability };
 
 /** Answers a request; throwing or returning null refuses it. */
 export type RequestHandler = (from: PeerId, request: Uint8Array) => Promise<Uint8Array | null>;
+
+/** The address of a peer as one dials it through another. */
+export function relayedAddress(relay: PeerId, peer: PeerId): string {
+  return `/p2p/${relay}/p2p-circuit/p2p/${peer}`;
+}
+
+/** The two peers of a relayed address, or null if it is none. Whatever leads to the relay may stand before it. */
+export function parseRelayed(address: string): { readonly relay: string; readonly peer: string } | null {
+  const match = /\/p2p\/(\w+)\/p2p-circuit\/p2p\/(\w+)$/.exec(address);
+  return match === null ? null : { relay: match[1]!, peer: match[2]! };
+}
 
 /** One peer's end of the network. */
 export interface Transport extends AsyncDisposable {
@@ -27,8 +56,11 @@ export interface Transport extends AsyncDisposable {
   addresses(): readonly string[];
   /** Peers connected now, sorted. */
   peers(): readonly PeerId[];
+  /** How a peer is reached; null if it is not connected. */
+  link(peer: PeerId): Link | null;
   /**
-   * Connects to an address; resolves with the peer found there.
+   * Connects to an address, or through a peer that both are connected to (`relayedAddress`); resolves with the peer
+   * found there.
    * @throws {Error} saying what was tried and what it answered.
    */
   connect(address: string, options?: { readonly signal?: AbortSignal }): Promise<PeerId>;
@@ -54,5 +86,6 @@ export interface Transport extends AsyncDisposable {
    */
   admit(peers: readonly PeerId[] | null): void;
   onRequest(name: string, handler: RequestHandler): void;
+  /** The handler hears the last verdict on this peer's reachability at once, if there is one. */
   onEvent(handler: (event: TransportEvent) => void): void;
 }

@@ -57,8 +57,8 @@ class Twins implements Disposable {
     this.#unanswered = options.dialled;
     transport.onRequest(ASK_PROTOCOL, (from, number) => this.#fromTwinOf(from, number));
     transport.onRequest(SIGN_PROTOCOL, (_, number) => this.#sign(number));
-    transport.onEvent(({ kind, peer }) => {
-      if (kind === "connected") this.#ask(peer);
+    transport.onEvent((event) => {
+      if (event.kind === "connected") this.#ask(event.peer);
     });
     for (const peer of transport.peers()) this.#ask(peer);
     this.#tryDialled(MOST_TRIES);

@@ -7,14 +7,13 @@
  * parted long ago. The book decides nothing; it is bounded (law 7), and what is older still lives in the journal alone.
  * @module
  */
-import type { Verdict } from "../learner.ts";
-import { bodyDigest, stateDigest } from "./digest.ts";
-import { exclusive } from "./fork.ts";
-import { type Chapter, inOrder, type Side, type Sides } from "./merge.ts";
+import { stateDigest } from "./digest.ts";
+import { Lineage } from "./lineage.ts";
+import { chainOf, type HeldOffer, type Link, type Stage, type State } from "./link.ts";
 import { OfferShelf } from "./offer_shelf.ts";
 import { neighbourhood } from "./recent.ts";
 import type { Rulebook } from "./rulebook.ts";
-import type { BlobName, ChainState, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
+import type { BlobName, ChainState, Digest, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** Records not yet complete that are kept. */
 const MOST_INCOMPLETE = 64;
@@ -30,56 +29,6 @@ export function historyRounds({ lateRounds }: SyncRules): number {
 /** Rounds of records and offers that are kept: histories that parted within them can be merged. */
 export const ARCHIVE_ROUNDS = 256;
 
-export interface Link {
-  readonly digest: Digest;
-  readonly record: Signed<RoundRecord>;
-  readonly round: number;
-  readonly parents: readonly Digest[];
-  /** Changed by the book alone. */
-  readonly stage: Stage;
-  /** Whether the journal has the record, with the offers it counts. */
-  journaled: boolean;
-}
-
-/** How far this peer has come with a record. */
-export type Stage =
-  /** Its parents or its offers are not all known. */
-  | { readonly kind: "incomplete"; readonly sinceMs: number }
-  /** It will never be adopted. */
-  | { readonly kind: "invalid"; readonly fault: string; readonly isCertain: boolean }
-  /** Valid, and its weights are not here. */
-  | { readonly kind: "complete"; readonly chain: ChainState; readonly sinceMs: number; readonly failures: number }
-  /** Its weights are kept. */
-  | { readonly kind: "folded"; readonly state: State }
-  /** Valid, and too old to be folded or adopted; its state digest, if it was folded. */
-  | { readonly kind: "past"; readonly chain: ChainState; readonly base: Digest | null };
-
-/** A state that this peer can train on, fold on and hand out. */
-export interface State {
-  readonly link: Link;
-  readonly chain: ChainState;
-  readonly base: Digest;
-  readonly weights: BlobName;
-}
-
-export interface HeldOffer {
-  readonly digest: Digest;
-  readonly signed: Signed<Offer>;
-  readonly receivedAtMs: number;
-  /** Null until its blob is stored and judged; changed by `Book.judge` alone. */
-  readonly verdict: Verdict | null;
-  journaled: boolean;
-}
-
-export interface AddOfferOptions {
-  readonly nowMs: number;
-  /** Made by this peer: its blob is stored, and nobody need judge it. */
-  readonly own: boolean;
-  readonly journaled: boolean;
-  /** Beyond so many authors none is added: for offers of strangers, who are quickly made. */
-  readonly mostAuthors?: number;
-}
-
 export interface PruneOptions {
   readonly nowMs: number;
   /** How long a record is given to become complete. */
@@ -91,6 +40,8 @@ export interface PruneOptions {
 export class Book {
   readonly links = new Map<Digest, Link>();
   readonly offers: OfferShelf;
+  /** How the records hang together. */
+  readonly lineage: Lineage;
   readonly #rules: SyncRules;
   readonly #rulebook: Rulebook;
   readonly #incomplete = new Set<Link>();
@@ -104,6 +55,7 @@ export class Book {
     this.#rules = rules;
     this.#rulebook = rulebook;
     this.offers = new OfferShelf(rules, (offer) => this.#isWanted(offer));
+    this.lineage = new Lineage(this.links, this.offers);
   }
 
   addRecord(digest: Digest, record: Signed<RoundRecord>, options: { nowMs: number; journaled: boolean }): void {
@@ -174,8 +126,7 @@ export class Book {
 
   /** The offers that a record counts, in its order, or null while some are unknown. */
   countedOffers({ record }: Link): readonly HeldOffer[] | null {
-    const offers = record.body.counted.map(({ offer }) => this.offers.find(offer));
-    return offers.every((held) => held !== undefined) ? offers : null;
+    return this.offers.countedBy(record.body);
   }
 
   /** Records that a scribe wrote on the same parents: an honest scribe writes one. */
@@ -188,7 +139,7 @@ export class Book {
 
   /** Why no state after this record can be right: something on the way to it is not, as every peer would find. */
   whyHopeless(link: Link): string | null {
-    for (const { stage, round } of this.ancestry(link)) {
+    for (const { stage, round } of this.lineage.ancestry(link)) {
       if (stage.kind === "invalid" && stage.isCertain) return `record ${round} is invalid: ${stage.fault}`;
     }
     return null;
@@ -244,29 +195,12 @@ export class Book {
       if (chain === null) return false;
       const isLighter = this.#rulebook.isHeavier(head.chain, chain), most = this.#rules.lateRounds;
       const [lighter, heavier] = isLighter ? [link, head.link] : [head.link, link];
-      const own = this.exclusive(lighter, heavier, most);
+      const own = this.lineage.exclusive(lighter, heavier, most);
       if (own === null) return false;
-      isDeep = own.length >= most && this.sidesOf({ parents: [lighter.digest, heavier.digest] }) !== null;
+      isDeep = own.length >= most && this.lineage.sidesOf({ parents: [lighter.digest, heavier.digest] }) !== null;
       this.#deep.set(link.digest, isDeep);
     }
     return isDeep;
-  }
-
-  /** Records of the history of `ours` that are not in that of `theirs`, the latest first; null if that is not known. */
-  exclusive(ours: Link, theirs: Link, most?: number): readonly Link[] | null {
-    return this.exclusiveOf([ours], [theirs], most);
-  }
-
-  exclusiveOf(ours: readonly Link[], theirs: readonly Link[], most?: number): readonly Link[] | null {
-    return exclusive(ours, theirs, { find: (record) => this.links.get(record), ...most !== undefined && { most } });
-  }
-
-  /** The two histories that a merge record unites, the heavier first, or null while something of them is unknown. */
-  sidesOf({ parents }: Pick<Link, "parents">): Sides | null {
-    const [one, other] = parents.map((parent) => this.links.get(parent));
-    if (one === undefined || other === undefined) return null;
-    const sides = [this.#side(one, other), this.#side(other, one)];
-    return sides[0] && sides[1] ? inOrder(sides[0], sides[1]) : null;
   }
 
   /** What is needed to complete the links that could matter, and to merge them. */
@@ -281,45 +215,6 @@ export class Book {
       for (const { offer } of body.counted) if (this.offers.find(offer) === undefined) offers.add(offer);
     }
     return { offers: [...offers].sort(), parents: [...parents].sort() };
-  }
-
-  /** Records that are known with all that leads to them, and that no other such record follows: the latest first. */
-  ends(): readonly Link[] {
-    const grounded = new Set<Link>(), followed = new Set<Digest>();
-    for (const link of [...this.links.values()].sort((a, b) => a.round - b.round)) {
-      const parents = link.parents.map((parent) => this.links.get(parent));
-      const isKnown = link.stage.kind === "incomplete"
-        ? parents.every((parent) => parent !== undefined && grounded.has(parent))
-        : link.stage.kind !== "invalid";
-      if (!isKnown) continue;
-      grounded.add(link);
-      link.parents.forEach((parent) => followed.add(parent));
-    }
-    return [...grounded].filter(({ digest }) => !followed.has(digest)).reverse();
-  }
-
-  /** This record and its ancestors, as far as they are known: the latest round first. */
-  ancestry(link: Link): readonly Link[] {
-    const known = new Set([link]);
-    for (const { parents } of known) {
-      for (const parent of parents) {
-        const found = this.links.get(parent);
-        if (found !== undefined) known.add(found);
-      }
-    }
-    return [...known].sort((a, b) => b.round - a.round || (a.digest < b.digest ? -1 : 1));
-  }
-
-  /** Records not yet journaled among this one and its ancestors, oldest first. */
-  unjournaled(link: Link): readonly Link[] {
-    const found = new Set(link.journaled ? [] : [link]);
-    for (const { parents } of found) {
-      for (const digest of parents) {
-        const parent = this.links.get(digest);
-        if (parent !== undefined && !parent.journaled) found.add(parent);
-      }
-    }
-    return [...found].sort((a, b) => a.round - b.round);
   }
 
   /** Drops what is too old for this head and returns the blobs that nothing left refers to. */
@@ -361,7 +256,7 @@ export class Book {
     if (parents.some((parent) => parent?.stage.kind === "invalid")) return FOLLOWS_INVALID;
     const { digest } = link, record = link.record.body, rules = this.#rules;
     if (parents.length > 1) {
-      const sides = this.sidesOf(link);
+      const sides = this.lineage.sidesOf(link);
       if (sides === null) return null;
       const context = { record, digest, rules };
       return this.#rulebook.whyInvalidMerge(record, sides, rules) ?? this.#rulebook.unite(sides, context);
@@ -371,36 +266,6 @@ export class Book {
     if (!parent || !offers) return null;
     const fault = this.#rulebook.whyInvalid(record, offers, { parent, rules });
     return fault ?? this.#rulebook.advance(parent, { record, digest, offers, rules });
-  }
-
-  #side(link: Link, other: Link): Side | null {
-    const chain = chainOf(link), own = this.exclusive(link, other);
-    const chapters = own && this.#chapters(own);
-    if (chain === null || !chapters) return null;
-    // What a merge record of this side's own brought in may be shared, and then its offers are as well.
-    const shared = new Set<Digest>();
-    for (const { parents } of own.filter(({ parents }) => parents.length > 1)) {
-      const [one, two] = parents.map((parent) => this.links.get(parent));
-      const [left, right] = one && two ? [this.exclusive(one, two), this.exclusive(two, one)] : [null, null];
-      if (left === null || right === null) return null;
-      for (const link of [...left, ...right].filter((link) => !own.includes(link))) {
-        for (const { offer } of link.record.body.counted) shared.add(offer);
-      }
-    }
-    const inOrder = (a: Chapter, b: Chapter) =>
-      a.record.round - b.record.round || (bodyDigest(a.record) < bodyDigest(b.record) ? -1 : 1);
-    return { chain, own: chapters.toSorted(inOrder), shared };
-  }
-
-  /** These records with their offers, or null while some of that, or a state before them, is unknown. */
-  #chapters(links: readonly Link[]): readonly Chapter[] | null {
-    const chapters = links.map((link): Chapter | null => {
-      const offers = this.countedOffers(link), parent = this.links.get(link.parents[0]!);
-      const before = parent && chainOf(parent);
-      if (!before || offers === null) return null;
-      return { record: link.record.body, offers: offers.map(({ signed }) => signed.body), usual: before.usual };
-    });
-    return chapters.every((chapter) => chapter !== null) ? chapters : null;
   }
 
   #mayReplace(head: State, link: Link): boolean {
@@ -464,7 +329,7 @@ export class Book {
   /** Forks beyond all measure go, oldest first, and the history of `head` last. */
   #removeSurplus(head: State): void {
     if (this.links.size <= MOST_LINKS) return;
-    const own = new Set(this.ancestry(head.link));
+    const own = new Set(this.lineage.ancestry(head.link));
     const others = [...this.links.values()].filter((link) => !own.has(link)).sort((a, b) => a.round - b.round);
     others.slice(0, this.links.size - MOST_LINKS).forEach((link) => this.#remove(link));
   }
@@ -473,21 +338,5 @@ export class Book {
     const blobs = this.offers.blobs();
     for (const { weights } of this.#folded) blobs.add(weights.digest);
     return blobs;
-  }
-}
-
-/** The chain state after a record, if it is complete. */
-export function chainOf({ stage }: Link): ChainState | null {
-  switch (stage.kind) {
-    case "incomplete":
-    case "invalid":
-      return null;
-    case "complete":
-    case "past":
-      return stage.chain;
-    case "folded":
-      return stage.state.chain;
-    default:
-      return stage satisfies never;
   }
 }

@@ -6,6 +6,7 @@
  * @module
  */
 import { leaseWindows } from "./balance.ts";
+import { firstEncoding, nextEncoding } from "./codec_rule.ts";
 import { digestOf } from "./digest.ts";
 import { EMPTY_LEDGER, enterTrained, returnLease, topUpLease } from "./ledger.ts";
 import { membersAfter } from "./members.ts";
@@ -44,6 +45,7 @@ export function genesisState(rules: SyncRules): ChainState {
     ledger: EMPTY_LEDGER,
     roundMs: rules.firstRoundMs,
     batch: rules.batch,
+    encoding: firstEncoding(rules),
     evaluator: null,
     recent: [],
   };
@@ -64,17 +66,19 @@ export function advance(parent: ChainState, { record, digest, offers, rules }: A
   const members = membersAfter(parent, record.change);
   const roster = nextRoster(parent.roster, record.round, counted, { rules, list: members });
   const roundMs = nextRoundMs(parent.roundMs, fresh, rules);
+  const tokens = parent.tokens + offers.reduce((sum, { tokens }) => sum + tokens, 0);
   return {
     round: record.round,
     head: digest,
     weight: parent.weight + weightsOf(counted, parent.usual).reduce((sum, weight) => sum + weight, 0),
-    tokens: parent.tokens + offers.reduce((sum, { tokens }) => sum + tokens, 0),
+    tokens,
     usual: nextUsual(parent.usual, counted),
     members,
     roster,
     ledger: settleLeases(enterAll(parent.ledger, offers), roster, { roundMs, rules }),
     roundMs,
     batch: parent.batch,
+    encoding: nextEncoding(parent.encoding, { round: record.round, tokens, offers, rules }),
     evaluator: roster[record.round % Math.max(1, roster.length)]?.peer ?? null,
     recent: within(rules.lateRounds, digest, [
       {

@@ -17,8 +17,6 @@ import type { ChainState, Offer, SyncRules } from "./types.ts";
 const STRAY_LEASES = 4;
 /** Peers that another side of a fork may have admitted beyond those we know. */
 const UNKNOWN_PEERS = 8;
-/** How much faster than ours the cursor of another side may have moved. */
-const FASTER = 2;
 
 /** Members of a run: a state with all of them must fit a message. */
 const MOST_ROSTER = 1024;
@@ -32,7 +30,7 @@ export function whyNotBelievable(offer: Offer, parent: ChainState, rules: SyncRu
   if (end === 0) return null;
   const lease = largestLease(parent, rules);
   // Each round moves the cursor by no more than everybody's lease.
-  const reach = FASTER * (rules.lateRounds + 1) * (roster.length + UNKNOWN_PEERS) * lease;
+  const reach = (rules.lateRounds + 1) * (roster.length + UNKNOWN_PEERS) * lease;
   if (end > ledger.cursor + reach) {
     return `it trained windows up to ${end}, and only ${ledger.cursor} were ever leased`;
   }

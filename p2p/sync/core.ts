@@ -10,7 +10,8 @@
  * Rules that all peers must compute alike are pure functions beside them (`chain.ts`, `record.ts`, `fork.ts`).
  * @module
  */
-import { ARCHIVE_ROUNDS, Book, chainOf, type State } from "./book.ts";
+import { ARCHIVE_ROUNDS, Book } from "./book.ts";
+import { chainOf, type State } from "./link.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
 import { bodyDigest, stateDigest } from "./digest.ts";
@@ -72,6 +73,8 @@ class PeerCore implements Core {
   #head: State | null = null;
   #now = 0;
   #beatAtMs: number | null = null;
+  /** Found out whenever conclusions are drawn: what brings nothing new does not change it. */
+  #dueAtMs = -Infinity;
   #effects: Effect[] = [];
   #hasNews = false;
   #isFounder = false;
@@ -108,9 +111,13 @@ class PeerCore implements Core {
   }
 
   get deadline(): number | null {
-    if (this.#stopped || this.#beatAtMs === null) return null;
+    return this.#stopped || this.#beatAtMs === null ? null : this.#dueAtMs;
+  }
+
+  /** When conclusions are to be drawn again, if nothing new comes before. */
+  #whenDue(): number {
     return Math.min(
-      this.#beatAtMs,
+      this.#beatAtMs!,
       this.#joining.deadline,
       this.#fetching.deadline,
       this.#work.deadline,
@@ -370,6 +377,7 @@ class PeerCore implements Core {
     const stop = this.#work.whyStop(context, this.#book);
     this.#stopped = stop !== null;
     if (stop !== null) context.emit({ kind: "stop", ...stop });
+    this.#dueAtMs = this.#whenDue();
   }
 
   #towardsHeavier(head: State): void {

@@ -4,7 +4,8 @@
  * Signatures of what a message carries inside count as well: a record's change of members is the owner's word or none.
  * @module
  */
-import { type Book, chainOf, historyRounds } from "./book.ts";
+import { type Book, historyRounds } from "./book.ts";
+import { chainOf } from "./link.ts";
 import { genesisState } from "./chain.ts";
 import { whyNotBelievable } from "./claims.ts";
 import type { Context } from "./context.ts";
@@ -79,7 +80,8 @@ export function whyDoubted(
   offer: Offer,
   { book, chain, change }: DoubtContext,
 ): { readonly reason: string | null; readonly isStale: boolean } {
-  if (neighbourhood(chain).counted.has(bodyDigest(offer))) return { reason: null, isStale: false }; // it was good enough before
+  const near = neighbourhood(chain);
+  if (near.counted.has(bodyDigest(offer))) return { reason: null, isStale: false }; // it was good enough before
   const oldest = chain.round + 1 - historyRounds(rules);
   if (offer.round < oldest) {
     return { reason: `it is stale: it is for round ${offer.round}, and none before ${oldest} matters`, isStale: true };
@@ -87,6 +89,7 @@ export function whyDoubted(
   const original = book.offers.originalOf(offer);
   const reason = original !== null
     ? `it is copied: its contribution is that of an offer of ${original.peer} for round ${original.round}`
-    : whyNotAllowed(offer.peer, membersAfter(chain, change), rules) ?? whyNotBelievable(offer, chain, rules);
+    : whyNotAllowed(offer.peer, membersAfter(chain, change), rules) ??
+      (near.records.has(offer.parent) ? whyNotBelievable(offer, chain, rules) : null); // else another side may know better
   return { reason, isStale: false };
 }

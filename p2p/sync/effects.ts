@@ -8,12 +8,13 @@
  * core bounds how many are open at once.
  * @module
  */
-import type { Contribution, Fate, MergeSide, TrainOrder, Verdict } from "../learner.ts";
+import type { Contribution, Fate, MergeSide, Screen, TrainOrder, Verdict } from "../learner.ts";
 import type {
   BlobName,
   ChainState,
   Change,
   Digest,
+  Encoding,
   Message,
   Offer,
   PeerId,
@@ -62,7 +63,13 @@ export type Input =
     readonly blob: BlobName | null;
   }
   /** Answers `fold` and `merge`; the weights need not be kept yet. */
-  | { readonly kind: "folded"; readonly record: Digest; readonly weights: BlobName }
+  | {
+    readonly kind: "folded";
+    readonly record: Digest;
+    readonly weights: BlobName;
+    /** What the fold saw of its parts, in their order; null of a merge. */
+    readonly screen: Screen | null;
+  }
   | { readonly kind: "fold-failed"; readonly record: Digest; readonly reason: string }
   /** Answers `load`. */
   | { readonly kind: "loaded"; readonly weights: Digest }
@@ -164,6 +171,8 @@ export type SyncEvent =
     readonly weights: Digest;
     /** How long the next box is. */
     readonly roundMs: number;
+    /** How its contributions are encoded. */
+    readonly encoding: Encoding;
   }
   /** This peer wrote a record, and why just then. */
   | { readonly kind: "closed"; readonly round: number; readonly reason: string }
@@ -179,6 +188,19 @@ export type SyncEvent =
   }
   /** Something of another peer was dropped: an offer, a record, a message. */
   | { readonly kind: "rejected"; readonly what: string; readonly peer: PeerId; readonly reason: string }
+  /** A counted contribution pulls against all others of its record. */
+  | {
+    readonly kind: "screened";
+    readonly round: number;
+    readonly offer: Digest;
+    readonly peer: PeerId;
+    /** To the sum of the others. */
+    readonly cosine: number;
+    /** What chance alone does not go below. */
+    readonly threshold: number;
+    /** Whether the fold left it out, as all peers' folds do; its data count as trained all the same. */
+    readonly dropped: boolean;
+  }
   /** Another peer folded the same record to another state: one of the two computes wrongly (law 3). */
   | {
     readonly kind: "mismatch";

@@ -5,7 +5,8 @@
  * It answers and asks; it decides nothing about heads. Lost messages cost one beat, never correctness (law 1).
  * @module
  */
-import { type Book, historyRounds, type State } from "./book.ts";
+import { type Book, historyRounds } from "./book.ts";
+import type { State } from "./link.ts";
 import { beatMs, type Context } from "./context.ts";
 import { Witnesses } from "./witnesses.ts";
 import type { AskState, Beat, Digest, Message, Offer, PeerId, Pull, RoundRecord, Signed } from "./types.ts";
@@ -187,8 +188,8 @@ export function isFull(recordCount: number): boolean {
 
 /** Own head, then other ends of what is known, then ancestors: all of the last ones, and older ones with growing gaps. */
 function locator(book: Book, head: State): readonly Digest[] {
-  const ends = book.ends().filter((link) => link !== head.link).slice(0, MOST_ENDS);
-  const ancestors = book.ancestry(head.link).slice(1), named = ancestors.slice(0, NAMED_WITHOUT_GAPS);
+  const ends = book.lineage.ends().filter((link) => link !== head.link).slice(0, MOST_ENDS);
+  const ancestors = book.lineage.ancestry(head.link).slice(1), named = ancestors.slice(0, NAMED_WITHOUT_GAPS);
   for (let back = NAMED_WITHOUT_GAPS; back < ancestors.length; back = Math.ceil(back * GAP_GROWTH)) {
     named.push(ancestors[back]!);
   }
@@ -202,9 +203,9 @@ function locator(book: Book, head: State): readonly Digest[] {
  */
 function answerPull({ options: { rules } }: Context, pull: Pull, { book, head }: Known): Message | null {
   const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []);
-  const lacking = has.length === 0 ? null : book.exclusiveOf([head.link], has);
+  const lacking = has.length === 0 ? null : book.lineage.exclusiveOf([head.link], has);
   const asker = pull.have[0] === undefined ? undefined : book.links.get(pull.have[0]);
-  const lags = asker !== undefined && book.exclusive(asker, head.link)?.length === 0;
+  const lags = asker !== undefined && book.lineage.exclusive(asker, head.link)?.length === 0;
   if (lags && (lacking === null || lacking.length > historyRounds(rules))) return stateOf(rules.run, head);
   if (lacking === null) return null; // it asks for a state if nobody has the records
 

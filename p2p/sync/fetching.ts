@@ -3,7 +3,8 @@
  * so that closing a round waits for nothing but the last one.
  * @module
  */
-import type { Book, HeldOffer } from "./book.ts";
+import type { Book } from "./book.ts";
+import type { HeldOffer } from "./link.ts";
 import type { Context } from "./context.ts";
 import type { Digest, Offer, PeerId } from "./types.ts";
 

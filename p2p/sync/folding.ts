@@ -6,11 +6,14 @@
  * folded from two states: the one that this peer did not fold is loaded by the name that the record gives it.
  * @module
  */
-import { type Book, chainOf, type HeldOffer, type Link, type State } from "./book.ts";
+import type { Screen } from "../learner.ts";
+import type { Book } from "./book.ts";
+import { chainOf, type HeldOffer, type Link, type State } from "./link.ts";
 import type { Context } from "./context.ts";
+import type { Input } from "./effects.ts";
 import type { Loading } from "./loading.ts";
 import { longestMs } from "./scribe.ts";
-import type { BlobName, Digest, PeerId } from "./types.ts";
+import type { Digest, PeerId } from "./types.ts";
 
 /** A fold may fail because a blob was damaged on disk: it is fetched again, but not for ever. */
 const MOST_FOLD_FAILURES = 3;
@@ -56,7 +59,7 @@ export class Folding {
   }
 
   /** The learner folded a record: it is kept and written down. */
-  onFolded(context: Context, book: Book, { record, weights }: { record: Digest; weights: BlobName }): void {
+  onFolded(context: Context, book: Book, { record, weights, screen }: Extract<Input, { kind: "folded" }>): void {
     if (this.#folding === record) this.#folding = null;
     const link = book.links.get(record);
     if (link?.stage.kind !== "complete") return;
@@ -66,6 +69,7 @@ export class Folding {
     const state = book.hold(link, weights)!;
     context.emit({ kind: "keep", weights });
     journalState(context, book, state);
+    if (screen !== null) reportScreen(context, link, { screen, offers: book.countedOffers(link) ?? [] });
   }
 
   onFailed({ report, now }: Context, book: Book, { record, reason }: { record: Digest; reason: string }): void {
@@ -86,7 +90,7 @@ export class Folding {
     const { rulebook, options: { rules } } = context, { digest: record, record: { body } } = next;
     const [parent] = parents;
     if (parents.length > 1) {
-      const sides = book.sidesOf(next);
+      const sides = book.lineage.sidesOf(next);
       if (sides === null) return;
       context.emit({ kind: "merge", record, sides: rulebook.mergeShares(sides, body.weights) });
     } else {
@@ -134,14 +138,16 @@ export class Folding {
       const { link: { digest }, base } = parent;
       report({ kind: "mismatch", record: digest, peer, mine: base, theirs: baseFor(link, parent) });
     }
-    book.condemn(link, fault, { isCertain: true });
+    // Another base may be our own mistake.
+    const isCertain = (book.countedOffers(link) ?? []).some(({ verdict }) => verdict?.valid === false);
+    book.condemn(link, fault, { isCertain });
     report({ kind: "rejected", what: `record ${link.round}`, peer, reason: fault });
   }
 }
 
 /** Writes down a state with all that leads to it, each once: offers before the record that counts them. */
 export function journalState(context: Context, book: Book, { link, chain, weights }: State): void {
-  for (const each of book.unjournaled(link)) {
+  for (const each of book.lineage.unjournaled(link)) {
     // A state that another peer gave has no known ancestors: its own record is in the entry below.
     if (chainOf(each) !== null) journalRecord(context, book, each);
   }
@@ -156,6 +162,24 @@ export function journalRecord({ emit }: Context, book: Book, link: Link): void {
   }
   emit({ kind: "journal", entry: { kind: "record", record: link.record } });
   link.journaled = true;
+}
+
+/** Names those whose work pulls against everybody else's. Only offers with a contribution were parts of the fold. */
+function reportScreen(
+  { report }: Context,
+  { record }: Link,
+  { screen: { cosines, threshold, dropped }, offers }: {
+    readonly screen: Screen;
+    readonly offers: readonly HeldOffer[];
+  },
+): void {
+  const parts = offers.filter(({ signed }) => signed.body.blob !== null);
+  for (const [i, { digest, signed: { body: { peer } } }] of parts.entries()) {
+    const cosine = cosines[i] ?? null;
+    if (cosine === null || cosine >= threshold) continue;
+    const { round } = record.body;
+    report({ kind: "screened", round, offer: digest, peer, cosine, threshold, dropped: dropped.includes(i) });
+  }
 }
 
 function baseFor({ record, parents }: Link, parent: State): Digest {

@@ -5,7 +5,8 @@
  * from elsewhere, everything that is known of the new history is compared instead.
  * @module
  */
-import { ARCHIVE_ROUNDS, type Book, chainOf, type Link, type State } from "./book.ts";
+import { ARCHIVE_ROUNDS, type Book } from "./book.ts";
+import { chainOf, type Link, type State } from "./link.ts";
 import type { Digest, SyncRules } from "./types.ts";
 
 /** The record of a history that counts an offer. */
@@ -36,7 +37,8 @@ export function historyChange(
   book: Book,
   { from, to, rules }: { readonly from: State | null; readonly to: State; readonly rules: SyncRules },
 ): HistoryChange {
-  const gained = from && book.exclusive(to.link, from.link), lost = from && book.exclusive(from.link, to.link);
+  const gained = from && book.lineage.exclusive(to.link, from.link),
+    lost = from && book.lineage.exclusive(from.link, to.link);
   const known = { gained, lostCount: lost?.length ?? null, continues: from === null || lost !== null };
   const forgetRound = to.chain.round - ARCHIVE_ROUNDS;
   const gone = lost && new Set(lost.flatMap(({ record }) => record.body.counted.map(({ offer }) => offer)));
@@ -44,7 +46,7 @@ export function historyChange(
     const counted = countings(gained, mergedBy(book, gained, from));
     return { ...known, counted, uncounted: (offer) => gone.has(offer), sinceRound: -Infinity, forgetRound };
   }
-  const all = book.ancestry(to.link).filter((link) => chainOf(link) !== null);
+  const all = book.lineage.ancestry(to.link).filter((link) => chainOf(link) !== null);
   const counted = new Map(countings(all, () => false));
   // Where the known records end, the state says what the last ones before it counted.
   const cut = all.filter(({ parents }) => parents.some((digest) => !isComplete(book.links.get(digest))));
@@ -75,9 +77,9 @@ function mergedBy(book: Book, gained: readonly Link[], from: State): (link: Link
   const merged = new Set<Link>();
   for (const { parents } of gained.filter(({ parents }) => parents.length > 1)) {
     const sides = parents.flatMap((digest) => book.links.get(digest) ?? []);
-    const own = sides.map((side) => book.exclusive(side, from.link)?.length ?? Infinity);
+    const own = sides.map((side) => book.lineage.exclusive(side, from.link)?.length ?? Infinity);
     const [near, far] = own[0]! <= own[1]! ? sides : sides.toReversed();
-    for (const link of far && near && book.exclusive(far, near) || []) merged.add(link);
+    for (const link of far && near && book.lineage.exclusive(far, near) || []) merged.add(link);
   }
   return (link) => merged.has(link);
 }

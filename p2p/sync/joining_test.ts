@@ -17,6 +17,7 @@ const rules: SyncRules = {
   longestRoundMs: 60_000,
   batch: 32,
   contextLength: 64,
+  codec: "auto",
   targetTokens: null,
   owner: null,
 };

@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { identity } from "../../tests/conformance/transport.ts";
 import { verifySignature } from "../identity.ts";
 import { advance, genesisState } from "./chain.ts";
+import { createCore } from "./core.ts";
 import type { Context } from "./context.ts";
 import { digestOf } from "./digest.ts";
 import type { Effect, SyncEvent } from "./effects.ts";
@@ -24,6 +25,7 @@ const rules: SyncRules = {
   longestRoundMs: 60_000,
   batch: 32,
   contextLength: 64,
+  codec: "auto",
   targetTokens: null,
   owner: owner.peer,
 };
@@ -152,4 +154,32 @@ Deno.test("a beat that knows an older change is answered with the newest, once",
   membership.disconnect(finch.peer);
   membership.onBeat(context, { peer: finch.peer, change: 0 });
   assert.equal(effects.length, 2, "what was sent may have been lost with the connection");
+});
+
+Deno.test("a core that restarts knows the list it had, lets in nobody else, and tells whoever is behind", () => {
+  const change = changeTo(3, finch), { peer: self, sign } = owner;
+  const core = createCore({ self, rules, name: "owner", device: "cpu", sign, verify });
+  const initial = { digest: digestOf("initial"), sizeBytes: 1 };
+  const started = core.handle(0, { kind: "start", initial, found: false, journal: [{ kind: "change", change }] });
+  assert.deepEqual(started.find(({ kind }) => kind === "admit"), {
+    kind: "admit",
+    peers: [owner.peer, finch.peer].sort(),
+  });
+  core.handle(1, { kind: "connected", peer: finch.peer });
+  const nowhere = digestOf("nowhere");
+  const effects = core.handle(2, {
+    kind: "message",
+    from: finch.peer,
+    message: {
+      kind: "beat",
+      run: rules.run,
+      peer: finch.peer,
+      head: nowhere,
+      base: nowhere,
+      round: 1,
+      weight: 0,
+      change: 1,
+    },
+  });
+  assert.deepEqual(effects, [{ kind: "send", to: finch.peer, message: change }]);
 });

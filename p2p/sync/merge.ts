@@ -3,8 +3,8 @@
  *
  * Facts of the graph only, so every peer computes alike. The state is the *union*: an offer that both sides counted
  * counts once, in weight, tokens and ledger. The weights are the average of both sides', by the (capped) tokens that
- * each counted since they parted (`runtime/state/average.ts`). What is a choice (round length, batch) is the heavier
- * side's. A merge record counts no offers: those on either head are one record late for what follows it.
+ * each counted since they parted (`runtime/state/average.ts`). What is a choice (round length, batch, codec) is the
+ * heavier side's. A merge record counts no offers: those on either head are one record late for what follows it.
  * @module
  */
 import type { MergeSide } from "../learner.ts";
@@ -54,7 +54,7 @@ export function unite(
   const roster = uniteRosters([heavier.chain, lighter.chain], round).filter(({ peer }) =>
     isAllowed(peer, members, rules)
   );
-  const { roundMs, batch, usual } = heavier.chain;
+  const { roundMs, batch, encoding, usual } = heavier.chain;
   const ledger = uniteLedgers(heavier.chain.ledger, lighter.chain.ledger, {
     windows: added.ranges.reduce((sum, { start, end }) => sum + end - start, 0),
   });
@@ -69,6 +69,7 @@ export function unite(
     ledger: settleLeases(ledger, roster, { roundMs, rules }),
     roundMs,
     batch,
+    encoding,
     evaluator: roster[round % Math.max(1, roster.length)]?.peer ?? null,
     recent: uniteRecent([heavier, lighter], { record, digest, rules }),
   };

@@ -29,6 +29,7 @@ const rules: SyncRules = {
   longestRoundMs: 60_000,
   batch: 8,
   contextLength: 64,
+  codec: "int8",
   targetTokens: null,
   owner: null,
 };

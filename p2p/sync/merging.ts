@@ -7,7 +7,8 @@
  * give, and writes; the others give it time, as in any round. Meanwhile both sides go on with their rounds.
  * @module
  */
-import { type Book, chainOf, type Link, type State } from "./book.ts";
+import type { Book } from "./book.ts";
+import { chainOf, type Link, type State } from "./link.ts";
 import { beatMs, type Context } from "./context.ts";
 import { digestOf } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
@@ -78,10 +79,11 @@ export class Merging {
       return null;
     }
     const states = isHeavier ? [state, head] : [head, state];
-    // A state that came without its past: what its side has of its own is not known yet.
-    if (book.sidesOf({ parents: states.map(({ link }) => link.digest) }) === null) return null;
-    const record = buildMergeRecord(states, { rules: context.options.rules, scribe: self, attempt: rank });
-    const parted = `they parted ${book.exclusive(head.link, rival)?.length ?? 0} records ago`;
+    const { rules } = context.options, record = buildMergeRecord(states, { rules, scribe: self, attempt: rank });
+    const sides = book.lineage.sidesOf(record);
+    // What a side that came without its past has of its own is not known yet; and the other may have shut us out.
+    if (sides === null || context.rulebook.whyInvalidMerge(record, sides, rules) !== null) return null;
+    const parted = `they parted ${book.lineage.exclusive(head.link, rival)?.length ?? 0} records ago`;
     const reason = before === 0 ? parted : `${before} earlier in rank wrote nothing; ${parted}`;
     return { record, reason: `merges round ${chain.round} of ${names(chain)}; ${reason}` };
   }

@@ -5,8 +5,8 @@
  * @module
  */
 import type { Verdict } from "../learner.ts";
-import type { AddOfferOptions, HeldOffer } from "./book.ts";
-import type { Digest, Offer, PeerId, Signed, SyncRules } from "./types.ts";
+import type { AddOfferOptions, HeldOffer } from "./link.ts";
+import type { Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** Offers kept of one author beyond those that records count. */
 const MOST_OFFERS_EACH = 16;
@@ -68,6 +68,12 @@ export class OfferShelf {
 
   find(digest: Digest): HeldOffer | undefined {
     return this.#recent.get(digest) ?? this.#archive.get(digest);
+  }
+
+  /** The offers that a record counts, in its order, or null while some are unknown. */
+  countedBy({ counted }: RoundRecord): readonly HeldOffer[] | null {
+    const offers = counted.map(({ offer }) => this.find(offer));
+    return offers.every((held) => held !== undefined) ? offers : null;
   }
 
   /** Offers of the last rounds, in the order in which they came. */

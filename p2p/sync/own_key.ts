@@ -5,7 +5,8 @@
  * trained on a history which counts an offer of this very life was made after that offer, by another process.
  * @module
  */
-import type { Book, Link } from "./book.ts";
+import type { Book } from "./book.ts";
+import type { Link } from "./link.ts";
 import type { Digest } from "./types.ts";
 
 /** Own offers of this life that are remembered, newest last: more than a history shows. */
@@ -39,7 +40,7 @@ export class OwnKey {
       const body = book.offers.find(digest)?.signed.body, ground = body && book.links.get(body.parent);
       if (ground === undefined) continue; // judged when its record is known
       const counts = ({ record }: Link): boolean => record.body.counted.some(({ offer }) => this.#made.has(offer));
-      if (!book.ancestry(ground).some(counts)) {
+      if (!book.lineage.ancestry(ground).some(counts)) {
         this.#suspect.delete(digest);
         continue;
       }

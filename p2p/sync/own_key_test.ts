@@ -18,6 +18,7 @@ const rules: SyncRules = {
   longestRoundMs: 10_000,
   batch: 8,
   contextLength: 16,
+  codec: "int8",
   targetTokens: null,
   owner: null,
 };

@@ -68,6 +68,7 @@ export class OwnWork {
         tokens: chain.tokens,
         ranges,
         batch: localBatch(chain, self),
+        encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
         roundMs: chain.roundMs,
       },
     });

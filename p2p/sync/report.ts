@@ -3,7 +3,8 @@
  * came and who went.
  * @module
  */
-import type { Book, State } from "./book.ts";
+import type { Book } from "./book.ts";
+import type { State } from "./link.ts";
 import type { Context } from "./context.ts";
 import type { MergedSide } from "./effects.ts";
 import type { HistoryChange } from "./history_change.ts";
@@ -22,7 +23,7 @@ export function reportAdoption(
     report({ kind: "reorganised", from: from.link.digest, to: link.digest, depth });
   }
   for (const merge of change.gained ?? []) {
-    const sides = merge.parents.length > 1 ? book.sidesOf(merge) : null;
+    const sides = merge.parents.length > 1 ? book.lineage.sidesOf(merge) : null;
     if (sides === null) continue;
     report({ kind: "merged", round: merge.round, head: merge.digest, sides: sides.map(mergedSide) });
   }
@@ -44,6 +45,7 @@ export function reportAdoption(
     scribe,
     weights: to.weights.digest,
     roundMs: chain.roundMs,
+    encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
   });
 
   const before = from?.chain.roster ?? [];

@@ -3,7 +3,8 @@
  * when to think again.
  * @module
  */
-import type { Book, HeldOffer, State } from "./book.ts";
+import type { Book } from "./book.ts";
+import type { HeldOffer, State } from "./link.ts";
 import { closing, type Expected } from "./closing.ts";
 import type { Context } from "./context.ts";
 import type { Exchange } from "./exchange.ts";

@@ -49,7 +49,10 @@ export interface Offer {
   readonly heldOut: number | null;
   /** Tokens per second while computing, an EMA: what leases and batches are sized by. */
   readonly speed: number;
-  /** Since its offer before: time in steps, and time without anything to train on (a throttle's rests are neither). */
+  /**
+   * Since its offer before: time in steps, and time in which it could have trained and did not, for want of data or
+   * because weights were cut and rebased (a throttle's rests are neither).
+   */
   readonly computeMs: number;
   readonly idleMs: number;
   /** From its offer to the next head; training may have gone on. Round lengths are balanced by it. */
@@ -208,6 +211,21 @@ export interface Recent {
   readonly blobs: readonly Digest[];
 }
 
+/** How the contributions of a round are encoded; the learner knows how that is done. */
+export interface Encoding {
+  readonly codec: "f32" | "int8" | "topk";
+  /** Values sent of each 4,096: 64, 128, 256 or 512 of `topk`, all of the others. */
+  readonly kept: number;
+}
+
+/** The encoding of the next round, and what its rule remembers (`codec_rule.ts`). */
+export interface EncodingState extends Encoding {
+  /** The round whose record chose it. */
+  readonly since: number;
+  /** Rounds in a row in which a denser one would have been cheap; negative: in which this one was too dear. */
+  readonly streak: number;
+}
+
 /** The part of a state that is not weights: a pure function of the chain (`chain.ts`). */
 export interface ChainState {
   readonly round: number;
@@ -227,6 +245,8 @@ export interface ChainState {
   readonly roundMs: number;
   /** Global batch asked for in the next round, in sequences. */
   readonly batch: number;
+  /** How the contributions of the next round are encoded. */
+  readonly encoding: EncodingState;
   /** Whose turn it is to evaluate. */
   readonly evaluator: PeerId | null;
   /** All records at most S records back, the nearest first: enough that no offer is counted twice (law 2). */
@@ -248,6 +268,8 @@ export interface SyncRules {
   /** Global batch in sequences of `contextLength` tokens. */
   readonly batch: number;
   readonly contextLength: number;
+  /** `auto`: dense or sparse by measured transfers. */
+  readonly codec: Encoding["codec"] | "auto";
   /** The record that reaches it is the last one; null if open-ended. */
   readonly targetTokens: number | null;
   /** Who signs changes of the allow list; null in a run without one. */

@@ -6,7 +6,8 @@
  * came back with it know no more than it does: only who stands elsewhere tells it anything.
  * @module
  */
-import { type Book, chainOf } from "./book.ts";
+import type { Book } from "./book.ts";
+import { chainOf } from "./link.ts";
 import { stateDigest } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Choice } from "./joining.ts";

@@ -30,9 +30,11 @@ import { rmsNorm } from "../../kernels/rms_norm.ts";
 import { rmsNormBackward } from "../../kernels/rms_norm_backward.ts";
 import { rmsNormWeightsBackward } from "../../kernels/rms_norm_weights_backward.ts";
 import { rope, ropeTable } from "../../kernels/rope.ts";
+import { sparseAdd } from "../../kernels/sparse_add.ts";
 import { sum } from "../../kernels/sum.ts";
 import { swiglu } from "../../kernels/swiglu.ts";
 import { swigluBackward } from "../../kernels/swiglu_backward.ts";
+import { topK } from "../../kernels/top_k.ts";
 import { openCpuDevice } from "./cpu.ts";
 import { asWords, type Device, type Span, SPAN_ALIGNMENT, whole } from "./device.ts";
 
@@ -108,7 +110,7 @@ const cases: readonly Case[] = [
       { kernel: add, shape: { COUNT }, units: 1 },
       { kernel: copy, shape, units: 1 },
       { kernel: fill, shape: { COUNT }, inputs: { value: [3] }, units: 0 },
-      { kernel: delta, shape: { COUNT }, units: 2 },
+      { kernel: delta, shape: { COUNT, DECAY: 0.95 }, units: 3 },
       // The contract is 2e-6 · max(1, |x|), 33 units; the slope multiplies the error of e⁻²ᵘ by x and by 2u'.
       { kernel: gelu, shape: { COUNT }, inputs: { x }, units: 8 },
       { kernel: geluBackward, shape, inputs: { x }, units: 33 },
@@ -122,6 +124,15 @@ const cases: readonly Case[] = [
   ...[1, 1e-3, 3e8, 2 ** -99, 2 ** -120].map((scale, i): Case => {
     const x = noise(256, i, scale).map((value, j) => j < 64 ? scale * [127 / 128, 1, 0.5, 127 / 64][j & 3]! : value);
     return { kernel: quantiseInt8, shape: { COUNT: 256, BLOCK: 32 }, inputs: { x }, units: 0 };
+  }),
+  ...[[1, 1], [5000, 64], [3 * 4096 + 7, 512]].flatMap(([COUNT, KEPT]) => {
+    const shape = { COUNT: COUNT!, KEPT: KEPT! }, sizes = noise(COUNT!, 4, 110);
+    const places = Array.from({ length: Math.ceil(COUNT! / 4096) * KEPT! }, (_, slot) => slot % KEPT! * 8 + 1);
+    return [
+      { kernel: topK, shape, inputs: { x: noise(COUNT!, 3).map((value, i) => value * 2 ** sizes[i]!) }, units: 0 },
+      { kernel: topK, shape, inputs: { x: noise(COUNT!, 3, 30).map(Math.trunc) }, units: 0 }, // many are equal
+      { kernel: sparseAdd, shape, inputs: { places }, units: 1 },
+    ] satisfies Case[];
   }),
   ...[0, 1, 2, 3].map((bits): Case => ({
     kernel: rope,

@@ -4,20 +4,24 @@
  * Only + − × ÷ √ on f64 and f32, in one order: parts in the order given (peer ids), values from first to last. No
  * WebAssembly, no GPU and no `Math` function beyond `sqrt` and `fround` takes part, because they may differ.
  *
- *  1. Drop what does not decode or is not finite; the others' weights are normalised over those that remain.
- *  2. Clip each to the median norm (`robust.ts`).
- *  3. A = Σ wᵢ·Δᵢ / Σ wᵢ.
+ *  1. Drop what does not decode, is not finite or absurdly long, and leave out what is zero; the others' weights are
+ *     normalised over those that remain.
+ *  2. Screen them: leave out, or only tell of, those that pull against all others (`robust/screen.ts`).
+ *  3. Make one pseudo-gradient A of them, by the run's rule (`robust/rules.ts`).
  *  4. The outer step (`outer.ts`).
  *
- * Contributions are read twice (norms, then sums), one stretch of values at a time and never decoded whole, so memory
- * does not grow with the number of peers.
+ * Contributions are read at least twice (norms, then sums), one stretch of values at a time and never decoded whole, so
+ * memory hardly grows with the number of peers.
  * @module
  */
-import type { FoldPart } from "../../p2p/learner.ts";
+import type { FoldPart, Screen } from "../../p2p/learner.ts";
 import type { Range } from "../../p2p/sync/types.ts";
+import type { OuterConfig } from "../config.ts";
 import type { Codec, EncodedVector } from "./codec/codec.ts";
 import { type OuterRates, outerStep } from "./outer.ts";
-import { clipsToMedian } from "./robust.ts";
+import type { Combine } from "./robust/rule.ts";
+import { rules } from "./robust/rules.ts";
+import { screenOf } from "./robust/screen.ts";
 
 export interface FoldInput {
   readonly weights: Float32Array;
@@ -29,7 +33,8 @@ export interface FoldInput {
 
 /** How contributions of a run are read. */
 export interface ContributionForm {
-  readonly codec: Codec;
+  /** One codec, or all (`anyCodec`). */
+  readonly codec: Pick<Codec, "open">;
   /** Values in a contribution. */
   readonly length: number;
   /** Where the arena has padding, which must stay zero. */
@@ -37,7 +42,7 @@ export interface ContributionForm {
 }
 
 export interface FoldOptions extends Omit<ContributionForm, "length"> {
-  readonly outer: OuterRates;
+  readonly outer: OuterRates & Pick<OuterConfig, "robust" | "screen">;
 }
 
 export interface Folded {
@@ -45,6 +50,8 @@ export interface Folded {
   readonly momentum: Float32Array | null;
   /** One for each part: its norm, or why it was dropped. */
   readonly verdicts: readonly PartVerdict[];
+  /** Null if too few parts pulled to compare them. */
+  readonly screen: Screen | null;
 }
 
 export type PartVerdict =
@@ -54,31 +61,47 @@ export type PartVerdict =
 /** Values worked on at a time: 32 KiB of f64, a core's nearest cache. */
 const STRETCH = 4096;
 
+/**
+ * Largest root mean square of a contribution's values. Weights of trained networks are below 100, so nobody moves all of
+ * them by a thousand in one round; and what is below cannot make a fold overflow.
+ */
+const LARGEST_RMS = 1024;
+
 /** Folds in place: `input.weights` and `input.momentum` become the next ones, and are what is returned. */
 export function fold(input: FoldInput, { outer, ...form }: FoldOptions): Folded {
   const { weights, momentum, parts } = input;
-  const judged = parts.map(({ bytes, weight }) => ({ ...judge(bytes, { ...form, length: weights.length }), weight }));
-  const valid = judged.filter((part) => part.valid);
+  const judged = parts.map(({ bytes }) => judge(bytes, { ...form, length: weights.length }));
   const verdicts = judged.map((part) =>
     part.valid ? { valid: true, norm: part.norm } as const : { valid: false, reason: part.reason } as const
   );
-  const total = valid.reduce((sum, { weight }) => sum + weight, 0);
-  if (!(total > 0)) return { weights, momentum, verdicts };
+  const weighed = judged.map((part, i) =>
+    part.valid && parts[i]!.weight > 0 ? { ...part, weight: parts[i]!.weight } : null
+  );
+  if (weighed.every((part) => part === null)) return { weights, momentum, verdicts, screen: null };
 
-  const clips = clipsToMedian(valid.map(({ norm }) => norm));
-  const shares = valid.map(({ weight }, i) => clips[i]! * weight / total);
+  const pulls = weighed.map((part) => part !== null && part.norm > 0 ? part : null);
+  const pulling = pulls.filter((pull) => pull !== null);
+  const seen = screenOf(pulling);
+  const opposed = seen === null || outer.screen === "log" ? [] : seen.opposed.map((i) => pulling[i]!);
+  const kept = pulling.filter((pull) => !opposed.includes(pull));
+  const combine: Combine = kept.length > 0 ? rules[outer.robust].begin(kept) : (into) => into.fill(0);
   const stretch = new Float64Array(STRETCH);
   for (let start = 0; start < weights.length; start += STRETCH) {
     const end = Math.min(start + STRETCH, weights.length);
-    const mean = stretch.subarray(0, end - start).fill(0);
-    valid.forEach(({ vector }, i) => vector.addTo(mean, { start, share: shares[i]! }));
+    const mean = stretch.subarray(0, end - start);
+    combine(mean, start);
     outerStep({
       weights: weights.subarray(start, end),
       momentum: momentum?.subarray(start, end) ?? null,
       mean,
     }, outer);
   }
-  return { weights, momentum, verdicts };
+  const screen = seen && {
+    threshold: seen.threshold,
+    cosines: pulls.map((pull) => pull && seen.cosines[pulling.indexOf(pull)]!),
+    dropped: opposed.map((pull) => pulls.indexOf(pull)),
+  };
+  return { weights, momentum, verdicts, screen };
 }
 
 export type Judged =
@@ -91,6 +114,10 @@ export function judge(bytes: Uint8Array, { codec, length, padding }: Contributio
   if (!opened.ok) return { valid: false, reason: opened.reason };
   const { vector } = opened, norm = Math.sqrt(vector.normSquared());
   if (!Number.isFinite(norm)) return { valid: false, reason: "has values that are not finite" };
+  const largest = LARGEST_RMS * Math.sqrt(length);
+  if (norm > largest) {
+    return { valid: false, reason: `has the norm ${norm.toPrecision(3)}, no training makes ${largest.toPrecision(3)}` };
+  }
   const stray = padding.find((range) => !isZero(vector, range));
   if (stray !== undefined) {
     return { valid: false, reason: `has values from ${stray.start} on, where the model has padding` };

@@ -6,7 +6,8 @@ import { fold } from "./fold.ts";
 import { allocateWeights } from "./weights.ts";
 
 const form = { codec: codecs.f32, padding: [] };
-const plain = { learningRate: 1, momentum: 0 };
+const plain = { robust: "median-clip", screen: "drop", learningRate: 1, momentum: 0 } as const;
+const nesterov = { ...plain, learningRate: 0.7, momentum: 0.9 };
 
 /** Folds f32 contributions into `from`, all of weight 1 unless told. */
 function foldOf(deltas: readonly (readonly number[])[], options: {
@@ -43,7 +44,7 @@ Deno.test("an empty fold leaves weights and momentum as they are", () => {
   const weights = new Float32Array([1, 2]), momentum = new Float32Array([3, 4]);
   fold({ weights, momentum, parts: [] }, {
     ...form,
-    outer: { learningRate: 0.7, momentum: 0.9 },
+    outer: nesterov,
   });
   assert.deepEqual([...weights, ...momentum], [1, 2, 3, 4]);
 });
@@ -60,7 +61,7 @@ for (
       const parts = [{ bytes: codecs.f32.encode(new Float32Array([mean])).bytes, weight: 5 }];
       fold({ weights, momentum, parts }, {
         ...form,
-        outer: { learningRate: 0.7, momentum: 0.9 },
+        outer: nesterov,
       });
       return weights[0]!;
     });
@@ -87,6 +88,40 @@ Deno.test("a part with NaN or infinity is dropped with a reason, and the others 
     close(folded.weights, [-1, -1]);
     assert.deepEqual(folded.verdicts[1], { valid: false, reason: "has values that are not finite" });
   }
+});
+
+Deno.test("a part that is finite but longer than any training makes is dropped with its norm, and cannot overflow", () => {
+  const parts = [[3e38, 3e38], [2000, 2000], [1, 1]].map((delta) => ({
+    bytes: codecs.f32.encode(new Float32Array(delta)).bytes,
+    weight: 1,
+  }));
+  const weights = new Float32Array(2);
+  const { verdicts } = fold({ weights, momentum: null, parts }, { ...form, outer: { ...plain, robust: "mean" } });
+  assert.deepEqual(verdicts.map(({ valid }) => valid), [false, false, true]);
+  assert.deepEqual(verdicts[0], { valid: false, reason: "has the norm 4.24e+38, no training makes 1.45e+3" });
+  assert.deepEqual([...weights], [-1, -1]);
+});
+
+Deno.test("a part of zeros, or of no weight, takes no part: it slows nobody and moves no median", () => {
+  const idle = [[0, 0], [0, 0], [0, 0]];
+  close(foldOf([...idle, [1, 0], [1, 0]]).weights, [-1, 0]);
+  close(foldOf([[1, 0], [1, 0], [9, 0], [9, 0], [9, 0]], { weights: [1, 1, 0, 0, 0] }).weights, [-1, 0]);
+});
+
+Deno.test("a part that pulls against all others is named, and left out unless the run only logs it", () => {
+  const work = new Array<number>(1000).fill(1), parts = [work, work, work.map((value) => -value), work, work];
+  const folded = (screen: "drop" | "log") => {
+    const weights = new Float32Array(1000),
+      bytes = parts.map((delta) => codecs.f32.encode(new Float32Array(delta)).bytes);
+    const input = { weights, momentum: null, parts: bytes.map((bytes) => ({ bytes, weight: 1 })) };
+    return fold(input, { ...form, outer: { ...plain, screen } });
+  };
+  const dropping = folded("drop"), logging = folded("log");
+  assert.deepEqual([...dropping.weights.subarray(0, 2)], [-1, -1]);
+  close(logging.weights.subarray(0, 2), [-0.6, -0.6]);
+  assert.deepEqual([dropping.screen!.dropped, logging.screen!.dropped], [[2], []]);
+  assert.deepEqual(logging.screen!.cosines, dropping.screen!.cosines);
+  assert.ok(logging.screen!.cosines.every((cosine, i) => (cosine! < logging.screen!.threshold) === (i === 2)));
 });
 
 Deno.test("a part of another model, codec or size is dropped with a reason", () => {
@@ -141,7 +176,7 @@ async function seededFold(arrivalSeed: number): Promise<string> {
     fold({ weights: folded.parameters, momentum: folded.momentum, parts }, {
       codec: codecs.int8,
       padding: [],
-      outer: { learningRate: 0.7, momentum: 0.9 },
+      outer: nesterov,
     });
   }
   return await blobDigest(folded.bytes.slice());

@@ -79,7 +79,15 @@ Deno.test("weightsLayout() knows every word that belongs to no tensor", () => {
     hiddenWidth: 24,
     tied: true,
   });
-  const outer = { codec: "int8", learningRate: 1, momentum: 0.9, ageDiscount: 0.3, lateRounds: 3 } as const;
+  const outer = {
+    codec: "int8",
+    robust: "median-clip",
+    screen: "drop",
+    learningRate: 1,
+    momentum: 0.9,
+    ageDiscount: 0.3,
+    lateRounds: 3,
+  } as const;
   const { parameterWords, hasMomentum, padding } = weightsLayout({ model, outer });
   const { words, parameterCount } = parameterLayout(model);
   assert.equal(hasMomentum, true);

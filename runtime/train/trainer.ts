@@ -15,7 +15,7 @@ import { headSize, type ModelConfig } from "../model/config.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
 import { expectArena } from "./arena.ts";
 import { settingValues, type StepSettings } from "./inner_step.ts";
-import { type Cut, PseudoGradient } from "./pseudo_gradient.ts";
+import { type Cut, PseudoGradient, type SparseCut, type Sparsity } from "./pseudo_gradient.ts";
 import { StepLog, type StepMetrics } from "./step_metrics.ts";
 import {
   planTrainer,
@@ -217,6 +217,27 @@ export class Trainer implements AsyncDisposable {
   /** Quantises anchor − parameters + residual. Steps may be enqueued while it waits. */
   cut(): Promise<Cut> {
     return this.#outer().cut();
+  }
+
+  /** As `cut`, but the largest values alone, which are not quantised yet; call `takeOut` next. */
+  cutSparse(sparsity: Sparsity): Promise<SparseCut> {
+    return this.#outer().cutSparse(sparsity);
+  }
+
+  /** What the last sparse cut sends, slot by slot: the rest of it stays for the next one. */
+  takeOut(sent: Float32Array): void {
+    this.#outer().takeOut(sent);
+  }
+
+  /** What sparse cuts sent in vain goes into the next one. */
+  giveBack(values: Float32Array): void {
+    expectArena("these values", values, this.layout);
+    this.#outer().giveBack(values);
+  }
+
+  /** Forgets what earlier cuts left out. */
+  clearResidual(): void {
+    this.#outer().writeResidual(new Float32Array(this.layout.words));
   }
 
   /** Ends the last cut: its quantisation loss goes into the next one if it was counted, and is forgotten if not. */

@@ -9,7 +9,7 @@ import { blobDigest } from "../../p2p/store/chunks.ts";
 import type { RunConfig } from "../config.ts";
 import { initialWeights } from "../model/parameters.ts";
 import { average } from "../state/average.ts";
-import { codecs } from "../state/codec/codecs.ts";
+import { codecsOf } from "../state/codec/codecs.ts";
 import { type ContributionForm, fold, judge } from "../state/fold.ts";
 import { allocateWeights, readWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
 import type { FoldPort, NamedWeights, WeightsBytes } from "./messages.ts";
@@ -21,7 +21,7 @@ serve<FoldPort, never>(self, {
   open(run) {
     config = run;
     layout = weightsLayout(run);
-    form = { codec: codecs[run.outer.codec], length: layout.parameterWords, padding: layout.padding };
+    form = { codec: codecsOf(run.outer.codec), length: layout.parameterWords, padding: layout.padding };
   },
 
   async initial() {
@@ -46,8 +46,8 @@ serve<FoldPort, never>(self, {
     const next = viewWeights(new Uint8Array(new SharedArrayBuffer(parent.length)), layout);
     next.bytes.set(parent);
     const input = { weights: next.parameters, momentum: next.momentum, parts };
-    const { verdicts } = fold(input, { ...form, outer: config.outer });
-    return { ...await named(next.bytes), verdicts };
+    const { verdicts, screen } = fold(input, { ...form, outer: config.outer });
+    return { ...await named(next.bytes), verdicts, screen };
   },
 
   async merge([a, b]) {

@@ -194,6 +194,34 @@ Deno.test("memory that runs out with one sequence at a time ends training with t
   assert.ok(events.some((event) => event.kind === "failed" && /no memory is left/.test(event.message)));
 });
 
+Deno.test("time in which weights are cut and rebased counts as waiting, and opening the trainer does not", async () => {
+  const CUT_MS = 300, WRITE_MS = 40;
+  const devices = (clock: VirtualClock) => {
+    const device = openPlainDevice();
+    return [
+      {
+        ...device,
+        run(program) {
+          if (program.label === "cut") clock.work(CUT_MS);
+          device.run(program);
+        },
+        write(span, values) {
+          if (span.buffer.label === "anchor") clock.work(WRITE_MS);
+          device.write(span, values);
+        },
+      } satisfies Device,
+    ];
+  };
+  await using peer = openScene({ devices });
+  const { training, weights } = peer;
+  await training.train(peer.order(1), weights);
+  await peer.stepped(1);
+  assert.equal((await training.contribute()).idleMs, 0);
+  await training.train(peer.order(2), weights);
+  await peer.stepped(1);
+  assert.equal((await training.contribute()).idleMs, CUT_MS + 2 * WRITE_MS);
+});
+
 Deno.test("only waiting that a person can do something about is told, and it is counted from the first order", async () => {
   await using peer = openScene();
   const { training, weights, events, clock } = peer;

@@ -114,7 +114,7 @@ async function openAskedDevice({ device: choice, threads }: TrainingSetup): Prom
 
 /** Finds the fastest micro-batch, and takes up the optimizer where the last session left it. */
 async function openLocalModel(device: Device, setup: TrainingSetup): Promise<LocalModel> {
-  const { config: { model, outer, training }, checkpoint } = setup;
+  const { config: { model, training }, checkpoint } = setup;
   let largestMicroBatch = setup.microBatch, searchedBytes = 0;
   if (largestMicroBatch === null) {
     const probe = await probeSpeed({ device, model, most: training.batch, clock: realClock });
@@ -125,7 +125,6 @@ async function openLocalModel(device: Device, setup: TrainingSetup): Promise<Loc
     device,
     reopenDevice: () => openAskedDevice(setup),
     model,
-    codec: outer.codec,
     largestMicroBatch,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       tell({

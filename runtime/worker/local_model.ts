@@ -11,13 +11,15 @@
  */
 import { splitBatch } from "../batching/split_batch.ts";
 import { type Device, DeviceLostError, DeviceMemoryError } from "../device/device.ts";
+import type { Encoding } from "../../p2p/sync/types.ts";
 import type { ModelConfig } from "../model/config.ts";
-import type { CodecName } from "../state/codec/codec.ts";
 import { f32 } from "../state/codec/f32.ts";
 import { packInt8 } from "../state/codec/int8.ts";
+import { DENSITIES, type Density, packTopK, TOPK_DECAY } from "../state/codec/topk.ts";
 import type { OuterMoments } from "../state/checkpoint.ts";
 import { QUANTISE_BLOCK } from "../train/pseudo_gradient.ts";
 import { type Moments, openTrainer, type Trainer } from "../train/trainer.ts";
+import { Undecided } from "./undecided.ts";
 
 export interface LocalModelOptions {
   /** The model's own from now on: it closes it. */
@@ -25,7 +27,6 @@ export interface LocalModelOptions {
   /** Opens one in place of a device that was lost. */
   reopenDevice(): Promise<Device>;
   readonly model: ModelConfig;
-  readonly codec: CodecName;
   /** Most sequences at once: what is fastest, or what fits. */
   readonly largestMicroBatch: number;
   /** A trainer was opened, with this micro-batch. */
@@ -63,8 +64,8 @@ export class LocalModel implements AsyncDisposable {
   #parked: ParkedState = { moments: null, weights: null };
   /** The last moments that were on the host: better than none if the device is lost. */
   #keptMoments: Moments | null = null;
-  /** Round of the last cut, until its fate is known. */
-  #pending: number | null = null;
+  /** Contributions whose fate is not known yet. */
+  readonly #undecided = new Undecided();
 
   constructor(options: LocalModelOptions) {
     this.#options = options;
@@ -121,21 +122,30 @@ export class LocalModel implements AsyncDisposable {
     this.#setBase(anchor);
   }
 
-  /** Encodes what was learned since the base; its quantisation loss waits for `settle(round)`. */
-  async cut(round: number): Promise<Uint8Array<ArrayBuffer>> {
+  /** Encodes what was learned since the base; what becomes of what it leaves out waits for `settle(round)`. */
+  async cut(round: number, { codec, kept }: Encoding): Promise<Uint8Array<ArrayBuffer>> {
+    if (codec === "topk") return await this.#cutSparse(round, densityOf(kept));
     const base = this.#base!, { codes, scales, weights } = await this.trainer.cut();
-    this.#pending = round;
-    this.#setBase(weights);
-    this.#isMoved = false;
-    if (this.#options.codec === "f32") return f32.encode(difference(base, weights)).bytes;
-    return packInt8({ codes, exponents: scales, length: weights.length, block: QUANTISE_BLOCK });
+    this.#cutAt(weights);
+    if (codec === "int8") {
+      this.#undecided.addDense(round);
+      return packInt8({ codes, exponents: scales, length: weights.length, block: QUANTISE_BLOCK });
+    }
+    this.trainer.commitResidual(false); // nothing was left out
+    return f32.encode(difference(base, weights)).bytes;
   }
 
-  /** Error feedback: the last cut's loss goes into the next contribution only if the last one was counted. */
+  /**
+   * Error feedback. What a dense contribution left out goes into the next one only if this one was counted. What a
+   * sparse one sent goes into the next one if it was lost; but of two lost in a row nothing does, for what was learned
+   * so far from the run's weights is worth no more.
+   */
   settle(round: number, isCounted: boolean): void {
-    if (this.#pending !== round) return;
-    this.#pending = null;
-    this.#trainer?.commitResidual(isCounted && this.#options.codec !== "f32");
+    const settled = this.#undecided.settle(round, isCounted), trainer = this.#trainer;
+    if (settled === null || trainer === null) return;
+    if (settled.kind === "dense") trainer.commitResidual(isCounted);
+    else if (settled.lostInARow > 1) trainer.clearResidual();
+    else if (!isCounted) trainer.giveBack(Float32Array.from(settled.decode(trainer.layout.words)));
   }
 
   /**
@@ -186,7 +196,7 @@ export class LocalModel implements AsyncDisposable {
   async #park(state: ParkedState): Promise<void> {
     if (this.#trainer !== null) await closeQuietly(this.#trainer);
     this.#trainer = null;
-    this.#pending = null;
+    this.#undecided.forgetDense();
     this.#parked = state;
     this.#keptMoments = state.moments ?? this.#keptMoments;
   }
@@ -198,6 +208,20 @@ export class LocalModel implements AsyncDisposable {
     const executed = microBatch * accumulation, wanted = splitBatch(batch, this.#largest);
     const fits = Math.abs(executed - batch) <= TOLERATED * batch && accumulation < 2 * wanted.accumulation;
     return fits ? { batch: executed, microBatch, accumulation } : null;
+  }
+
+  async #cutSparse(round: number, kept: Density): Promise<Uint8Array<ArrayBuffer>> {
+    const { places, values, weights } = await this.trainer.cutSparse({ kept, decay: TOPK_DECAY });
+    const { bytes, sent } = packTopK({ places, values, length: weights.length, kept });
+    this.trainer.takeOut(sent);
+    this.#cutAt(weights);
+    this.#undecided.addSparse(round, bytes);
+    return bytes;
+  }
+
+  #cutAt(weights: Float32Array): void {
+    this.#setBase(weights);
+    this.#isMoved = false;
   }
 
   #setBase(weights: Float32Array): void {
@@ -235,6 +259,12 @@ async function closeQuietly(resource: AsyncDisposable): Promise<void> {
   } catch (error) {
     if (!(error instanceof DeviceLostError)) throw error;
   }
+}
+
+function densityOf(kept: number): Density {
+  const density = DENSITIES.find((density) => density === kept);
+  if (density !== undefined) return density;
+  throw new RangeError(`Cannot keep ${kept} of 4096 values; this program keeps ${DENSITIES.join(", ")}`);
 }
 
 function difference(a: Float32Array, b: Float32Array): Float32Array<ArrayBuffer> {

@@ -4,7 +4,7 @@
  * Weights cross as shared memory, contributions are moved, all else is small.
  * @module
  */
-import type { Contribution, Fate, FoldPart, TrainOrder, Verdict } from "../../p2p/learner.ts";
+import type { Contribution, Fate, FoldPart, Screen, TrainOrder, Verdict } from "../../p2p/learner.ts";
 import type { Digest } from "../../p2p/sync/types.ts";
 import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
@@ -29,7 +29,7 @@ export interface FoldPort {
   judge(bytes: Uint8Array<ArrayBuffer>): Verdict;
   fold(
     order: { readonly parent: WeightsBytes; readonly parts: readonly FoldPart[] },
-  ): Promise<NamedWeights & { readonly verdicts: readonly PartVerdict[] }>;
+  ): Promise<NamedWeights & { readonly verdicts: readonly PartVerdict[]; readonly screen: Screen | null }>;
   merge(sides: readonly [WeighedBytes, WeighedBytes]): Promise<NamedWeights>;
 }
 

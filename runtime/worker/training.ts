@@ -118,7 +118,7 @@ export class Training {
 
   /** Starts from `weights`, keeping what was not contributed yet. */
   train(order: TrainOrder, weights: Float32Array): Promise<void> {
-    return this.#ask(async () => {
+    return this.#askProtocol(async () => {
       const isSame = this.#order?.weights === order.weights && !this.#isCut;
       if (this.#order === null) this.#box = new Box(); // nobody waited for work before there could be any
       this.#order = order;
@@ -137,21 +137,7 @@ export class Training {
   }
 
   contribute(): Promise<Contribution> {
-    return this.#askDevice(async () => {
-      const box = this.#box, round = this.#order?.round ?? 0, { batch, microBatch } = this.#shape;
-      const speed = this.#throughput.tokensPerSecond, { computingMs: computeMs, waitingMs: idleMs } = box.shares;
-      const about = { round, batch, microBatch, speed, computeMs, idleMs };
-      // What the lease allows to claim.
-      const tokens = Math.min(box.tokens, this.#lease.pending * this.#options.contextLength);
-      const bytes = tokens === 0 || this.#isFailed ? null : await this.#options.local.cut(round);
-      this.#box = new Box();
-      if (bytes === null) {
-        this.#lease.giveBack(); // nothing is offered, so nothing is used up
-        return { ...about, bytes, tokens: 0, steps: 0, ranges: [], loss: 0 };
-      }
-      this.#isCut = true;
-      return { ...about, bytes, tokens, steps: box.steps, ranges: this.#lease.cut(round), loss: box.loss };
-    });
+    return this.#askProtocol(() => this.#onDevice(() => this.#contribute()));
   }
 
   /** Held-out loss of any weights, nats per token; what is being trained stays as it is. */
@@ -166,10 +152,12 @@ export class Training {
   }
 
   settle(round: number, fate: Fate): Promise<void> {
-    return this.#askDevice(() => {
-      this.#lease.settle(round);
-      this.#options.local.settle(round, fate === "counted");
-    });
+    return this.#askProtocol(() =>
+      this.#onDevice(() => {
+        this.#lease.settle(round);
+        this.#options.local.settle(round, fate === "counted");
+      })
+    );
   }
 
   /** Takes effect at once: a rest is cut short or prolonged. */
@@ -186,6 +174,22 @@ export class Training {
   close(): void {
     this.#isClosed = true;
     this.#wake.abort();
+  }
+
+  async #contribute(): Promise<Contribution> {
+    const box = this.#box, round = this.#order?.round ?? 0, { batch, microBatch } = this.#shape;
+    const speed = this.#throughput.tokensPerSecond, { computingMs: computeMs, waitingMs: idleMs } = box.shares;
+    const about = { round, batch, microBatch, speed, computeMs, idleMs };
+    // What the lease allows to claim.
+    const tokens = Math.min(box.tokens, this.#lease.pending * this.#options.contextLength);
+    const bytes = tokens === 0 || this.#isFailed ? null : await this.#options.local.cut(round, this.#order!.encoding);
+    this.#box = new Box();
+    if (bytes === null) {
+      this.#lease.giveBack(); // nothing is offered, so nothing is used up
+      return { ...about, bytes, tokens: 0, steps: 0, ranges: [], loss: 0 };
+    }
+    this.#isCut = true;
+    return { ...about, bytes, tokens, steps: box.steps, ranges: this.#lease.cut(round), loss: box.loss };
   }
 
   #idle(): Idle | null {
@@ -347,6 +351,16 @@ export class Training {
 
   #askDevice<T>(request: () => T | Promise<T>): Promise<T> {
     return this.#ask(() => this.#onDevice(request));
+  }
+
+  /** What the protocol has the device do is time in which nothing is trained: it counts as waiting. */
+  #askProtocol<T>(request: () => Promise<T>): Promise<T> {
+    return this.#ask(async () => {
+      const { clock } = this.#options, startMs = clock.now(), isTraining = this.#order !== null;
+      const result = await request();
+      if (isTraining) this.#box.spend("waiting", clock.now() - startMs);
+      return result;
+    });
   }
 
   /** Puts a request in the queue. */

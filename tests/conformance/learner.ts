@@ -74,7 +74,7 @@ export function testLearner({ name, open }: LearnerSuite): void {
           const parts = [one, two].map((learner) => trainAlone(learner, { round, weights }));
           const made = (await Promise.all(parts)).map(toPart);
           const [folded, again] = await Promise.all(
-            [one, two].map((learner) => learner.fold({ parent: weights, parts: made })),
+            [one, two].map(async (learner) => (await learner.fold({ parent: weights, parts: made })).digest),
           );
           assert.equal(folded, again);
           assert.notEqual(folded, weights);
@@ -89,10 +89,22 @@ export function testLearner({ name, open }: LearnerSuite): void {
       await t.step("folds nothing to the same weights, and drops what is not valid", async () => {
         const parent = await one.initial();
         await two.initial();
-        assert.equal(await one.fold({ parent, parts: [] }), parent);
+        assert.deepEqual(await one.fold({ parent, parts: [] }), { digest: parent, screen: null });
         const part = toPart(await trainAlone(one, { round: 7, weights: parent }));
         const bad = { bytes: new Uint8Array(part.bytes.length), weight: 5 };
-        assert.equal(await one.fold({ parent, parts: [bad, part] }), await two.fold({ parent, parts: [part] }));
+        assert.deepEqual(await one.fold({ parent, parts: [bad, part] }), await two.fold({ parent, parts: [part] }));
+      });
+
+      await t.step("says of each of four parts or more how it agrees with the others", async () => {
+        const parent = await one.initial();
+        const part = toPart(await trainAlone(one, { round: 7, weights: parent }));
+        const bad = { bytes: new Uint8Array(part.bytes.length), weight: 5 };
+        assert.equal((await one.fold({ parent, parts: [part, part, bad, part] })).screen, null);
+        const { screen } = await one.fold({ parent, parts: [part, part, bad, part, part] });
+        assert.deepEqual(screen!.cosines.map((cosine) => cosine && cosine.toFixed(6)), [
+          ...["1.000000", "1.000000", null, "1.000000", "1.000000"],
+        ]);
+        assert.ok(screen!.threshold < 0);
       });
 
       await t.step(
@@ -101,7 +113,9 @@ export function testLearner({ name, open }: LearnerSuite): void {
           const parent = await one.initial();
           await two.initial();
           const parts = [toPart(await trainAlone(one, { round: 9, weights: parent }))];
-          const [mine, theirs] = await Promise.all([one, two].map((learner) => learner.fold({ parent, parts })));
+          const [mine, theirs] = await Promise.all(
+            [one, two].map(async (learner) => (await learner.fold({ parent, parts })).digest),
+          );
           assert.equal(mine, theirs);
           const sides = [{ weights: mine!, share: 3 }, { weights: parent, share: 1 }];
           const merged = await one.merge(sides);
@@ -118,7 +132,7 @@ export function testLearner({ name, open }: LearnerSuite): void {
       await t.step("hands weights over to another peer", async () => {
         const parent = await one.initial();
         const part = toPart(await trainAlone(one, { round: 8, weights: parent }));
-        const digest = await one.fold({ parent, parts: [part] });
+        const { digest } = await one.fold({ parent, parts: [part] });
         const bytes = await one.save(digest);
         assert.equal(await two.load(bytes!), digest);
         assert.deepEqual(await two.save(digest), bytes);
@@ -152,7 +166,15 @@ async function trainAlone(
   learner: Learner,
   { round, weights }: { readonly round: number; readonly weights: Digest },
 ): Promise<Contribution> {
-  learner.train({ round, weights, tokens: 0, ranges: [leaseOf(round)], batch: 4, roundMs: 1000 });
+  learner.train({
+    round,
+    weights,
+    tokens: 0,
+    ranges: [leaseOf(round)],
+    batch: 4,
+    encoding: { codec: "int8", kept: 4096 },
+    roundMs: 1000,
+  });
   return await contributed(learner);
 }
 

@@ -247,10 +247,16 @@ async function connectAll(peers: readonly Transport[]): Promise<void> {
   }
 }
 
-export function eventOf(transport: Transport, kind: TransportEvent["kind"], peer?: PeerId): Promise<TransportEvent> {
+export function eventOf(
+  transport: Transport,
+  kind: "connected" | "disconnected",
+  peer?: PeerId,
+): Promise<Extract<TransportEvent, { kind: "connected" | "disconnected" }>> {
   return new Promise((resolve) => {
     transport.onEvent((event) => {
-      if (event.kind === kind && (peer === undefined || event.peer === peer)) resolve(event);
+      if (event.kind === kind && (peer === undefined || event.peer === peer)) {
+        resolve(event);
+      }
     });
   });
 }

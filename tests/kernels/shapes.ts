@@ -16,7 +16,7 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   column_sum: [{ N: 1, C: 1, ACCUMULATE: 0 }, { N: 100, C: 65, ACCUMULATE: 1 }],
   copy: [{ COUNT: 1, ACCUMULATE: 0 }, { COUNT: 1000, ACCUMULATE: 1 }],
   cross_entropy: [{ N: 1, V: 2, GRADIENT: 0 }, { N: 7, V: 1000, GRADIENT: 1 }],
-  delta: [{ COUNT: 1 }, { COUNT: 1000 }],
+  delta: [{ COUNT: 1, DECAY: 1 }, { COUNT: 1000, DECAY: 0.95 }],
   embedding: [{ N: 1, P: 1, C: 1 }, { N: 7, P: 100, C: 65 }],
   embedding_backward: [{ N: 1, P: 1, C: 1, ACCUMULATE: 0 }, { N: 7, P: 100, C: 65, ACCUMULATE: 1 }],
   fill: [{ COUNT: 1 }, { COUNT: 1000 }],
@@ -39,7 +39,9 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
     { N: 1, ROTATED_HEADS: 1, ROW: 2, D: 2, P: 1, INVERSE: 0, ACCUMULATE: 1 },
     { N: 7, ROTATED_HEADS: 6, ROW: 8 * 64, D: 64, P: 100, INVERSE: 1, ACCUMULATE: 0 },
   ],
+  sparse_add: [{ COUNT: 1, KEPT: 1 }, { COUNT: 5000, KEPT: 64 }],
   sum: [{ COUNT: 1, ACCUMULATE: 0 }, { COUNT: 1000, ACCUMULATE: 1 }],
   swiglu: [{ N: 1, F: 1 }, { N: 7, F: 65 }],
   swiglu_backward: [{ N: 1, F: 1, ACCUMULATE: 0 }, { N: 7, F: 65, ACCUMULATE: 1 }],
+  top_k: [{ COUNT: 1, KEPT: 1 }, { COUNT: 5000, KEPT: 64 }],
 };

@@ -35,23 +35,31 @@ export interface MemoryLinesOptions {
   readonly delayMs: number;
 }
 
-export type LinedTransport = Pick<Transport, "request"> & {
+export type LinedTransport = Pick<Transport, "request" | "link"> & {
+  /** Donors that are making an answer now: a test's clock waits for them, because real work takes no virtual time. */
+  readonly busy: number;
   /** What is on its way from this peer never arrives: with `gone`, the reader is told. */
   lose(peer: PeerId, how: "gone" | "silent"): void;
 };
 
 /** A reader's transport whose requests take the time that lines take. */
 export function throughLines(
-  transport: Pick<Transport, "request">,
+  transport: Pick<Transport, "request" | "link">,
   { clock, down, up, delayMs }: MemoryLinesOptions,
 ): LinedTransport {
   const lost = new Map<PeerId, "gone" | "silent">();
   const open = new Map<() => void, PeerId>();
+  let busy = 0;
   return {
+    link: (peer) => transport.link(peer),
+    get busy() {
+      return busy;
+    },
     async request(to, name, bytes, options = {}) {
       const gone = () => requestError("gone", { to, name, because: "it disconnected" });
       if (lost.get(to) === "gone") throw gone();
-      const answer = await transport.request(to, name, bytes, options);
+      busy++;
+      const answer = await transport.request(to, name, bytes, options).finally(() => busy--);
       const nowMs = clock.now();
       const atMs = Math.max(up.get(to)?.pass(answer.length, nowMs) ?? 0, down.pass(answer.length, nowMs)) + 2 * delayMs;
       const { promise, resolve, reject } = Promise.withResolvers<typeof answer>();

@@ -5,7 +5,7 @@
 import { digestOf } from "../../p2p/sync/digest.ts";
 import type { SyncRules } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
-import { LIAR_KINDS } from "./liars/kinds.ts";
+import { HELD_KINDS } from "./liars/kinds.ts";
 import type { LiarKind } from "./liars/liar.ts";
 import {
   type Crash,
@@ -24,6 +24,8 @@ export interface WeatherOptions {
   readonly peers: number;
   /** About how many rounds the storm lasts. */
   readonly rounds: number;
+  /** Each seed then has liars, all of this kind. */
+  readonly liar?: LiarKind;
 }
 
 /** Beyond this many peers a seed brings fewer rounds of calm, because everybody still fetches everything. */
@@ -33,7 +35,7 @@ const LINES = [125, 1_250, 12_500];
 /** Share of a round's time in which the slowest line carries everybody's blobs, at most. */
 const CARRIED_SHARE = 0.3;
 
-export function drawWeather({ seed, peers, rounds }: WeatherOptions): Weather {
+export function drawWeather({ seed, peers, rounds, liar }: WeatherOptions): Weather {
   const draw = chance(seed * 7919 + peers);
   const rules = drawRules(draw, { seed, peers });
   const stormMs = rounds * rules.firstRoundMs * 1.3;
@@ -46,7 +48,7 @@ export function drawWeather({ seed, peers, rounds }: WeatherOptions): Weather {
     damage: draw.happens(0.2),
     liars: draw.happens(0.25),
   };
-  const liars = has.liars ? drawLiars(draw, peers) : new Map<number, LiarKind>();
+  const liars = has.liars || liar ? drawLiars(draw, peers, liar ? [liar] : HELD_KINDS) : new Map<number, LiarKind>();
   const machines = Array.from({ length: peers }, (_, i): Machine => {
     const isFounder = i === 0;
     return {
@@ -71,8 +73,8 @@ export function drawWeather({ seed, peers, rounds }: WeatherOptions): Weather {
     blobBytes: Math.round(Math.min(mostBytes, draw.whole(20_000, 1_000_000))),
     weightsBytes: Math.round(Math.min(400_000, 2 * mostBytes)),
     stormMs,
-    calmMs: (isMany ? 2 : 4) * rules.longestRoundMs,
-    silenceMs: (isMany ? 3 : 6) * rules.longestRoundMs,
+    calmMs: (isMany ? 0.5 : 4) * rules.longestRoundMs,
+    silenceMs: (isMany ? 1.5 : 6) * rules.longestRoundMs,
   };
 }
 
@@ -88,6 +90,7 @@ function drawRules(draw: Chance, { seed, peers }: { seed: number; peers: number 
     longestRoundMs: 2 * firstRoundMs,
     batch: 32,
     contextLength: 64,
+    codec: "auto",
     targetTokens: null,
     owner: null,
   };
@@ -153,7 +156,7 @@ function drawClock(draw: Chance, stormMs: number): LocalClock {
 }
 
 /** Up to a quarter of the peers, never the founder: without an honest founder there is no run to hurt. */
-function drawLiars(draw: Chance, peers: number): ReadonlyMap<number, LiarKind> {
+function drawLiars(draw: Chance, peers: number, kinds: readonly LiarKind[]): ReadonlyMap<number, LiarKind> {
   const count = draw.whole(1, Math.max(1, Math.floor(peers / 4)));
-  return new Map(Array.from({ length: count }, () => [draw.whole(1, peers - 1), draw.pick(LIAR_KINDS)]));
+  return new Map(Array.from({ length: count }, () => [draw.whole(1, peers - 1), draw.pick(kinds)]));
 }

@@ -4,17 +4,20 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { LIAR_KINDS } from "./liars/kinds.ts";
+import type { LiarKind } from "./liars/liar.ts";
 import { runSeeds } from "./seeds.ts";
 import { simulate } from "./simulate.ts";
 import { measureStorm } from "./storm.ts";
 
-const USAGE = `deno task sim [--seed N | --seeds A..B] [--peers M] [--rounds R] [--trace]
+const USAGE = `deno task sim [--seed N | --seeds A..B] [--peers M] [--rounds R] [--liar KIND] [--trace]
 deno task sim --storm [--seed N] [--peers M] [--hours H]
 
   --seed    the seed of one run (1)
   --seeds   all seeds from A to B, on all cores
   --peers   how many peers (6)
   --rounds  about how many rounds the storm lasts (10)
+  --liar    gives every run liars of this kind: ${LIAR_KINDS.map((kind) => `"${kind}"`).join(", ")}
   --trace   says what happens in one run, line by line
   --storm   measures what 125 faults an hour cost 32 peers, against the same run without them
   --hours   how long that storm lasts, in virtual hours (1)`;
@@ -24,6 +27,7 @@ interface Options {
   readonly peers: number;
   readonly rounds: number;
   readonly hours: number;
+  readonly liar: LiarKind | null;
   readonly trace: boolean;
   readonly storm: boolean;
 }
@@ -37,6 +41,7 @@ function parse(args: readonly string[]): Options {
       peers: { type: "string" },
       rounds: { type: "string", default: "10" },
       hours: { type: "string", default: "1" },
+      liar: { type: "string" },
       trace: { type: "boolean", default: false },
       storm: { type: "boolean", default: false },
     },
@@ -52,9 +57,16 @@ function parse(args: readonly string[]): Options {
     peers: whole("--peers", values.peers ?? (values.storm ? "32" : "6")),
     rounds: whole("--rounds", values.rounds),
     hours: Number(values.hours) > 0 ? Number(values.hours) : whole("--hours", values.hours),
+    liar: values.liar === undefined ? null : liarKind(values.liar),
     trace: values.trace,
     storm: values.storm,
   };
+}
+
+function liarKind(text: string): LiarKind {
+  const kind = LIAR_KINDS.find((kind) => kind === text);
+  if (kind === undefined) throw new Error(`--liar must be one of ${LIAR_KINDS.join(", ")}; not '${text}'`);
+  return kind;
 }
 
 function whole(flag: string, text: string): number {
@@ -64,8 +76,8 @@ function whole(flag: string, text: string): number {
 }
 
 /** Prints one run; returns how many laws it broke. */
-function runOne({ seeds, peers, rounds, trace }: Options): number {
-  const { broken, observer, peers: all } = simulate({ seed: seeds[0]!, peers, rounds });
+function runOne({ seeds, peers, rounds, liar, trace }: Options): number {
+  const { broken, observer, peers: all } = simulate({ seed: seeds[0]!, peers, rounds, ...liar && { liar } });
   if (trace) observer.trace.forEach((line) => console.log(line));
   const liars = all.filter(({ isHonest }) => !isHonest).map(({ id, liarKind }) => `${id} ${liarKind}`);
   if (liars.length > 0) console.log(`liars: ${liars.join(", ")}`);
@@ -77,10 +89,10 @@ function runOne({ seeds, peers, rounds, trace }: Options): number {
 }
 
 /** Prints how far many runs have come, and each that breaks a law. */
-async function runMany({ seeds, peers, rounds }: Options): Promise<number> {
+async function runMany({ seeds, peers, rounds, liar }: Options): Promise<number> {
   const startMs = performance.now(), everyMs = 10_000;
   let done = 0, broken = 0, roundCount = 0, toldAtMs = startMs;
-  const results = await runSeeds(seeds.map((seed) => ({ seed, peers, rounds })), {
+  const results = await runSeeds(seeds.map((seed) => ({ seed, peers, rounds, ...liar && { liar } })), {
     onResult: (result) => {
       done++;
       roundCount += result.rounds;

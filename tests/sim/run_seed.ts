@@ -26,7 +26,7 @@ export interface SeedResult {
 const MOST_FAULTS = 20;
 
 export function runSeed(options: SeedOptions): SeedResult {
-  const { seed, peers, rounds } = options;
+  const { seed, peers, rounds, liar } = options;
   const { broken, observer, peers: all } = simulate(options);
   return {
     seed,
@@ -36,6 +36,6 @@ export function runSeed(options: SeedOptions): SeedResult {
     rounds: Math.max(0, ...[...observer.adoptions.values()].map((adopted) => adopted.at(-1)!.chain.round)),
     tally: observer.tally,
     digest: observer.digest(),
-    rerun: `deno task sim --seed ${seed} --peers ${peers} --rounds ${rounds}`,
+    rerun: `deno task sim --seed ${seed} --peers ${peers} --rounds ${rounds}${liar ? ` --liar "${liar}"` : ""}`,
   };
 }

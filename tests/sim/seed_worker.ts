@@ -2,7 +2,7 @@
  * Runs seeds in a thread of its own, one at a time, as `seeds.ts` asks.
  * @module
  */
-/// <reference lib="webworker" />
+/// <reference lib="deno.worker" />
 import { runSeed, type SeedOptions } from "./run_seed.ts";
 
 declare const self: DedicatedWorkerGlobalScope;

@@ -327,7 +327,7 @@ export class SimPeer {
     }
     const digest = foldWeights(parent, parts);
     this.#learner.held.add(digest);
-    return { kind: "folded", record, weights: { digest, sizeBytes: this.#options.weightsBytes } };
+    return { kind: "folded", record, weights: { digest, sizeBytes: this.#options.weightsBytes }, screen: null };
   }
 
   #merge({ record, sides }: Extract<Effect, { kind: "merge" }>): Input {
@@ -335,7 +335,7 @@ export class SimPeer {
     if (lacking !== undefined) return { kind: "fold-failed", record, reason: `weights ${lacking.weights} are gone` };
     const digest = mergeWeights(sides);
     this.#learner.held.add(digest);
-    return { kind: "folded", record, weights: { digest, sizeBytes: this.#options.weightsBytes } };
+    return { kind: "folded", record, weights: { digest, sizeBytes: this.#options.weightsBytes }, screen: null };
   }
 
   #cut(): Input | null {

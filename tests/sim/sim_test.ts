@@ -17,8 +17,8 @@ Deno.test("500 runs of 5 to 9 peers keep every law in whatever weather their see
   await keepEveryLaw(seeds);
 });
 
-Deno.test("10 runs of 300 peers keep every law", async () => {
-  await keepEveryLaw(Array.from({ length: 10 }, (_, i) => ({ seed: i + 1, peers: 300, rounds: 1 })));
+Deno.test("runs of 100 peers keep every law", async () => {
+  await keepEveryLaw(Array.from({ length: 4 }, (_, i) => ({ seed: i + 1, peers: 100, rounds: 1 })));
 });
 
 Deno.test("the storms of the test runs really do lose offers, fork and merge histories and crash peers", async () => {

@@ -5,7 +5,7 @@
  * all others; they come at random moments, so many an hour. Tokens lost while a machine is down are part of the cost.
  * @module
  */
-import type { Digest, Offer, PeerId } from "../../p2p/sync/types.ts";
+import type { Digest, Offer, PeerId, RoundRecord } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
 import { drawWeather } from "./draw_weather.ts";
 import { historyOf } from "./laws/history.ts";
@@ -122,10 +122,20 @@ function countedIn(peers: readonly SimPeer[], observer: Observer): ReadonlyMap<D
   );
 }
 
-/** The mean over the rounds of the storm; live is who was up when the record was first adopted. */
+/**
+ * The mean over the rounds of the storm, along the heavier side of each merge; live is who was up when the record was
+ * first adopted, cut off or not.
+ */
 function countedShare({ peers, observer }: Outcome, untilMs: number): number {
-  const head = observer.adoptions.get(peers[0]!.id)!.at(-1)!.chain.head;
-  const shares = historyOf(head, observer).flatMap(({ digest, record }) => {
+  const chain: { readonly digest: Digest; readonly record: RoundRecord }[] = [];
+  for (let digest = observer.adoptions.get(peers[0]!.id)!.at(-1)!.chain.head;;) {
+    const record = observer.records.get(digest);
+    if (record === undefined) break;
+    chain.push({ digest, record });
+    if (record.parents[0] === undefined) break;
+    digest = record.parents[0];
+  }
+  const shares = chain.flatMap(({ digest, record }) => {
     const atMs = observer.firstAdoptedAtMs.get(digest);
     if (atMs === undefined || atMs > untilMs || record.round < 3 || record.parents.length > 1) return [];
     const live = observer.liveAt.get(digest)!;

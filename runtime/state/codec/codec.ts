@@ -9,15 +9,14 @@
  * pieces of the caller's size, so that a fold of many contributions needs no more memory than a fold of one.
  * @module
  */
-import type { OuterConfig } from "../../config.ts";
 
-export type CodecName = OuterConfig["codec"];
+export type CodecName = "f32" | "int8" | "topk";
 
 export interface Codec {
   readonly name: CodecName;
   /** Size of `length` encoded values. */
   sizeBytes(length: number): number;
-  /** The plain encoder, on the CPU. Finite values only. Decoded + residual = values, exactly. */
+  /** The plain encoder, on the CPU. Finite values only. Decoded + residual = values, but for the rounding of an f32. */
   encode(values: Float32Array): Encoded;
   /** Checks everything but the values themselves; `length` is how many there must be. */
   open(bytes: Uint8Array, length: number): Opened;

@@ -4,9 +4,9 @@
  * | bytes | what                                                  |
  * | ----- | ----------------------------------------------------- |
  * | 0–3   | "SPG1": Starling pseudo-gradient, version 1           |
- * | 4     | codec: 1 f32, 2 int8                                  |
+ * | 4     | codec: 1 f32, 2 int8, 3 topk                          |
  * | 5     | zero                                                  |
- * | 6–7   | values that share a scale; 1 where there are no scales |
+ * | 6–7   | values that share a scale; 1 where there are no scales; of topk the values kept of each 4,096 |
  * | 8–11  | number of values                                      |
  *
  * @module
@@ -16,7 +16,7 @@ export const HEADER_BYTES = 12;
 const MAGIC = [0x53, 0x50, 0x47, 0x31] as const;
 
 /** Numbers of the codecs in the header. Never reused. */
-export const CODEC_IDS = { f32: 1, int8: 2 } as const;
+export const CODEC_IDS = { f32: 1, int8: 2, topk: 3 } as const;
 
 export interface Header {
   readonly codec: number;
@@ -50,4 +50,9 @@ export function readHeader(
     return { reason: `has ${header.length} values, this run's model needs ${wanted.length}` };
   }
   return header;
+}
+
+/** The codec's number as the header has it, or null if these bytes have no header. */
+export function codecId(bytes: Uint8Array): number | null {
+  return bytes.length < HEADER_BYTES ? null : bytes[4]!;
 }

@@ -23,8 +23,10 @@ export function progressInTheCalm({ observer, weather, living }: Case): readonly
 }
 
 /** A round at its longest, what a scribe's absence adds, and slack for loads and clocks that go slowly. */
-function longestWaitMs({ rules }: Weather): number {
-  return 3 * rules.longestRoundMs + 10_000;
+function longestWaitMs({ rules, machines }: Weather): number {
+  const waitMs = 3 * rules.longestRoundMs + 10_000;
+  // A liar may write a record whose blobs nobody gets: it is hoped for as long as a round may take.
+  return machines.some(({ liar }) => liar !== null) ? 2 * waitMs : waitMs;
 }
 
 interface Watched {

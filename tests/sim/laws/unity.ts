@@ -45,12 +45,15 @@ export function sameBits({ observer: { bases, mismatches }, peers }: Case): read
 }
 
 /** What a liar says in another's name proves nothing against that other. */
-const UNPROVEN = ["its signature is not its author's", "it belongs to run", "it claims work without a contribution"];
+const UNPROVEN = ["its signature is not its author's", "it belongs to run"];
+/** A state that few stand on is not wrong: whoever offers it may have been cut off. */
+const UNSHARED = /connected peers stand on it$/;
 
 /** Law 8: only liars are rejected. */
 export function nobodyWronged({ observer: { rejections }, peers }: Case): readonly string[] {
   const honest = new Set(peers.filter(({ isHonest }) => isHonest).map(({ id }) => id));
   return rejections
-    .filter(({ event: { peer, reason } }) => honest.has(peer) && !UNPROVEN.some((start) => reason.startsWith(start)))
+    .filter(({ event: { peer, reason } }) => honest.has(peer) && !UNSHARED.test(reason))
+    .filter(({ event: { reason } }) => !UNPROVEN.some((start) => reason.startsWith(start)))
     .map(({ by, event }) => `law 8: ${by} rejected ${event.what} of ${event.peer}, who is honest: ${event.reason}`);
 }
