@@ -40,16 +40,13 @@ function choiceOf(parts: Parts): Choice {
   });
 }
 
-function towardsHeavier(
-  { context, book, folding, fetching, loading, exchange: { connected } }: Parts,
-  head: State,
-): void {
+function towardsHeavier({ context, book, folding, fetching, loading, exchange }: Parts, head: State): void {
   const { lateRounds } = context.options.rules;
-  folding.run(context, { book, head, loading, connected });
+  folding.run(context, { book, head, loading, exchange });
   fetching.run(context, book, {
     urgent: folding.urgent,
     mayCount: (offer) => ageOf(offer, head.chain) <= lateRounds,
-    connected,
+    exchange,
   });
 }
 

@@ -3,7 +3,7 @@
  * @module
  */
 import { bodyDigest } from "./digest.ts";
-import { journalRecord } from "./folding.ts";
+import { journalRecord } from "./journaling.ts";
 import type { MergeToWrite } from "./merging.ts";
 import type { Parts } from "./parts.ts";
 import type { Offer, RoundRecord, Signed } from "./types.ts";
