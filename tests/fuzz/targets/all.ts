@@ -1,0 +1,10 @@
+/**
+ * Every target: whatever a peer, a file or a user can send wrong.
+ * @module
+ */
+import type { Target } from "../target.ts";
+import { messageTargets } from "./messages.ts";
+
+export const targets: readonly Target[] = [
+  ...messageTargets,
+];
