@@ -16,6 +16,47 @@ export function absurd(value: unknown, chance: Chance, other: unknown = value): 
   return result;
 }
 
+/**
+ * A copy that any schema of types and ranges lets through, as far as that is possible: numbers stay whole and positive,
+ * texts are texts from elsewhere in the value, lists get shorter, longer or another order.
+ */
+export function plausible(value: unknown, chance: Chance): unknown {
+  const texts: string[] = [];
+  collectTexts(value, texts);
+  let result = value;
+  for (let i = chance.pick([1, 1, 2, 3, 5]); i > 0; i--) result = swapAt(result, chance, texts);
+  return result;
+}
+
+function swapAt(value: unknown, chance: Chance, texts: readonly string[]): unknown {
+  if (typeof value === "number") return chance.pick([...EDGES, value + 1, Math.max(0, value - 1), 2 * value]);
+  if (typeof value === "string") return chance.pick(texts.filter(({ length }) => length === value.length));
+  if (typeof value === "boolean") return !value;
+  if (isArray(value)) {
+    if (value.length === 0) return value;
+    const at = chance.whole(0, value.length - 1);
+    return chance.pick<() => unknown>([
+      () => value.with(at, swapAt(value[at], chance, texts)),
+      () => value.with(at, swapAt(value[at], chance, texts)),
+      () => value.toSpliced(at, 1),
+      () => [...value, value[at]],
+      () => [...value, swapAt(value[at], chance, texts)],
+      () => value.toReversed(),
+    ])();
+  }
+  if (!isTable(value)) return value;
+  const keys = Object.keys(value).filter((key) => key !== "kind" && key !== "run");
+  if (keys.length === 0) return value;
+  const key = chance.pick(keys);
+  return { ...value, [key]: swapAt(value[key], chance, texts) };
+}
+
+function collectTexts(value: unknown, texts: string[]): void {
+  if (typeof value === "string") texts.push(value);
+  else if (isArray(value)) { for (const item of value) collectTexts(item, texts); }
+  else if (isTable(value)) { for (const item of Object.values(value)) collectTexts(item, texts); }
+}
+
 /** Walks down to a place that chance picks, and changes it. */
 function changeAt(value: unknown, chance: Chance, other: unknown): unknown {
   if (Array.isArray(value) && value.length > 0 && chance.happens(0.8)) {

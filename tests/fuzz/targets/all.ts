@@ -3,8 +3,12 @@
  * @module
  */
 import type { Target } from "../target.ts";
+import { coreTargets } from "./core.ts";
+import { hostTargets } from "./host.ts";
 import { messageTargets } from "./messages.ts";
 
 export const targets: readonly Target[] = [
   ...messageTargets,
+  ...coreTargets,
+  ...hostTargets,
 ];
