@@ -40,7 +40,7 @@ Deno.test("every journal of a run with a merge proves the ledger of its head, fr
     const found = prove(journal);
     assert.deepEqual(found.problems, []);
     assert.equal(found.given[0]?.round, i === 0 ? undefined : 1, "the others joined on a state, and may take another");
-    assert.ok(found.merges >= 1 && found.records > 10);
+    assert.ok(found.records > 10 && (i > 0 || found.merges > 0));
     // Of the side that was merged in, this peer had the last weights alone.
     assert.ok(2 * found.confirmed > found.records, `${found.confirmed} of ${found.records} states are confirmed`);
   }
