@@ -1,13 +1,14 @@
 /**
- * What users see when a head is adopted, in the order in which it matters: a reorganisation, a merge, the round, who
- * came and who went.
+ * What users see of the history. When a head is adopted, in the order in which it matters: a reorganisation, a merge, the
+ * round, who came and who went. And what is odd about a record or an offer, whoever is to blame.
  * @module
  */
+import type { Screen } from "../learner.ts";
 import type { Book } from "./book.ts";
-import type { HeldOffer, State } from "./link.ts";
 import type { Context } from "./context.ts";
 import type { MergedSide } from "./effects.ts";
 import type { HistoryChange } from "./history_change.ts";
+import type { HeldOffer, Link, State } from "./link.ts";
 import { gain, type Side } from "./merge.ts";
 import { neighbourhood } from "./recent.ts";
 import { ageOf, whyNotCountable } from "./record.ts";
@@ -126,6 +127,24 @@ export function reportMismatch({ report }: Context, book: Book, { parent, base, 
 export function reportEquivocation({ report }: Context, book: Book, { scribe, round, parents }: RoundRecord): void {
   const records = book.recordsBy(scribe, parents);
   if (records.length > 1) report({ kind: "equivocation", peer: scribe, round, records });
+}
+
+/** Names those whose work pulls against everybody else's. Only offers with a contribution were parts of the fold. */
+export function reportScreen(
+  { report }: Context,
+  { record }: Link,
+  { screen: { cosines, threshold, dropped }, offers }: {
+    readonly screen: Screen;
+    readonly offers: readonly HeldOffer[];
+  },
+): void {
+  const parts = offers.filter(({ signed }) => signed.body.blob !== null);
+  for (const [i, { digest, signed: { body: { peer } } }] of parts.entries()) {
+    const cosine = cosines[i] ?? null;
+    if (cosine === null || cosine >= threshold) continue;
+    const { round } = record.body;
+    report({ kind: "screened", round, offer: digest, peer, cosine, threshold, dropped: dropped.includes(i) });
+  }
 }
 
 function whyLeft({ peer }: Member, { chain, offers, silentRounds }: {
