@@ -76,6 +76,7 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
       }
       case "waiting":
         return line(event.reason);
+      case "reorganised":
       case "merged":
         return line(`round ${event.round}: ${event.reason}`);
       case "offer":

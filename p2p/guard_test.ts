@@ -240,10 +240,7 @@ Deno.test("a host takes a burst of messages from one sender, refuses the flood a
   await connectBoth(flood, wren.transport);
   const message = encodeMessage({ kind: "ask-state", run: rules.run });
   for (let i = 0; i < 3000; i++) flood.announce(message);
-  const refused = () =>
-    wren.events.filter((event) =>
-      event.kind === "message refused" && event.peer === flood.peer && event.reason === "it sends too much"
-    );
+  const refused = () => wren.events.filter((event) => event.kind === "message refused" && event.peer === flood.peer);
   await clock.runUntil("the flood is refused", () => refused().length > 0);
   const then = chainOf(wren)!.round;
   await clock.runUntil("wren and finch go on", () => chainOf(wren)!.round > then + 1 && membersOf(wren).length === 2);

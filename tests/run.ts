@@ -2,8 +2,8 @@
  * `deno task test`: prepares what the tests need, runs them and ends with `N passed, N failed, N skipped`.
  *
  * `--quick` leaves out the simulator's seeds, the hostile runs, the swarm of real processes and the networks (for
- * `deno task ok`);
- * other arguments are passed to `deno test`. With STARLING_REQUIRE_GPU=1 a missing adapter is a failure, not a reason to skip.
+ * `deno task ok`); other arguments are passed to `deno test`. With STARLING_REQUIRE_GPU=1 a missing adapter is a
+ * failure, not a reason to skip.
  * @module
  */
 const SLOW = ["tests/sim/", "tests/swarm/", "tests/hostile/", "tests/reach/"];

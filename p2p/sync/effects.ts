@@ -240,6 +240,8 @@ export type SyncEvent =
 /** What one of two histories had of its own when they were merged. */
 export interface MergedSide {
   readonly head: Digest;
+  /** Whether this peer followed it alone before: of neither side if it had records of both, or none. */
+  readonly isOurs: boolean;
   readonly records: number;
   readonly tokens: number;
   /** Names of its members. */

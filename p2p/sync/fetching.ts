@@ -4,9 +4,10 @@
  * @module
  */
 import type { Book } from "./book.ts";
-import type { HeldOffer } from "./link.ts";
 import type { Context } from "./context.ts";
-import type { Digest, Offer, PeerId } from "./types.ts";
+import type { Exchange } from "./exchange.ts";
+import type { HeldOffer } from "./link.ts";
+import type { Digest, Offer } from "./types.ts";
 
 /** Fetches open at once. */
 const MOST_OPEN = 16;
@@ -18,7 +19,7 @@ export interface FetchingOptions {
   readonly urgent: ReadonlySet<Digest>;
   /** The others cannot be counted any more. */
   readonly mayCount: (offer: Offer) => boolean;
-  readonly connected: readonly PeerId[];
+  readonly exchange: Exchange;
 }
 
 export class Fetching {
@@ -45,8 +46,7 @@ export class Fetching {
       if (!isOpen || !options.mayCount(held.signed.body) && !options.urgent.has(offer)) this.#retryAtMs.delete(offer);
     }
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
-      const from = [offer.peer, ...options.connected.filter((peer) => peer !== offer.peer)]
-        .filter((peer) => options.connected.includes(peer)).slice(0, MOST_DONORS);
+      const from = options.exchange.donors(offer.peer).slice(0, MOST_DONORS);
       if (this.#open.size === 0) this.#busySinceMs = context.now;
       this.#open.add(digest);
       this.#retryAtMs.delete(digest);

@@ -158,7 +158,8 @@ export class Flock implements AsyncDisposable {
    */
   async audit(rounds: number): Promise<Audit & { readonly record: RoundEvent }> {
     const settledRound = Math.max(...this.seats().map((seat) => seat.rounds().at(-1)?.round ?? 0));
-    const [record] = await agreement(this.seats(), ({ round }) => round > settledRound + rounds);
+    let record = await this.#agreedAfter(settledRound);
+    while (record.round <= settledRound + rounds) record = await this.#agreedAfter(record.round);
     const isTold = (author: PeerId, round: number) => {
       const name = this.names.find((name) => this.peer(name) === author)!;
       return this.lives(name).flatMap((seat) => seat.said("offer")).some((event) =>
@@ -169,16 +170,16 @@ export class Flock implements AsyncDisposable {
     return { ...found, faults: [...found.faults, ...this.#unlike()], record };
   }
 
-  /** Starts a peer, or starts it again. The first one of all founds the run. */
+  /** Starts a peer, or starts it again: it dials whoever was started before. The first one of all founds the run. */
   start(name: string): Seat {
-    const isFirst = [...this.#birds.values()].every(({ seats }) => seats.length === 0);
-    const meet = isFirst ? [] : this.#waysOf(name).flatMap((address) => ["--peer", address]);
-    return this.#sit(name, ["start", this.run, ...meet]);
+    const started = this.names.filter((other) => other !== name && this.lives(other).length > 0);
+    return this.#sit(name, ["start", this.run, ...this.#waysTo(started, name).flatMap((way) => ["--peer", way])]);
   }
 
   /** Lets a peer join by a ticket, with nothing but its key. */
   async join(name: string): Promise<Seat> {
-    const run = await runIdOf(genesisBytes(this.config)), addresses = this.#waysOf(name);
+    const run = await runIdOf(genesisBytes(this.config)),
+      addresses = this.#waysTo(this.names.filter((other) => other !== name), name);
     const ticket = formatTicket({ run, name: this.config.name, addresses, networkKey: NETWORK_KEY });
     return this.#sit(name, ["join", ticket, "--folder", join(this.state(name), "run")]);
   }
@@ -244,9 +245,15 @@ export class Flock implements AsyncDisposable {
     await Deno.remove(this.folder, { recursive: true });
   }
 
-  /** How a peer reaches the others. */
-  #waysOf(name: string): readonly string[] {
-    return [...this.#bird(name).links].map(([other, { port }]) => `/ip4/127.0.0.1/tcp/${port}/p2p/${this.peer(other)}`);
+  /** Each record is waited for by itself: how long a round takes is the machine's affair. */
+  async #agreedAfter(last: number): Promise<RoundEvent> {
+    return (await agreement(this.seats(), ({ round }) => round > last))[0];
+  }
+
+  /** How a peer reaches others. */
+  #waysTo(others: readonly string[], name: string): readonly string[] {
+    const { links } = this.#bird(name);
+    return others.map((other) => `/ip4/127.0.0.1/tcp/${links.get(other)!.port}/p2p/${this.peer(other)}`);
   }
 
   #sit(name: string, command: readonly string[]): Seat {
