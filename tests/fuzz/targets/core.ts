@@ -23,8 +23,8 @@ const SELF = OWNER;
 const MOST_HELD = 8192, MOST_EFFECTS = 4096;
 
 export const coreTargets: readonly Target[] = [
-  { name: "core with a head", share: 60, episode: EPISODE, begin: (chance) => new CoreProbe(chance, true) },
-  { name: "core of a newcomer", share: 60, episode: EPISODE, begin: (chance) => new CoreProbe(chance, false) },
+  { name: "core with a head", share: 10, episode: EPISODE, begin: (chance) => new CoreProbe(chance, true) },
+  { name: "core of a newcomer", share: 10, episode: EPISODE, begin: (chance) => new CoreProbe(chance, false) },
 ];
 
 class CoreProbe implements Probe {

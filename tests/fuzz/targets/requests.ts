@@ -39,7 +39,7 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
 };
 
 export const requestTargets: readonly Target[] = [
-  independent("blob request", 60, (chance) => {
+  independent("blob request", 150, (chance) => {
     const piece = chance.happens(0.5) ? null : { start: chance.whole(0, 10) * 262_144, end: 0 };
     const asked = encodeBlobRequest({ digest: RULES.run, piece: piece && { ...piece, end: piece.start + 1000 } });
     const bytes = mutated(asked, chance);
@@ -52,7 +52,7 @@ export const requestTargets: readonly Target[] = [
       },
     };
   }),
-  independent("chunk list", 60, (chance) => {
+  independent("chunk list", 150, (chance) => {
     const bytes = mutated(list, chance);
     return {
       sizeBytes: bytes.length,
@@ -63,7 +63,7 @@ export const requestTargets: readonly Target[] = [
       },
     };
   }),
-  independent("frame", 60, (chance) => {
+  independent("frame", 100, (chance) => {
     const bytes = mutated(new Uint8Array([0, 0, 0, 20, ...randomBytes(chance, 20)]), chance);
     return { sizeBytes: bytes.length, run: () => accepts(() => readAsFrame(bytes, chance), "TransportError") };
   }),

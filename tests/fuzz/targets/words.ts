@@ -77,7 +77,7 @@ export const wordTargets: readonly Target[] = [
     ];
     return { sizeBytes: args.join().length, run: () => expectFlags(args) };
   }),
-  independent("relayed address", 20, (chance) => {
+  independent("relayed address", 60, (chance) => {
     const address = mutatedText(`/p2p/${LIAR.peer}/p2p-circuit/p2p/${LIAR.peer}`, chance, ADDRESS);
     return { sizeBytes: address.length, run: () => parseRelayed(address) !== null };
   }),
@@ -85,7 +85,7 @@ export const wordTargets: readonly Target[] = [
     const text = jsonText(tokenizer, chance);
     return { sizeBytes: text.length, run: () => accepts(() => expectTokenizer(text), "TokenizerError") };
   }),
-  independent("token shard", 60, (chance) => {
+  independent("token shard", 150, (chance) => {
     const bytes = mutated(shard, chance);
     return {
       sizeBytes: bytes.length,
