@@ -11,7 +11,7 @@ const MOST_RANGES = 256;
 /** Characters of what a peer and its device are called. */
 export const LONGEST_NAME = 80;
 /** Beyond what any machine does; keeps leases within bounds (law 7). */
-const LARGEST_SPEED = 1e8;
+export const LARGEST_SPEED = 1e8;
 
 /** The state an offer is made on. */
 export interface Ground {

@@ -1,10 +1,14 @@
 /**
- * Runs batches in a thread of its own, one at a time, as `fuzz.ts` asks.
+ * Runs batches in a thread of its own, one at a time, as `fuzz.ts` asks. What runs them is loaded with the first: some
+ * targets wait for their samples, and a message that comes before there is a handler would be lost.
  * @module
  */
 /// <reference lib="deno.worker" />
-import { type Batch, runBatch } from "./run_cases.ts";
+import type { Batch } from "./run_cases.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
 
-self.onmessage = async ({ data }: MessageEvent<Batch>) => self.postMessage(await runBatch(data));
+self.onmessage = async ({ data }: MessageEvent<Batch>) => {
+  const { runBatch } = await import("./run_cases.ts");
+  self.postMessage(await runBatch(data));
+};

@@ -4,11 +4,19 @@
  */
 import type { Target } from "../target.ts";
 import { coreTargets } from "./core.ts";
+import { fileTargets } from "./files.ts";
 import { hostTargets } from "./host.ts";
 import { messageTargets } from "./messages.ts";
+import { requestTargets } from "./requests.ts";
+import { stateTargets } from "./states.ts";
+import { wordTargets } from "./words.ts";
 
 export const targets: readonly Target[] = [
   ...messageTargets,
+  ...requestTargets,
+  ...stateTargets,
+  ...wordTargets,
+  ...fileTargets,
   ...coreTargets,
   ...hostTargets,
 ];

@@ -11,20 +11,20 @@ import type { ChainState, Digest, Message, Offer, RoundRecord } from "../../../p
 import { verifySignature } from "../../../p2p/identity.ts";
 import { decodeMessage, encodeMessage } from "../../../p2p/wire.ts";
 import type { Chance } from "../../chance.ts";
-import { identity } from "../../conformance/transport.ts";
-import { LIAR, LISTED, mergeRecord, messages, offer, record, RULES, sign } from "../samples.ts";
+import { LIAR, LISTED, mergeRecord, messages, offer, OWNER, record, RULES, sign } from "../samples.ts";
 import type { Case, Probe, Target } from "../target.ts";
 import { absurd, plausible } from "../values.ts";
 
 const EPISODE = 200, STEP_MS = 100;
 const INITIAL = { digest: digestOf("initial weights"), sizeBytes: 36 };
-const SELF = identity(1);
+/** Who owns the run, where it has a list. */
+const SELF = OWNER;
 /** Of anything the core holds, and of what one input may bring about. */
 const MOST_HELD = 8192, MOST_EFFECTS = 4096;
 
 export const coreTargets: readonly Target[] = [
-  { name: "core with a head", share: 60, episode: EPISODE, begin: (chance) => new CoreProbe(chance, true) },
-  { name: "core of a newcomer", share: 60, episode: EPISODE, begin: (chance) => new CoreProbe(chance, false) },
+  { name: "core with a head", share: 10, episode: EPISODE, begin: (chance) => new CoreProbe(chance, true) },
+  { name: "core of a newcomer", share: 10, episode: EPISODE, begin: (chance) => new CoreProbe(chance, false) },
 ];
 
 class CoreProbe implements Probe {

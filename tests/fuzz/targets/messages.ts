@@ -22,7 +22,7 @@ import { absurd } from "../values.ts";
 const messageBytes = messages.map(encodeMessage), entryBytes = entries.map(encodeJournalEntry);
 
 export const messageTargets: readonly Target[] = [
-  independent("message", 300, (chance) => {
+  independent("message", 200, (chance) => {
     const bytes = chance.happens(0.5) ? mutated(chance.pick(messageBytes), chance, chance.pick(messageBytes)) : null;
     return expectStable(bytes ?? frame(chance.pick(messages), chance.pick(messages), chance), {
       decode: (bytes) => decodeMessage(bytes, RULES.run),
