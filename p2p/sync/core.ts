@@ -10,8 +10,9 @@
  * Rules that all peers must compute alike are pure functions beside them (`chain.ts`, `record.ts`, `fork.ts`).
  * @module
  */
+import { Audit } from "./audit.ts";
 import { ARCHIVE_ROUNDS, Book } from "./book.ts";
-import { chainOf, type State } from "./link.ts";
+import { chainOf, type HeldOffer, type State } from "./link.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
 import { beatMs, type Context } from "./context.ts";
 import { bodyDigest, stateDigest } from "./digest.ts";
@@ -50,6 +51,8 @@ import type {
 
 /** Longest rounds that a record is given to become complete. */
 const PATIENT_ROUNDS = 4;
+/** Beats for which the records that lead to a state are waited for. */
+const PROOF_BEATS = 8;
 /** Authors whose offers are kept beyond as many as there are members. */
 const MOST_STRANGERS = 64;
 
@@ -68,6 +71,7 @@ class PeerCore implements Core {
   readonly #scribing = new Scribing();
   readonly #merging = new Merging();
   readonly #loading = new Loading();
+  readonly #audit = new Audit();
   readonly #exchange = new Exchange();
   readonly #membership = new Membership();
   #head: State | null = null;
@@ -160,14 +164,14 @@ class PeerCore implements Core {
         this.#fetching.answered(context, input.offer, null);
         if (held === undefined) return;
         book.offers.judge(held, input.verdict);
-        if (!input.verdict.valid) this.#reject("offer", held.signed.body.peer, input.verdict.reason);
+        if (!input.verdict.valid) this.#onRefuted(held, input.verdict.reason);
         return;
       }
       case "missing":
         return this.#fetching.answered(context, input.offer, this.#beatMs());
       case "contributed": {
         const work = { ...input.contribution, blob: input.blob };
-        const offer = this.#head && this.#work.onContributed(context, work, this.#head.chain.head, this.#fetching);
+        const offer = this.#work.onContributed(context, work, this.#head?.chain.head ?? null, this.#fetching);
         return offer ? this.#publish(offer) : undefined;
       }
       case "folded":
@@ -224,13 +228,15 @@ class PeerCore implements Core {
     if (link && book.hold(link, { digest: weights, sizeBytes: this.#weightsBytes }) !== null) {
       context.emit({ kind: "keep", weights: { digest: weights, sizeBytes: this.#weightsBytes } });
     }
-    if (candidate === null) return;
+    const known = candidate && book.links.get(candidate.chain.head);
+    if (candidate === null || known && book.isHopeless(known)) return; // found out while it was on its way
     const { from } = candidate, state = book.addState(candidate.record, candidate);
     if (from.length > 0) {
       context.emit({ kind: "keep", weights: candidate.weights });
       journalState(context, book, state);
     }
     state.link.journaled = true; // nobody journals the genesis record
+    this.#audit.begin(book, state, this.#options.rules);
     if (this.#isWorth(state.chain)) this.#adopt(state);
   }
 
@@ -255,7 +261,7 @@ class PeerCore implements Core {
         for (const record of message.records) this.#onRecord(record);
         for (const offer of message.offers) this.#onOffer(offer, false);
         this.#resolve();
-        if (isFull(message.records.length)) this.#pull(from);
+        if (isFull(message.records.length)) this.#exchange.pullOn(this.#context, from, this.#known());
         return;
       case "beat":
         if (message.run === run) this.#onBeat(message, from);
@@ -362,6 +368,7 @@ class PeerCore implements Core {
     if (!this.#isWorth(chain)) return;
     this.#hasNews = true;
     this.#joining.addFromPeer(context, message, from);
+    if (this.#vouching().proofOf({ ...message, from: [from] }) === "open") this.#pull(from);
   }
 
   // —— conclusions ——
@@ -385,7 +392,7 @@ class PeerCore implements Core {
     this.#folding.run(this.#context, { book: this.#book, head, loading: this.#loading, connected });
     this.#fetching.run(this.#context, this.#book, {
       urgent: this.#folding.urgent,
-      mayCount: (offer) => ageOf(offer, head.chain) <= lateRounds,
+      isWanted: ({ digest, signed: { body } }) => ageOf(body, head.chain) <= lateRounds || this.#audit.wants(digest),
       connected,
     });
   }
@@ -425,6 +432,26 @@ class PeerCore implements Core {
     const patienceMs = PATIENT_ROUNDS * longestMs(chain.roundMs);
     const blobs = book.prune(state, { nowMs: this.#now, patienceMs, rival: this.#merging.rival });
     if (blobs.length > 0) context.emit({ kind: "forget", blobs });
+  }
+
+  /** A contribution is none: so no record that counts it holds, nor what follows it. */
+  #onRefuted(held: HeldOffer, reason: string): void {
+    this.#reject("offer", held.signed.body.peer, reason);
+    for (const { link: { record: { body } }, fault } of this.#book.refute(held)) {
+      this.#reject(`record ${body.round}`, body.scribe, fault);
+    }
+    if (this.#head?.link.stage.kind === "invalid") this.#giveUpHead();
+  }
+
+  /** What this peer took on the word of others is wrong: it goes on from what is left, or asks as if it were new. */
+  #giveUpHead(): void {
+    const context = this.#context, left = this.#book.heaviestLeft();
+    for (const part of [this.#folding, this.#scribing, this.#merging]) part.close();
+    context.report({ kind: "waiting", reason: `round ${this.#head!.chain.round} follows an invalid record` });
+    this.#head = null;
+    if (left !== null) return this.#adopt(left);
+    this.#work.onNoHead(context);
+    this.#exchange.askState(context);
   }
 
   /** Makes one history of two, if it is time; whether a record was written. */
@@ -498,7 +525,11 @@ class PeerCore implements Core {
   }
 
   #pull(from: PeerId): void {
-    if (this.#head !== null) this.#exchange.pull(this.#context, from, { book: this.#book, head: this.#head });
+    this.#exchange.pull(this.#context, from, this.#known());
+  }
+
+  #known() {
+    return { book: this.#book, head: this.#head };
   }
 
   #isWorth(chain: ChainState): boolean {
@@ -511,6 +542,7 @@ class PeerCore implements Core {
     return vouching(this.#book, this.#exchange, {
       isWorth: ({ chain }: Candidate) => this.#isWorth(chain),
       isNeedy: this.#head === null,
+      patienceMs: PROOF_BEATS * this.#beatMs(),
       isSettled: this.#folding.streak > this.#options.rules.lateRounds,
     });
   }

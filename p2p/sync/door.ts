@@ -45,8 +45,6 @@ export function whyNoState(
   if (chain.head !== digest) return "its chain state does not belong to its record";
   if (chain.round !== record.body.round) return `its round is ${chain.round}, its record's ${record.body.round}`;
   const link = book.links.get(digest), known = link && chainOf(link);
-  const hopeless = link ? book.whyHopeless(link) : null;
-  if (hopeless !== null) return hopeless;
   if (known && digestOf(known) !== digestOf(chain)) return "its chain state is not what its records give";
   const { confirm, contradict } = witnesses.count(digest, stateDigest(chain, weights.digest));
   if (contradict > confirm) {

@@ -6,7 +6,7 @@
 import type { Book } from "./book.ts";
 import type { HeldOffer } from "./link.ts";
 import type { Context } from "./context.ts";
-import type { Digest, Offer, PeerId } from "./types.ts";
+import type { Digest, PeerId } from "./types.ts";
 
 /** Fetches open at once. */
 const MOST_OPEN = 16;
@@ -16,8 +16,8 @@ const MOST_DONORS = 8;
 export interface FetchingOptions {
   /** Offers whose blobs are needed for a fold. */
   readonly urgent: ReadonlySet<Digest>;
-  /** The others cannot be counted any more. */
-  readonly mayCount: (offer: Offer) => boolean;
+  /** The others cannot be counted any more, and nobody asks what they were. */
+  readonly isWanted: (offer: HeldOffer) => boolean;
   readonly connected: readonly PeerId[];
 }
 
@@ -37,12 +37,12 @@ export class Fetching {
     if (this.#open.size >= MOST_OPEN) return;
     const wanted = [...book.offers.unjudged].filter((held) =>
       this.#mayAsk(context, held) &&
-      (options.mayCount(held.signed.body) || options.urgent.has(held.digest))
+      (options.isWanted(held) || options.urgent.has(held.digest))
     );
     wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
     for (const offer of this.#retryAtMs.keys()) {
       const held = book.offers.find(offer), isOpen = held !== undefined && book.offers.unjudged.has(held);
-      if (!isOpen || !options.mayCount(held.signed.body) && !options.urgent.has(offer)) this.#retryAtMs.delete(offer);
+      if (!isOpen || !options.isWanted(held) && !options.urgent.has(offer)) this.#retryAtMs.delete(offer);
     }
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
       const from = [offer.peer, ...options.connected.filter((peer) => peer !== offer.peer)]

@@ -35,6 +35,12 @@ export class Folding {
   /** A heavier history than ours is on its way: until when we believe in it. Null if there is none. */
   hopeUntilMs: number | null = null;
 
+  /** There is no head to fold on: who stood on it with this peer is to be asked like a stranger. */
+  close(): void {
+    this.streak = 0;
+    this.hopeUntilMs = null;
+  }
+
   /** Begins the next fold towards the heaviest history whose blobs can be had, if they all are here. */
   run(context: Context, scene: SceneOfFolding): void {
     const { book, head } = scene;

@@ -54,7 +54,14 @@ function choose(answers: readonly (readonly [PeerId, StateAt])[], options: Parti
     }) as unknown as Context; // what joining uses of it
   const words = answers.map(([peer, answer]) => ({ peer, head: answer.chain.head, base: baseOf(answer) }));
   for (const [peer, answer] of answers) joining.addFromPeer(context(0), answer, peer);
-  joining.run(context(2_000), { isWorth: () => true, isProven: () => false, isNeedy: true, words, ...options });
+  joining.run(context(2_000), {
+    isWorth: () => true,
+    proofOf: () => "open",
+    patienceMs: 0,
+    isNeedy: true,
+    words,
+    ...options,
+  });
   const loaded = effects.find((effect) => effect.kind === "load");
   return {
     loaded: answers.find(([, { weights }]) => weights.digest === loaded?.weights.digest)?.[1] ?? null,
@@ -105,7 +112,7 @@ Deno.test("a member refuses a heavier state that more peers contradict than supp
 
 Deno.test("a state that our own records prove needs nobody's word", () => {
   const words = [finch, robin].map((peer) => ({ peer, head: honest.chain.head, base: baseOf(honest) }));
-  assert.equal(choose([[egret, lie]], { isNeedy: false, words, isProven: () => true }).loaded, lie);
+  assert.equal(choose([[egret, lie]], { isNeedy: false, words, proofOf: () => "proven" }).loaded, lie);
 });
 
 Deno.test("Witnesses count who confirms a state and who names another, each once, and forget the oldest records", () => {

@@ -8,24 +8,25 @@
  */
 import type { Book } from "./book.ts";
 import { chainOf } from "./link.ts";
-import { stateDigest } from "./digest.ts";
+import { digestOf, stateDigest } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Choice } from "./joining.ts";
 
 export function vouching(
   book: Book,
   { connected, witnesses }: Exchange,
-  { isSettled, ...needs }: Pick<Choice, "isWorth" | "isNeedy"> & { readonly isSettled: boolean },
+  { isSettled, ...needs }: Omit<Choice, "words" | "proofOf"> & { readonly isSettled: boolean },
 ): Choice {
   const words = witnesses.words(connected);
   return {
     ...needs,
     words: isSettled ? words : words.filter(({ head }) => book.baseOf(head) === null),
-    isProven: ({ chain: { head }, weights }) => {
-      const link = book.links.get(head), chain = link && chainOf(link); // what our records give; `door.ts` refuses another
-      if (!chain) return false;
-      const { confirm, contradict } = witnesses.count(head, stateDigest(chain, weights.digest));
-      return confirm >= contradict;
+    proofOf: ({ chain: claimed, weights }) => {
+      const link = book.links.get(claimed.head), chain = link && chainOf(link);
+      if (link && book.isHopeless(link)) return "refuted";
+      if (!chain) return "open";
+      const { confirm, contradict } = witnesses.count(claimed.head, stateDigest(chain, weights.digest));
+      return digestOf(chain) === digestOf(claimed) && confirm >= contradict ? "proven" : "refuted";
     },
   };
 }
