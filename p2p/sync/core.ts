@@ -294,11 +294,8 @@ class PeerCore implements Core {
     if (malformed !== null) return this.#reject("offer", body.peer, malformed);
     const chain = this.#head?.chain;
     if (isNews && chain) {
-      const { reason, isStale } = whyDoubted(context, body, {
-        book,
-        chain,
-        change: this.#membership.changeAfter(chain),
-      });
+      const change = this.#membership.changeAfter(chain);
+      const { reason, isStale } = whyDoubted(context, body, { chain, change });
       if (reason !== null) this.#reject("offer", body.peer, reason);
       if (isStale) return;
     }

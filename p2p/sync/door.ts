@@ -65,7 +65,6 @@ function whyForged({ options }: Context, { body, signature }: Signed<Offer | Rou
 }
 
 export interface DoubtContext {
-  readonly book: Book;
   /** The state we are at. */
   readonly chain: ChainState;
   /** The change of members that the next record carries. */
@@ -76,7 +75,7 @@ export interface DoubtContext {
 export function whyDoubted(
   { options: { rules } }: Context,
   offer: Offer,
-  { book, chain, change }: DoubtContext,
+  { chain, change }: DoubtContext,
 ): { readonly reason: string | null; readonly isStale: boolean } {
   const near = neighbourhood(chain);
   if (near.counted.has(bodyDigest(offer))) return { reason: null, isStale: false }; // it was good enough before
@@ -84,10 +83,7 @@ export function whyDoubted(
   if (offer.round < oldest) {
     return { reason: `it is stale: it is for round ${offer.round}, and none before ${oldest} matters`, isStale: true };
   }
-  const original = book.offers.originalOf(offer);
-  const reason = original !== null
-    ? `it is copied: its contribution is that of an offer of ${original.peer} for round ${original.round}`
-    : whyNotAllowed(offer.peer, membersAfter(chain, change), rules) ??
-      (near.records.has(offer.parent) ? whyNotBelievable(offer, chain, rules) : null); // else another side may know better
+  const reason = whyNotAllowed(offer.peer, membersAfter(chain, change), rules) ??
+    (near.records.has(offer.parent) ? whyNotBelievable(offer, chain, rules) : null); // else another side may know better
   return { reason, isStale: false };
 }

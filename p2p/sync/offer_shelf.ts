@@ -93,15 +93,6 @@ export class OfferShelf {
     else this.unjudged.delete(held);
   }
 
-  /** An offer of another peer with the same contribution, for an earlier round. */
-  originalOf({ peer, blob, round }: Offer): Offer | null {
-    if (blob === null) return null;
-    for (const { signed: { body } } of this.#recent.values()) {
-      if (body.blob?.digest === blob.digest && body.peer !== peer && body.round < round) return body;
-    }
-    return null;
-  }
-
   /** Blobs of the offers of the last rounds. */
   blobs(): Set<Digest> {
     const blobs = new Set<Digest>();
