@@ -389,7 +389,8 @@ class PeerCore implements Core {
     this.#folding.run(this.#context, { book: this.#book, head, loading: this.#loading, connected });
     this.#fetching.run(this.#context, this.#book, {
       urgent: this.#folding.urgent,
-      isWanted: ({ digest, signed: { body } }) => ageOf(body, head.chain) <= lateRounds || this.#audit.wants(digest),
+      mayCount: (offer) => ageOf(offer, head.chain) <= lateRounds,
+      isAudited: (offer) => this.#audit.wants(offer),
       connected,
     });
   }
