@@ -14,9 +14,11 @@ export class Audit {
   #offers: ReadonlySet<Digest> = new Set();
 
   /** A state was loaded, not folded: what led to it is to be judged. */
-  begin({ lineage }: Book, { link, chain }: State, rules: SyncRules): void {
+  begin({ lineage, offers }: Book, { link, chain }: State, rules: SyncRules): void {
     const near = lineage.ancestry(link).filter(({ round }) => round > chain.round - historyRounds(rules));
-    this.#offers = new Set(near.flatMap(({ record }) => record.body.counted.map(({ offer }) => offer)));
+    const counted = near.flatMap(({ record }) => record.body.counted.map(({ offer }) => offer));
+    const open = [...this.#offers].filter((offer) => offers.find(offer)?.verdict === null);
+    this.#offers = new Set([...open, ...counted]);
   }
 
   wants(offer: Digest): boolean {

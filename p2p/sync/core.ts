@@ -225,7 +225,9 @@ class PeerCore implements Core {
     const context = this.#context, book = this.#book;
     const record = this.#loading.answered(context, weights, null), link = record && book.links.get(record);
     const candidate = this.#joining.answered(weights);
-    if (link && book.hold(link, { digest: weights, sizeBytes: this.#weightsBytes }) !== null) {
+    const side = link && book.hold(link, { digest: weights, sizeBytes: this.#weightsBytes });
+    if (side) {
+      this.#audit.begin(book, side, this.#options.rules);
       context.emit({ kind: "keep", weights: { digest: weights, sizeBytes: this.#weightsBytes } });
     }
     const known = candidate && book.links.get(candidate.chain.head);
