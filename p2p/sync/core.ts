@@ -543,7 +543,6 @@ class PeerCore implements Core {
       isWorth: ({ chain }: Candidate) => this.#isWorth(chain),
       isNeedy: this.#head === null,
       patienceMs: PROOF_BEATS * this.#beatMs(),
-      isSettled: this.#folding.streak > this.#options.rules.lateRounds,
     });
   }
 

@@ -28,16 +28,13 @@ export interface SceneOfFolding {
 export class Folding {
   #folding: Digest | null = null;
   #progressAtMs = 0;
-  /** Records folded in a row, none long after the one before: how long this peer has been going on with others. */
-  streak = 0;
   /** Offers whose blobs are needed to fold towards heavier histories. */
   urgent: ReadonlySet<Digest> = new Set();
   /** A heavier history than ours is on its way: until when we believe in it. Null if there is none. */
   hopeUntilMs: number | null = null;
 
-  /** There is no head to fold on: who stood on it with this peer is to be asked like a stranger. */
+  /** There is no head to fold on. */
   close(): void {
-    this.streak = 0;
     this.hopeUntilMs = null;
   }
 
@@ -69,8 +66,6 @@ export class Folding {
     if (this.#folding === record) this.#folding = null;
     const link = book.links.get(record);
     if (link?.stage.kind !== "complete") return;
-    const { roundMs } = link.stage.chain;
-    this.streak = context.now - this.#progressAtMs <= 2 * longestMs(roundMs) ? this.streak + 1 : 1;
     this.#progressAtMs = context.now;
     const state = book.hold(link, weights)!;
     context.emit({ kind: "keep", weights });

@@ -1,9 +1,8 @@
 /**
  * Who has a say in which state a peer takes from others, and what it knows without anybody's word.
  *
- * A peer that has folded some records since it started goes on with those who go on with it: a state that more of them
- * deny than support is refused, whatever weight it claims. One that has just come back may be far behind, and all who
- * came back with it know no more than it does: only who stands elsewhere tells it anything.
+ * What the records prove needs no word but on its weights. A state that they do not reach is taken on the word of those
+ * who are connected: one that more of them deny than support is refused, whatever weight it claims.
  * @module
  */
 import type { Book } from "./book.ts";
@@ -15,12 +14,11 @@ import type { Choice } from "./joining.ts";
 export function vouching(
   book: Book,
   { connected, witnesses }: Exchange,
-  { isSettled, ...needs }: Omit<Choice, "words" | "proofOf"> & { readonly isSettled: boolean },
+  needs: Omit<Choice, "words" | "proofOf">,
 ): Choice {
-  const words = witnesses.words(connected);
   return {
     ...needs,
-    words: isSettled ? words : words.filter(({ head }) => book.baseOf(head) === null),
+    words: witnesses.words(connected),
     proofOf: ({ chain: claimed, weights }) => {
       const link = book.links.get(claimed.head), chain = link && chainOf(link);
       if (link && book.isHopeless(link)) return "refuted";
