@@ -48,7 +48,11 @@ export class Folding {
     this.hopeUntilMs = hope?.untilMs ?? null;
     if (this.#folding !== null) return;
     // A state that did not come in time is asked for again: it may be the only way to a history that is heavier still.
-    for (const { next } of hopes) if (next.parents.length > 1) this.#load(context, next, scene);
+    // So is a side that cannot be folded here, because nobody gives what it counts.
+    for (const [i, target] of targets.entries()) {
+      const { next, untilMs } = hopes[i]!, isInVain = untilMs <= context.now;
+      for (const link of isInVain ? target : [next]) if (link.parents.length > 1) this.#load(context, link, scene);
+    }
     if (hope === undefined) return;
 
     const { next } = hope, parents = next.parents.map((parent) => book.stateOf(parent));
