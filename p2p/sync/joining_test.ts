@@ -131,3 +131,11 @@ Deno.test("Witnesses know where a peer stands by its last word", () => {
   for (const name of ["one", "two"]) witnesses.stands({ peer: finch, head: digestOf(name), base });
   assert.deepEqual(witnesses.words([finch, robin]), [{ peer: finch, head: digestOf("two"), base }]);
 });
+
+Deno.test("a state is taken only as its records give it, or without them when they were waited for in vain", () => {
+  assert.equal(choose([[egret, lie]], { proofOf: () => "refuted" }).loaded, null);
+  assert.equal(choose([[egret, honest]], { patienceMs: 10_000 }).loaded, null, "its records may still come");
+  const proofOf: Choice["proofOf"] = ({ chain }) => chain.head === lie.chain.head ? "open" : "proven";
+  assert.equal(choose([[egret, lie], [finch, honest]], { patienceMs: 10_000, proofOf }).loaded, honest);
+  assert.equal(choose([[egret, honest]], { patienceMs: 0 }).loaded, honest);
+});
