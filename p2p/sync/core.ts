@@ -10,7 +10,7 @@
  * Rules that all peers must compute alike are pure functions beside them (`chain.ts`, `record.ts`, `fork.ts`).
  * @module
  */
-import { Audit } from "./audit.ts";
+
 import { ARCHIVE_ROUNDS, Book } from "./book.ts";
 import { chainOf, type HeldOffer, type State } from "./link.ts";
 import { genesisRecord, genesisState, isFinished } from "./chain.ts";
@@ -29,6 +29,7 @@ import { type MergeToWrite, Merging } from "./merging.ts";
 import type { Ground } from "./offer.ts";
 import { OwnWork } from "./own_work.ts";
 import { ageOf, buildRecord, isChange, isRecord } from "./record.ts";
+import { Recheck } from "./recheck.ts";
 import { reportAdoption, reportEquivocation, reportMismatch } from "./report.ts";
 import { restore } from "./restore.ts";
 import { isMember } from "./roster.ts";
@@ -71,7 +72,7 @@ class PeerCore implements Core {
   readonly #scribing = new Scribing();
   readonly #merging = new Merging();
   readonly #loading = new Loading();
-  readonly #audit = new Audit();
+  readonly #recheck = new Recheck();
   readonly #exchange = new Exchange();
   readonly #membership = new Membership();
   #head: State | null = null;
@@ -227,7 +228,7 @@ class PeerCore implements Core {
     const candidate = this.#joining.answered(weights);
     const side = link && book.hold(link, { digest: weights, sizeBytes: this.#weightsBytes });
     if (side) {
-      this.#audit.begin(book, side, this.#options.rules);
+      this.#recheck.begin(book, side, this.#options.rules);
       context.emit({ kind: "keep", weights: { digest: weights, sizeBytes: this.#weightsBytes } });
     }
     const known = candidate && book.links.get(candidate.chain.head);
@@ -238,7 +239,7 @@ class PeerCore implements Core {
       journalState(context, book, state);
     }
     state.link.journaled = true; // nobody journals the genesis record
-    this.#audit.begin(book, state, this.#options.rules);
+    this.#recheck.begin(book, state, this.#options.rules);
     if (this.#isWorth(state.chain)) this.#adopt(state);
   }
 
@@ -392,7 +393,7 @@ class PeerCore implements Core {
     this.#fetching.run(this.#context, this.#book, {
       urgent: this.#folding.urgent,
       mayCount: (offer) => ageOf(offer, head.chain) <= lateRounds,
-      isAudited: (offer) => this.#audit.wants(offer),
+      isRechecked: (offer) => this.#recheck.wants(offer),
       connected,
     });
   }

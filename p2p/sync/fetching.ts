@@ -19,7 +19,7 @@ export interface FetchingOptions {
   /** The others cannot be counted any more. */
   readonly mayCount: (offer: Offer) => boolean;
   /** Offers counted long ago that are to be judged, one at a time, when there is nothing better to fetch. */
-  readonly isAudited: (offer: Digest) => boolean;
+  readonly isRechecked: (offer: Digest) => boolean;
   readonly connected: readonly PeerId[];
 }
 
@@ -44,7 +44,7 @@ export class Fetching {
     const askable = [...book.offers.unjudged].filter((held) => this.#mayAsk(context, held));
     const wanted = askable.filter(isWanted);
     if (wanted.length + this.#open.size === 0) {
-      wanted.push(...askable.filter(({ digest }) => options.isAudited(digest)).slice(-1)); // the last that came
+      wanted.push(...askable.filter(({ digest }) => options.isRechecked(digest)).slice(-1)); // the last that came
     }
     wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
@@ -59,7 +59,7 @@ export class Fetching {
       const held = book.offers.find(offer), isOpen = held !== undefined && book.offers.unjudged.has(held);
       if (isOpen && isWanted(held)) {
         this.deadline = this.#open.size < MOST_OPEN ? Math.min(this.deadline, atMs) : Infinity;
-      } else if (!isOpen || !options.isAudited(offer)) this.#retryAtMs.delete(offer); // an audit waits for the next beat
+      } else if (!isOpen || !options.isRechecked(offer)) this.#retryAtMs.delete(offer); // a recheck waits for the next beat
     }
   }
 

@@ -10,7 +10,7 @@ import { type Book, historyRounds } from "./book.ts";
 import type { State } from "./link.ts";
 import type { Digest, SyncRules } from "./types.ts";
 
-export class Audit {
+export class Recheck {
   #offers: ReadonlySet<Digest> = new Set();
 
   /** A state was loaded, not folded: what led to it is to be judged. */
