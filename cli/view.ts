@@ -125,6 +125,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
     case "reachability":
     case "relayed":
     case "rejected":
+    case "uncounted":
     case "screened":
     case "stopped":
       return view;

@@ -77,7 +77,7 @@ Deno.test("a status says of every offer that was not counted whose it was, when 
       round(40, [memberRound(FINCH!, "finch")]),
       { kind: "offer", round: 38, fate: "counted", reason: "by record 38" },
       { kind: "offer", round: 37, fate: "lost", reason: "no record counted it within 3 rounds: it did not arrive" },
-      { kind: "rejected", peer: FINCH!, what: "offer of round 36", reason: "its contribution was found with nobody" },
+      { kind: "uncounted", peer: FINCH!, round: 36, reason: "its contribution was found with nobody" },
       { kind: "rejected", peer: ROBIN!, what: "offer", reason: "it is not on the list" },
       { kind: "screened", round: 39, peer: FINCH!, cosine: -0.5, threshold: -0.1, dropped: true },
     ),

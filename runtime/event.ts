@@ -134,6 +134,8 @@ export type PeerEvent =
   | { readonly kind: "merged"; readonly round: number; readonly reason: string }
   /** Something of another peer was dropped. */
   | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
+  /** An offer of another peer that no record counted, and none can any more; nobody need be at fault. */
+  | { readonly kind: "uncounted"; readonly round: number; readonly peer: string; readonly reason: string }
   /** A counted contribution pulls against all others of its round. */
   | {
     readonly kind: "screened";

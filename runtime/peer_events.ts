@@ -100,6 +100,8 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           : { kind: "offer", round: event.round, fate: FATES[event.fate], reason: event.reason };
       case "rejected":
         return { kind: "rejected", peer: event.peer, what: event.what, reason: event.reason };
+      case "passed over":
+        return { kind: "uncounted", round: event.round, peer: event.peer, reason: event.reason };
       case "message refused":
         return { kind: "rejected", peer: event.peer, what: "message", reason: event.reason };
       case "screened": {

@@ -184,6 +184,11 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
       const rejection = { round: status.round, peer, what, reason };
       return { ...status, rejections: [...status.rejections, rejection].slice(-FATES_KEPT) };
     }
+    case "uncounted": {
+      const { round, peer, reason } = event,
+        rejection = { round: status.round, peer, what: `offer of round ${round}`, reason };
+      return { ...status, rejections: [...status.rejections, rejection].slice(-FATES_KEPT) };
+    }
     case "screened": {
       const { kind: _, ...screened } = event;
       return { ...status, screened: [...status.screened, screened].slice(-FATES_KEPT) };

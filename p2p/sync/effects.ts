@@ -188,6 +188,15 @@ export type SyncEvent =
   }
   /** Something of another peer was dropped: an offer, a record, a message. */
   | { readonly kind: "rejected"; readonly what: string; readonly peer: PeerId; readonly reason: string }
+  /** An offer of another peer can be counted no more, and no record did: nobody need be at fault. */
+  | {
+    readonly kind: "passed over";
+    readonly round: number;
+    readonly offer: Digest;
+    readonly peer: PeerId;
+    readonly tokens: number;
+    readonly reason: string;
+  }
   /** A counted contribution pulls against all others of its record. */
   | {
     readonly kind: "screened";

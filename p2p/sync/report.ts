@@ -85,18 +85,19 @@ function reportPassedOver(
   book: Book,
   { from, to }: { readonly from: State; readonly to: State },
 ): void {
-  const { counted } = neighbourhood(to.chain), passed: HeldOffer[] = [];
+  const { counted } = neighbourhood(to.chain), { records } = neighbourhood(from.chain), passed: HeldOffer[] = [];
   for (const held of book.offers.values()) {
     const { body } = held.signed;
     if (body.peer === self || body.blob === null || counted.has(held.digest)) continue;
+    if (!records.has(body.parent)) continue; // another history's: a merge may bring it
     if (held.verdict?.valid === false) continue; // told when it was judged
     if (ageOf(body, from.chain) <= rules.lateRounds && ageOf(body, to.chain) > rules.lateRounds) passed.push(held);
   }
   for (const { digest, verdict, signed: { body } } of passed.slice(0, MOST_PASSED)) {
     const why = whyNotCountable(digest, body, { parent: from.chain, base: from.base, rules }) ??
       (verdict === null ? "its contribution was found with nobody" : "it did not reach their scribes in time");
-    const reason = `no record counted it within ${rules.lateRounds} rounds: ${why}`;
-    report({ kind: "rejected", what: `offer of round ${body.round}`, peer: body.peer, reason });
+    const { round, peer, tokens } = body, reason = `no record counted it within ${rules.lateRounds} rounds: ${why}`;
+    report({ kind: "passed over", round, offer: digest, peer, tokens, reason });
   }
 }
 
