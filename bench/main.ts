@@ -20,6 +20,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   lag: async () => (await import("./lag.ts")).lagBench,
   blobs: async () => (await import("./blobs.ts")).blobsBench,
   hostile: async () => (await import("./hostile.ts")).hostileBench,
+  fuzz: async () => (await import("./fuzz.ts")).fuzzBench,
   demo: async () => (await import("./demo.ts")).demoBench,
   recovery: async () => (await import("./recovery.ts")).recoveryBench,
   partition: async () => (await import("./partition.ts")).partitionBench,
@@ -31,6 +32,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
 
 /** Take minutes or hours: run only if asked for. */
 const LONG: ReadonlySet<string> = new Set([
+  "fuzz",
   "demo",
   "hostile",
   "unequal",

@@ -141,9 +141,17 @@ async function examineNetwork(target: Target, options: DoctorOptions, tell: (fin
   await using _ = transport;
   tell(ok("listen", runs ? "the running peer has its port" : transport.addresses().map(withoutPeer).join(", ")));
 
-  for (const address of target.addresses) tell(await dialled(address, target, transport));
+  let isTurnedAway = false;
+  for (const address of target.addresses) {
+    const finding = await dialled(address, target, { transport, own: own?.peer ?? null });
+    isTurnedAway ||= finding.result === "note";
+    tell(finding);
+  }
   const [peer] = transport.peers();
   if (peer === undefined) {
+    if (isTurnedAway) {
+      return tell(note("peers", "none lets a guest in", "What comes after that cannot be looked at from here."));
+    }
     const none = target.addresses.length === 0 ? "no address to dial is known" : "no address led to a peer of this run";
     return tell(
       target.addresses.length === 0 && !runs
@@ -160,8 +168,11 @@ async function examineNetwork(target: Target, options: DoctorOptions, tell: (fin
 }
 
 /** An address at which another one has already led to the peer is dialled too: the ticket may be half right. */
-async function dialled(address: string, { networkKey }: Target, transport: Transport): Promise<Finding> {
-  const finding = await checkAddress(address, { transport, hasKey: networkKey !== null });
+async function dialled(address: string, { networkKey }: Target, { transport, own }: {
+  readonly transport: Transport;
+  readonly own: PeerId | null;
+}): Promise<Finding> {
+  const finding = await checkAddress(address, { transport, own, hasKey: networkKey !== null });
   if (finding.result === "ok" || transport.peers().length === 0) return finding;
   return { ...finding, result: "note" };
 }

@@ -7,7 +7,9 @@
  */
 import { connect, type Socket } from "node:net";
 import { parseRelayed, type Transport } from "../p2p/net/transport.ts";
-import { type Finding, ok, problem } from "./doctor_machine.ts";
+import { TransportError } from "../p2p/net/transport_error.ts";
+import type { PeerId } from "../p2p/sync/types.ts";
+import { type Finding, note, ok, problem } from "./doctor_machine.ts";
 
 const CONNECT_MS = 5_000, DIAL_MS = 12_000, GREETING_MS = 2_000;
 /** What every libp2p peer without a pre-shared key says first, with its length before it. */
@@ -19,10 +21,12 @@ export interface DialOptions {
   readonly transport: Transport;
   /** Whether the run has a pre-shared key. */
   readonly hasKey: boolean;
+  /** The peer in the folder that is looked at, if there is one. */
+  readonly own: PeerId | null;
 }
 
 /** Dials one address of a ticket and says what is there. */
-export async function checkAddress(address: string, { transport, hasKey }: DialOptions): Promise<Finding> {
+export async function checkAddress(address: string, { transport, hasKey, own }: DialOptions): Promise<Finding> {
   const check = `dial ${address}`;
   const place = placeOf(address);
   if (parseRelayed(address) === null && place !== null) {
@@ -30,10 +34,33 @@ export async function checkAddress(address: string, { transport, hasKey }: DialO
     if (failure !== null) return problem(check, ...failure);
   }
   const failure = await transport.connect(address, { signal: AbortSignal.timeout(DIAL_MS) })
-    .then(() => null, (error: unknown) => error instanceof Error ? error.message : String(error));
+    .then(() => null, (error: unknown) => error);
   if (failure === null) return ok(check, "connected: a peer of this run");
+  if (failure instanceof TransportError && failure.kind === "refused") return turnedAway(check, own);
+  return await whyNotConnected(check, place, {
+    hasKey,
+    message: failure instanceof Error ? failure.message : String(failure),
+  });
+}
+
+/** Only the peer itself could learn whether it is on a list: its key, used twice at a time, would stop it elsewhere. */
+function turnedAway(check: string, own: PeerId | null): Finding {
+  const who = own === null
+    ? "'starling join' makes this machine's peer and says its id, which the owner then lets in with"
+    : `If ${own}, this machine's peer, is on it, all is well. Else the owner lets it in with`;
+  return note(
+    check,
+    "a peer of this run, which lets no guest in: the run has a list of members, or this peer too many connections",
+    `${who} 'starling members <folder> --allow ${own ?? "<peer id>"}'.`,
+  );
+}
+
+async function whyNotConnected(check: string, place: Place | null, { hasKey, message }: {
+  readonly hasKey: boolean;
+  readonly message: string;
+}): Promise<Finding> {
   // What the network found is right unless all it has is silence or a closed door.
-  if (place === null || !/no proper answer|aborted/.test(failure)) return problem(check, ...inParts(failure));
+  if (place === null || !/no proper answer|aborted/.test(message)) return problem(check, ...inParts(message));
   return problem(check, ...await whatAnswers(place, hasKey));
 }
 

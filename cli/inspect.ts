@@ -5,15 +5,20 @@
  * @module
  */
 import { join } from "node:path";
+import { runIdOf } from "../p2p/genesis.ts";
 import { decodeJournalEntry } from "../p2p/wire.ts";
 import { readDiskJournal } from "../p2p/store/disk_journal.ts";
+import { audit } from "../p2p/sync/audit.ts";
 import { bodyDigest } from "../p2p/sync/digest.ts";
-import { account } from "../p2p/sync/ledger.ts";
-import { windowCount } from "../p2p/sync/ranges.ts";
+import { isHeavier } from "../p2p/sync/fork.ts";
+import type { JournalEntry } from "../p2p/sync/effects.ts";
 import type { ChainState, Digest, Offer, PeerId, RoundRecord } from "../p2p/sync/types.ts";
+import { genesisBytes, type RunConfig } from "../runtime/config.ts";
+import { syncRules } from "../runtime/peer.ts";
 import { defaultStatePath, openRunFolder } from "../runtime/run_folder.ts";
-import { UsageError } from "./exit.ts";
+import { EXIT, UsageError } from "./exit.ts";
 import { counted, grouped, nats, short, shortPeer, table } from "./format.ts";
+import { ledgerJson, ledgerLines } from "./ledger.ts";
 import { json, line } from "./print.ts";
 
 export interface InspectOptions {
@@ -33,31 +38,35 @@ interface Known {
   readonly chain: ChainState;
 }
 
-/** Prints what was asked for. */
-export async function inspect({ folder, what, state, json: asJson }: InspectOptions): Promise<void> {
-  await openRunFolder(folder); // a folder without a run gets its own message
+/** Prints what was asked for; returns the exit code. */
+export async function inspect({ folder, what, state, json: asJson = false }: InspectOptions): Promise<number> {
+  const { config } = await openRunFolder(folder); // a folder without a run gets its own message
   const path = state ?? defaultStatePath(folder);
-  const known = await readKnown(path);
-  if (what === "ledger") return showLedger(known, asJson ?? false);
-  if (what === "chain") return showChain(known, asJson ?? false);
-  return showRecord(known, what, asJson ?? false);
+  const entries = await readEntries(path);
+  if (what === "ledger") return showLedger(path, entries, { config, asJson });
+  const known = knownFrom(path, entries);
+  if (what === "chain") showChain(known, asJson);
+  else showRecord(known, what, asJson);
+  return EXIT.done;
 }
 
-async function readKnown(path: string): Promise<Known> {
+async function readEntries(path: string): Promise<readonly JournalEntry[]> {
   const entries = await readDiskJournal(join(path, "journal"));
   if (entries === null) throw new UsageError(`Cannot inspect ${path}: no peer has run there. Name one with --state`);
+  // Those of another version are left out: the peer itself says so when it starts.
+  return entries.map(decodeJournalEntry).flatMap((decoded) => decoded.ok ? [decoded.value] : []);
+}
+
+function knownFrom(path: string, entries: readonly JournalEntry[]): Known {
   const records = new Map<Digest, RoundRecord>(), offers = new Map<Digest, Offer>();
   const states = new Map<Digest, ChainState>();
-  for (const bytes of entries) {
-    const decoded = decodeJournalEntry(bytes);
-    if (!decoded.ok) continue; // of another version: the peer itself says so when it starts
-    const entry = decoded.value;
+  for (const entry of entries) {
     if (entry.kind === "offer") offers.set(bodyDigest(entry.offer.body), entry.offer.body);
     else if (entry.kind !== "change") records.set(bodyDigest(entry.record.body), entry.record.body);
     if (entry.kind === "state") states.set(entry.chain.head, entry.chain);
   }
-  const chain = [...states.values()].sort((a, b) => b.weight - a.weight || (a.head < b.head ? -1 : 1))[0];
-  if (chain === undefined) throw new UsageError(`Cannot inspect ${path}: this peer has no state yet`);
+  const chain = [...states.values()].sort((a, b) => isHeavier(a, b) ? -1 : 1)[0];
+  if (chain === undefined) throw new UsageError(noState(path));
   return { records, offers, states, chain };
 }
 
@@ -122,34 +131,19 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
   for (const text of table(["peer", "offer", " tokens", " loss", " steps", "age"], rows)) line(text);
 }
 
-function showLedger(known: Known, asJson: boolean): void {
-  const { ledger } = known.chain, links = history(known);
-  // The genesis record counts nothing and is not journaled.
-  const isWhole = links.every(([, { round, parents }]) => round === 1 || parents.every((at) => known.records.has(at)));
-  // Both sides of a merge may count one offer: it is one.
-  const offers = new Set(links.flatMap(([, record]) => record.counted.map(({ offer }) => offer)));
-  const trained = [...offers].flatMap((offer) => known.offers.get(offer)?.ranges ?? []);
-  const problems = isWhole ? account(ledger, trained.map((range) => [range])) : null;
-  const leased = ledger.leases.map(({ peer, ranges }) => ({ peer, windows: windowCount(ranges), ranges }));
-  if (asJson) return json({ ...ledger, leases: leased, problems });
-  const open = leased.reduce((sum, { windows }) => sum + windows, 0) + windowCount(ledger.returned);
-  line(`windows below the cursor: ${grouped(ledger.cursor)}`);
-  line(`  trained     ${grouped(ledger.cursor - open)}`);
-  line(`  leased      ${grouped(open - windowCount(ledger.returned))}`);
-  line(`  returned    ${grouped(windowCount(ledger.returned))}`);
-  line(`  duplicated  ${grouped(ledger.duplicated)}`);
-  for (
-    const text of table(
-      ["peer", " windows"],
-      leased.map(({ peer, windows }) => [nameOf(known, peer), grouped(windows)]),
-    )
-  ) {
-    line(text);
-  }
-  if (problems === null) {
-    line("This journal does not reach back to the first record, so the sums cannot be proved from it.");
-  } else if (problems.length === 0) line("Proved from all records: each window is trained once, leased, or returned.");
-  else problems.forEach((problem) => line(`WRONG: ${problem}`));
+async function showLedger(path: string, entries: readonly JournalEntry[], { config, asJson }: {
+  readonly config: RunConfig;
+  readonly asJson: boolean;
+}): Promise<number> {
+  const found = audit(entries, syncRules(config, await runIdOf(genesisBytes(config))));
+  if (found === null) throw new UsageError(noState(path));
+  if (asJson) json(ledgerJson(found));
+  else ledgerLines(found).forEach((text) => line(text));
+  return found.problems.length === 0 ? EXIT.done : EXIT.input;
+}
+
+function noState(path: string): string {
+  return `Cannot inspect ${path}: this peer has no state yet. Start it, and look again after its first round`;
 }
 
 /** A peer's name for people, with the end of its id because names may repeat. */

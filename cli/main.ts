@@ -130,7 +130,10 @@ export function program(): Command {
     .argument("<folder>", "folder of the run")
     .addArgument(new Argument("[what]", "chain, ledger, or the digest of a record").default("chain"))
     .addOption(stateOption()).addOption(jsonOption()).addOption(quietOption())
-    .action(async (folder, what, options) => (await import("./inspect.ts")).inspect({ folder, what, ...options }));
+    .action(async (folder, what, options) => {
+      const { inspect } = await import("./inspect.ts");
+      Deno.exit(await inspect({ folder, what, ...options }));
+    });
   return root;
 }
 

@@ -67,6 +67,8 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
           : line(`whether others can dial this peer: ${event.reason} ${event.remedy ?? ""}`.trimEnd());
       case "rejected":
         return line(`dropped ${event.what} of ${event.peer}: ${event.reason}`);
+      case "uncounted":
+        return line(`round ${event.round}: the offer of ${event.peer} is not counted: ${event.reason}`);
       case "screened": {
         const { round, peer, cosine, dropped } = event,
           fate = dropped ? "it was left out" : "it was folded all the same";
@@ -76,6 +78,7 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
       }
       case "waiting":
         return line(event.reason);
+      case "reorganised":
       case "merged":
         return line(`round ${event.round}: ${event.reason}`);
       case "offer":

@@ -5,8 +5,10 @@
 import { waitedShare } from "../runtime/peer_time.ts";
 import { defaultStatePath, isRunning, openRunFolder, readStatus, usedBytes } from "../runtime/run_folder.ts";
 import type { PeerStatus } from "../runtime/status.ts";
-import { bytes, counted, nats, percent, short, shortPeer, table } from "./format.ts";
+import { bytes, counted, grouped, nats, percent, short, shortPeer, table } from "./format.ts";
 import { json, line } from "./print.ts";
+import { shortDevice, standingText } from "./view.ts";
+import { whyLines } from "./why.ts";
 
 export interface StatusOptions {
   readonly folder: string;
@@ -26,12 +28,13 @@ export async function status({ folder, state, json: asJson, why: wantsWhy }: Sta
   if (last === null) {
     return line(`Run "${config.name}": no peer has run in ${path} yet. Begin with: starling start ${folder}`);
   }
-  describe(last, running).forEach((text) => line(text));
+  statusLines(last, { running }).forEach((text) => line(text));
   line(`disk: ${bytes(diskBytes)} in ${path}; blobs may take ${bytes(last.mostBlobBytes)} (--disk-gb)`);
-  if (wantsWhy) [...why(last), ...(running ? whyNot(last) : [])].forEach((text) => line(text));
+  if (wantsWhy) whyLines(last, { running }).forEach((text) => line(text));
 }
 
-function describe(last: PeerStatus, running: boolean): string[] {
+/** What is shown without asking why. */
+export function statusLines(last: PeerStatus, { running }: { readonly running: boolean }): string[] {
   const { counts } = last, made = counts.counted + counts.late + counts.merged + counts.lost + counts.unknown;
   const target = last.targetTokens === null ? "" : ` of ${counted(last.targetTokens)}`;
   return [
@@ -41,15 +44,20 @@ function describe(last: PeerStatus, running: boolean): string[] {
     }${target} tokens`,
     `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}   codec ${last.codec}`,
     `offers: counted ${counts.counted} of ${made} · late ${counts.late} · merged ${counts.merged} · lost ${counts.lost}`,
+    standingText({ ...last, self: last.peer }, last.round) + (running ? "" : ", when it stopped"),
     ...(running
-      ? [`connected to ${last.connected.length} peers   listening on ${last.addresses.join(", ")}`, ...links(last)]
+      ? [
+        `connected to ${last.connected.length} ${last.connected.length === 1 ? "peer" : "peers"}   listening on`,
+        ...last.addresses.map((address) => `  ${address}`),
+        ...links(last),
+      ]
       : []),
     ...table(
       ["peer", "device", " tok/s", " tokens", " compute", " wait", " net", " waited so far", "last offer"],
       last.members.map((member) => [
         member.name,
-        member.device,
-        member.speed.toFixed(0),
+        shortDevice(member.device),
+        grouped(member.speed),
         counted(member.tokens),
         percent(member.computeShare),
         percent(member.waitShare),
@@ -82,35 +90,6 @@ function links({ reachability, reach, members, relayedBytes }: PeerStatus): stri
   ];
 }
 
-function whyNot({ reachability, reach }: PeerStatus): string[] {
-  const { verdict, reason, remedy } = reachability;
-  const own = verdict === "reachable"
-    ? []
-    : [`others and this peer: ${reason}`, ...(remedy === null ? [] : [`  ${remedy}`])];
-  const others = reach.filter((other) => other.verdict !== "direct").flatMap((other) => [
-    `${other.verdict} ${other.peer}${other.reason === null ? "" : `: ${other.reason}`}`,
-    ...(other.remedy === null ? [] : [`  ${other.remedy}`]),
-  ]);
-  return [...own, ...others];
-}
-
 function percentOrNone(share: number | null): string {
   return share === null ? "–" : percent(share);
-}
-
-function why({ fates, rejections, screened }: PeerStatus): string[] {
-  const telling = fates.filter(({ fate }) => fate !== "counted");
-  const own = telling.length === 0
-    ? ["every offer of late was counted in its own round"]
-    : table([" round", "fate", "why"], telling.map(({ round, fate, reason }) => [String(round), fate, reason]));
-  const dropped = rejections.map(({ peer, what, reason }) => `  ${what} of ${peer}: ${reason}`);
-  const against = screened.map(({ round, peer, cosine, threshold, dropped }) =>
-    `  round ${round}: ${peer} has a cosine of ${cosine.toFixed(3)} to the others, chance ends at ` +
-    `${threshold.toFixed(3)}; ${dropped ? "left out of the weights" : "folded all the same"}`
-  );
-  return [
-    ...own,
-    ...(dropped.length === 0 ? [] : ["dropped of others:", ...dropped]),
-    ...(against.length === 0 ? [] : ["work that pulls against everybody else's:", ...against]),
-  ];
 }

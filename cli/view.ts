@@ -3,6 +3,7 @@
  * @module
  */
 import type { MemberRound, PeerEvent } from "../runtime/event.ts";
+import { standingOf } from "../runtime/standing.ts";
 import { bytes, clock, counted, grouped, nats, percent, short, sparkline, table } from "./format.ts";
 
 /** A run so far. */
@@ -10,6 +11,8 @@ export interface View {
   readonly startedAtMs: number;
   readonly run: string;
   readonly name: string;
+  /** This peer's id. */
+  readonly self: string;
   readonly selfName: string;
   readonly round: number;
   readonly tokens: number;
@@ -20,6 +23,9 @@ export interface View {
   readonly losses: readonly number[];
   readonly heldOuts: readonly number[];
   readonly members: readonly MemberRound[];
+  /** Ids of all who belong to the run, and of those connected. */
+  readonly roster: readonly string[];
+  readonly connected: readonly string[];
   /** Tokens counted at the times of the last rounds: the run's speed is theirs. */
   readonly marks: readonly { readonly atMs: number; readonly tokens: number }[];
   readonly progress: Extract<PeerEvent, { kind: "progress" }> | null;
@@ -45,6 +51,7 @@ export function emptyView(nowMs: number): View {
     startedAtMs: nowMs,
     run: "",
     name: "",
+    self: "",
     selfName: "",
     round: 0,
     tokens: 0,
@@ -54,6 +61,8 @@ export function emptyView(nowMs: number): View {
     losses: [],
     heldOuts: [],
     members: [],
+    roster: [],
+    connected: [],
     marks: [],
     progress: null,
     notice: { text: "", atMs: nowMs },
@@ -65,7 +74,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
   const noticed = (text: string): View => ({ ...view, notice: { text, atMs: nowMs } });
   switch (event.kind) {
     case "started":
-      return { ...view, run: event.run, name: event.name, selfName: event.peerName };
+      return { ...view, run: event.run, name: event.name, self: event.peer, selfName: event.peerName };
     case "round":
       return {
         ...view,
@@ -77,6 +86,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
         losses: event.loss === null ? view.losses : [...view.losses, event.loss],
         heldOuts: event.heldOut === null ? view.heldOuts : [...view.heldOuts, event.heldOut],
         members: event.members,
+        roster: event.roster,
         marks: [...view.marks, { atMs: nowMs, tokens: event.tokens }].slice(-SPEED_ROUNDS),
       };
     case "progress":
@@ -96,6 +106,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
       return event.totalBytes < LARGE_BYTES
         ? view // a contribution: there are some in every round
         : noticed(`fetching ${event.what}: ${percent(event.bytes / event.totalBytes)} of ${bytes(event.totalBytes)}`);
+    case "reorganised":
     case "merged":
       return noticed(`round ${event.round}: ${event.reason}`);
     case "admitted":
@@ -105,19 +116,28 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
     case "joined":
     case "left":
       return noticed(`${event.peerName} ${event.reason}`);
+    case "connected":
+      return { ...view, connected: [...new Set([...view.connected, event.peer])] };
+    case "disconnected":
+      return { ...view, connected: view.connected.filter((peer) => peer !== event.peer) };
     case "device":
     case "plan":
-    case "connected":
-    case "disconnected":
     case "reachability":
     case "relayed":
     case "rejected":
+    case "uncounted":
     case "screened":
     case "stopped":
       return view;
     default:
       return event satisfies never;
   }
+}
+
+/** "members 4, alive 3, counted 2 in round 41": three numbers that differ when something is wrong. */
+export function standingText(seen: Parameters<typeof standingOf>[0], round: number): string {
+  const { members, alive, counted } = standingOf(seen);
+  return `members ${members}, alive ${alive}, counted ${counted} in round ${round}`;
 }
 
 /** Tokens per second of the whole run over the last rounds, or 0 before there are two. */
@@ -174,8 +194,14 @@ export function render(view: View, goal: Goal, nowMs: number): string[] {
 }
 
 /** Dense contributions are the usual, and not worth a word. */
-function stateLine({ digest, codec }: View, { agreement }: Goal): string {
-  const parts = [`state ${short(digest)}`, agreement ?? "", codec.startsWith("topk") ? `contributions ${codec}` : ""];
+function stateLine(view: View, { agreement }: Goal): string {
+  const { digest, codec, round } = view,
+    parts = [
+      `state ${short(digest)}`,
+      agreement ?? "",
+      standingText(view, round),
+      codec.startsWith("topk") ? `contributions ${codec}` : "",
+    ];
   return parts.filter((part) => part !== "").join("  ");
 }
 
@@ -195,7 +221,7 @@ export function roundLine(view: View, goal: Goal, nowMs: number): string {
 }
 
 /** "cpu (WebAssembly SIMD, 1 thread)" → "cpu": a table's row has no room for more. */
-function shortDevice(description: string): string {
+export function shortDevice(description: string): string {
   return description.replace(/ \(.*$/, "").slice(0, 28);
 }
 

@@ -35,6 +35,7 @@ function round(
     heldOut: null,
     peers: 1,
     members: [member],
+    roster: ["12D3KooW", "12D3KooX", "12D3KooY", "12D3KooZ"],
     roundMs: 6000,
     codec: "int8",
     ...changes,
@@ -58,20 +59,21 @@ Deno.test("a view shows the run, the losses, one row a peer, and marks this peer
     ticket: "star1",
     mostBlobBytes: 1e9,
   };
-  const view = after([0, started], [6000, round(1, 8000)], [12_000, round(2, 20_000, { heldOut: 4.25 })]);
+  const met: PeerEvent = { kind: "connected", peer: "12D3KooX", relay: null };
+  const view = after([0, started], [9, met], [6000, round(1, 8000)], [12_000, round(2, 20_000, { heldOut: 4.25 })]);
   assert.deepEqual(render(view, {}, 12_000), [
     "run club 7f3a7f3a…  ·  round 2  ·  0:12  ·  20.0 k tokens  ·  2,000 tok/s",
     "loss  5.00 █▁ 2.50   held-out 4.25 → 4.25",
     "  peer    device  tok/s  batch  steps  compute  wait  net  last offer",
     "  wren ★  cpu     1,234  8 × 2     14     97 %   1 %  2 %  counted",
-    "  state cdcdcdcd…",
+    "  state cdcdcdcd…  members 4, alive 2, counted 1 in round 2",
   ]);
 });
 
 Deno.test("a view says when contributions are sparse", () => {
   assert.match(
     render(after([0, round(1, 0, { codec: "topk 128" })]), {}, 1).at(-1)!,
-    /state cdcdcdcd… {2}contributions topk 128$/,
+    /^ {2}state cdcdcdcd… .* {2}contributions topk 128$/,
   );
 });
 

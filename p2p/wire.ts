@@ -66,8 +66,28 @@ const ms = z.number().min(0).max(LONGEST_MS);
 const amount = z.number().min(0).max(1e18);
 const label = z.string().max(LONGEST_NAME);
 
+/**
+ * An array that is given up at its first wrong item: by itself, zod writes a complaint about each, and a message of 1 MiB
+ * has room for a million of them.
+ */
+function list<T>(item: z.ZodType<T>, most: number): z.ZodType<readonly T[]> {
+  return z.array(z.unknown()).max(most).transform((items, context): readonly T[] => {
+    const values: T[] = [];
+    for (const [i, found] of items.entries()) {
+      const result = item.safeParse(found);
+      if (!result.success) {
+        const [issue] = result.error.issues;
+        context.addIssue({ code: "custom", path: [i, ...issue?.path ?? []], message: issue?.message ?? "" });
+        return z.NEVER;
+      }
+      values.push(result.data);
+    }
+    return values;
+  });
+}
+
 const range: z.ZodType<Range> = z.strictObject({ start: count, end: count });
-const ranges: z.ZodType<readonly Range[]> = z.array(range).max(MOST_RANGES)
+const ranges: z.ZodType<readonly Range[]> = list(range, MOST_RANGES)
   .refine(isRangeSet, "are not sorted, apart and non-empty");
 const blob: z.ZodType<BlobName> = z.strictObject({ digest, sizeBytes: count.max(LARGEST_BLOB_BYTES) });
 
@@ -101,7 +121,7 @@ const change: z.ZodType<Change> = z.strictObject({
   kind: z.literal("change"),
   run: digest,
   number: count.min(1),
-  allowed: z.array(peer).max(MOST_ALLOWED).refine(isAscending, "are not sorted, each once"),
+  allowed: list(peer, MOST_ALLOWED).refine(isAscending, "are not sorted, each once"),
 });
 const signedChange: z.ZodType<Signed<Change>> = z.strictObject({ kind: z.literal("signed"), body: change, signature });
 
@@ -111,10 +131,10 @@ const record: z.ZodType<RoundRecord> = z.strictObject({
   kind: z.literal("record"),
   run: digest,
   round: count,
-  parents: z.array(digest).max(2),
-  bases: z.array(digest).max(2),
-  weights: z.array(blob).max(2),
-  counted: z.array(counted).max(MOST_COUNTED),
+  parents: list(digest, 2),
+  bases: list(digest, 2),
+  weights: list(blob, 2),
+  counted: list(counted, MOST_COUNTED),
   scribe: z.union([peer, nobody]),
   attempt: count,
   change: signedChange.nullable(),
@@ -143,10 +163,10 @@ const lease: z.ZodType<Lease> = z.strictObject({ peer, ranges });
 const recent: z.ZodType<Recent> = z.strictObject({
   record: digest,
   round: count,
-  parents: z.array(digest).max(2),
-  bases: z.array(digest).max(2),
-  counted: z.array(digest).max(MOST_RECENTLY_COUNTED),
-  blobs: z.array(digest).max(MOST_RECENTLY_COUNTED),
+  parents: list(digest, 2),
+  bases: list(digest, 2),
+  counted: list(digest, MOST_RECENTLY_COUNTED),
+  blobs: list(digest, MOST_RECENTLY_COUNTED),
 });
 
 const encoding: z.ZodType<EncodingState> = z.strictObject({
@@ -163,10 +183,10 @@ const chain: z.ZodType<ChainState> = z.strictObject({
   tokens: count,
   usual: count,
   members: signedChange.nullable(),
-  roster: z.array(member).max(MOST_MEMBERS),
+  roster: list(member, MOST_MEMBERS),
   ledger: z.strictObject({
     cursor: count,
-    leases: z.array(lease).max(MOST_MEMBERS),
+    leases: list(lease, MOST_MEMBERS),
     returned: ranges,
     duplicated: count,
   }),
@@ -174,7 +194,7 @@ const chain: z.ZodType<ChainState> = z.strictObject({
   batch: count,
   encoding,
   evaluator: peer.nullable(),
-  recent: z.array(recent).max(MOST_RECENT),
+  recent: list(recent, MOST_RECENT),
 });
 
 const stateParts = { record: signedRecord, chain, weights: blob };
@@ -193,14 +213,14 @@ const plainMessages = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("pull"),
     run: digest,
-    have: z.array(digest).max(MOST_DIGESTS),
-    want: z.array(digest).max(MOST_DIGESTS),
+    have: list(digest, MOST_DIGESTS),
+    want: list(digest, MOST_DIGESTS),
   }),
   z.strictObject({
     kind: z.literal("history"),
     run: digest,
-    records: z.array(signedRecord).max(MOST_RECORDS),
-    offers: z.array(signedOffer).max(MOST_OFFERS),
+    records: list(signedRecord, MOST_RECORDS),
+    offers: list(signedOffer, MOST_OFFERS),
   }),
   z.strictObject({ kind: z.literal("ask-state"), run: digest }),
   z.strictObject({ kind: z.literal("state-at"), run: digest, ...stateParts }),

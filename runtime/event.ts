@@ -115,6 +115,8 @@ export type PeerEvent =
     /** How many peers' work this round counted. */
     readonly peers: number;
     readonly members: readonly MemberRound[];
+    /** Who belongs to the run after it, present or not. */
+    readonly roster: readonly string[];
     /** How long the next box is. */
     readonly roundMs: number;
     /** How contributions to the next round are encoded: "int8", "topk 128" (of each 4,096 values). */
@@ -126,10 +128,14 @@ export type PeerEvent =
     readonly fate: "counted" | "late" | "merged" | "lost" | "unknown";
     readonly reason: string;
   }
+  /** This peer gave up records of its own for a heavier history; what they counted is counted anew. */
+  | { readonly kind: "reorganised"; readonly round: number; readonly reason: string }
   /** A history that this run had parted with is part of it again. */
   | { readonly kind: "merged"; readonly round: number; readonly reason: string }
   /** Something of another peer was dropped. */
   | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
+  /** An offer of another peer that no record counted, and none can any more; nobody need be at fault. */
+  | { readonly kind: "uncounted"; readonly round: number; readonly peer: string; readonly reason: string }
   /** A counted contribution pulls against all others of its round. */
   | {
     readonly kind: "screened";

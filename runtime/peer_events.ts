@@ -90,6 +90,7 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           heldOut: event.heldOut,
           peers: new Set(event.counted.filter(({ offer }) => offer.tokens > 0).map(({ offer }) => offer.peer)).size,
           members: event.counted.map(memberRound),
+          roster: event.roster,
           roundMs: event.roundMs,
           codec: event.encoding.codec === "topk" ? `topk ${event.encoding.kept}` : event.encoding.codec,
         };
@@ -99,6 +100,8 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           : { kind: "offer", round: event.round, fate: FATES[event.fate], reason: event.reason };
       case "rejected":
         return { kind: "rejected", peer: event.peer, what: event.what, reason: event.reason };
+      case "passed over":
+        return { kind: "uncounted", round: event.round, peer: event.peer, reason: event.reason };
       case "message refused":
         return { kind: "rejected", peer: event.peer, what: "message", reason: event.reason };
       case "screened": {
@@ -141,7 +144,9 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
       case "in company":
         return { kind: "waiting", reason: `${event.peers} other ${event.peers === 1 ? "peer" : "peers"} connected` };
       case "merged":
-        return { kind: "merged", round: event.round, reason: mergedReason(event.sides) };
+        return { kind: "merged", round: event.round, reason: mergedReason(event.round, event.sides) };
+      case "reorganised":
+        return { kind: "reorganised", round, reason: reorganisedReason(event.depth) };
       case "waiting":
         return { kind: "waiting", reason: `waiting: ${event.reason}` };
       case "finished":
@@ -176,7 +181,6 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
         };
       case "closed":
       case "offered":
-      case "reorganised":
       case "message lost":
       case "fetched":
         return null;
@@ -194,12 +198,25 @@ const FATES = {
   unknown: "unknown",
 } as const;
 
-/** "two histories became one: 7 records of wren, finch (90112 tokens) and 5 of robin (40960 tokens)" */
-function mergedReason(sides: readonly MergedSide[]): string {
-  const told = sides.map(({ records, tokens, names }, i) =>
-    `${records} ${i === 0 ? "records " : ""}of ${names.join(", ") || "nobody"} (${tokens} tokens)`
+/** "two histories met: 7 records of wren (90.1 k tokens, ours) and 5 of robin (41.0 k tokens, theirs); record 41 …" */
+function mergedReason(round: number, sides: readonly MergedSide[]): string {
+  const isKnown = sides.some(({ isOurs }) => isOurs);
+  const told = sides.map(({ records, tokens, names, isOurs }, i) =>
+    `${records} ${i === 0 ? "records " : ""}of ${names.join(", ") || "nobody"} (${thousands(tokens)} tokens` +
+    `${isKnown ? isOurs ? ", ours" : ", theirs" : ""})`
   );
-  return `two histories became one, and nothing of either is lost: ${told.join(" and ")}`;
+  return `two histories met: ${told.join(" and ")}; record ${round} joins them, and nothing of either is lost`;
+}
+
+function reorganisedReason(depth: number | null): string {
+  const given = depth === null ? "this peer's" : `${depth} ${depth === 1 ? "record" : "records"} of this peer's`;
+  return `a heavier history took the place of ${given}; work that ${
+    depth === 1 ? "it" : "they"
+  } counted is offered to that one`;
+}
+
+function thousands(tokens: number): string {
+  return tokens < 1000 ? String(tokens) : `${(tokens / 1000).toFixed(1)} k`;
 }
 
 function memberRound({ offer, age }: { readonly offer: Offer; readonly age: number }): MemberRound {

@@ -54,7 +54,12 @@ export interface PeerStatus {
   readonly targetTokens: number | null;
   readonly loss: number | null;
   readonly heldOut: number | null;
+  /** Those whose offers the last round counted. */
   readonly members: readonly MemberRound[];
+  /** Who belongs to the run after it, present or not. */
+  readonly roster: readonly string[];
+  /** What happened to the run as this peer saw it, oldest first: joins, partings, merges, waits. */
+  readonly happenings: readonly { readonly round: number; readonly reason: string }[];
   /** How contributions to the next round are encoded. */
   readonly codec: string;
   /** How members spent their time since this peer has started. */
@@ -62,8 +67,13 @@ export interface PeerStatus {
   readonly counts: Readonly<Record<OfferFate["fate"], number>>;
   /** The last fates, oldest first. */
   readonly fates: readonly OfferFate[];
-  /** What this peer dropped of others, oldest first. */
-  readonly rejections: readonly { readonly peer: string; readonly what: string; readonly reason: string }[];
+  /** What was dropped of others, or counted by nobody, oldest first; `round` is the last one before it was told. */
+  readonly rejections: readonly {
+    readonly round: number;
+    readonly peer: string;
+    readonly what: string;
+    readonly reason: string;
+  }[];
   /** Whose counted work pulled against all others', oldest first. */
   readonly screened: readonly ScreenedPeer[];
   readonly plannedBytes: number;
@@ -96,6 +106,8 @@ export const emptyStatus: PeerStatus = {
   loss: null,
   heldOut: null,
   members: [],
+  roster: [],
+  happenings: [],
   codec: "",
   times: [],
   counts: { counted: 0, late: 0, merged: 0, lost: 0, unknown: 0 },
@@ -157,6 +169,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         loss: event.loss ?? status.loss,
         heldOut: event.heldOut ?? status.heldOut,
         members: event.members,
+        roster: event.roster,
         codec: event.codec,
         times: timesAfter(status.times, event.members),
       };
@@ -168,27 +181,44 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
       };
     case "rejected": {
       const { peer, what, reason } = event;
-      return { ...status, rejections: [...status.rejections, { peer, what, reason }].slice(-FATES_KEPT) };
+      const rejection = { round: status.round, peer, what, reason };
+      return { ...status, rejections: [...status.rejections, rejection].slice(-FATES_KEPT) };
+    }
+    case "uncounted": {
+      const { round, peer, reason } = event,
+        rejection = { round: status.round, peer, what: `offer of round ${round}`, reason };
+      return { ...status, rejections: [...status.rejections, rejection].slice(-FATES_KEPT) };
     }
     case "screened": {
       const { kind: _, ...screened } = event;
       return { ...status, screened: [...status.screened, screened].slice(-FATES_KEPT) };
     }
-    case "fetching":
     case "joined":
     case "left":
+      return happened(status, `${event.peerName} ${event.reason}`);
+    case "admitted":
+      return happened(status, `this peer became a member in round ${event.round}`);
+    case "warning":
+      return happened(status, event.message);
     case "members":
+    case "reorganised":
     case "merged":
     case "waiting":
-    case "admitted":
-    case "progress":
     case "alone":
     case "mismatch":
-    case "warning":
     case "finished":
+      return happened(status, event.reason);
+    case "fetching":
+    case "progress":
     case "stopped":
       return status;
     default:
       return event satisfies never;
   }
+}
+
+/** What is said again and again is kept once. */
+function happened(status: PeerStatus, reason: string): PeerStatus {
+  if (status.happenings.at(-1)?.reason === reason) return status;
+  return { ...status, happenings: [...status.happenings, { round: status.round, reason }].slice(-FATES_KEPT) };
 }

@@ -93,6 +93,16 @@ Deno.test("doctor tells every way in which an address can be wrong from the othe
   assert.equal(found.finding("peers").result, "problem");
 });
 
+Deno.test("doctor takes a list of members for no problem, and names the peer that the owner is to let in", async () => {
+  await using place = await open();
+  place.transport.admit([]);
+  const found = await doctor([formatTicket(place.ticket), "--folder", join(place.folder, "new")]);
+  assert.equal(found.code, 0, found.all);
+  assert.match(found.finding("dial").found!, /lets no guest in: the run has a list of members/);
+  assert.match(found.finding("dial").remedy!, /^'starling join' makes this machine's peer and says its id/);
+  assert.equal(found.finding("peers").result, "note");
+});
+
 Deno.test("doctor takes what is neither ticket nor run, and a folder that cannot be written, for problems", async () => {
   const file = await Deno.makeTempFile();
   try {

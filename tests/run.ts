@@ -6,7 +6,7 @@
  * failure, not a reason to skip.
  * @module
  */
-const SLOW = ["tests/sim/", "tests/swarm/", "tests/hostile/", "tests/reach/"];
+const SLOW = ["tests/sim/", "tests/swarm/", "tests/hostile/", "tests/reach/", "tests/fuzz/"];
 
 const quick = Deno.args.includes("--quick");
 const passedOn = Deno.args.filter((argument) => argument !== "--quick");

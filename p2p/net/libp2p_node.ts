@@ -24,6 +24,7 @@ import type { Digest } from "../sync/types.ts";
 import { dialerSpeaksFirst } from "./dialer_speaks_first.ts";
 import { listenError } from "./libp2p_errors.ts";
 import type { Gate } from "./libp2p_gater.ts";
+import { catchStrayErrors } from "./stray_errors.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES } from "./transport.ts";
 
 export const DIAL_TIMEOUT_MS = 15_000;
@@ -127,6 +128,8 @@ export async function startNode(
           : {}),
       },
     });
+    const strays = catchStrayErrors();
+    node.addEventListener("stop", () => strays[Symbol.dispose]());
     gate.watch(() => node.getConnections());
     const { pubsub } = node.services;
     pubsub.topicValidators.set(

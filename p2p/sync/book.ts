@@ -61,9 +61,7 @@ export class Book {
   addRecord(digest: Digest, record: Signed<RoundRecord>, options: { nowMs: number; journaled: boolean }): void {
     if (this.links.has(digest)) return;
     this.#add(digest, record, { kind: "incomplete", sinceMs: options.nowMs }).journaled = options.journaled;
-    if (this.#incomplete.size <= MOST_INCOMPLETE) return;
-    const [oldest] = [...this.#incomplete].sort((a, b) => a.round - b.round);
-    this.#remove(oldest!);
+    if (this.#incomplete.size > MOST_INCOMPLETE) this.#remove(this.#crowding(digest));
   }
 
   /** Adds or completes a record whose state is known: genesis, our own disk, or what another peer gave. */
@@ -310,6 +308,18 @@ export class Book {
     );
     if (link.parents.length > 1) return [...paths.flatMap((path) => path ?? []), link];
     return paths[0] ? [...paths[0], link] : null;
+  }
+
+  /**
+   * Of too many records that wait, which one goes: one of the scribe that has the most of them here, so that nobody's
+   * crowd out another's; the one of the latest round, since what leads to it must come first; never the one just added,
+   * which may be our own.
+   */
+  #crowding(added: Digest): Link {
+    const others = [...this.#incomplete].filter(({ digest }) => digest !== added);
+    const byScribe = [...Map.groupBy(others, ({ record }) => record.body.scribe).values()];
+    const most = byScribe.reduce((most, links) => links.length > most.length ? links : most);
+    return most.reduce((latest, link) => link.round > latest.round ? link : latest);
   }
 
   #isWanted(offer: Digest): boolean {

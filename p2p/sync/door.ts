@@ -12,6 +12,7 @@ import type { Context } from "./context.ts";
 import { bodyDigest, digestOf, stateDigest } from "./digest.ts";
 import { membersAfter, whyForgedChange, whyNotAllowed } from "./members.ts";
 import { whyMalformed } from "./offer.ts";
+import { whyImpossible } from "./possible_state.ts";
 import { neighbourhood } from "./recent.ts";
 import type { Witnesses } from "./witnesses.ts";
 import type { ChainState, Change, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
@@ -44,6 +45,8 @@ export function whyNoState(
   const { rules } = context.options, digest = bodyDigest(record.body);
   if (chain.head !== digest) return "its chain state does not belong to its record";
   if (chain.round !== record.body.round) return `its round is ${chain.round}, its record's ${record.body.round}`;
+  const impossible = whyImpossible(chain, rules);
+  if (impossible !== null) return `no history leads to it: ${impossible}`;
   const link = book.links.get(digest), known = link && chainOf(link);
   if (known && digestOf(known) !== digestOf(chain)) return "its chain state is not what its records give";
   const { confirm, contradict } = witnesses.count(digest, stateDigest(chain, weights.digest));

@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { digestOf, stateDigest } from "./digest.ts";
 import { whyNoState } from "./door.ts";
 import { RULEBOOK } from "./rulebook.ts";
-import type { PeerId, StateAt, SyncRules } from "./types.ts";
+import type { ChainState, Member, PeerId, StateAt, SyncRules } from "./types.ts";
 import { Witnesses } from "./witnesses.ts";
 
 const rules: SyncRules = {
@@ -40,6 +40,29 @@ Deno.test("a state of a record that this peer knows must be the one that the rec
   book.addState(state.record, state);
   assert.equal(whyNoState(context, state, { book, witnesses }), null);
   assert.match(whyNoState(context, inflated, { book, witnesses })!, /its chain state is not what its records give/);
+});
+
+Deno.test("a state that no history of the run leads to is none, whoever confirms it", () => {
+  const book = new Book(rules, RULEBOOK), witnesses = new Witnesses(), { ledger } = state.chain;
+  const member: Member = { peer: finch, since: 0, lastCounted: 1, speed: 10, nextMs: 1, name: "finch" };
+  const lease = (peer: PeerId, end: number) => ({
+    ...ledger,
+    cursor: 8,
+    leases: [{ peer, ranges: [{ start: 0, end }] }],
+  });
+  const record = { ...state.record, body: { ...state.record.body, round: 7 } };
+  const later = { ...state.chain, head: digestOf(record.body), round: 7, roster: [member], ledger: lease(finch, 8) };
+  const why = (changes: Partial<ChainState>) =>
+    whyNoState(context, { ...state, record, chain: { ...later, ...changes } }, { book, witnesses });
+  assert.equal(why({}), null);
+  assert.match(why({ roster: [], ledger })!, /no history leads to it: it has no members/);
+  assert.match(why({ batch: 2 ** 53 - 1 })!, /its batch is 9007199254740991, the run's 32/);
+  assert.match(why({ roundMs: 3e10 })!, /its rounds are 30000000000 ms, the run's 5000 to 60000/);
+  assert.match(why({ roster: [{ ...member, speed: 1e18 }] })!, /computes 1000000000000000000 tokens\/s/);
+  assert.match(why({ ledger: lease(robin, 8) })!, /leases windows to robin, who is no member/);
+  assert.match(why({ ledger: lease(finch, 9) })!, /windows up to 9, and leased none from 8 on/);
+  const recent = [{ record: later.head, round: 7, parents: [later.head], bases: [], counted: [], blobs: [] }];
+  assert.match(why({ recent })!, /record 7 has 1 parents and 0 states/);
 });
 
 Deno.test("weights that more peers deny than confirm are no state", () => {

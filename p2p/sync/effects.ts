@@ -188,6 +188,15 @@ export type SyncEvent =
   }
   /** Something of another peer was dropped: an offer, a record, a message. */
   | { readonly kind: "rejected"; readonly what: string; readonly peer: PeerId; readonly reason: string }
+  /** An offer of another peer can be counted no more, and no record did: nobody need be at fault. */
+  | {
+    readonly kind: "passed over";
+    readonly round: number;
+    readonly offer: Digest;
+    readonly peer: PeerId;
+    readonly tokens: number;
+    readonly reason: string;
+  }
   /** A counted contribution pulls against all others of its record. */
   | {
     readonly kind: "screened";
@@ -240,6 +249,8 @@ export type SyncEvent =
 /** What one of two histories had of its own when they were merged. */
 export interface MergedSide {
   readonly head: Digest;
+  /** Whether this peer followed it alone before: of neither side if it had records of both, or none. */
+  readonly isOurs: boolean;
   readonly records: number;
   readonly tokens: number;
   /** Names of its members. */

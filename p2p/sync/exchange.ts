@@ -73,6 +73,12 @@ export class Exchange {
     return this.#connected.has(peer);
   }
 
+  /** Who may have a blob: its author, if it is connected, then all others. */
+  donors(author: PeerId): readonly PeerId[] {
+    const others = this.connected.filter((peer) => peer !== author);
+    return this.#connected.has(author) ? [author, ...others] : others;
+  }
+
   connect(peer: PeerId): void {
     this.#connected.add(peer);
     this.#sorted = null;

@@ -6,7 +6,8 @@
 import type { Book } from "./book.ts";
 import type { HeldOffer } from "./link.ts";
 import type { Context } from "./context.ts";
-import type { Digest, Offer, PeerId } from "./types.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Digest, Offer } from "./types.ts";
 
 /** Fetches open at once. */
 const MOST_OPEN = 16;
@@ -20,7 +21,7 @@ export interface FetchingOptions {
   readonly mayCount: (offer: Offer) => boolean;
   /** Offers counted long ago that are to be judged, one at a time, when there is nothing better to fetch. */
   readonly isRechecked: (offer: Digest) => boolean;
-  readonly connected: readonly PeerId[];
+  readonly exchange: Exchange;
 }
 
 export class Fetching {
@@ -48,8 +49,7 @@ export class Fetching {
     }
     wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
-      const from = [offer.peer, ...options.connected.filter((peer) => peer !== offer.peer)]
-        .filter((peer) => options.connected.includes(peer)).slice(0, MOST_DONORS);
+      const from = options.exchange.donors(offer.peer).slice(0, MOST_DONORS);
       if (this.#open.size === 0) this.#busySinceMs = context.now;
       this.#open.add(digest);
       this.#retryAtMs.delete(digest);

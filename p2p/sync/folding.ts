@@ -6,14 +6,16 @@
  * folded from two states: the one that this peer did not fold is loaded by the name that the record gives it.
  * @module
  */
-import type { Screen } from "../learner.ts";
 import type { Book } from "./book.ts";
-import { chainOf, type HeldOffer, type Link, type State } from "./link.ts";
 import type { Context } from "./context.ts";
 import type { Input } from "./effects.ts";
+import type { Exchange } from "./exchange.ts";
+import { journalState } from "./journaling.ts";
+import type { Link, State } from "./link.ts";
 import type { Loading } from "./loading.ts";
+import { reportScreen } from "./report.ts";
 import { longestMs } from "./scribe.ts";
-import type { Digest, PeerId } from "./types.ts";
+import type { Digest } from "./types.ts";
 
 /** A fold may fail because a blob was damaged on disk: it is fetched again, but not for ever. */
 const MOST_FOLD_FAILURES = 3;
@@ -22,7 +24,7 @@ export interface SceneOfFolding {
   readonly book: Book;
   readonly head: State;
   readonly loading: Loading;
-  readonly connected: readonly PeerId[];
+  readonly exchange: Exchange;
 }
 
 export class Folding {
@@ -110,11 +112,10 @@ export class Folding {
   }
 
   /** What a merge record unites and this peer has not folded. */
-  #load(context: Context, { parents, record }: Link, { book, loading, connected }: SceneOfFolding): void {
+  #load(context: Context, { parents, record: { body } }: Link, { book, loading, exchange }: SceneOfFolding): void {
+    const from = exchange.donors(body.scribe);
     parents.forEach((parent, i) => {
-      const from = [record.body.scribe, ...connected.filter((peer) => peer !== record.body.scribe)]
-        .filter((peer) => connected.includes(peer));
-      if (book.stateOf(parent) === null) loading.want(context, parent, { weights: record.body.weights[i]!, from });
+      if (book.stateOf(parent) === null) loading.want(context, parent, { weights: body.weights[i]!, from });
     });
   }
 
@@ -151,51 +152,15 @@ export class Folding {
   }
 }
 
-/** Writes down a state with all that leads to it, each once: offers before the record that counts them. */
-export function journalState(context: Context, book: Book, { link, chain, weights }: State): void {
-  for (const each of book.lineage.unjournaled(link)) {
-    // A state that another peer gave has no known ancestors: its own record is in the entry below.
-    if (chainOf(each) !== null) journalRecord(context, book, each);
-  }
-  context.emit({ kind: "journal", entry: { kind: "state", record: link.record, chain, weights } });
-}
-
-/** Writes down a record: after the offers that it counts. */
-export function journalRecord({ emit }: Context, book: Book, link: Link): void {
-  for (const held of book.countedOffers(link) ?? []) {
-    if (!held.journaled) emit({ kind: "journal", entry: { kind: "offer", offer: held.signed } });
-    held.journaled = true;
-  }
-  emit({ kind: "journal", entry: { kind: "record", record: link.record } });
-  link.journaled = true;
-}
-
-/** Names those whose work pulls against everybody else's. Only offers with a contribution were parts of the fold. */
-function reportScreen(
-  { report }: Context,
-  { record }: Link,
-  { screen: { cosines, threshold, dropped }, offers }: {
-    readonly screen: Screen;
-    readonly offers: readonly HeldOffer[];
-  },
-): void {
-  const parts = offers.filter(({ signed }) => signed.body.blob !== null);
-  for (const [i, { digest, signed: { body: { peer } } }] of parts.entries()) {
-    const cosine = cosines[i] ?? null;
-    if (cosine === null || cosine >= threshold) continue;
-    const { round } = record.body;
-    report({ kind: "screened", round, offer: digest, peer, cosine, threshold, dropped: dropped.includes(i) });
-  }
-}
-
 function baseFor({ record, parents }: Link, parent: State): Digest {
   return record.body.bases[parents.indexOf(parent.link.digest)]!;
 }
 
 function whyBad(book: Book, link: Link): string | null {
-  const offers: readonly HeldOffer[] | null = book.countedOffers(link);
+  const offers = book.countedOffers(link);
   if (offers === null) return "its offers are no longer known";
-  const bad = offers.find(({ verdict }) => verdict?.valid === false);
-  if (bad === undefined || bad.verdict === null || bad.verdict.valid) return null;
-  return `it counts offer ${bad.digest} although ${bad.verdict.reason}`;
+  for (const { digest, verdict } of offers) {
+    if (verdict?.valid === false) return `it counts offer ${digest} although ${verdict.reason}`;
+  }
+  return null;
 }

@@ -83,7 +83,7 @@ export function uniteLedgers(a: Ledger, b: Ledger, { windows }: { readonly windo
 }
 
 /** Below the cursor, what nobody has to train. */
-function trainedIn({ cursor, leases, returned }: Ledger): Ranges {
+export function trainedIn({ cursor, leases, returned }: Ledger): Ranges {
   return subtract([{ start: 0, end: cursor }], union(returned, ...leases.map(({ ranges }) => ranges)));
 }
 
@@ -117,6 +117,33 @@ export function account(ledger: Ledger, offers: readonly Ranges[]): readonly str
   }
   if (duplicated !== ledger.duplicated) faults.push(`${duplicated} windows are duplicated, not ${ledger.duplicated}`);
   return faults;
+}
+
+/** Where a ledger is not the one that was computed, window by window, in words; nothing if they are equal. */
+export function differences(stated: Ledger, computed: Ledger): readonly string[] {
+  const end = Math.max(stated.cursor, computed.cursor);
+  const words = holdersOf(stated, end).flatMap((a) =>
+    holdersOf(computed, end).flatMap((b) =>
+      a.who === b.who
+        ? []
+        : intersect(a.ranges, b.ranges).map(({ start, end }) =>
+          `windows ${start}–${end} are ${a.who} by the state, ${b.who} by the records`
+        )
+    )
+  );
+  if (stated.duplicated !== computed.duplicated) {
+    words.push(`${stated.duplicated} windows are duplicated by the state, ${computed.duplicated} by the records`);
+  }
+  return words;
+}
+
+function holdersOf(ledger: Ledger, end: number): readonly { readonly who: string; readonly ranges: Ranges }[] {
+  return [
+    { who: "trained", ranges: trainedIn(ledger) },
+    { who: "returned", ranges: ledger.returned },
+    { who: "nobody's yet", ranges: union([{ start: ledger.cursor, end }]) },
+    ...ledger.leases.map(({ peer, ranges }) => ({ who: `leased to ${peer}`, ranges })),
+  ];
 }
 
 function byPeer(a: Lease, b: Lease): number {

@@ -41,7 +41,7 @@ export interface HeldOffer {
   readonly digest: Digest;
   readonly signed: Signed<Offer>;
   readonly receivedAtMs: number;
-  /** Null until its blob is stored and judged; changed by `Book.judge` alone. */
+  /** Null until its blob is stored and judged; changed by `OfferShelf.judge` alone. */
   readonly verdict: Verdict | null;
   journaled: boolean;
 }

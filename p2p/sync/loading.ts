@@ -12,8 +12,9 @@ const MOST_DONORS = 8;
 const MOST_LOADS = 32;
 
 export class Loading {
-  /** The record of the state, or when to ask again. */
+  /** Weights on their way here, with the record of their state. */
   readonly #open = new Map<Digest, Digest>();
+  /** Weights that nobody had, and when to ask again. */
   readonly #retryAtMs = new Map<Digest, number>();
 
   /** Begins to load the weights of the state after `record`, unless that goes on or has just failed. */

@@ -9,12 +9,13 @@
  */
 import type { MergeSide } from "../learner.ts";
 import { settleLeases } from "./chain.ts";
-import { digestOf, stateDigest } from "./digest.ts";
+import { stateDigest } from "./digest.ts";
 import { isHeavier } from "./fork.ts";
 import { uniteLedgers } from "./ledger.ts";
 import { isAllowed, newerMembers, whyNotAllowed } from "./members.ts";
 import { within } from "./recent.ts";
 import { type CountedOffer, uniteRosters } from "./roster.ts";
+import { rankedBy } from "./scribe.ts";
 import { weightsOf } from "./tokens.ts";
 import type { BlobName, ChainState, Digest, Offer, PeerId, Range, Recent, RoundRecord, SyncRules } from "./types.ts";
 
@@ -115,10 +116,7 @@ export function mergeRanking([{ chain: heavier }, { chain: lighter }]: readonly 
   { readonly chain: ChainState },
 ]): readonly PeerId[] {
   const parents = [heavier.head, lighter.head];
-  const ranked = ({ roster }: ChainState) =>
-    roster.map(({ peer }) => ({ peer, hash: digestOf({ parents, peer }) }))
-      .sort((a, b) => a.hash < b.hash ? -1 : 1).map(({ peer }) => peer);
-  return [...new Set([...ranked(heavier), ...ranked(lighter)])];
+  return [...new Set([heavier, lighter].flatMap(({ roster }) => rankedBy(roster, { parents })))];
 }
 
 /** The record that merges these states. */

@@ -11,7 +11,7 @@ const MOST_RANGES = 256;
 /** Characters of what a peer and its device are called. */
 export const LONGEST_NAME = 80;
 /** Beyond what any machine does; keeps leases within bounds (law 7). */
-const LARGEST_SPEED = 1e8;
+export const LARGEST_SPEED = 1e8;
 
 /** The state an offer is made on. */
 export interface Ground {
@@ -77,9 +77,8 @@ export function buildOffer({ chain, base }: Ground, work: Work, options: OfferOp
   };
 }
 
-/** Why this cannot be an offer of this run, or null. Facts of the offer alone. */
+/** Why no honest peer of its run made this offer, or null. Facts of the offer alone. */
 export function whyMalformed(offer: Offer, rules: SyncRules): string | null {
-  if (offer.run !== rules.run) return `it belongs to run ${offer.run}`;
   if (offer.round < 1) return `its round is ${offer.round}`;
   if (offer.ranges.length > MOST_RANGES || !isRangeSet(offer.ranges)) return "its ranges are not sorted and disjoint";
   // Less is possible: steps whose gradient was not finite use windows up and count no tokens.

@@ -44,10 +44,9 @@ export class OwnKey {
         this.#suspect.delete(digest);
         continue;
       }
-      return `another machine runs with this peer's key: offer ${digest.slice(0, 8)}… of round ${
-        body!.round
-      } was made ` +
-        "there. Stop that one, or give this one a key of its own: delete identity.key in its folder";
+      const made = `offer ${digest.slice(0, 8)}… of round ${body!.round} was made there`;
+      return `another machine runs with this peer's key: ${made}. ` +
+        "Stop that one, or give this one a key of its own: delete identity.key in its folder";
     }
     return null;
   }

@@ -70,7 +70,7 @@ export class OwnOffers {
         this.#setFate(own, "unknown");
       } else if (own.fate === "pending" && ageOf(body, chain) > lateRounds) {
         this.#setFate(own, "lost");
-        tell(context, own, "lost", `no record counted it within ${lateRounds} rounds`);
+        tell(context, own, "lost", `no record counted it within ${lateRounds} rounds: ${whyLost(own, chain)}`);
         settle(context, own, "lost");
       }
       own.isTold = false;
@@ -91,6 +91,17 @@ export class OwnOffers {
     if (fate === "pending") this.#pending.add(own);
     else this.#pending.delete(own);
   }
+}
+
+/** What kept an offer out, as far as this peer can tell: `chain` is the first that is too late for it. */
+function whyLost({ signed: { body }, countedIn }: Own, { recent }: ChainState): string {
+  if (countedIn !== null) return `record ${countedIn}, which did, lost against a heavier history`;
+  const first = recent.find(({ parents }) => parents.includes(body.parent));
+  if (first === undefined) return "it was trained on a record that lost against a heavier history";
+  if (first.bases[first.parents.indexOf(body.parent)] !== body.base) {
+    return "it was trained on another state than everybody else's";
+  }
+  return "it, or its contribution, did not reach their scribes in time";
 }
 
 type Fate = Extract<SyncEvent, { kind: "fate" }>["fate"];

@@ -1,23 +1,29 @@
 /**
- * What users see when a head is adopted, in the order in which it matters: a reorganisation, a merge, the round, who
- * came and who went.
+ * What users see of the history. When a head is adopted, in the order in which it matters: a reorganisation, a merge, the
+ * round, who came and who went. And what is odd about a record or an offer, whoever is to blame.
  * @module
  */
+import type { Screen } from "../learner.ts";
 import type { Book } from "./book.ts";
-import type { State } from "./link.ts";
 import type { Context } from "./context.ts";
 import type { MergedSide } from "./effects.ts";
 import type { HistoryChange } from "./history_change.ts";
+import type { HeldOffer, Link, State } from "./link.ts";
 import { gain, type Side } from "./merge.ts";
+import { neighbourhood } from "./recent.ts";
+import { ageOf, whyNotCountable } from "./record.ts";
 import { isMember } from "./roster.ts";
-import type { ChainState, Member, Offer, RoundRecord } from "./types.ts";
+import type { ChainState, Digest, Member, Offer, RoundRecord } from "./types.ts";
+
+/** Offers of others named at once as not counted; a flood of them is one. */
+const MOST_PASSED = 16;
 
 export function reportAdoption(
-  { report, options: { rules } }: Context,
+  context: Context,
   book: Book,
   { from, to, change }: { readonly from: State | null; readonly to: State; readonly change: HistoryChange },
 ): void {
-  const { chain, base, link } = to;
+  const { report, options: { rules } } = context, { chain, base, link } = to;
   const depth = change.lostCount;
   if (from !== null && depth !== 0) {
     report({ kind: "reorganised", from: from.link.digest, to: link.digest, depth });
@@ -25,7 +31,14 @@ export function reportAdoption(
   for (const merge of change.gained ?? []) {
     const sides = merge.parents.length > 1 ? book.lineage.sidesOf(merge) : null;
     if (sides === null) continue;
-    report({ kind: "merged", round: merge.round, head: merge.digest, sides: sides.map(mergedSide) });
+    const isOurs = sides.map(({ chain }) => from !== null && isAfter(book, chain.head, from));
+    const isOne = isOurs.filter((ours) => ours).length === 1;
+    report({
+      kind: "merged",
+      round: merge.round,
+      head: merge.digest,
+      sides: sides.map((side, i) => mergedSide(side, isOne && isOurs[i]!)),
+    });
   }
 
   const { counted, scribe } = link.record.body;
@@ -48,6 +61,8 @@ export function reportAdoption(
     encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
   });
 
+  if (from !== null) reportPassedOver(context, book, { from, to });
+
   const before = from?.chain.roster ?? [];
   for (const { peer, name } of chain.roster) {
     if (!isMember(before, peer)) report({ kind: "joined", peer, name, round: chain.round });
@@ -64,10 +79,38 @@ export function reportAdoption(
   }
 }
 
-function mergedSide(side: Side): MergedSide {
+/** Names offers of others whose last chance to be counted has passed: whoever made them hears it only from this. */
+function reportPassedOver(
+  { report, options: { rules, self } }: Context,
+  book: Book,
+  { from, to }: { readonly from: State; readonly to: State },
+): void {
+  const { counted } = neighbourhood(to.chain), { records } = neighbourhood(from.chain), passed: HeldOffer[] = [];
+  for (const held of book.offers.values()) {
+    const { body } = held.signed;
+    if (body.peer === self || body.blob === null || counted.has(held.digest)) continue;
+    if (!records.has(body.parent)) continue; // another history's: a merge may bring it
+    if (held.verdict?.valid === false) continue; // told when it was judged
+    if (ageOf(body, from.chain) <= rules.lateRounds && ageOf(body, to.chain) > rules.lateRounds) passed.push(held);
+  }
+  for (const { digest, verdict, signed: { body } } of passed.slice(0, MOST_PASSED)) {
+    const why = whyNotCountable(digest, body, { parent: from.chain, base: from.base, rules }) ??
+      (verdict === null ? "its contribution was found with nobody" : "it did not reach their scribes in time");
+    const { round, peer, tokens } = body, reason = `no record counted it within ${rules.lateRounds} rounds: ${why}`;
+    report({ kind: "passed over", round, offer: digest, peer, tokens, reason });
+  }
+}
+
+function isAfter(book: Book, record: Digest, { link }: State): boolean {
+  const later = book.links.get(record);
+  return later !== undefined && book.lineage.exclusive(link, later, 1)?.length === 0;
+}
+
+function mergedSide(side: Side, isOurs: boolean): MergedSide {
   const { head, roster } = side.chain;
   return {
     head,
+    isOurs,
     records: side.own.length,
     tokens: gain(side, side.shared).tokens,
     names: roster.map(({ name }) => name),
@@ -84,6 +127,24 @@ export function reportMismatch({ report }: Context, book: Book, { parent, base, 
 export function reportEquivocation({ report }: Context, book: Book, { scribe, round, parents }: RoundRecord): void {
   const records = book.recordsBy(scribe, parents);
   if (records.length > 1) report({ kind: "equivocation", peer: scribe, round, records });
+}
+
+/** Names those whose work pulls against everybody else's. Only offers with a contribution were parts of the fold. */
+export function reportScreen(
+  { report }: Context,
+  { record }: Link,
+  { screen: { cosines, threshold, dropped }, offers }: {
+    readonly screen: Screen;
+    readonly offers: readonly HeldOffer[];
+  },
+): void {
+  const parts = offers.filter(({ signed }) => signed.body.blob !== null);
+  for (const [i, { digest, signed: { body: { peer } } }] of parts.entries()) {
+    const cosine = cosines[i] ?? null;
+    if (cosine === null || cosine >= threshold) continue;
+    const { round } = record.body;
+    report({ kind: "screened", round, offer: digest, peer, cosine, threshold, dropped: dropped.includes(i) });
+  }
 }
 
 function whyLeft({ peer }: Member, { chain, offers, silentRounds }: {

@@ -6,7 +6,7 @@
  * @module
  */
 import { digestOf } from "./digest.ts";
-import type { ChainState, Digest, PeerId } from "./types.ts";
+import type { ChainState, PeerId } from "./types.ts";
 
 /** Share of a round that each peer in rank waits for the one before it, within bounds. */
 const TAKEOVER_SHARE = 0.25;
@@ -22,10 +22,18 @@ const rankings = new WeakMap<ChainState, readonly PeerId[]>();
 export function ranking(chain: ChainState): readonly PeerId[] {
   let ranked = rankings.get(chain);
   if (ranked === undefined) {
-    const hashed = chain.roster.map(({ peer }) => ({ peer, hash: rankHash(chain.head, peer) }));
-    rankings.set(chain, ranked = hashed.sort((a, b) => a.hash < b.hash ? -1 : 1).map(({ peer }) => peer));
+    rankings.set(chain, ranked = rankedBy(chain.roster, { parent: chain.head }));
   }
   return ranked;
+}
+
+/** These peers in an order that is drawn anew for each `key`, alike at every peer. */
+export function rankedBy(
+  peers: readonly { readonly peer: PeerId }[],
+  key: Readonly<Record<string, unknown>>,
+): readonly PeerId[] {
+  return peers.map(({ peer }) => ({ peer, hash: digestOf({ ...key, peer }) }))
+    .sort((a, b) => a.hash < b.hash ? -1 : 1).map(({ peer }) => peer);
 }
 
 /** Place in the ranking. Peers that are no members share the place after all members. */
@@ -42,8 +50,4 @@ export function takeoverMs(roundMs: number): number {
 /** Longest that a round may take from its opening, and that anything in it is waited for (law 4). */
 export function longestMs(roundMs: number): number {
   return LONGEST_ROUND_BOXES * roundMs + LONGEST_ROUND_EXTRA_MS;
-}
-
-function rankHash(parent: Digest, peer: PeerId): Digest {
-  return digestOf({ parent, peer });
 }

@@ -9,22 +9,25 @@ import type { Book } from "./book.ts";
 import { chainOf } from "./link.ts";
 import { digestOf, stateDigest } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Choice } from "./joining.ts";
+import type { Candidate, Choice, Proof } from "./joining.ts";
+import type { Witnesses } from "./witnesses.ts";
 
 export function vouching(
   book: Book,
   { connected, witnesses }: Exchange,
   needs: Omit<Choice, "words" | "proofOf">,
 ): Choice {
-  return {
-    ...needs,
-    words: witnesses.words(connected),
-    proofOf: ({ chain: claimed, weights }) => {
-      const link = book.links.get(claimed.head), chain = link && chainOf(link);
-      if (link && book.isHopeless(link)) return "refuted";
-      if (!chain) return "open";
-      const { confirm, contradict } = witnesses.count(claimed.head, stateDigest(chain, weights.digest));
-      return digestOf(chain) === digestOf(claimed) && confirm >= contradict ? "proven" : "refuted";
-    },
-  };
+  return { ...needs, words: witnesses.words(connected), proofOf: (state) => proofOf(state, { book, witnesses }) };
+}
+
+/** What the records that we know say of a state; where they reach it, also who has spoken of its weights. */
+export function proofOf(
+  { chain: claimed, weights }: Pick<Candidate, "chain" | "weights">,
+  { book, witnesses }: { readonly book: Book; readonly witnesses: Witnesses },
+): Proof {
+  const link = book.links.get(claimed.head), chain = link && chainOf(link);
+  if (link && book.isHopeless(link)) return "refuted";
+  if (!chain) return "open";
+  const { confirm, contradict } = witnesses.count(claimed.head, stateDigest(chain, weights.digest));
+  return digestOf(chain) === digestOf(claimed) && confirm >= contradict ? "proven" : "refuted";
 }

@@ -85,6 +85,10 @@ export function readTensors(file: TensorFile, config: ModelConfig): Float32Array
   const inFile = (name: string) => (isPrefixed || !name.startsWith(prefix) ? name : name.slice(prefix.length));
 
   const layout = parameterLayout(config);
+  // Before memory is taken by what config.json says.
+  for (const parameter of layout.parameters) {
+    for (const { name, shape } of namesOf(parameter, config)) file.find(inFile(name), shape);
+  }
   const weights = new Float32Array(layout.words), known = new Set<string>();
   for (const parameter of layout.parameters) {
     const values = valuesOf(weights, parameter);

@@ -160,6 +160,11 @@ Deno.test("A configuration that we would compute differently is refused, with fi
   }
 });
 
+Deno.test("A configuration that is not that of the tensors is refused before memory is taken for it", () => {
+  const huge = { ...LLAMA, vocabularySize: 1_048_576, width: 65_536, headCount: 512, layerCount: 256 }; // 10^13 values
+  assert.throws(() => readTensors(tensors(LLAMA), huge), SafetensorsError);
+});
+
 Deno.test("A folder without its files says which one is missing", async () => {
   const folder = memoryFolder("here");
   await assert.rejects(readFolder(folder), /here: it has no config\.json/);

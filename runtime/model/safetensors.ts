@@ -25,6 +25,11 @@ export interface TensorFile {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: Readonly<Record<string, string>>;
   /**
+   * The tensor of this name and shape, unread.
+   * @throws {SafetensorsError} if there is none.
+   */
+  find(name: string, shape: readonly number[]): TensorInfo;
+  /**
    * The values of a tensor, row by row.
    * @throws {SafetensorsError} that names the tensor, if there is none of that name, shape or of a type that is read.
    */
@@ -91,15 +96,18 @@ export function openSafetensors(reader: ByteReader): TensorFile {
     tensors.set(name, { name, dtype, shape, start: dataStart + start, end: dataStart + end });
   }
   checkCover([...tensors.values()], { dataStart, sizeBytes: reader.sizeBytes, refuse });
+  const find: TensorFile["find"] = (name, shape) => {
+    const tensor = tensors.get(name) ?? refuse(`it has no tensor '${name}'`);
+    if (tensor.shape.length === shape.length && tensor.shape.every((size, i) => size === shape[i])) return tensor;
+    return refuse(`tensor '${name}' has the shape [${tensor.shape}] and [${shape}] is wanted`);
+  };
   return {
     source: reader.source,
     tensors,
     metadata: metadata.data,
+    find,
     read(name, shape) {
-      const tensor = tensors.get(name) ?? refuse(`it has no tensor '${name}'`);
-      if (tensor.shape.length !== shape.length || tensor.shape.some((size, i) => size !== shape[i])) {
-        return refuse(`tensor '${name}' has the shape [${tensor.shape}] and [${shape}] is wanted`);
-      }
+      const tensor = find(name, shape);
       const bytes = new Uint8Array(tensor.end - tensor.start);
       reader.readAt(tensor.start, bytes);
       return toFloats(bytes, tensor.dtype) ??

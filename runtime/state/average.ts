@@ -7,7 +7,9 @@
  * form, values that are equal on both sides stay as they are, padding among them.
  *
  * Both sides started from one ancestor and took outer steps of their own since; with shares that are the work of each,
- * the average is what one peer's fold of two contributions would be, and momentum is linear in those as well.
+ * the average is what one peer's fold of two contributions would be, and momentum is linear in those as well. What lies
+ * between the sides never enters the momentum: so groups that are averaged again and again stay together whatever μ < 1
+ * is (`average_stability_test.ts`).
  * @module
  */
 

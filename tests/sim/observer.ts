@@ -40,6 +40,10 @@ export class Observer {
   /** Broken laws that could be seen while it happened. */
   readonly faults: string[] = [];
   readonly rejections: { readonly by: PeerId; readonly event: Rejection }[] = [];
+  /** What was told to others than its owner of offers that nobody counted. */
+  readonly passedOver = new Map<Digest, Extract<SyncEvent, { kind: "passed over" }>>();
+  /** Merges, as each honest peer was told of them. */
+  readonly merges: { readonly by: PeerId; readonly event: Extract<SyncEvent, { kind: "merged" }> }[] = [];
   readonly mismatches: { readonly by: PeerId; readonly event: Extract<SyncEvent, { kind: "mismatch" }> }[] = [];
   /** Lives that ended, of the peer whose inputs are kept. */
   readonly lives: Life[] = [];
@@ -149,12 +153,16 @@ export class Observer {
         return this.note(id, `gave up ${event.depth ?? "all"} of its records for a heavier history`);
       case "merged": {
         this.tally.merged++;
+        this.merges.push({ by: id, event });
         const sides = event.sides.map(({ records, tokens }) => `${records} records with ${tokens} tokens`);
         return this.note(id, `took merge record ${event.round}: ${sides.join(" and ")}`);
       }
       case "mismatch":
         this.mismatches.push({ by: id, event });
         return;
+      case "passed over":
+        this.passedOver.set(event.offer, event);
+        return this.note(id, `passed over the offer of round ${event.round} of ${event.peer}: ${event.reason}`);
       case "rejected":
         this.rejections.push({ by: id, event });
         return this.note(id, `rejected ${event.what} of ${event.peer}: ${event.reason}`);

@@ -35,7 +35,10 @@ Deno.test("a running peer guards its folder and its port, and shows its status, 
   );
   assert.ok(chain.some(({ base }: { base: string }) => base === digest) || chain[0].round >= 1);
   assert.equal((await starling(["inspect", run, chain[0].digest])).code, 0);
-  assert.match((await starling(["inspect", run, "ledger"])).out, /each window is trained once, leased, or returned/);
+  assert.match(
+    (await starling(["inspect", run, "ledger"])).out,
+    /^proved: each window is trained, leased or returned/m,
+  );
 });
 
 Deno.test("a peer that was stopped goes on where it stopped, and its model can be exported, measured and sampled", async () => {

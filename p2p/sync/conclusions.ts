@@ -1,0 +1,85 @@
+/**
+ * What follows from what is known, in one fixed order until nothing changes: complete links, fold towards the heaviest
+ * history, adopt, merge, cut the box, close the round, beat.
+ * @module
+ */
+import { adopt } from "./adoption.ts";
+import { isFinished } from "./chain.ts";
+import type { Candidate, Choice } from "./joining.ts";
+import type { State } from "./link.ts";
+import type { Parts } from "./parts.ts";
+import { publishRecord } from "./publishing.ts";
+import { ageOf, buildRecord } from "./record.ts";
+import { vouching } from "./vouching.ts";
+
+/** Beats for which the records that lead to a state are waited for. */
+const PROOF_BEATS = 8;
+
+/** Draws all conclusions but those of a beat. Each adoption is strictly heavier than the one before, so this ends (law 1). */
+export function conclude(parts: Parts): void {
+  parts.resolve();
+  do {
+    parts.joining.run(parts.context, choiceOf(parts));
+    if (parts.head !== null) towardsHeavier(parts, parts.head);
+  } while (adoptHeaviest(parts) || merge(parts) || act(parts));
+}
+
+/** Everything that repairs losses, once a beat. */
+export function repairLosses(parts: Parts): void {
+  const { context, book, exchange, head } = parts;
+  exchange.reportCompany(context);
+  if (head === null) return exchange.askState(context);
+  context.emit({ kind: "announce", message: parts.ownBeat(head) });
+  for (const offer of parts.work.offers.pending()) context.emit({ kind: "announce", message: offer });
+  exchange.repair(context, { book, head });
+}
+
+function choiceOf(parts: Parts): Choice {
+  const { book, exchange, head, beatMs } = parts;
+  return vouching(book, exchange, {
+    isWorth: ({ chain }: Candidate) => parts.isWorth(chain),
+    isNeedy: head === null,
+    patienceMs: PROOF_BEATS * beatMs,
+  });
+}
+
+function towardsHeavier({ context, book, folding, fetching, loading, exchange, recheck }: Parts, head: State): void {
+  const { lateRounds } = context.options.rules;
+  folding.run(context, { book, head, loading, exchange });
+  fetching.run(context, book, {
+    urgent: folding.urgent,
+    mayCount: (offer) => ageOf(offer, head.chain) <= lateRounds,
+    isRechecked: (offer) => recheck.wants(offer),
+    exchange,
+  });
+}
+
+function adoptHeaviest(parts: Parts): boolean {
+  const { head, book } = parts;
+  if (head === null) return false;
+  const best = book.heaviestFolded(head);
+  if (best === head) return false;
+  adopt(parts, best);
+  return true;
+}
+
+/** Makes one history of two, if it is time; whether a record was written. */
+function merge(parts: Parts): boolean {
+  const { context, book, head, exchange, loading, folding: { hopeUntilMs } } = parts;
+  if (head === null) return false;
+  const toWrite = parts.merging.decide(context, { book, head, exchange, loading, hopeUntilMs });
+  return toWrite !== null && publishRecord(parts, toWrite);
+}
+
+/** Cuts the box and closes the round, as far as it is time; whether a record was written. */
+function act(parts: Parts): boolean {
+  const { context, book, head, exchange, work, isFounder, folding: { hopeUntilMs } } = parts;
+  const { rules, self: scribe } = context.options;
+  if (head === null || isFinished(head.chain, rules)) return false;
+  work.run(context, head);
+  const change = parts.membership.changeAfter(head.chain), { boxEndsAtMs } = work;
+  const toWrite = parts.scribing.decide(context, { book, head, exchange, hopeUntilMs, isFounder, change, boxEndsAtMs });
+  if (toWrite === null) return false;
+  const { reason, ...choices } = toWrite;
+  return publishRecord(parts, { record: buildRecord(head, { rules, scribe, ...choices }), reason });
+}

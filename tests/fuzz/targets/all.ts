@@ -1,0 +1,22 @@
+/**
+ * Every target: whatever a peer, a file or a user can send wrong.
+ * @module
+ */
+import type { Target } from "../target.ts";
+import { coreTargets } from "./core.ts";
+import { fileTargets } from "./files.ts";
+import { hostTargets } from "./host.ts";
+import { messageTargets } from "./messages.ts";
+import { requestTargets } from "./requests.ts";
+import { stateTargets } from "./states.ts";
+import { wordTargets } from "./words.ts";
+
+export const targets: readonly Target[] = [
+  ...messageTargets,
+  ...requestTargets,
+  ...stateTargets,
+  ...wordTargets,
+  ...fileTargets,
+  ...coreTargets,
+  ...hostTargets,
+];
