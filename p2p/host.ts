@@ -193,6 +193,7 @@ class PeerHost implements Host {
     });
     this.#performer = new Performer({
       ...options,
+      self: this.peer,
       weightsBytes: start.initial.sizeBytes,
       answer: (input) => this.#mailbox.put(input),
       emit: options.onEvent,

@@ -179,7 +179,7 @@ Deno.test("a host fetches no contribution that is larger than the run's weights,
     kind: "rejected",
     what: "offer",
     peer: finch.host.peer,
-    reason: "its contribution has 10000 bytes, the weights of this run have 48",
+    reason: "its contribution has 10032 bytes, the weights of this run have 48",
   });
   assert.ok(!asked.some((name) => name.startsWith("blobs/")), `asked for ${asked}`);
   for (const { host } of [wren, finch]) await host.close();

@@ -5,6 +5,7 @@
  * failure of our own disk or learner ends the host; a failure of others is an answer.
  * @module
  */
+import { AUTHOR_BYTES, contentOf, isBy, withAuthor } from "./authorship.ts";
 import { Bringer } from "./bring.ts";
 import type { Clock } from "./clock.ts";
 import type { HostEvent } from "./host_event.ts";
@@ -25,6 +26,7 @@ const JOURNAL_SPACE_BYTES = 256 * 1024;
 export const MESSAGES_PROTOCOL = "sync/1";
 
 export interface PerformerOptions {
+  readonly self: PeerId;
   readonly transport: Transport;
   readonly store: Stock;
   readonly journal: PeerJournal;
@@ -172,7 +174,7 @@ export class Performer {
 
   async #fetch({ digest, offer, blob, from }: EffectOf<"fetch">): Promise<void> {
     const { store, learner, answer, weightsBytes } = this.#options;
-    if (blob.sizeBytes > weightsBytes) {
+    if (blob.sizeBytes > AUTHOR_BYTES + weightsBytes) {
       // No codec needs more than the weights themselves: it is not worth a transfer to find out what else is wrong.
       const reason = `its contribution has ${blob.sizeBytes} bytes, the weights of this run have ${weightsBytes}`;
       return answer({ kind: "fetched", offer: digest, verdict: { valid: false, reason } });
@@ -185,7 +187,11 @@ export class Performer {
     if (bytes === null) {
       return answer({ kind: "missing", offer: digest, reason: failure ?? "it was damaged on this disk" });
     }
-    const verdict = await learner.judge(bytes, offer).catch((error: unknown) => (
+    if (!isBy(offer.peer, bytes)) {
+      const reason = "it is copied: its contribution names another author";
+      return answer({ kind: "fetched", offer: digest, verdict: { valid: false, reason } });
+    }
+    const verdict = await learner.judge(contentOf(bytes), offer).catch((error: unknown) => (
       { valid: false, reason: `it could not be judged: ${reasonOf(error)}` } as const
     ));
     answer({ kind: "fetched", offer: digest, verdict });
@@ -219,7 +225,7 @@ export class Performer {
     for (const { blob, weight } of parts) {
       const bytes = await store.get(blob.digest);
       if (bytes === null) return failed(`contribution ${blob.digest} is not on this disk any more`);
-      read.push({ bytes, weight });
+      read.push({ bytes: contentOf(bytes), weight });
     }
     try {
       const { digest, screen } = await learner.fold({ parent, parts: read }).catch(async (error: unknown) => {
@@ -253,9 +259,10 @@ export class Performer {
   }
 
   async #contribute(): Promise<void> {
-    const { store, learner, answer } = this.#options;
-    const { bytes, ...contribution } = await learner.contribute();
-    const blob = bytes === null ? null : { digest: await store.put(bytes), sizeBytes: bytes.length };
+    const { self, store, learner, answer } = this.#options;
+    const { bytes: content, ...contribution } = await learner.contribute();
+    const bytes = content && withAuthor(content, self);
+    const blob = bytes && { digest: await store.put(bytes), sizeBytes: bytes.length };
     if (blob !== null) store.name(blob.digest, { kind: "contribution", round: contribution.round });
     answer({ kind: "contributed", contribution, blob });
   }

@@ -4,7 +4,7 @@
  */
 import { isFinished } from "./chain.ts";
 import { historyChange } from "./history_change.ts";
-import type { State } from "./link.ts";
+import type { HeldOffer, State } from "./link.ts";
 import type { Parts } from "./parts.ts";
 import { publishOffer } from "./publishing.ts";
 import { reportAdoption, reportMismatch } from "./report.ts";
@@ -34,4 +34,24 @@ export function adopt(parts: Parts, state: State): void {
   const patienceMs = PATIENT_ROUNDS * longestMs(chain.roundMs);
   const blobs = book.prune(state, { nowMs: context.now, patienceMs, rival: parts.merging.rival });
   if (blobs.length > 0) context.emit({ kind: "forget", blobs });
+}
+
+/** A contribution is none: so no record that counts it holds, nor what follows it. */
+export function refute(parts: Parts, held: HeldOffer, reason: string): void {
+  parts.reject("offer", held.signed.body.peer, reason);
+  for (const { link: { record: { body } }, fault } of parts.book.refute(held)) {
+    parts.reject(`record ${body.round}`, body.scribe, fault);
+  }
+  if (parts.head?.link.stage.kind === "invalid") giveUp(parts, parts.head);
+}
+
+/** What this peer took on the word of others is wrong: it goes on from what is left, or asks as if it were new. */
+function giveUp(parts: Parts, { chain }: State): void {
+  const { context, book, exchange, folding, scribing, merging, work } = parts, left = book.heaviestLeft();
+  for (const part of [folding, scribing, merging]) part.close();
+  context.report({ kind: "waiting", reason: `round ${chain.round} follows an invalid record` });
+  parts.head = null;
+  if (left !== null) return adopt(parts, left);
+  work.onNoHead(context);
+  exchange.askState(context);
 }

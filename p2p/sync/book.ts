@@ -102,7 +102,25 @@ export class Book {
     this.#set(link, { kind: "invalid", fault, isCertain });
   }
 
-  /** Completes what can be completed; returns the links found invalid. */
+  /**
+   * A contribution turned out to be none: what counts it is invalid, whatever is built on it, and so is all that follows.
+   * Returns the links that count it.
+   */
+  refute({ digest, signed, verdict }: HeldOffer): readonly { readonly link: Link; readonly fault: string }[] {
+    if (signed.body.blob === null || verdict?.valid !== false) return [];
+    const fault = countsRefuted(digest, verdict.reason), found: { link: Link; fault: string }[] = [];
+    const gone = new Set<Digest>();
+    for (const link of [...this.links.values()].sort((a, b) => a.round - b.round)) {
+      const counts = chainOf(link) !== null && link.record.body.counted.some(({ offer }) => offer === digest);
+      if (!counts && !link.parents.some((parent) => gone.has(parent))) continue;
+      gone.add(link.digest);
+      this.condemn(link, counts ? fault : FOLLOWS_INVALID, { isCertain: true });
+      if (counts) found.push({ link, fault });
+    }
+    return found;
+  }
+
+  /** Completes what can be completed; returns the links found invalid, but not those that follow them. */
   resolve(nowMs: number): readonly { readonly link: Link; readonly fault: string }[] {
     const invalid: { link: Link; fault: string }[] = [];
     for (let changed = true; changed;) {
@@ -115,8 +133,8 @@ export class Book {
           this.#set(link, { kind: "complete", chain: done, sinceMs: nowMs, failures: 0 });
           continue;
         }
-        this.condemn(link, done, { isCertain: done !== FOLLOWS_INVALID || this.whyHopeless(link) !== null });
-        invalid.push({ link, fault: done });
+        this.condemn(link, done, { isCertain: done !== FOLLOWS_INVALID || this.isHopeless(link) });
+        if (done !== FOLLOWS_INVALID) invalid.push({ link, fault: done });
       }
     }
     return invalid;
@@ -135,12 +153,9 @@ export class Book {
       .map(({ digest }) => digest);
   }
 
-  /** Why no state after this record can be right: something on the way to it is not, as every peer would find. */
-  whyHopeless(link: Link): string | null {
-    for (const { stage, round } of this.lineage.ancestry(link)) {
-      if (stage.kind === "invalid" && stage.isCertain) return `record ${round} is invalid: ${stage.fault}`;
-    }
-    return null;
+  /** Whether no state after this record can be right: something on the way to it is not, as every peer would find. */
+  isHopeless(link: Link): boolean {
+    return this.lineage.ancestry(link).some(({ stage }) => stage.kind === "invalid" && stage.isCertain);
   }
 
   stateOf(record: Digest): State | null {
@@ -170,6 +185,15 @@ export class Book {
     let best = head;
     for (const state of this.#folded) {
       if (this.#rulebook.isHeavier(state.chain, best.chain) && !this.isDeep(head, state.link)) best = state;
+    }
+    return best;
+  }
+
+  /** The heaviest folded state of all, or null: where a peer goes on from whose head turned out wrong. */
+  heaviestLeft(): State | null {
+    let best: State | null = null;
+    for (const state of this.#folded) {
+      if (best === null || this.#rulebook.isHeavier(state.chain, best.chain)) best = state;
     }
     return best;
   }
@@ -260,8 +284,9 @@ export class Book {
       return this.#rulebook.whyInvalidMerge(record, sides, rules) ?? this.#rulebook.unite(sides, context);
     }
     const parent = parents[0] && chainOf(parents[0]);
-    const offers = parent && this.countedOffers(link)?.map(({ signed }) => signed.body);
-    if (!parent || !offers) return null;
+    const held = parent && this.countedOffers(link), offers = held?.map(({ signed }) => signed.body);
+    if (!parent || !held || !offers) return null;
+    for (const { digest, verdict } of held) if (verdict?.valid === false) return countsRefuted(digest, verdict.reason);
     const fault = this.#rulebook.whyInvalid(record, offers, { parent, rules });
     return fault ?? this.#rulebook.advance(parent, { record, digest, offers, rules });
   }
@@ -349,4 +374,8 @@ export class Book {
     for (const { weights } of this.#folded) blobs.add(weights.digest);
     return blobs;
   }
+}
+
+function countsRefuted(offer: Digest, reason: string): string {
+  return `it counts offer ${offer} although ${reason}`;
 }

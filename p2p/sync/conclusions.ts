@@ -12,6 +12,9 @@ import { publishRecord } from "./publishing.ts";
 import { ageOf, buildRecord } from "./record.ts";
 import { vouching } from "./vouching.ts";
 
+/** Beats for which the records that lead to a state are waited for. */
+const PROOF_BEATS = 8;
+
 /** Draws all conclusions but those of a beat. Each adoption is strictly heavier than the one before, so this ends (law 1). */
 export function conclude(parts: Parts): void {
   parts.resolve();
@@ -31,20 +34,21 @@ export function repairLosses(parts: Parts): void {
 }
 
 function choiceOf(parts: Parts): Choice {
-  const { book, exchange, folding, head, context: { options: { rules } } } = parts;
+  const { book, exchange, head, beatMs } = parts;
   return vouching(book, exchange, {
     isWorth: ({ chain }: Candidate) => parts.isWorth(chain),
     isNeedy: head === null,
-    isSettled: folding.streak > rules.lateRounds,
+    patienceMs: PROOF_BEATS * beatMs,
   });
 }
 
-function towardsHeavier({ context, book, folding, fetching, loading, exchange }: Parts, head: State): void {
+function towardsHeavier({ context, book, folding, fetching, loading, exchange, recheck }: Parts, head: State): void {
   const { lateRounds } = context.options.rules;
   folding.run(context, { book, head, loading, exchange });
   fetching.run(context, book, {
     urgent: folding.urgent,
     mayCount: (offer) => ageOf(offer, head.chain) <= lateRounds,
+    isRechecked: (offer) => recheck.wants(offer),
     exchange,
   });
 }

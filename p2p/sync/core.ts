@@ -10,7 +10,7 @@
  * alike are pure functions beside them, gathered in `rulebook.ts`.
  * @module
  */
-import { adopt } from "./adoption.ts";
+import { adopt, refute } from "./adoption.ts";
 import { genesisRecord, genesisState } from "./chain.ts";
 import { conclude, repairLosses } from "./conclusions.ts";
 import type { Core, CoreOptions, Effect, Input } from "./effects.ts";
@@ -99,14 +99,14 @@ class PeerCore implements Core {
         parts.fetching.answered(context, input.offer, null);
         if (held === undefined) return;
         book.offers.judge(held, input.verdict);
-        if (!input.verdict.valid) parts.reject("offer", held.signed.body.peer, input.verdict.reason);
+        if (!input.verdict.valid) refute(parts, held, input.verdict.reason);
         return;
       }
       case "missing":
         return parts.fetching.answered(context, input.offer, parts.beatMs);
       case "contributed": {
         const work = { ...input.contribution, blob: input.blob };
-        const offer = head && parts.work.onContributed(context, work, head.link.digest, parts.fetching);
+        const offer = parts.work.onContributed(context, work, head?.link.digest ?? null, parts.fetching);
         return offer ? publishOffer(parts, offer) : undefined;
       }
       case "folded":
@@ -152,14 +152,20 @@ class PeerCore implements Core {
     const parts = this.#parts, { context, book } = parts, weights = { digest, sizeBytes: this.#weightsBytes };
     const record = parts.loading.answered(context, digest, null), link = record && book.links.get(record);
     const candidate = parts.joining.answered(digest);
-    if (link && book.hold(link, weights) !== null) context.emit({ kind: "keep", weights });
-    if (candidate === null) return;
+    const side = link && book.hold(link, weights), { rules } = context.options;
+    if (side) {
+      parts.recheck.begin(book, side, rules);
+      context.emit({ kind: "keep", weights });
+    }
+    const known = candidate && book.links.get(candidate.chain.head);
+    if (candidate === null || known && book.isHopeless(known)) return; // found out while it was on its way
     const { from } = candidate, state = book.addState(candidate.record, candidate);
     if (from.length > 0) {
       context.emit({ kind: "keep", weights: candidate.weights });
       journalState(context, book, state);
     }
     state.link.journaled = true; // nobody journals the genesis record
+    parts.recheck.begin(book, state, rules);
     if (parts.isWorth(state.chain)) adopt(parts, state);
   }
 

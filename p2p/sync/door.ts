@@ -48,8 +48,6 @@ export function whyNoState(
   const impossible = whyImpossible(chain, rules);
   if (impossible !== null) return `no history leads to it: ${impossible}`;
   const link = book.links.get(digest), known = link && chainOf(link);
-  const hopeless = link ? book.whyHopeless(link) : null;
-  if (hopeless !== null) return hopeless;
   if (known && digestOf(known) !== digestOf(chain)) return "its chain state is not what its records give";
   const { confirm, contradict } = witnesses.count(digest, stateDigest(chain, weights.digest));
   if (contradict > confirm) {
@@ -70,7 +68,6 @@ function whyForged({ options }: Context, { body, signature }: Signed<Offer | Rou
 }
 
 export interface DoubtContext {
-  readonly book: Book;
   /** The state we are at. */
   readonly chain: ChainState;
   /** The change of members that the next record carries. */
@@ -81,7 +78,7 @@ export interface DoubtContext {
 export function whyDoubted(
   { options: { rules } }: Context,
   offer: Offer,
-  { book, chain, change }: DoubtContext,
+  { chain, change }: DoubtContext,
 ): { readonly reason: string | null; readonly isStale: boolean } {
   const near = neighbourhood(chain);
   if (near.counted.has(bodyDigest(offer))) return { reason: null, isStale: false }; // it was good enough before
@@ -89,10 +86,7 @@ export function whyDoubted(
   if (offer.round < oldest) {
     return { reason: `it is stale: it is for round ${offer.round}, and none before ${oldest} matters`, isStale: true };
   }
-  const original = book.offers.originalOf(offer);
-  const reason = original !== null
-    ? `it is copied: its contribution is that of an offer of ${original.peer} for round ${original.round}`
-    : whyNotAllowed(offer.peer, membersAfter(chain, change), rules) ??
-      (near.records.has(offer.parent) ? whyNotBelievable(offer, chain, rules) : null); // else another side may know better
+  const reason = whyNotAllowed(offer.peer, membersAfter(chain, change), rules) ??
+    (near.records.has(offer.parent) ? whyNotBelievable(offer, chain, rules) : null); // else another side may know better
   return { reason, isStale: false };
 }

@@ -5,7 +5,7 @@
  * It answers and asks; it decides nothing about heads. Lost messages cost one beat, never correctness (law 1).
  * @module
  */
-import { type Book, historyRounds } from "./book.ts";
+import type { Book } from "./book.ts";
 import type { State } from "./link.ts";
 import { beatMs, type Context } from "./context.ts";
 import { Witnesses } from "./witnesses.ts";
@@ -38,6 +38,12 @@ const NEIGHBOURS = 8;
 interface Known {
   readonly book: Book;
   readonly head: State;
+}
+
+/** What a peer may ask about that has no head yet. */
+interface KnownToAsker {
+  readonly book: Book;
+  readonly head: State | null;
 }
 
 export class Exchange {
@@ -159,7 +165,7 @@ export class Exchange {
   }
 
   /** Asks one peer for what is missing; not more often than it could answer. */
-  pull(context: Context, to: PeerId, known: Known): void {
+  pull(context: Context, to: PeerId, known: KnownToAsker): void {
     const pulledAtMs = this.#pulledAtMs.get(to);
     if (!this.#connected.has(to)) return;
     if (pulledAtMs !== undefined && context.now - pulledAtMs < PULL_EVERY_MS) return;
@@ -173,6 +179,12 @@ export class Exchange {
     };
     this.#asked.add(to);
     context.emit({ kind: "send", to, message });
+  }
+
+  /** A peer answered a pull, and has more: it is asked again without delay. */
+  pullOn(context: Context, to: PeerId, known: KnownToAsker): void {
+    this.#pulledAtMs.delete(to);
+    this.pull(context, to, known);
   }
 
   /** Pulls from each connected peer in turn while something is missing. */
@@ -223,8 +235,9 @@ export function isFull(recordCount: number): boolean {
 }
 
 /** Own head, then other ends of what is known, then ancestors: all of the last ones, and older ones with growing gaps. */
-function locator(book: Book, head: State): readonly Digest[] {
-  const ends = book.lineage.ends().filter((link) => link !== head.link).slice(0, MOST_ENDS);
+function locator(book: Book, head: State | null): readonly Digest[] {
+  const ends = book.lineage.ends().filter((link) => link !== head?.link).slice(0, MOST_ENDS);
+  if (head === null) return ends.map(({ digest }) => digest);
   const ancestors = book.lineage.ancestry(head.link).slice(1), named = ancestors.slice(0, NAMED_WITHOUT_GAPS);
   for (let back = NAMED_WITHOUT_GAPS; back < ancestors.length; back = Math.ceil(back * GAP_GROWTH)) {
     named.push(ancestors[back]!);
@@ -234,15 +247,12 @@ function locator(book: Book, head: State): readonly Digest[] {
 }
 
 /**
- * The answer to a pull, or null if there is nothing to say: the records that the asker lacks, or a state if it merely
- * lags further behind than contributions are kept.
+ * The answer to a pull: the records that the asker lacks, the oldest first; null if there are none, or if it is not known
+ * which. Whoever lags further behind than contributions are kept asks for a state then, and knows what it must be.
  */
 function answerPull({ options: { rules } }: Context, pull: Pull, { book, head }: Known): Message | null {
   const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []);
   const lacking = has.length === 0 ? null : book.lineage.exclusiveOf([head.link], has);
-  const asker = pull.have[0] === undefined ? undefined : book.links.get(pull.have[0]);
-  const lags = asker !== undefined && book.lineage.exclusive(asker, head.link)?.length === 0;
-  if (lags && (lacking === null || lacking.length > historyRounds(rules))) return stateOf(rules.run, head);
   if (lacking === null) return null; // it asks for a state if nobody has the records
 
   const records: Signed<RoundRecord>[] = [];

@@ -4,9 +4,9 @@
  * @module
  */
 import type { Book } from "./book.ts";
+import type { HeldOffer } from "./link.ts";
 import type { Context } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
-import type { HeldOffer } from "./link.ts";
 import type { Digest, Offer } from "./types.ts";
 
 /** Fetches open at once. */
@@ -19,6 +19,8 @@ export interface FetchingOptions {
   readonly urgent: ReadonlySet<Digest>;
   /** The others cannot be counted any more. */
   readonly mayCount: (offer: Offer) => boolean;
+  /** Offers counted long ago that are to be judged, one at a time, when there is nothing better to fetch. */
+  readonly isRechecked: (offer: Digest) => boolean;
   readonly exchange: Exchange;
 }
 
@@ -26,6 +28,8 @@ export class Fetching {
   readonly #open = new Set<Digest>();
   /** Offers whose blob nobody had, and when to ask again. */
   readonly #retryAtMs = new Map<Digest, number>();
+  /** When the next retry is due. */
+  deadline = Infinity;
   #busySinceMs = 0;
   #busyMs = 0;
 
@@ -35,22 +39,27 @@ export class Fetching {
 
   /** Begins what may begin: blobs of `urgent` offers first, then by age. */
   run(context: Context, book: Book, options: FetchingOptions): void {
+    this.deadline = Infinity;
     if (this.#open.size >= MOST_OPEN) return;
-    const wanted = [...book.offers.unjudged].filter((held) =>
-      this.#mayAsk(context, held) &&
-      (options.mayCount(held.signed.body) || options.urgent.has(held.digest))
-    );
-    wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
-    for (const offer of this.#retryAtMs.keys()) {
-      const held = book.offers.find(offer), isOpen = held !== undefined && book.offers.unjudged.has(held);
-      if (!isOpen || !options.mayCount(held.signed.body) && !options.urgent.has(offer)) this.#retryAtMs.delete(offer);
+    const isWanted = ({ digest, signed: { body } }: HeldOffer) => options.mayCount(body) || options.urgent.has(digest);
+    const askable = [...book.offers.unjudged].filter((held) => this.#mayAsk(context, held));
+    const wanted = askable.filter(isWanted);
+    if (wanted.length + this.#open.size === 0) {
+      wanted.push(...askable.filter(({ digest }) => options.isRechecked(digest)).slice(-1)); // the last that came
     }
+    wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
       const from = options.exchange.donors(offer.peer).slice(0, MOST_DONORS);
       if (this.#open.size === 0) this.#busySinceMs = context.now;
       this.#open.add(digest);
       this.#retryAtMs.delete(digest);
       context.emit({ kind: "fetch", digest, offer, blob: offer.blob!, from });
+    }
+    for (const [offer, atMs] of this.#retryAtMs) {
+      const held = book.offers.find(offer), isOpen = held !== undefined && book.offers.unjudged.has(held);
+      if (isOpen && isWanted(held)) {
+        this.deadline = this.#open.size < MOST_OPEN ? Math.min(this.deadline, atMs) : Infinity;
+      } else if (!isOpen || !options.isRechecked(offer)) this.#retryAtMs.delete(offer); // a recheck waits for the next beat
     }
   }
 
@@ -66,11 +75,6 @@ export class Fetching {
     const busyMs = this.#busyMs;
     this.#busyMs = 0;
     return busyMs;
-  }
-
-  /** When the next retry is due. */
-  get deadline(): number {
-    return this.#open.size < MOST_OPEN ? Math.min(Infinity, ...this.#retryAtMs.values()) : Infinity;
   }
 
   #mayAsk(context: Context, { digest }: HeldOffer): boolean {

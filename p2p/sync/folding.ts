@@ -30,12 +30,15 @@ export interface SceneOfFolding {
 export class Folding {
   #folding: Digest | null = null;
   #progressAtMs = 0;
-  /** Records folded in a row, none long after the one before: how long this peer has been going on with others. */
-  streak = 0;
   /** Offers whose blobs are needed to fold towards heavier histories. */
   urgent: ReadonlySet<Digest> = new Set();
   /** A heavier history than ours is on its way: until when we believe in it. Null if there is none. */
   hopeUntilMs: number | null = null;
+
+  /** There is no head to fold on. */
+  close(): void {
+    this.hopeUntilMs = null;
+  }
 
   /** Begins the next fold towards the heaviest history whose blobs can be had, if they all are here. */
   run(context: Context, scene: SceneOfFolding): void {
@@ -47,7 +50,11 @@ export class Folding {
     this.hopeUntilMs = hope?.untilMs ?? null;
     if (this.#folding !== null) return;
     // A state that did not come in time is asked for again: it may be the only way to a history that is heavier still.
-    for (const { next } of hopes) if (next.parents.length > 1) this.#load(context, next, scene);
+    // So is a side that cannot be folded here, because nobody gives what it counts.
+    for (const [i, target] of targets.entries()) {
+      const { next, untilMs } = hopes[i]!, isInVain = untilMs <= context.now;
+      for (const link of isInVain ? target : [next]) if (link.parents.length > 1) this.#load(context, link, scene);
+    }
     if (hope === undefined) return;
 
     const { next } = hope, parents = next.parents.map((parent) => book.stateOf(parent));
@@ -65,8 +72,6 @@ export class Folding {
     if (this.#folding === record) this.#folding = null;
     const link = book.links.get(record);
     if (link?.stage.kind !== "complete") return;
-    const { roundMs } = link.stage.chain;
-    this.streak = context.now - this.#progressAtMs <= 2 * longestMs(roundMs) ? this.streak + 1 : 1;
     this.#progressAtMs = context.now;
     const state = book.hold(link, weights)!;
     context.emit({ kind: "keep", weights });
@@ -93,7 +98,8 @@ export class Folding {
     const [parent] = parents;
     if (parents.length > 1) {
       const sides = book.lineage.sidesOf(next);
-      if (sides === null) return;
+      // A record of a side could not be folded here. What others made of both sides is asked for as a state.
+      if (sides === null) return book.condemn(next, "what it unites is not known here", { isCertain: false });
       context.emit({ kind: "merge", record, sides: rulebook.mergeShares(sides, body.weights) });
     } else {
       const offers = book.countedOffers(next)!;

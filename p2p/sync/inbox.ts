@@ -14,6 +14,7 @@ import type { Parts } from "./parts.ts";
 import { isChange, isRecord } from "./record.ts";
 import { reportEquivocation, reportMismatch } from "./report.ts";
 import { isMember } from "./roster.ts";
+import { proofOf } from "./vouching.ts";
 import type { Beat, Change, Message, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
 
 /** Authors whose offers are kept beyond as many as there are members. */
@@ -33,7 +34,7 @@ export function onMessage(parts: Parts, message: Message, from: PeerId): void {
       for (const record of message.records) onRecord(parts, record);
       for (const offer of message.offers) onOffer(parts, offer, { isNews: false });
       parts.resolve();
-      if (isFull(message.records.length)) pull(parts, from);
+      if (isFull(message.records.length)) exchange.pullOn(context, from, { book, head });
       return;
     case "beat":
       if (message.run === run) onBeat(parts, message, from);
@@ -67,7 +68,7 @@ function onOffer(parts: Parts, signed: Signed<Offer>, { isNews }: { readonly isN
   const chain = parts.head?.chain;
   if (isNews && chain) {
     const change = parts.membership.changeAfter(chain);
-    const { reason, isStale } = whyDoubted(context, body, { book, chain, change });
+    const { reason, isStale } = whyDoubted(context, body, { chain, change });
     if (reason !== null) parts.reject("offer", body.peer, reason);
     if (isStale) return;
   }
@@ -133,8 +134,9 @@ function onState(parts: Parts, message: StateAt, from: PeerId): void {
   if (!parts.isWorth(chain)) return;
   parts.hasNews = true;
   parts.joining.addFromPeer(context, message, from);
+  if (proofOf(message, { book, witnesses: exchange.witnesses }) === "open") pull(parts, from);
 }
 
 function pull({ context, book, exchange, head }: Parts, from: PeerId): void {
-  if (head !== null) exchange.pull(context, from, { book, head });
+  exchange.pull(context, from, { book, head });
 }

@@ -27,10 +27,15 @@ export interface Candidate {
   readonly from: readonly PeerId[];
 }
 
+/** Whether the records that are known lead to a state, to another one, or not that far. */
+export type Proof = "proven" | "refuted" | "open";
+
 export interface Choice {
   readonly isWorth: (candidate: Candidate) => boolean;
-  /** Whether we know without anybody's word that this is the state after its record, but for its weights. */
-  readonly isProven: (candidate: Candidate) => boolean;
+  /** What our own records say of this state, without anybody's word and but for its weights. */
+  readonly proofOf: (candidate: Candidate) => Proof;
+  /** How long the records that lead to a state are waited for, before it may be taken without them. */
+  readonly patienceMs: number;
   /** Where those who have a say stand. */
   readonly words: readonly Word[];
   /** Whether a state that most contradict is better than none. */
@@ -41,6 +46,8 @@ export class Joining {
   #candidates: Candidate[] = [];
   #decideAtMs: number | null = null;
   #loading: Candidate | null = null;
+  /** Since when there have been states that no record known here leads to. */
+  #openSinceMs: number | null = null;
 
   get size(): number {
     return this.#candidates.length;
@@ -67,10 +74,13 @@ export class Joining {
   /** Begins to load the best candidate that beats what we have, when it is time. */
   run(context: Context, choice: Choice): void {
     if (this.#loading !== null || this.#decideAtMs === null || context.now < this.#decideAtMs) return;
-    this.#candidates = this.#candidates.filter(choice.isWorth);
-    const best = this.#choose(context, choice);
+    this.#candidates = this.#candidates.filter((each) => choice.isWorth(each) && choice.proofOf(each) !== "refuted");
+    const open = this.#candidates.filter((each) => each.from.length > 0 && choice.proofOf(each) === "open");
+    this.#openSinceMs = open.length === 0 ? null : this.#openSinceMs ?? context.now;
+    const isWaiting = context.now < (this.#openSinceMs ?? -Infinity) + choice.patienceMs;
+    const best = this.#choose(context, choice, isWaiting ? open : []);
     if (best === undefined) {
-      this.#decideAtMs = null;
+      this.#decideAtMs = isWaiting ? context.now + SETTLE_MS : null;
       return;
     }
     this.#candidates.splice(this.#candidates.indexOf(best), 1);
@@ -90,11 +100,20 @@ export class Joining {
     return this.#loading === null && this.#decideAtMs !== null ? this.#decideAtMs : Infinity;
   }
 
-  /** The heaviest that enough support; what most contradict is dropped, and said, unless nothing else is left to a needy one. */
-  #choose({ report }: Context, { words, isProven, isNeedy }: Choice): Candidate | undefined {
+  /**
+   * The heaviest that enough support, of those that are not to be waited for; what most contradict is dropped, and said,
+   * unless nothing else is left to a needy one.
+   */
+  #choose(
+    { report }: Context,
+    { words, proofOf, isNeedy }: Choice,
+    waitedFor: readonly Candidate[],
+  ): Candidate | undefined {
     const all = this.#candidates;
-    const ballots = all.map((candidate) => ({ candidate, support: supportOf(candidate, words, all) }));
-    const isOurs = ({ candidate }: typeof ballots[number]) => candidate.from.length === 0 || isProven(candidate);
+    const ballots = all.filter((candidate) => !waitedFor.includes(candidate))
+      .map((candidate) => ({ candidate, support: supportOf(candidate, words, all) }));
+    const isOurs = ({ candidate }: typeof ballots[number]) =>
+      candidate.from.length === 0 || !isNeedy && proofOf(candidate) === "proven";
     const chosen = ballots.find((ballot) => isOurs(ballot) || 2 * ballot.support >= words.length);
     if (chosen !== undefined) return chosen.candidate;
     if (isNeedy) return ballots.sort((a, b) => b.support - a.support)[0]?.candidate; // stable: of equals the heavier
@@ -105,7 +124,7 @@ export class Joining {
         reason: `${state}: ${support} of ${words.length} connected peers stand on its history`,
       });
     }
-    this.#candidates = [];
+    this.#candidates = [...waitedFor];
     return undefined;
   }
 }

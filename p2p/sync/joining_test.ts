@@ -54,7 +54,14 @@ function choose(answers: readonly (readonly [PeerId, StateAt])[], options: Parti
     }) as unknown as Context; // what joining uses of it
   const words = answers.map(([peer, answer]) => ({ peer, head: answer.chain.head, base: baseOf(answer) }));
   for (const [peer, answer] of answers) joining.addFromPeer(context(0), answer, peer);
-  joining.run(context(2_000), { isWorth: () => true, isProven: () => false, isNeedy: true, words, ...options });
+  joining.run(context(2_000), {
+    isWorth: () => true,
+    proofOf: () => "open",
+    patienceMs: 0,
+    isNeedy: true,
+    words,
+    ...options,
+  });
   const loaded = effects.find((effect) => effect.kind === "load");
   return {
     loaded: answers.find(([, { weights }]) => weights.digest === loaded?.weights.digest)?.[1] ?? null,
@@ -105,7 +112,7 @@ Deno.test("a member refuses a heavier state that more peers contradict than supp
 
 Deno.test("a state that our own records prove needs nobody's word", () => {
   const words = [finch, robin].map((peer) => ({ peer, head: honest.chain.head, base: baseOf(honest) }));
-  assert.equal(choose([[egret, lie]], { isNeedy: false, words, isProven: () => true }).loaded, lie);
+  assert.equal(choose([[egret, lie]], { isNeedy: false, words, proofOf: () => "proven" }).loaded, lie);
 });
 
 Deno.test("Witnesses count who confirms a state and who names another, each once, and forget the oldest records", () => {
@@ -123,4 +130,12 @@ Deno.test("Witnesses know where a peer stands by its last word", () => {
   const witnesses = new Witnesses(), base = digestOf("base");
   for (const name of ["one", "two"]) witnesses.stands({ peer: finch, head: digestOf(name), base });
   assert.deepEqual(witnesses.words([finch, robin]), [{ peer: finch, head: digestOf("two"), base }]);
+});
+
+Deno.test("a state is taken only as its records give it, or without them when they were waited for in vain", () => {
+  assert.equal(choose([[egret, lie]], { proofOf: () => "refuted" }).loaded, null);
+  assert.equal(choose([[egret, honest]], { patienceMs: 10_000 }).loaded, null, "its records may still come");
+  const proofOf: Choice["proofOf"] = ({ chain }) => chain.head === lie.chain.head ? "open" : "proven";
+  assert.equal(choose([[egret, lie], [finch, honest]], { patienceMs: 10_000, proofOf }).loaded, honest);
+  assert.equal(choose([[egret, honest]], { patienceMs: 0 }).loaded, honest);
 });

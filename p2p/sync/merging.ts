@@ -48,6 +48,13 @@ export class Merging {
     this.#spokenFor.set(peer, head);
   }
 
+  /** There is no head to merge with. */
+  close(): void {
+    this.#sinceMs = null;
+    this.rival = null;
+    this.deadline = Infinity;
+  }
+
   disconnect(peer: PeerId): void {
     this.#spokenFor.delete(peer);
   }

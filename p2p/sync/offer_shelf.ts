@@ -99,13 +99,6 @@ export class OfferShelf {
     else this.unjudged.delete(held);
   }
 
-  /** An offer of another peer with the same contribution, for an earlier round. */
-  originalOf({ peer, blob, round }: Offer): Offer | null {
-    if (blob === null) return null;
-    const same = this.#byBlob.get(blob.digest)?.map(({ signed: { body } }) => body) ?? [];
-    return same.find((body) => body.peer !== peer && body.round < round) ?? null;
-  }
-
   /** Blobs of the offers of the last rounds. */
   blobs(): Set<Digest> {
     return new Set(this.#byBlob.keys());

@@ -79,6 +79,12 @@ export class OwnWork {
     return null;
   }
 
+  /** There is no head to train on. A cut in hand is still offered: others may count it. */
+  onNoHead({ emit }: Context): void {
+    this.#box.close();
+    emit({ kind: "rest" });
+  }
+
   /** Asks the learner to cut, when the box has ended. */
   run({ emit, now }: Context, ground: Ground): void {
     if (this.#box.deadline > now) return;
@@ -87,7 +93,7 @@ export class OwnWork {
   }
 
   /** The learner has cut. Returns the offer to publish, or null if it was not asked. */
-  onContributed(context: Context, work: Work, head: Digest, fetching: Fetching): Signed<Offer> | null {
+  onContributed(context: Context, work: Work, head: Digest | null, fetching: Fetching): Signed<Offer> | null {
     const cut = this.#box.takeCut();
     if (cut === null) return null;
     const leaving = cut.leaving || this.#leaving;

@@ -17,6 +17,7 @@ import { Loading } from "./loading.ts";
 import { Membership } from "./members.ts";
 import { Merging } from "./merging.ts";
 import { OwnWork } from "./own_work.ts";
+import { Recheck } from "./recheck.ts";
 import type { Rulebook } from "./rulebook.ts";
 import { Scribing } from "./scribing.ts";
 import type { Beat, ChainState, PeerId } from "./types.ts";
@@ -34,6 +35,7 @@ export class Parts {
   readonly scribing = new Scribing();
   readonly merging = new Merging();
   readonly loading = new Loading();
+  readonly recheck = new Recheck();
   readonly exchange = new Exchange();
   readonly membership = new Membership();
   /** The state that this peer stands on; null until it has one. Changed by `adoption.ts` alone. */

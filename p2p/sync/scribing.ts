@@ -58,6 +58,11 @@ export class Scribing {
     for (const peer of this.#promisedAtMs.keys()) if (!members.has(peer)) this.#promisedAtMs.delete(peer);
   }
 
+  /** There is no head to follow. */
+  close(): void {
+    this.deadline = Infinity;
+  }
+
   /** A member's offer came, and with it a promise. */
   onOffer({ now }: Context, { signed: { body } }: HeldOffer, { roster }: ChainState): void {
     if (isMember(roster, body.peer)) this.#promisedAtMs.set(body.peer, now + body.nextMs);

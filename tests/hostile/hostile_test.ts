@@ -41,7 +41,8 @@ const MARKS: Readonly<Record<AttackName, (run: HostileRun) => boolean>> = {
   "replay": (run) =>
     refusesMessages(run) &&
     run.hostile.every((peer) => countedOffers(run, peer) >= 1 && countedOffers(run, peer) <= LENGTH.rounds / 4),
-  "copy": (run) => rejects(run, /copied/),
+  // The content of another's contribution in a blob of one's own: nothing tells it from work.
+  "copy": countsHostile,
   "garbage": (run) => rejects(run, /is no pseudo-gradient/) && refusesMessages(run),
 };
 

@@ -165,7 +165,7 @@ function* runs({ rules, at = ALL, wrong }: Planted): Generator<readonly string[]
     { partitions: [{ fromMs: 15_000, untilMs: 145_000, groups: [[0, 1, 2]] }], stormMs: 150_000 },
     given,
   ).broken;
-  for (let seed = 1; seed <= 12; seed++) yield simulate({ seed, peers: 6, rounds: 12, ...given }).broken;
+  for (let seed = 1; seed <= 48; seed++) yield simulate({ seed, peers: 6, rounds: 12, ...given }).broken;
 }
 
 function deaf(input: Input): Input {

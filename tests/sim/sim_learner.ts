@@ -6,11 +6,17 @@
 import type { Contribution, MergeSide, TrainOrder, Verdict } from "../../p2p/learner.ts";
 import { digestOf } from "../../p2p/sync/digest.ts";
 import { firstWindows, subtract, union, windowCount } from "../../p2p/sync/ranges.ts";
-import type { Digest, Range } from "../../p2p/sync/types.ts";
+import type { Digest, Offer, PeerId, Range } from "../../p2p/sync/types.ts";
 
 export interface Part {
   readonly blob: { readonly digest: Digest };
   readonly weight: number;
+}
+
+/** What can be read of a contribution, in place of its bytes. */
+export interface Content {
+  readonly author: PeerId;
+  readonly isGarbage: boolean;
 }
 
 export const INITIAL_WEIGHTS: Digest = digestOf("initial weights");
@@ -62,9 +68,13 @@ export class SimLearner {
     };
   }
 
-  /** What it says of a contribution: only whoever made it knows whether it can be decoded. */
-  judge(isGarbage: boolean): Verdict {
-    return isGarbage ? { valid: false, reason: "its contribution cannot be decoded" } : { valid: true, norm: 1 };
+  /** What it says of a contribution with this content, and `p2p/perform.ts` of its author; none: nobody made it. */
+  judge(content: Content | undefined, { peer }: Offer): Verdict {
+    if (content === undefined || content.isGarbage) {
+      return { valid: false, reason: "its contribution cannot be decoded" };
+    }
+    if (content.author === peer) return { valid: true, norm: 1 };
+    return { valid: false, reason: "it is copied: its contribution names another author" };
   }
 
   freeze(nowMs: number): void {

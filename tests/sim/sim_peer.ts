@@ -19,7 +19,7 @@ import { Mailbox } from "./mailbox.ts";
 import type { Observer } from "./observer.ts";
 import { signAs, verifySimulated } from "./signatures.ts";
 import { SimDisk } from "./sim_disk.ts";
-import { foldWeights, INITIAL_WEIGHTS, mergeWeights, SimLearner } from "./sim_learner.ts";
+import { type Content, foldWeights, INITIAL_WEIGHTS, mergeWeights, SimLearner } from "./sim_learner.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 import type { DiskDamage, Machine } from "./weather.ts";
 
@@ -34,8 +34,8 @@ export interface Surroundings {
   deliver(from: SimPeer, to: PeerId | null, message: Message): void;
   /** Brings a blob from one of these peers; calls back once. */
   fetch(to: SimPeer, blob: BlobName, from: readonly PeerId[], done: (found: boolean) => void): void;
-  /** Whether a blob is nothing that a learner could read. */
-  readonly garbage: Set<Digest>;
+  /** What is in each contribution. */
+  readonly contents: Map<Digest, Content>;
   /** The process ended: by itself, or because the power failed. */
   down(peer: SimPeer, reason: "left" | "crashed"): void;
 }
@@ -256,7 +256,7 @@ export class SimPeer {
       case "fetch":
         return this.#bring(effect.blob, this.#donors(effect), (isHere) => {
           if (!isHere) return { kind: "missing", offer: effect.digest, reason: "nobody has it" };
-          const verdict = this.#learner.judge(this.#world.garbage.has(effect.blob.digest));
+          const verdict = this.#learner.judge(this.#world.contents.get(effect.blob.digest), effect.offer);
           return { kind: "fetched", offer: effect.digest, verdict };
         });
       case "load":
@@ -344,7 +344,7 @@ export class SimPeer {
     if (contribution.steps === 0) return { kind: "contributed", contribution, blob: null };
     const digest = digestOf({ peer: this.id, life: this.#lives, cut: this.#cuts++ });
     this.disk.put(digest);
-    if (this.#liar?.makesGarbage) this.#world.garbage.add(digest);
+    this.#world.contents.set(digest, { author: this.id, isGarbage: this.#liar?.makesGarbage ?? false });
     return { kind: "contributed", contribution, blob: { digest, sizeBytes: this.#options.blobBytes } };
   }
 

@@ -11,6 +11,7 @@ import { brokenLaws } from "./laws/laws.ts";
 import { Network } from "./network.ts";
 import { Observer } from "./observer.ts";
 import { sharing } from "./shared_states.ts";
+import type { Content } from "./sim_learner.ts";
 import { type Bug, SimPeer, type Surroundings } from "./sim_peer.ts";
 import { VirtualTime } from "./virtual_time.ts";
 import type { Machine, Weather } from "./weather.ts";
@@ -126,7 +127,7 @@ class World {
       clock: this.clock,
       draw: this.#draw,
       observer: this.observer,
-      garbage: new Set<Digest>(),
+      contents: new Map<Digest, Content>(),
       isSilent: () => this.#isSilent,
       deliver: (from, to, message) => this.#network.deliver(from, to, message),
       fetch: (to, blob, from, done) => this.#network.fetch(to, blob, from, done),

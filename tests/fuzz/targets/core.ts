@@ -56,7 +56,7 @@ class CoreProbe implements Probe {
     const message = this.#message(chance);
     if (message === null) return { sizeBytes: 0, run: () => false };
     return {
-      sizeBytes: 1,
+      sizeBytes: encodeMessage(message).length,
       run: () => {
         this.#feed({ kind: "message", from: LIAR.peer, message });
         this.#pass();

@@ -27,19 +27,6 @@ const LIARS: Readonly<Record<LiarKind, (tools: LiarTools) => Liar>> = {
 
 export const LIAR_KINDS = Object.keys(LIARS) as readonly LiarKind[];
 
-/**
- * Lies that honest peers do not stand in every weather (`docs/protocol.md`, "What is not held"): a seed draws none of
- * them unless it is asked to; their scenes are tested.
- */
-const UNHELD: readonly LiarKind[] = [
-  "gives false states",
-  "copies blobs",
-  "counts what is invalid",
-  "sends garbage",
-];
-
-export const HELD_KINDS = LIAR_KINDS.filter((kind) => !UNHELD.includes(kind));
-
 export function makeLiar(kind: LiarKind, tools: LiarTools): Liar {
   return LIARS[kind](tools);
 }
