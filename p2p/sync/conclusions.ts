@@ -77,7 +77,16 @@ function act(parts: Parts): boolean {
   if (head === null || isFinished(head.chain, rules)) return false;
   work.run(context, head);
   const change = parts.membership.changeAfter(head.chain), { boxEndsAtMs } = work;
-  const toWrite = parts.scribing.decide(context, { book, head, exchange, hopeUntilMs, isFounder, change, boxEndsAtMs });
+  const toWrite = parts.scribing.decide(context, {
+    book,
+    head,
+    exchange,
+    hopeUntilMs,
+    isMissed: (offer) => parts.fetching.isMissed(offer),
+    isFounder,
+    change,
+    boxEndsAtMs,
+  });
   if (toWrite === null) return false;
   const { reason, ...choices } = toWrite;
   return publishRecord(parts, { record: buildRecord(head, { rules, scribe, ...choices }), reason });

@@ -26,6 +26,8 @@ export interface FetchingOptions {
 
 export class Fetching {
   readonly #open = new Set<Digest>();
+  /** Offers whose blob nobody gave when it was last asked for. */
+  readonly #missed = new Set<Digest>();
   /** Offers whose blob nobody had, and when to ask again. */
   readonly #retryAtMs = new Map<Digest, number>();
   /** When the next retry is due. */
@@ -59,7 +61,10 @@ export class Fetching {
       const held = book.offers.find(offer), isOpen = held !== undefined && book.offers.unjudged.has(held);
       if (isOpen && isWanted(held)) {
         this.deadline = this.#open.size < MOST_OPEN ? Math.min(this.deadline, atMs) : Infinity;
-      } else if (!isOpen || !options.isRechecked(offer)) this.#retryAtMs.delete(offer); // a recheck waits for the next beat
+      } else if (!isOpen || !options.isRechecked(offer)) {
+        this.#retryAtMs.delete(offer); // a recheck waits for the next beat
+        this.#missed.delete(offer);
+      }
     }
   }
 
@@ -67,7 +72,15 @@ export class Fetching {
   answered(context: Context, offer: Digest, retryInMs: number | null): void {
     if (!this.#open.delete(offer)) return;
     if (this.#open.size === 0) this.#busyMs += context.now - this.#busySinceMs;
-    if (retryInMs !== null) this.#retryAtMs.set(offer, context.now + retryInMs);
+    this.#missed.delete(offer);
+    if (retryInMs === null) return;
+    this.#missed.add(offer);
+    this.#retryAtMs.set(offer, context.now + retryInMs);
+  }
+
+  /** Whether nobody gave the blob of this offer when it was last asked for. */
+  isMissed(offer: Digest): boolean {
+    return this.#missed.has(offer);
   }
 
   /** Milliseconds in which at least one fetch was open, since the last call. */

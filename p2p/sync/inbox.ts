@@ -134,7 +134,8 @@ function onState(parts: Parts, message: StateAt, from: PeerId): void {
   if (!parts.isWorth(chain)) return;
   parts.hasNews = true;
   parts.joining.addFromPeer(context, message, from);
-  if (proofOf(message, { book, witnesses: exchange.witnesses }) === "open") pull(parts, from);
+  const proof = proofOf(message, { book, witnesses: exchange.witnesses });
+  if (proof === "open" || proof === "unmade") pull(parts, from);
 }
 
 function pull({ context, book, exchange, head }: Parts, from: PeerId): void {

@@ -27,8 +27,11 @@ export interface Candidate {
   readonly from: readonly PeerId[];
 }
 
-/** Whether the records that are known lead to a state, to another one, or not that far. */
-export type Proof = "proven" | "refuted" | "open";
+/**
+ * Whether the records that are known lead to a state, to another one, or not that far; "unmade" if the records are all
+ * known and only offers that they count are not.
+ */
+export type Proof = "proven" | "refuted" | "unmade" | "open";
 
 export interface Choice {
   readonly isWorth: (candidate: Candidate) => boolean;
@@ -38,6 +41,8 @@ export interface Choice {
   readonly patienceMs: number;
   /** Where those who have a say stand. */
   readonly words: readonly Word[];
+  /** Whether we know of this record what follows from it. */
+  readonly isKnown: (record: Digest) => boolean;
   /** Whether a state that most contradict is better than none. */
   readonly isNeedy: boolean;
 }
@@ -75,7 +80,7 @@ export class Joining {
   run(context: Context, choice: Choice): void {
     if (this.#loading !== null || this.#decideAtMs === null || context.now < this.#decideAtMs) return;
     this.#candidates = this.#candidates.filter((each) => choice.isWorth(each) && choice.proofOf(each) !== "refuted");
-    const open = this.#candidates.filter((each) => each.from.length > 0 && choice.proofOf(each) === "open");
+    const open = this.#candidates.filter((each) => each.from.length > 0 && choice.proofOf(each) !== "proven");
     this.#openSinceMs = open.length === 0 ? null : this.#openSinceMs ?? context.now;
     const isWaiting = context.now < (this.#openSinceMs ?? -Infinity) + choice.patienceMs;
     const best = this.#choose(context, choice, isWaiting ? open : []);
@@ -106,12 +111,16 @@ export class Joining {
    */
   #choose(
     { report }: Context,
-    { words, proofOf, isNeedy }: Choice,
+    { words, proofOf, isKnown, isNeedy }: Choice,
     waitedFor: readonly Candidate[],
   ): Candidate | undefined {
     const all = this.#candidates;
     const ballots = all.filter((candidate) => !waitedFor.includes(candidate))
-      .map((candidate) => ({ candidate, support: supportOf(candidate, words, all) }));
+      .map((candidate) => {
+        // Who stands where we could stand as well says nothing of what is made of it with offers that we are not given.
+        const have = proofOf(candidate) === "unmade" ? words.filter(({ head }) => !isKnown(head)) : words;
+        return { candidate, support: supportOf(candidate, have, all) };
+      });
     const isOurs = ({ candidate }: typeof ballots[number]) =>
       candidate.from.length === 0 || !isNeedy && proofOf(candidate) === "proven";
     const chosen = ballots.find((ballot) => isOurs(ballot) || 2 * ballot.support >= words.length);

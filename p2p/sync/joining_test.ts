@@ -57,6 +57,7 @@ function choose(answers: readonly (readonly [PeerId, StateAt])[], options: Parti
   joining.run(context(2_000), {
     isWorth: () => true,
     proofOf: () => "open",
+    isKnown: () => false,
     patienceMs: 0,
     isNeedy: true,
     words,
@@ -138,4 +139,13 @@ Deno.test("a state is taken only as its records give it, or without them when th
   const proofOf: Choice["proofOf"] = ({ chain }) => chain.head === lie.chain.head ? "open" : "proven";
   assert.equal(choose([[egret, lie], [finch, honest]], { patienceMs: 10_000, proofOf }).loaded, honest);
   assert.equal(choose([[egret, honest]], { patienceMs: 0 }).loaded, honest);
+});
+
+Deno.test("a state that follows from records which are here is not taken for those who stand just before it", () => {
+  const before = state("before", 9), after = state("after", 10, before);
+  const words = [finch, robin, wren].map((peer) => ({ peer, head: before.chain.head, base: baseOf(before) }));
+  const stand = { isNeedy: false, words: [{ peer: egret, head: after.chain.head, base: baseOf(after) }, ...words] };
+  const isKnown = (record: Digest) => record === before.chain.head;
+  assert.equal(choose([[egret, after]], { ...stand, isKnown, proofOf: () => "open" }).loaded, after);
+  assert.equal(choose([[egret, after]], { ...stand, isKnown, proofOf: () => "unmade" }).loaded, null);
 });

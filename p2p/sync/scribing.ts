@@ -19,6 +19,8 @@ export interface SceneOfRound {
   readonly exchange: Exchange;
   /** A heavier history is on its way: do not write a rival until then. Null if there is none. */
   readonly hopeUntilMs: number | null;
+  /** Whether nobody gave the blob of an offer when it was asked for. */
+  readonly isMissed: (offer: Digest) => boolean;
   readonly isFounder: boolean;
   /** The change of members that the record has to carry, if any. */
   readonly change: Signed<Change> | null;
@@ -130,7 +132,7 @@ export class Scribing {
 
   #expect(
     present: readonly Member[],
-    { book, head, boxEndsAtMs }: SceneOfRound,
+    { book, head, boxEndsAtMs, isMissed }: SceneOfRound,
     self: PeerId,
   ): readonly Expected[] {
     const { roster, roundMs } = head.chain;
@@ -147,7 +149,8 @@ export class Scribing {
       const promisedMs = Math.max(boxMs, this.#promisedAtMs.get(peer) ?? boxMs);
       return {
         peer,
-        tokens: (speed || fastest) * roundMs / 1000,
+        // Nobody waits for what was asked for in vain; if it comes all the same, the next record counts it.
+        tokens: offer !== undefined && isMissed(offer.digest) ? 0 : (speed || fastest) * roundMs / 1000,
         promisedAtMs: offer?.receivedAtMs ?? ownMs ?? promisedMs,
         // An offer whose blob is not here yet, or not yet judged, still may be waited for.
         offered: offer !== undefined && offer.verdict !== null,

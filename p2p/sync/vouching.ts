@@ -10,12 +10,13 @@ import { chainOf } from "./link.ts";
 import { digestOf, stateDigest } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Candidate, Choice, Proof } from "./joining.ts";
+import type { Digest } from "./types.ts";
 import type { Witnesses } from "./witnesses.ts";
 
 export function vouching(
   book: Book,
   { connected, witnesses }: Exchange,
-  needs: Omit<Choice, "words" | "proofOf">,
+  needs: Omit<Choice, "words" | "proofOf" | "isKnown">,
 ): Choice {
   return {
     ...needs,
@@ -23,17 +24,35 @@ export function vouching(
       return witnesses.words(connected);
     },
     proofOf: (state) => proofOf(state, { book, witnesses }),
+    isKnown: (record) => isKnown(book, record),
   };
 }
 
 /** What the records that we know say of a state; where they reach it, also who has spoken of its weights. */
 export function proofOf(
-  { chain: claimed, weights }: Pick<Candidate, "chain" | "weights">,
+  { record, chain: claimed, weights }: Pick<Candidate, "record" | "chain" | "weights">,
   { book, witnesses }: { readonly book: Book; readonly witnesses: Witnesses },
 ): Proof {
   const link = book.links.get(claimed.head), chain = link && chainOf(link);
   if (link && book.isHopeless(link)) return "refuted";
-  if (!chain) return "open";
+  if (!chain) return isUnmade(book, record.body.parents) ? "unmade" : "open";
   const { confirm, contradict } = witnesses.count(claimed.head, stateDigest(chain, weights.digest));
   return digestOf(chain) === digestOf(claimed) && confirm >= contradict ? "proven" : "refuted";
+}
+
+function isKnown(book: Book, record: Digest): boolean {
+  const link = book.links.get(record);
+  return link !== undefined && chainOf(link) !== null;
+}
+
+/** Whether every way back from these records ends, by records that are here, at one of which we know what follows. */
+function isUnmade(book: Book, parents: readonly Digest[]): boolean {
+  const seen = new Set(parents);
+  for (const record of seen) {
+    if (isKnown(book, record)) continue;
+    const link = book.links.get(record);
+    if (link === undefined) return false;
+    for (const parent of link.parents) seen.add(parent);
+  }
+  return seen.size > 0;
 }
