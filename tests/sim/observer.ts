@@ -34,6 +34,8 @@ export class Observer {
   readonly fates = new Map<Digest, Fate>();
   /** Adoptions of each peer, in order. */
   readonly adoptions = new Map<PeerId, Adoption[]>();
+  /** When an honest peer last adopted a head. */
+  lastAdoptedAtMs = 0;
   /** When somebody first adopted each record, and who was in touch then, with since when. */
   readonly firstAdoptedAtMs = new Map<Digest, number>();
   readonly inTouchAt = new Map<Digest, ReadonlyMap<PeerId, number>>();
@@ -140,6 +142,7 @@ export class Observer {
       this.firstAdoptedAtMs.set(chain.head, this.#clock.nowMs);
       this.inTouchAt.set(chain.head, new Map(this.#inTouchSinceMs));
     }
+    this.lastAdoptedAtMs = this.#clock.nowMs;
     const adopted = this.adoptions.get(id) ?? [];
     adopted.push({ atMs: this.#clock.nowMs, chain });
     this.adoptions.set(id, adopted);

@@ -32,6 +32,8 @@ export interface Outcome {
   readonly peers: readonly SimPeer[];
 }
 
+/** Longest rounds for which a run goes on until no head has been adopted for one. */
+const MOST_MORE = 8;
 const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "egret", "stork", "raven", "eagle"];
 
 export function simulate(options: SimulateOptions): Outcome {
@@ -43,7 +45,12 @@ export function simulate(options: SimulateOptions): Outcome {
     world.calm();
     world.clock.runUntil(weather.stormMs + weather.calmMs);
     world.silence();
-    world.clock.runUntil(weather.stormMs + weather.calmMs + weather.silenceMs);
+    const endMs = weather.stormMs + weather.calmMs + weather.silenceMs, { longestRoundMs } = weather.rules;
+    world.clock.runUntil(endMs);
+    // Liars are never silent: a record that counts a late offer of theirs may still be on its way.
+    for (let more = 1; more <= MOST_MORE && observer.lastAdoptedAtMs > world.clock.nowMs - longestRoundMs; more++) {
+      world.clock.runUntil(endMs + more * longestRoundMs);
+    }
   } catch (error) {
     const what = error instanceof Error ? error.stack ?? error.message : String(error);
     return { broken: [`law 8: something threw at ${world.clock.nowMs} ms: ${what}`], observer, weather, peers };
