@@ -43,7 +43,8 @@ const MARKS: Readonly<Record<AttackName, (run: HostileRun) => boolean>> = {
     run.hostile.every((peer) => countedOffers(run, peer) >= 1 && countedOffers(run, peer) <= LENGTH.rounds / 4),
   // The content of another's contribution in a blob of one's own: nothing tells it from work.
   "copy": countsHostile,
-  "garbage": (run) => rejects(run, /is no pseudo-gradient/) && refusesMessages(run),
+  // Half of its contributions are too long; the others it damages on their way, so that most are found with nobody.
+  "garbage": (run) => rejects(run, /is no pseudo-gradient|the weights of this run have/) && refusesMessages(run),
 };
 
 for (const name of Object.keys(attacks) as AttackName[]) {
