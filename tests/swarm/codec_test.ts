@@ -3,6 +3,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
+import { AUTHOR_BYTES } from "../../p2p/authorship.ts";
 import { identityFromSeed } from "../../p2p/identity.ts";
 import { MemoryNetwork } from "../../p2p/net/memory.ts";
 import { MemoryJournal } from "../../p2p/store/journal.ts";
@@ -70,6 +71,6 @@ Deno.test("two peers that contribute sparsely fold to one digest every round, an
   }
   const losses = [...first.values()].flatMap(({ loss }) => loss === null ? [] : [loss]);
   assert.ok(losses.at(-1)! < losses[0]! - 0.2, `${losses}`);
-  const wanted = topk(512).sizeBytes(weightsLayout(config).parameterWords);
+  const wanted = AUTHOR_BYTES + topk(512).sizeBytes(weightsLayout(config).parameterWords);
   for (const { sizes } of stores) assert.ok(sizes.includes(wanted), `${sizes}, wanted ${wanted}`);
 });
