@@ -83,6 +83,8 @@ export class SimPeer {
   isRecorded = false;
   hasLeft = false;
   isFrozen = false;
+  /** The first 32 digits of its name, as a whole number. */
+  readonly digits: number;
   readonly #options: SimPeerOptions;
   readonly #world: Surroundings;
   readonly #liar: Liar | null;
@@ -102,6 +104,7 @@ export class SimPeer {
     this.id = options.id;
     this.#options = options;
     this.#world = world;
+    this.digits = Number.parseInt(digestOf({ run: options.rules.run, peer: options.id }).slice(0, 8), 16);
     this.time = new LocalTime(options.machine.clock);
     this.#learner = this.#newLearner();
     this.#liar = options.machine.liar === null ? options.bug : makeLiar(options.machine.liar, {
@@ -112,6 +115,11 @@ export class SimPeer {
       others: options.others,
       heard: this.#heard,
     });
+  }
+
+  /** The cell whose state it stands on. */
+  get cell(): string {
+    return "";
   }
 
   get isUp(): boolean {
