@@ -8,10 +8,10 @@ import type { MergeToWrite } from "./merging.ts";
 import type { Parts } from "./parts.ts";
 import type { Offer, RoundRecord, Signed } from "./types.ts";
 
-export function publishOffer({ context, book }: Parts, offer: Signed<Offer>): void {
+export function publishOffer({ context, book, head }: Parts, offer: Signed<Offer>): void {
   context.emit({ kind: "journal", entry: { kind: "offer", offer } });
   book.offers.add(bodyDigest(offer.body), offer, { nowMs: context.now, own: true, journaled: true });
-  context.emit({ kind: "announce", message: offer });
+  context.emit({ kind: "announce", message: offer, cell: head?.chain.cell ?? "" });
 }
 
 /** Signs and announces a record; false if it was written before, in vain: something new must come first. */
@@ -21,7 +21,7 @@ export function publishRecord(parts: Parts, { record: body, reason }: MergeToWri
   const record: Signed<RoundRecord> = { kind: "signed", body, signature: context.options.sign(digest) };
   book.addRecord(digest, record, { nowMs: context.now, journaled: false });
   journalRecord(context, book, book.links.get(digest)!);
-  context.emit({ kind: "announce", message: record });
+  context.emit({ kind: "announce", message: record, cell: body.cell });
   context.report({ kind: "closed", round: body.round, reason });
   parts.resolve();
   const { stage } = book.links.get(digest)!;
