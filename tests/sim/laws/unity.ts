@@ -46,8 +46,8 @@ export function sameBits({ observer: { bases, mismatches }, peers }: Case): read
 
 /** What a liar says in another's name proves nothing against that other. */
 const UNPROVEN = ["its signature is not its author's", "it belongs to run"];
-/** What is nobody's fault: a state that few stand on (who offers it may have been cut off); a room full of newcomers. */
-const BLAMELESS = [/connected peers stand on it$/, /^too many of strangers/];
+/** What is nobody's fault: a state that few stand on, whose sender may have been cut off. */
+const BLAMELESS = [/connected peers stand on it$/];
 
 /** Law 8: only liars are rejected. */
 export function nobodyWronged({ observer: { rejections }, peers }: Case): readonly string[] {
