@@ -20,23 +20,18 @@ import { buildRecord } from "./sync/record.ts";
 import { attemptOf } from "./sync/scribe.ts";
 import type { ChainState, Offer, Signed, SyncRules } from "./sync/types.ts";
 import { encodeMessage } from "./wire.ts";
+import { tinyRules } from "../tests/tiny_rules.ts";
 
 const genesis = new TextEncoder().encode(`{"name":"club"}`);
 const OWNER = 0;
-const rules: SyncRules = {
+const rules = tinyRules({
   run: await runIdOf(genesis),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
   firstRoundMs: 2000,
   leastRoundMs: 1000,
   longestRoundMs: 10_000,
   batch: 8,
   contextLength: 16,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
+});
 const listed: SyncRules = { ...rules, owner: identity(OWNER).peer };
 
 interface Peer {

@@ -14,26 +14,21 @@ import { openDiskBlobStore } from "./store/disk.ts";
 import { openDiskJournal } from "./store/disk_journal.ts";
 import { type Journal, MemoryJournal } from "./store/journal.ts";
 import { MemoryBlobStore } from "./store/memory.ts";
-import type { Digest, SyncRules } from "./sync/types.ts";
+import type { Digest } from "./sync/types.ts";
 import { encodeMessage } from "./wire.ts";
+import { tinyRules } from "../tests/tiny_rules.ts";
 
 const genesis = new TextEncoder().encode(`{"name":"club"}`);
 const shard = await blobDigest(new Uint8Array(20));
 const contextLength = 16;
-const rules: SyncRules = {
+const rules = tinyRules({
   run: await runIdOf(genesis),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
   firstRoundMs: 2000,
   leastRoundMs: 1000,
   longestRoundMs: 10_000,
   batch: 8,
   contextLength,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
+});
 
 /** What a peer's disk and memory hold, so that it can be started again. */
 interface Peer {
@@ -316,6 +311,7 @@ Deno.test("a host survives garbage, foreign and forged messages, and names their
     round: 9,
     weight: 1e12,
     change: 0,
+    cell: "",
   } as const;
   const frames = [
     new Uint8Array(),

@@ -29,6 +29,8 @@ export function genesisRecord(rules: SyncRules): Signed<RoundRecord> {
     scribe: "" as PeerId,
     attempt: 0,
     change: null,
+    cell: "",
+    met: null,
   };
   return { kind: "signed", body, signature: new Uint8Array(0) };
 }
@@ -37,6 +39,8 @@ export function genesisState(rules: SyncRules): ChainState {
   return {
     round: 0,
     head: digestOf(genesisRecord(rules).body),
+    cell: "",
+    met: [],
     weight: 0,
     tokens: 0,
     usual: 0,
@@ -70,6 +74,8 @@ export function advance(parent: ChainState, { record, digest, offers, rules }: A
   return {
     round: record.round,
     head: digest,
+    cell: parent.cell,
+    met: parent.met,
     weight: parent.weight + weightsOf(counted, parent.usual).reduce((sum, weight) => sum + weight, 0),
     tokens,
     usual: nextUsual(parent.usual, counted),

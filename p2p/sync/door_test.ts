@@ -5,23 +5,11 @@ import type { Context } from "./context.ts";
 import { digestOf, stateDigest } from "./digest.ts";
 import { whyNoState } from "./door.ts";
 import { RULEBOOK } from "./rulebook.ts";
-import type { ChainState, Member, PeerId, StateAt, SyncRules } from "./types.ts";
+import type { ChainState, Member, PeerId, StateAt } from "./types.ts";
 import { Witnesses } from "./witnesses.ts";
+import { tinyRules } from "../../tests/tiny_rules.ts";
 
-const rules: SyncRules = {
-  run: digestOf("run"),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
-  firstRoundMs: 10_000,
-  leastRoundMs: 5_000,
-  longestRoundMs: 60_000,
-  batch: 32,
-  contextLength: 64,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
+const rules = tinyRules({ run: digestOf("run") });
 const context = { options: { rules, verify: () => true } } as unknown as Context; // what the door uses of it
 const weights = { digest: digestOf("weights"), sizeBytes: 1 };
 const state: StateAt = {

@@ -121,8 +121,8 @@ export class Exchange {
 
   /** @param change Number of the newest change of members known here. */
   beat({ options }: Context, { chain, base }: State, change: number): Beat {
-    const { head, round, weight } = chain, { rules: { run }, self: peer } = options;
-    return { kind: "beat", run, peer, head, base, round, weight, change };
+    const { head, round, weight, cell } = chain, { rules: { run }, self: peer } = options;
+    return { kind: "beat", run, peer, head, base, round, weight, change, cell };
   }
 
   /**

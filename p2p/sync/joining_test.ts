@@ -4,23 +4,11 @@ import type { Context } from "./context.ts";
 import { digestOf, stateDigest } from "./digest.ts";
 import type { Effect, SyncEvent } from "./effects.ts";
 import { type Choice, Joining } from "./joining.ts";
-import type { ChainState, Digest, PeerId, Recent, StateAt, SyncRules } from "./types.ts";
+import type { ChainState, Digest, PeerId, Recent, StateAt } from "./types.ts";
 import { Witnesses } from "./witnesses.ts";
+import { tinyRules } from "../../tests/tiny_rules.ts";
 
-const rules: SyncRules = {
-  run: digestOf("run"),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
-  firstRoundMs: 10_000,
-  leastRoundMs: 5_000,
-  longestRoundMs: 60_000,
-  batch: 32,
-  contextLength: 64,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
+const rules = tinyRules({ run: digestOf("run") });
 const names = ["egret", "finch", "robin", "wren"].map((name) => name as PeerId);
 
 /** A state of weight `weight`, made of nothing but its name; `before` is the state it follows. */

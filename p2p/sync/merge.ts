@@ -62,6 +62,8 @@ export function unite(
   return {
     round,
     head: digest,
+    cell: record.cell,
+    met: heavier.chain.met,
     weight: heavier.chain.weight + added.weight,
     tokens: heavier.chain.tokens + added.tokens,
     usual,
@@ -135,6 +137,8 @@ export function buildMergeRecord(
     scribe,
     attempt,
     change: null,
+    cell: states[0]!.chain.cell,
+    met: null,
   };
 }
 

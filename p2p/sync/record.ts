@@ -73,6 +73,8 @@ export function whyInvalid(
   if (base === undefined || record.bases.length !== 1 || record.weights.length !== 0) {
     return "it does not name the state of its parent, and that alone";
   }
+  if (record.cell !== parent.cell) return `it is of cell '${record.cell}' after a state of cell '${parent.cell}'`;
+  if (record.met !== null) return "it counts offers and is a meeting";
   if (isFinished(parent, rules)) return "the run had reached its target before";
   if (record.round !== parent.round + 1) return `its round is ${record.round} after round ${parent.round}`;
   if (counted.length === 0 || counted.length > MOST_COUNTED) return `it counts ${counted.length} offers`;
@@ -151,10 +153,9 @@ export function buildRecord({ chain, base }: { readonly chain: ChainState; reado
   readonly attempt: number;
   readonly change: Signed<Change> | null;
 }): RoundRecord {
-  const { rules, counted, scribe, attempt, change } = options;
-  const round = chain.round + 1;
-  const parents = [chain.head], bases = [base];
-  return { kind: "record", run: rules.run, round, parents, bases, weights: [], counted, scribe, attempt, change };
+  const { rules: { run }, counted, scribe, attempt, change } = options, { cell } = chain;
+  const round = chain.round + 1, parents = [chain.head], bases = [base];
+  return { kind: "record", run, round, parents, bases, weights: [], counted, scribe, attempt, change, cell, met: null };
 }
 
 /** A peer has one offer on each parent, and a last one when it leaves. */

@@ -91,6 +91,7 @@ export const lyingGossip = {
             round: 1e6,
             weight: 1e15,
             change: 0,
+            cell: "",
           }),
         ];
         if (model === null) return effects;
