@@ -75,7 +75,9 @@ function onOffer(parts: Parts, signed: Signed<Offer>, { isNews }: { readonly isN
   const held = book.offers.find(digest);
   if (held === undefined) {
     // That many others came at the same time is not its fault: it sees so itself, and waits (`publishing.ts`).
-    if (isNews && book.offers.has(body.peer)) parts.reject("offer", body.peer, "too many of its author wait already");
+    if (isNews && book.offers.isFull(body.peer)) {
+      parts.reject("offer", body.peer, "too many of its author wait already");
+    }
     return;
   }
   parts.hasOffers = true;

@@ -48,8 +48,8 @@ export class OfferShelf {
     if (this.find(digest) !== undefined) return;
     const { peer, parent, blob } = signed.body;
     const count = this.#countOf.get(peer) ?? 0, isOld = this.#isOld(signed.body);
-    const isOneMore = options.isStranger === true && !this.#strangers.has(peer);
-    const isTooMuch = isOld || count >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds || isOneMore && this.isCrowded;
+    const isOneMore = options.isStranger === true && count === 0;
+    const isTooMuch = isOld || this.isFull(peer) || isOneMore && this.isCrowded;
     // What another history counts must not stand in the way of its author's next one.
     const isFree = options.journaled || this.#isWanted(digest);
     if (isTooMuch && !isFree) return;
@@ -81,9 +81,9 @@ export class OfferShelf {
     return this.#recent.get(digest) ?? this.#archive.get(digest);
   }
 
-  /** Whether some of this author's are kept that count towards its bound. */
-  has(author: PeerId): boolean {
-    return this.#countOf.has(author);
+  /** Whether as many of this author's are kept as may be. */
+  isFull(author: PeerId): boolean {
+    return (this.#countOf.get(author) ?? 0) >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds;
   }
 
   /** The offers that a record counts, in its order, or null while some are unknown. */

@@ -13,8 +13,9 @@ export function publishOffer(parts: Parts, offer: Signed<Offer>): void {
   const { context, book } = parts;
   context.emit({ kind: "journal", entry: { kind: "offer", offer } });
   book.offers.add(bodyDigest(offer.body), offer, { nowMs: context.now, own: true, journaled: true });
-  if (isHeldBack(parts, offer)) context.report({ kind: "waiting", reason: "many others join: the next record takes some" });
-  else context.emit({ kind: "announce", message: offer });
+  if (isHeldBack(parts, offer)) {
+    context.report({ kind: "waiting", reason: "many others join: the next record takes some" });
+  } else context.emit({ kind: "announce", message: offer });
 }
 
 /**

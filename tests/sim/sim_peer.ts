@@ -98,6 +98,7 @@ export class SimPeer {
   #lives = 0;
   #cuts = 0;
   #tickAtMs = Infinity;
+  #cell = "";
 
   constructor(options: SimPeerOptions, world: Surroundings) {
     this.index = options.index;
@@ -117,9 +118,9 @@ export class SimPeer {
     });
   }
 
-  /** The cell whose state it stands on. */
+  /** The cell whose state it stands on: where its announcements go. */
   get cell(): string {
-    return "";
+    return this.#cell;
   }
 
   get isUp(): boolean {
@@ -153,6 +154,7 @@ export class SimPeer {
     if (this.isUp || this.hasLeft) return;
     const { rules, weightsBytes } = this.#options;
     this.#lives++;
+    this.#cell = "";
     this.#learner = this.#newLearner();
     this.#learner.held.add(INITIAL_WEIGHTS);
     this.disk.dropUnnamed(INITIAL_WEIGHTS);
@@ -274,6 +276,7 @@ export class SimPeer {
       case "merge":
         return this.#later("fold", () => this.#merge(effect));
       case "adopted":
+        this.#cell = effect.chain.cell;
         return observer.onAdopted(this, effect.chain);
       case "train":
         return this.#learner.train(this.#world.clock.nowMs, effect.order);
