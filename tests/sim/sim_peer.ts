@@ -16,6 +16,7 @@ import { makeLiar } from "./liars/kinds.ts";
 import type { Liar, LiarKind } from "./liars/liar.ts";
 import { LocalTime } from "./local_time.ts";
 import { Mailbox } from "./mailbox.ts";
+import type { Meter } from "./meter.ts";
 import type { Observer } from "./observer.ts";
 import { signAs, verifySimulated } from "./signatures.ts";
 import { SimDisk } from "./sim_disk.ts";
@@ -28,6 +29,7 @@ export interface Surroundings {
   readonly clock: VirtualTime;
   readonly draw: Chance;
   readonly observer: Observer;
+  readonly meter: Meter | null;
   /** Nobody offers any more, and nobody lies. */
   isSilent(): boolean;
   /** Delivers to one peer, or to all others. */
@@ -221,7 +223,8 @@ export class SimPeer {
     if (this.isFrozen) return void this.#mailbox.put(told);
     const input = this.#isLying && this.#liar?.hear !== undefined ? this.#liar.hear(told) : told;
     const nowMs = this.time.shownAt(this.#world.clock.nowMs);
-    const effects = this.core.handle(nowMs, input);
+    const { meter, clock } = this.#world, core = this.core, handle = () => core.handle(nowMs, input);
+    const effects = meter === null ? handle() : meter.handle(clock.nowMs, input, handle);
     if (this.isRecorded) this.life!.inputs.push({ nowMs, input, effects });
     if (this.isHonest) this.#world.observer.onHandled(this, effects.length);
     for (const effect of effects) this.#queue.push(effect);
