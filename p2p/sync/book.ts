@@ -13,6 +13,7 @@ import { Lineage } from "./lineage.ts";
 import { chainOf, type HeldOffer, type Link, type Stage, type State } from "./link.ts";
 import { OfferShelf } from "./offer_shelf.ts";
 import { neighbourhood } from "./recent.ts";
+import { isMember } from "./roster.ts";
 import type { Rulebook } from "./rulebook.ts";
 import type { BlobName, ChainState, Digest, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
@@ -289,6 +290,8 @@ export class Book {
       historyRound,
       archiveRound: archiveRound - lateRounds,
       isNear: (record) => records.has(record),
+      isStranger: (peer) => !isMember(head.chain.roster, peer),
+      countableRound: head.chain.round + 1 - lateRounds,
     });
     const after = this.#blobs();
     return [...before].filter((blob) => !after.has(blob)).sort();

@@ -8,7 +8,7 @@ import { isFinished } from "./chain.ts";
 import type { Candidate, Choice } from "./joining.ts";
 import type { State } from "./link.ts";
 import type { Parts } from "./parts.ts";
-import { publishRecord } from "./publishing.ts";
+import { isHeldBack, publishRecord } from "./publishing.ts";
 import { ageOf, buildRecord } from "./record.ts";
 import { vouching } from "./vouching.ts";
 
@@ -29,7 +29,8 @@ export function repairLosses(parts: Parts): void {
   const { context, book, exchange, head } = parts;
   exchange.reportCompany(context);
   if (head === null) return exchange.askState(context);
-  exchange.speak(context, parts.ownBeat(head), { head, pending: parts.work.offers.pending() });
+  const pending = parts.work.offers.pending().filter((offer) => !isHeldBack(parts, offer));
+  exchange.speak(context, parts.ownBeat(head), { head, pending });
   exchange.repair(context, { book, head });
 }
 

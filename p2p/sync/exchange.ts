@@ -9,6 +9,7 @@ import type { Book } from "./book.ts";
 import type { State } from "./link.ts";
 import { isIn } from "./cells.ts";
 import { beatMs, type Context } from "./context.ts";
+import { isMember } from "./roster.ts";
 import { Witnesses } from "./witnesses.ts";
 import type { AskState, Beat, ChainState, Digest, Message, Offer, PeerId, Pull, RoundRecord, Signed } from "./types.ts";
 
@@ -33,6 +34,8 @@ const PATIENT_BEATS = 8;
 const PRESENT_BEATS = 4;
 /** Members of whose announcements all hear with each beat: more take turns. */
 const MOST_SPEAKERS = 64;
+/** Beats after which who is no member asks again to be admitted. */
+const ASKED_BEATS = 4;
 /** Connected peers that hear a beat which is not announced. */
 const NEIGHBOURS = 8;
 
@@ -160,18 +163,24 @@ export class Exchange {
   /**
    * Says once a beat where this peer stands, and again what it has offered. In a large run it says so to all in its
    * turn only, else what everybody hears would grow with the square of the members; between turns a few connected peers
-   * hear the beat, others each time, and from peer to peer everybody soon knows of a heavier head. Some peers of other
-   * cells, who do not hear our announcements, are told where we stand with each beat.
+   * hear the beat, others each time, and from peer to peer everybody soon knows of a heavier head. Nobody waits for who is
+   * no member: it says to all what it offers alone, and to be admitted it asks again only now and then. Some peers of
+   * other cells, who do not hear our announcements, are told where we stand with each beat.
    */
   speak({ emit, options: { self } }: Context, beat: Beat, { head, pending }: {
     readonly head: State;
     readonly pending: readonly Signed<Offer>[];
   }): void {
-    const turn = this.#beats++, { mates, others } = this;
+    const turn = this.#beats++, { roster } = head.chain, { mates, others } = this, { cell } = beat;
     for (const to of inTurn(others, turn * NEIGHBOURS)) emit({ kind: "send", to, message: beat });
-    if (turn % this.#turnsOf(head.chain.roster) === 0) {
-      for (const message of [beat, ...pending]) emit({ kind: "announce", message, cell: beat.cell });
-      return;
+    if (isMember(roster, self)) {
+      if (turn % this.#turnsOf(roster) === 0) {
+        for (const message of [beat, ...pending]) emit({ kind: "announce", message, cell });
+        return;
+      }
+    } else {
+      const isDue = ({ body }: Signed<Offer>) => body.blob !== null || turn % ASKED_BEATS === 0;
+      for (const message of pending.filter(isDue)) emit({ kind: "announce", message, cell });
     }
     const first = mates.findIndex((peer) => peer > self) + turn * NEIGHBOURS;
     for (const to of inTurn(mates, Math.max(0, first))) emit({ kind: "send", to, message: beat });

@@ -18,9 +18,6 @@ import { isMember } from "./roster.ts";
 import { proofOf } from "./vouching.ts";
 import type { Beat, Change, Message, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
 
-/** Authors whose offers are kept beyond as many as there are members. */
-const MOST_STRANGERS = 64;
-
 /** Takes a message that `from` sent or passed on. */
 export function onMessage(parts: Parts, message: Message, from: PeerId): void {
   const { context, exchange, head, book } = parts, { run } = context.options.rules;
@@ -75,14 +72,15 @@ function onOffer(parts: Parts, signed: Signed<Offer>, { isNews }: { readonly isN
     if (reason !== null) parts.reject("offer", body.peer, reason);
     if (isStale) return;
   }
-  const roster = chain?.roster ?? [];
-  const mostAuthors = isMember(roster, body.peer) ? Infinity : roster.length + MOST_STRANGERS;
-  book.offers.add(digest, signed, { nowMs: context.now, own: false, journaled: false, mostAuthors });
+  const isStranger = !chain || !isMember(chain.roster, body.peer);
+  book.offers.add(digest, signed, { nowMs: context.now, own: false, journaled: false, isStranger });
   if (body.peer === context.options.self) work.key.heard(digest);
   const held = book.offers.find(digest);
   if (held === undefined) {
-    const whose = book.offers.has(body.peer) ? "its author" : "strangers";
-    if (isNews) parts.reject("offer", body.peer, `too many of ${whose} wait already`);
+    // That many others came at the same time is not its fault: it sees so itself, and waits (`publishing.ts`).
+    if (isNews && book.offers.isFull(body.peer)) {
+      parts.reject("offer", body.peer, "too many of its author wait already");
+    }
     return;
   }
   parts.hasOffers = true;

@@ -24,7 +24,8 @@ export class Cuts {
   readonly #peers: readonly SimPeer[];
   readonly #inForce = new Set<Cut>();
   /** Classes reached from each class over peers that are up; found out when it is asked for. */
-  #reach: { readonly classOf: readonly string[]; readonly reached: ReadonlyMap<string, ReadonlySet<string>> } | null = null;
+  #reach: { readonly classOf: readonly string[]; readonly reached: ReadonlyMap<string, ReadonlySet<string>> } | null =
+    null;
 
   constructor(peers: readonly SimPeer[]) {
     this.#peers = peers;

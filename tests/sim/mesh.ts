@@ -15,6 +15,8 @@ const OF_TICKET = 4;
 const MOST_KNOWN = 128, MOST_DIALS = 8;
 /** Connections, whoever began them; the least wanted of more are closed. */
 const MOST_CONNECTIONS = 64;
+/** Beyond so many nobody is let in, not even to ask for others. */
+const MOST_ACCEPTED = 300;
 const ASK_EVERY_MS = 5_000;
 const FIRST_RETRY_MS = 2_000, LONGEST_RETRY_MS = 60_000, MOST_FAILURES = 6;
 
@@ -99,7 +101,7 @@ export class Mesh implements Wiring {
   }
 
   /** Whoever listens to it relays it. */
-  announce(from: SimPeer, reach: (to: SimPeer, hops: number) => void): void {
+  announce(from: SimPeer, cell: string, reach: (to: SimPeer, hops: number) => void): void {
     const { cuts } = this.#world, start = this.#nodes[from.index]!, announced = ++this.#announced;
     start.heard = announced;
     start.hops = 0;
@@ -107,7 +109,7 @@ export class Mesh implements Wiring {
     for (const relay of relays) {
       for (const node of relay.connected) {
         const { peer } = node;
-        if (node.heard === announced || !listensTo(peer, from) || !cuts.isOpen(relay.peer, peer)) continue;
+        if (node.heard === announced || !listensTo(peer, cell) || !cuts.isOpen(relay.peer, peer)) continue;
         node.heard = announced;
         node.hops = relay.hops + 1;
         if (!peer.isFrozen) relays.push(node);
@@ -131,25 +133,29 @@ export class Mesh implements Wiring {
     const { clock, delayMs } = this.#world;
     clock.after(delayMs() + delayMs(), () => {
       if (!node.connected.has(other) || other.peer.isFrozen || node.peer.isFrozen) return;
-      this.#learn(node, other.connected, { isGiven: false });
-      this.#dial(node);
+      if (this.#learn(node, other.connected, { isGiven: false })) this.#dial(node);
     });
   }
 
-  #learn(node: Node, others: Iterable<Node>, { isGiven }: { readonly isGiven: boolean }): void {
+  /** Whether any of these was new. */
+  #learn(node: Node, others: Iterable<Node>, { isGiven }: { readonly isGiven: boolean }): boolean {
     const { known } = node, retryAtMs = this.#world.clock.nowMs;
+    let isNews = false;
     for (const other of others) {
-      if (other !== node && !known.has(other)) known.set(other, { isGiven, failures: 0, retryAtMs });
+      if (other === node || known.has(other)) continue;
+      known.set(other, { isGiven, failures: 0, retryAtMs });
+      isNews = true;
     }
-    if (known.size <= MOST_KNOWN) return;
+    if (known.size <= MOST_KNOWN) return isNews;
     const { wanted, others: rest } = neighbours(placeOf(node), known.keys(), digitsOf);
     for (const other of [...wanted, ...rest].slice(MOST_KNOWN)) if (!known.get(other)!.isGiven) known.delete(other);
+    return isNews;
   }
 
   /** Dials whom it wants and may, and now and then those of its ticket: they may be the only way to other parts. */
   #dial(node: Node): void {
     const { peer, known, connected, dialing } = node, { nowMs } = this.#world.clock;
-    if (!peer.isUp || peer.isFrozen) return;
+    if (!peer.isUp || peer.isFrozen || dialing.size >= MOST_DIALS) return;
     const { wanted } = neighbours(placeOf(node), known.keys(), digitsOf);
     const given = [...known].filter(([, { isGiven }]) => isGiven).map(([other]) => other);
     for (const other of [...given, ...wanted]) {
@@ -166,7 +172,8 @@ export class Mesh implements Wiring {
     clock.after(delayMs() + delayMs(), () => {
       if (node.peer.lives !== life || !node.peer.isUp) return;
       node.dialing.delete(other);
-      const isThere = cuts.isConnectable(node.peer, other.peer) && !other.peer.isFrozen && !node.peer.isFrozen;
+      const isThere = cuts.isConnectable(node.peer, other.peer) && !other.peer.isFrozen && !node.peer.isFrozen &&
+        other.connected.size < MOST_ACCEPTED;
       if (isThere) {
         known.failures = 0;
         this.#connect(node, other);
