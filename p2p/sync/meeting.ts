@@ -20,7 +20,7 @@ import type { Loading } from "./loading.ts";
 import { buildMeeting, isDue, meetingRanking } from "./meet.ts";
 import type { MergeToWrite } from "./merging.ts";
 import { takeoverMs } from "./scribe.ts";
-import type { ChainState, Digest, Met, PeerId, StateAt } from "./types.ts";
+import type { ChainState, Digest, Met, StateAt } from "./types.ts";
 
 /** Members that prepare a meeting, and peers of the other cell that each asks at once. */
 const MOST_SEEKERS = 3, MOST_ASKED = 3;
