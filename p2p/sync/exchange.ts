@@ -6,7 +6,7 @@
  * @module
  */
 import type { Book } from "./book.ts";
-import type { State } from "./link.ts";
+import { chainOf, type State } from "./link.ts";
 import { isIn } from "./cells.ts";
 import { beatMs, type Context } from "./context.ts";
 import { isMember } from "./roster.ts";
@@ -306,7 +306,8 @@ function answerPull(
   pull: Pull,
   { book, head, to }: Known & { readonly to: PeerId },
 ): Message | null {
-  const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []);
+  // What leads to a record that is not complete here is not known: it tells nothing of what the asker lacks.
+  const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []).filter((link) => chainOf(link) !== null);
   const last = book.lineage.lastOf(head.link, (cell) => isIn(cell, to, rules));
   const lacking = has.length === 0 || last === null ? null : book.lineage.exclusiveOf([last], has);
   if (lacking === null) return null; // it asks for a state if nobody has the records
