@@ -63,7 +63,7 @@ export class Book {
     this.#rules = rules;
     this.#rulebook = rulebook;
     this.offers = new OfferShelf(rules, (offer) => this.#isWanted(offer));
-    this.lineage = new Lineage(this.links, this.offers, this.#wholes);
+    this.lineage = new Lineage(this.links, this.offers, (link) => this.wholeOf(link));
   }
 
   addRecord(digest: Digest, record: Signed<RoundRecord>, options: { nowMs: number; journaled: boolean }): void {
@@ -134,7 +134,7 @@ export class Book {
     for (let changed = true; changed;) {
       changed = false;
       for (const link of [...this.#incomplete].sort((a, b) => a.round - b.round)) {
-        const done = this.#tryComplete(link);
+        const done = this.#stateAfter(link);
         if (done === null) continue;
         changed = true;
         if (typeof done !== "string") {
@@ -297,8 +297,23 @@ export class Book {
     return [...before].filter((blob) => !after.has(blob)).sort();
   }
 
+  /**
+   * The whole state after a record, however many members it has; null if that is not known. Of one from our disk or from
+   * another peer we have only the part that is ours, and the whole as soon as its parents are known.
+   */
+  wholeOf(link: Link): ChainState | null {
+    const chain = chainOf(link);
+    if (chain === null || chain.cell.length <= link.record.body.cell.length) return chain;
+    const known = this.#wholes.get(link.digest);
+    if (known !== undefined) return known;
+    const made = this.#stateAfter(link);
+    if (made === null || typeof made === "string") return null;
+    this.#wholes.set(link.digest, made);
+    return made;
+  }
+
   /** Its state if it is complete, or why it is invalid; null while it is neither. */
-  #tryComplete(link: Link): ChainState | string | null {
+  #stateAfter(link: Link): ChainState | string | null {
     const parents = link.parents.map((parent) => this.links.get(parent));
     if (parents.some((parent) => parent?.stage.kind === "invalid")) return FOLLOWS_INVALID;
     const { digest } = link, record = link.record.body, rules = this.#rules;
@@ -321,7 +336,7 @@ export class Book {
 
   /** The state that a record follows: its cell's part of it, if it has too many members. Or why there is none; or null. */
   #stateBefore({ cell }: RoundRecord, parent: Link): ChainState | string | null {
-    const chain = this.lineage.wholeOf(parent) ?? chainOf(parent), rules = this.#rules;
+    const chain = this.wholeOf(parent) ?? chainOf(parent), rules = this.#rules;
     if (chain === null || !areRelated(chain.cell, cell)) return null; // a part that we never saw
     const mate = chain.roster.find(({ peer }) => isIn(cell, peer, rules));
     const seen = mate === undefined ? chain : this.#rulebook.viewOf(chain, digitsOf(rules, mate.peer), rules);

@@ -36,6 +36,8 @@ const PRESENT_BEATS = 4;
 const MOST_SPEAKERS = 64;
 /** Beats after which who is no member asks again to be admitted. */
 const ASKED_BEATS = 4;
+/** One in so many pulls for what is missing goes to a peer of another cell: what it knows may be part of a merge. */
+const OTHERS_TURN = 4;
 /** Connected peers that hear a beat which is not announced. */
 const NEIGHBOURS = 8;
 
@@ -224,12 +226,14 @@ export class Exchange {
     this.pull(context, to, known);
   }
 
-  /** Pulls from each connected peer in turn while something is missing. */
+  /** Pulls from each connected peer in turn while something is missing: from those of other cells less often. */
   repair(context: Context, known: Known): void {
     const { offers, parents } = known.book.missing();
-    const { mates } = this;
-    if (offers.length + parents.length === 0 || mates.length === 0) return;
-    const to = mates[this.#turn++ % mates.length]!, isWhole = parents.length > 0 && this.#beats % 2 === 0;
+    const { mates, others } = this;
+    if (offers.length + parents.length === 0 || mates.length + others.length === 0) return;
+    const turn = this.#turn++, isTheirs = mates.length === 0 || others.length > 0 && turn % OTHERS_TURN === OTHERS_TURN - 1;
+    const to = isTheirs ? others[Math.floor(turn / OTHERS_TURN) % others.length]! : mates[turn % mates.length]!;
+    const isWhole = parents.length > 0 && this.#beats % 2 === 0;
     this.pull(context, to, known, { isWhole });
   }
 
