@@ -37,7 +37,7 @@ const MOST_SPEAKERS = 64;
 /** Beats after which who is no member asks again to be admitted. */
 const ASKED_BEATS = 4;
 /** One in so many pulls for what is missing goes to a peer of another cell: what it knows may be part of a merge. */
-const OTHERS_TURN = 4;
+const OTHERS_TURN = 3;
 /** Connected peers that hear a beat which is not announced. */
 const NEIGHBOURS = 8;
 
@@ -231,9 +231,10 @@ export class Exchange {
     const { offers, parents } = known.book.missing();
     const { mates, others } = this;
     if (offers.length + parents.length === 0 || mates.length + others.length === 0) return;
-    const turn = this.#turn++, isTheirs = mates.length === 0 || others.length > 0 && turn % OTHERS_TURN === OTHERS_TURN - 1;
+    const turn = this.#turn++,
+      isTheirs = mates.length === 0 || others.length > 0 && turn % OTHERS_TURN === OTHERS_TURN - 1;
     const to = isTheirs ? others[Math.floor(turn / OTHERS_TURN) % others.length]! : mates[turn % mates.length]!;
-    const isWhole = parents.length > 0 && this.#beats % 2 === 0;
+    const isWhole = parents.length > 0 && Math.floor(turn / Math.max(1, mates.length)) % 2 === 1; // every other time
     this.pull(context, to, known, { isWhole });
   }
 
