@@ -117,8 +117,8 @@ Deno.test("Witnesses count who confirms a state and who names another, each once
 
 Deno.test("Witnesses know where a peer stands by its last word", () => {
   const witnesses = new Witnesses(), base = digestOf("base");
-  for (const name of ["one", "two"]) witnesses.stands({ peer: finch, head: digestOf(name), base });
-  assert.deepEqual(witnesses.words([finch, robin]), [{ peer: finch, head: digestOf("two"), base }]);
+  for (const name of ["one", "two"]) witnesses.stands({ peer: finch, head: digestOf(name), base, cell: "" });
+  assert.deepEqual(witnesses.words([finch, robin]), [{ peer: finch, head: digestOf("two"), base, cell: "" }]);
 });
 
 Deno.test("a state is taken only as its records give it, or without them when they were waited for in vain", () => {

@@ -10,12 +10,12 @@ import { isMember } from "./roster.ts";
 import type { Offer, RoundRecord, Signed } from "./types.ts";
 
 export function publishOffer(parts: Parts, offer: Signed<Offer>): void {
-  const { context, book } = parts;
+  const { context, book, head } = parts;
   context.emit({ kind: "journal", entry: { kind: "offer", offer } });
   book.offers.add(bodyDigest(offer.body), offer, { nowMs: context.now, own: true, journaled: true });
   if (isHeldBack(parts, offer)) {
     context.report({ kind: "waiting", reason: "many others join: the next record takes some" });
-  } else context.emit({ kind: "announce", message: offer });
+  } else context.emit({ kind: "announce", message: offer, cell: head?.chain.cell ?? "" });
 }
 
 /**
@@ -34,7 +34,7 @@ export function publishRecord(parts: Parts, { record: body, reason }: MergeToWri
   const record: Signed<RoundRecord> = { kind: "signed", body, signature: context.options.sign(digest) };
   book.addRecord(digest, record, { nowMs: context.now, journaled: false });
   journalRecord(context, book, book.links.get(digest)!);
-  context.emit({ kind: "announce", message: record });
+  context.emit({ kind: "announce", message: record, cell: body.cell });
   context.report({ kind: "closed", round: body.round, reason });
   parts.resolve();
   const { stage } = book.links.get(digest)!;

@@ -101,7 +101,7 @@ export class Mesh implements Wiring {
   }
 
   /** Whoever listens to it relays it. */
-  announce(from: SimPeer, reach: (to: SimPeer, hops: number) => void): void {
+  announce(from: SimPeer, cell: string, reach: (to: SimPeer, hops: number) => void): void {
     const { cuts } = this.#world, start = this.#nodes[from.index]!, announced = ++this.#announced;
     start.heard = announced;
     start.hops = 0;
@@ -109,7 +109,7 @@ export class Mesh implements Wiring {
     for (const relay of relays) {
       for (const node of relay.connected) {
         const { peer } = node;
-        if (node.heard === announced || !listensTo(peer, from) || !cuts.isOpen(relay.peer, peer)) continue;
+        if (node.heard === announced || !listensTo(peer, cell) || !cuts.isOpen(relay.peer, peer)) continue;
         node.heard = announced;
         node.hops = relay.hops + 1;
         if (!peer.isFrozen) relays.push(node);

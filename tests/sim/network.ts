@@ -9,7 +9,7 @@ import type { BlobName, Message, PeerId } from "../../p2p/sync/types.ts";
 import type { Chance } from "../chance.ts";
 import { cutOf, Cuts } from "./cuts.ts";
 import { Mesh } from "./mesh.ts";
-import type { SimPeer } from "./sim_peer.ts";
+import type { Audience, SimPeer } from "./sim_peer.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 import { CALM_LINKS, type Links, type Partition, type Weather } from "./weather.ts";
 import { AllToAll, type Wiring } from "./wiring.ts";
@@ -87,9 +87,11 @@ export class Network {
   }
 
   /** Delivers to one peer, or to all that gossip reaches. */
-  deliver(from: SimPeer, to: PeerId | null, message: Message): void {
-    if (to === null) return this.#wiring.announce(from, (peer, hops) => this.#send(from, peer, { message, hops }));
-    const peer = this.#byId.get(to);
+  deliver(from: SimPeer, to: Audience, message: Message): void {
+    if ("cell" in to) {
+      return this.#wiring.announce(from, to.cell, (peer, hops) => this.#send(from, peer, { message, hops }));
+    }
+    const peer = this.#byId.get(to.peer);
     if (peer?.isUp && peer !== from && this.#mayAsk(from, peer)) this.#send(from, peer, { message, hops: 1 });
   }
 

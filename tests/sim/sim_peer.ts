@@ -6,6 +6,7 @@
  * is frozen, and refuses what does not fit. A liar sits between the core and everything else.
  * @module
  */
+import { digitsOf } from "../../p2p/sync/cells.ts";
 import { createCore } from "../../p2p/sync/core.ts";
 import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { Core, CoreOptions, Effect, Input } from "../../p2p/sync/effects.ts";
@@ -24,6 +25,9 @@ import { type Content, foldWeights, INITIAL_WEIGHTS, mergeWeights, SimLearner } 
 import type { VirtualTime } from "./virtual_time.ts";
 import type { DiskDamage, Machine } from "./weather.ts";
 
+/** One peer, or all that listen to a cell's announcements. */
+export type Audience = { readonly peer: PeerId } | { readonly cell: string };
+
 /** What a peer needs from the world around it. */
 export interface Surroundings {
   readonly clock: VirtualTime;
@@ -33,7 +37,7 @@ export interface Surroundings {
   /** Nobody offers any more, and nobody lies. */
   isSilent(): boolean;
   /** Delivers to one peer, or to all others. */
-  deliver(from: SimPeer, to: PeerId | null, message: Message): void;
+  deliver(from: SimPeer, to: Audience, message: Message): void;
   /** Brings a blob from one of these peers; calls back once. */
   fetch(to: SimPeer, blob: BlobName, from: readonly PeerId[], done: (found: boolean) => void): void;
   /** What is in each contribution. */
@@ -107,7 +111,7 @@ export class SimPeer {
     this.id = options.id;
     this.#options = options;
     this.#world = world;
-    this.digits = Number.parseInt(digestOf({ run: options.rules.run, peer: options.id }).slice(0, 8), 16);
+    this.digits = Number.parseInt(digitsOf(options.rules, options.id), 2);
     this.time = new LocalTime(options.machine.clock);
     this.#learner = this.#newLearner();
     this.#liar = options.machine.liar === null ? options.bug : makeLiar(options.machine.liar, {
@@ -259,7 +263,11 @@ export class SimPeer {
       case "announce":
       case "send":
         if (this.isHonest) observer.onSaid(this, effect.message);
-        return this.#world.deliver(this, effect.kind === "send" ? effect.to : null, effect.message);
+        return this.#world.deliver(
+          this,
+          effect.kind === "send" ? { peer: effect.to } : { cell: effect.cell },
+          effect.message,
+        );
       case "journal":
         this.disk.append(effect.entry);
         return observer.onJournal(this, effect.entry);

@@ -29,13 +29,13 @@ export interface Wiring {
   onCuts(): void;
   /** Whether one may send the other a message, or ask it for a blob. */
   mayAsk(from: SimPeer, to: SimPeer): boolean;
-  /** Calls back for each peer that hears what this one announces, with the hops it takes. */
-  announce(from: SimPeer, reach: (to: SimPeer, hops: number) => void): void;
+  /** Calls back for each peer that hears what this one announces to a cell, with the hops it takes. */
+  announce(from: SimPeer, cell: string, reach: (to: SimPeer, hops: number) => void): void;
 }
 
-/** Whether a peer listens to the announcements of another: those of its own cell, and of cells that this is a part of. */
-export function listensTo(listener: SimPeer, author: SimPeer): boolean {
-  return listener.cell.startsWith(author.cell);
+/** Whether a peer listens to what is announced to a cell: to its own, and to cells that this is a part of. */
+export function listensTo(listener: SimPeer, cell: string): boolean {
+  return listener.cell.startsWith(cell);
 }
 
 export class AllToAll implements Wiring {
@@ -75,10 +75,10 @@ export class AllToAll implements Wiring {
   }
 
   /** Gossip goes over any path of open links. */
-  announce(from: SimPeer, reach: (to: SimPeer, hops: number) => void): void {
+  announce(from: SimPeer, cell: string, reach: (to: SimPeer, hops: number) => void): void {
     const { peers, cuts } = this.#world;
     for (const peer of peers) {
-      if (peer !== from && peer.isUp && listensTo(peer, from) && cuts.reaches(from, peer)) reach(peer, 1);
+      if (peer !== from && peer.isUp && listensTo(peer, cell) && cuts.reaches(from, peer)) reach(peer, 1);
     }
   }
 

@@ -110,7 +110,7 @@ function lastOffer(heard: readonly Message[]): Offer | null {
 }
 
 function announce(message: Message): Effect {
-  return { kind: "announce", message };
+  return { kind: "announce", message, cell: "" };
 }
 
 function send(to: PeerId, message: Message): Effect {
