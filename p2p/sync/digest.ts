@@ -32,6 +32,15 @@ export function baseOf(
   return digestOf({ cell, head: record, known: digestOf(known), chain: rest, weights });
 }
 
+const meetings = new WeakMap<Met, Digest>();
+
+/** The digest of the state that a meeting met, computed once for each. */
+export function metBase(met: Met): Digest {
+  let digest = meetings.get(met);
+  if (digest === undefined) meetings.set(met, digest = baseOf({ ...met, weights: met.weights.digest }));
+  return digest;
+}
+
 const states = new WeakMap<ChainState, { readonly weights: Digest; readonly digest: Digest }>();
 
 /**

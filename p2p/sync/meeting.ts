@@ -12,7 +12,7 @@
 import type { Book } from "./book.ts";
 import { edgeOf } from "./cells.ts";
 import { beatMs, type Context } from "./context.ts";
-import { baseOf, digestOf } from "./digest.ts";
+import { digestOf, metBase } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
 import { trainedIn } from "./ledger.ts";
 import type { State } from "./link.ts";
@@ -108,7 +108,7 @@ export class Meeting {
   doubts({ options: { self } }: Context, { link, base }: State, { witnesses, abroad }: Exchange): boolean {
     const { met, scribe } = link.record.body;
     if (met === null || scribe === self) return false;
-    const theirs = abroad.count(met.record, baseOf({ ...met, weights: met.weights.digest }));
+    const theirs = abroad.count(met.record, metBase(met));
     if (theirs.confirm > theirs.contradict) return false;
     const mates = witnesses.count(link.digest, base, { except: scribe });
     const isDoubted = mates.confirm <= mates.contradict;
