@@ -234,10 +234,8 @@ export class Exchange {
 
   /** Answers a question, if there is anything to say. */
   answer(context: Context, question: Pull | AskState, to: PeerId, known: Known): void {
-    // Whoever is not in the cell of our head can go on from none of our records: only a meeting needs its state.
-    const isMate = isIn(known.head.chain.cell, to, context.options.rules);
     const message = question.kind === "pull"
-      ? isMate ? answerPull(context, question, known) : null
+      ? answerPull(context, question, { ...known, to })
       : stateOf(context.options.rules.run, known.head);
     if (message !== null) context.emit({ kind: "send", to, message });
   }
@@ -291,12 +289,17 @@ function locator(book: Book, head: State | null): readonly Digest[] {
 }
 
 /**
- * The answer to a pull: the records that the asker lacks, the oldest first; null if there are none, or if it is not known
- * which. Whoever lags further behind than contributions are kept asks for a state then, and knows what it must be.
+ * The answer to a pull: the records that lead to what the asker could stand on and that it lacks, the oldest first; null if
+ * there are none, or if it is not known which. Whoever lags further behind than contributions are kept asks for a state then, and knows what it must be.
  */
-function answerPull({ options: { rules } }: Context, pull: Pull, { book, head }: Known): Message | null {
+function answerPull(
+  { options: { rules } }: Context,
+  pull: Pull,
+  { book, head, to }: Known & { readonly to: PeerId },
+): Message | null {
   const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []);
-  const lacking = has.length === 0 ? null : book.lineage.exclusiveOf([head.link], has);
+  const last = book.lineage.lastOf(head.link, (cell) => isIn(cell, to, rules));
+  const lacking = has.length === 0 || last === null ? null : book.lineage.exclusiveOf([last], has);
   if (lacking === null) return null; // it asks for a state if nobody has the records
 
   const records: Signed<RoundRecord>[] = [];

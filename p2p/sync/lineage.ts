@@ -63,6 +63,13 @@ export class Lineage {
     return [...known].sort((a, b) => b.round - a.round || (a.digest < b.digest ? -1 : 1));
   }
 
+  /** The last record that leads to this one, or itself, whose cell is one of these; null if none is known. */
+  lastOf(link: Link, isWanted: (cell: string) => boolean): Link | null {
+    let last: Link | undefined = link;
+    while (last !== undefined && !isWanted(last.record.body.cell)) last = this.#links.get(last.parents[0]!);
+    return last ?? null;
+  }
+
   /** Records not yet journaled among this one and its ancestors, oldest first. */
   unjournaled(link: Link): readonly Link[] {
     const found = new Set(link.journaled ? [] : [link]);

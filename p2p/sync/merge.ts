@@ -14,7 +14,7 @@ import { batchOf } from "./cells.ts";
 import { isHeavier } from "./fork.ts";
 import { learnedBy, uniteLedgers } from "./ledger.ts";
 import { isAllowed, newerMembers, whyNotAllowed } from "./members.ts";
-import { windowCount } from "./ranges.ts";
+import { union, windowCount } from "./ranges.ts";
 import { within } from "./recent.ts";
 import { type CountedOffer, uniteRosters } from "./roster.ts";
 import { rankedBy } from "./scribe.ts";
@@ -58,7 +58,9 @@ export function unite(
     isAllowed(peer, members, rules)
   );
   const { roundMs, encoding, usual } = heavier.chain, { cell } = record;
-  const [a, b] = [heavier.chain.ledger, lighter.chain.ledger], learned = learnedBy(b, { a, offered: added.ranges });
+  const [a, b] = [heavier.chain.ledger, lighter.chain.ledger];
+  const offered = union(...lighter.own.flatMap(({ offers }) => offers.map(({ ranges }) => ranges)));
+  const learned = learnedBy(b, { a, offered });
   const ledger = uniteLedgers(a, b, { windows: windowCount(added.ranges) + learned });
   return {
     round,
