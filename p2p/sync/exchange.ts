@@ -202,7 +202,7 @@ export class Exchange {
   }
 
   /** Asks one peer for what is missing; not more often than it could answer. */
-  pull(context: Context, to: PeerId, known: KnownToAsker): void {
+  pull(context: Context, to: PeerId, known: KnownToAsker, { isWhole = false } = {}): void {
     const pulledAtMs = this.#pulledAtMs.get(to);
     if (!this.#connected.has(to)) return;
     if (pulledAtMs !== undefined && context.now - pulledAtMs < PULL_EVERY_MS) return;
@@ -211,7 +211,7 @@ export class Exchange {
     const message: Pull = {
       kind: "pull",
       run: context.options.rules.run,
-      have: locator(book, head),
+      have: isWhole ? wholeEnds(book) : locator(book, head),
       want: book.missing().offers.slice(0, MOST_OFFERS),
     };
     this.#asked.add(to);
@@ -229,7 +229,8 @@ export class Exchange {
     const { offers, parents } = known.book.missing();
     const { mates } = this;
     if (offers.length + parents.length === 0 || mates.length === 0) return;
-    this.pull(context, mates[this.#turn++ % mates.length]!, known);
+    const to = mates[this.#turn++ % mates.length]!, isWhole = parents.length > 0 && this.#beats % 2 === 0;
+    this.pull(context, to, known, { isWhole });
   }
 
   /** Answers a question, if there is anything to say. */
@@ -274,6 +275,14 @@ function inTurn(peers: readonly PeerId[], first: number): readonly PeerId[] {
 /** Whether a History was cut, so that there is more to pull. */
 export function isFull(recordCount: number): boolean {
   return recordCount === MOST_RECORDS;
+}
+
+/**
+ * What is known from the beginning on. A head that a given state leads to stands for ancestors that are not here, and that
+ * another history may have in common with it.
+ */
+function wholeEnds(book: Book): readonly Digest[] {
+  return book.lineage.ends({ isWhole: true }).slice(0, MOST_ENDS).map(({ digest }) => digest);
 }
 
 /** Own head, then other ends of what is known, then ancestors: all of the last ones, and older ones with growing gaps. */

@@ -36,12 +36,16 @@ export class Lineage {
     return sides[0] && sides[1] ? inOrder(sides[0], sides[1]) : null;
   }
 
-  /** Records that are known with all that leads to them, and that no other such record follows: the latest first. */
-  ends(): readonly Link[] {
+  /**
+   * Records that are known with all that leads to them, and that no other such record follows: the latest first.
+   *
+   * @param isWhole Leaves out what goes back to a state that another gave, but not to the beginning.
+   */
+  ends({ isWhole = false } = {}): readonly Link[] {
     const grounded = new Set<Link>(), followed = new Set<Digest>();
     for (const link of [...this.#links.values()].sort((a, b) => a.round - b.round)) {
       const parents = link.parents.map((parent) => this.#links.get(parent));
-      const isKnown = link.stage.kind === "incomplete"
+      const isKnown = link.stage.kind === "incomplete" || isWhole
         ? parents.every((parent) => parent !== undefined && grounded.has(parent))
         : link.stage.kind !== "invalid";
       if (!isKnown) continue;
