@@ -135,9 +135,17 @@ export function learnedBy(b: Ledger, { a, offered }: { readonly a: Ledger; reado
   return windowCount(subtract(trainedIn(b), union(trainedIn(a), offered)));
 }
 
-/** Below the cursor, what nobody has to train. */
-export function trainedIn({ cursor, leases, returned }: Ledger): Ranges {
-  return subtract([{ start: 0, end: cursor }], union(returned, ...leases.map(({ ranges }) => ranges)));
+const trained = new WeakMap<Ledger, Ranges>();
+
+/** Below the cursor, what nobody has to train; found out once for each ledger, which never changes. */
+export function trainedIn(ledger: Ledger): Ranges {
+  let ranges = trained.get(ledger);
+  if (ranges === undefined) {
+    const { cursor, leases, returned } = ledger;
+    ranges = subtract([{ start: 0, end: cursor }], union(returned, ...leases.map(({ ranges }) => ranges)));
+    trained.set(ledger, ranges);
+  }
+  return ranges;
 }
 
 export function leaseOf(ledger: Ledger, peer: PeerId): Ranges {

@@ -12,7 +12,7 @@
 import { type Book, historyRounds } from "./book.ts";
 import { edgeOf } from "./cells.ts";
 import { beatMs, type Context } from "./context.ts";
-import { digestOf, metBase } from "./digest.ts";
+import { chainDigest, metBase } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
 import { trainedIn } from "./ledger.ts";
 import type { State } from "./link.ts";
@@ -101,7 +101,7 @@ export class Meeting {
   /** Another cell's state, given when it was asked for. */
   onState({ chain, weights }: StateAt, { base, round }: { readonly base: Digest; readonly round: number }): void {
     const { cell, head: record, ledger } = chain;
-    const met: Met = { cell, record, known: trainedIn(ledger), rest: digestOf(chain), weights };
+    const met: Met = { cell, record, known: trainedIn(ledger), rest: chainDigest(chain), weights };
     this.#found.set(base, { met, base, round });
     if (this.#found.size > MOST_FOUND) this.#found.delete(this.#found.keys().next().value!);
   }
