@@ -63,7 +63,7 @@ export class Book {
     this.#rules = rules;
     this.#rulebook = rulebook;
     this.offers = new OfferShelf(rules, (offer) => this.#isWanted(offer));
-    this.lineage = new Lineage(this.links, this.offers);
+    this.lineage = new Lineage(this.links, this.offers, this.#wholes);
   }
 
   addRecord(digest: Digest, record: Signed<RoundRecord>, options: { nowMs: number; journaled: boolean }): void {
@@ -321,7 +321,7 @@ export class Book {
 
   /** The state that a record follows: its cell's part of it, if it has too many members. Or why there is none; or null. */
   #stateBefore({ cell }: RoundRecord, parent: Link): ChainState | string | null {
-    const chain = this.#wholes.get(parent.digest) ?? chainOf(parent), rules = this.#rules;
+    const chain = this.lineage.wholeOf(parent) ?? chainOf(parent), rules = this.#rules;
     if (chain === null || !areRelated(chain.cell, cell)) return null; // a part that we never saw
     const mate = chain.roster.find(({ peer }) => isIn(cell, peer, rules));
     const seen = mate === undefined ? chain : this.#rulebook.viewOf(chain, digitsOf(rules, mate.peer), rules);
