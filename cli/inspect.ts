@@ -117,6 +117,9 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
   if (asJson) return json({ digest, ...record, offers });
   line(`record ${digest}`);
   line(`round ${record.round}, written by ${nameOf(known, record.scribe)}, rank ${record.attempt}`);
+  if (record.met !== null) {
+    line(`cell ${record.cell} meets cell ${record.met.cell}: it averages both cells' weights, and counts nothing`);
+  }
   if (record.parents.length > 1) line("it makes one history of two, and counts nothing itself");
   line(`${record.parents.length > 1 ? "parents" : "parent"} ${record.parents.join(", ") || "none"}`);
   line(`state before it ${record.bases.join(", ") || "none"}`);
