@@ -69,6 +69,8 @@ export class Exchange {
   #isMate: (peer: PeerId) => boolean = () => true;
   /** Since when each connected peer has spoken for heads that are not complete here. */
   readonly #soughtSinceMs = new Map<PeerId, number>();
+  /** When this peer had its first head. */
+  #listensSinceMs = -Infinity;
   #turn = 0;
   #beats = 0;
   #isAlone: boolean | null = null;
@@ -132,9 +134,10 @@ export class Exchange {
   }
 
   isPresent(peer: PeerId, nowMs: number, { roundMs, roster }: ChainState): boolean {
-    const heardAtMs = this.#heardAtMs.get(peer);
-    return this.#connected.has(peer) ||
-      heardAtMs !== undefined && nowMs - heardAtMs <= PRESENT_BEATS * this.#turnsOf(roster) * beatMs(roundMs);
+    if (this.#connected.has(peer)) return true;
+    // Who has just come has had no time to hear everybody: it must not go on as if it were alone.
+    const heardAtMs = Math.max(this.#listensSinceMs, this.#heardAtMs.get(peer) ?? -Infinity);
+    return nowMs - heardAtMs <= PRESENT_BEATS * this.#turnsOf(roster) * beatMs(roundMs);
   }
 
   /** Keeps signs of life of these peers and of connected ones only. */
@@ -260,7 +263,8 @@ export class Exchange {
   }
 
   /** This peer has a head now: what it asked without one needs no answer any more. */
-  forgetQuestions(): void {
+  begin(nowMs: number): void {
+    this.#listensSinceMs = nowMs;
     this.#asked.clear();
   }
 
