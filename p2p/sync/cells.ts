@@ -44,6 +44,21 @@ export function isIn(cell: string, peer: PeerId, rules: Pick<SyncRules, "run">):
   return cell === "" || digitsOf(rules, peer).startsWith(cell);
 }
 
+/** These peers, those first who are in the most cells with `self`. */
+export function nearestFirst(
+  peers: readonly PeerId[],
+  self: PeerId,
+  rules: Pick<SyncRules, "run">,
+): readonly PeerId[] {
+  const own = digitsOf(rules, self);
+  const shared = (peer: PeerId) => {
+    const digits = digitsOf(rules, peer), parted = [...own].findIndex((digit, i) => digit !== digits[i]);
+    return parted === -1 ? DIGITS : parted;
+  };
+  return peers.map((peer) => ({ peer, shared: shared(peer) })).sort((a, b) => b.shared - a.shared)
+    .map(({ peer }) => peer);
+}
+
 /** Whether these are one cell, or one is part of the other. */
 export function areRelated(a: string, b: string): boolean {
   return a.startsWith(b) || b.startsWith(a);

@@ -7,7 +7,7 @@
  */
 import type { Book } from "./book.ts";
 import { chainOf, type State } from "./link.ts";
-import { isIn } from "./cells.ts";
+import { isIn, nearestFirst } from "./cells.ts";
 import { beatMs, type Context } from "./context.ts";
 import { isMember } from "./roster.ts";
 import { Witnesses } from "./witnesses.ts";
@@ -24,7 +24,7 @@ const GAP_GROWTH = 1.25;
 /** Least time between two unforced pulls from one peer. */
 const PULL_EVERY_MS = 400;
 /** Peers asked for a state at once. */
-const MOST_ASKED = 32;
+const MOST_ASKED = 16;
 /**
  * Beats for which records are pulled towards a peer's heavier heads before a whole state is asked for: taking that gives
  * up what this peer has of its own, without knowing what could be merged.
@@ -268,10 +268,13 @@ export class Exchange {
     this.#asked.clear();
   }
 
-  askState({ options, emit }: Context, peers: readonly PeerId[] = this.connected): void {
-    for (const to of peers.slice(0, MOST_ASKED)) {
+  /** Asks these peers for a state to start from; unless they are named, those who may be in a cell with this one. */
+  askState({ options, emit }: Context, peers?: readonly PeerId[]): void {
+    const { self, rules } = options;
+    const asked = peers ?? nearestFirst(this.connected, self, rules);
+    for (const to of asked.slice(0, MOST_ASKED)) {
       this.#asked.add(to);
-      emit({ kind: "send", to, message: { kind: "ask-state", run: options.rules.run } });
+      emit({ kind: "send", to, message: { kind: "ask-state", run: rules.run } });
     }
   }
 }
