@@ -117,9 +117,10 @@ async function targetOf({ target, folder, peer, state }: DoctorOptions): Promise
   return { name: config.name, run: await runIdOf(genesisBytes(config)), networkKey, addresses, folder: path };
 }
 
+/** By TCP alone, whose silence can be told from a refusal. */
 function isOnThisMachine(address: string): boolean {
   const host = address.split("/")[2];
-  return Deno.networkInterfaces().some((own) => own.address === host);
+  return !address.includes("/ws/") && Deno.networkInterfaces().some((own) => own.address === host);
 }
 
 async function examineNetwork(target: Target, options: DoctorOptions, tell: (finding: Finding) => void): Promise<void> {
@@ -199,7 +200,7 @@ async function examineRun(
   tell(
     ok(
       "configuration",
-      `${shortPeer(peer)} serves the run that the ${config.name === target.name ? "ticket" : "folder"} names`,
+      `${shortPeer(peer)} serves this run's configuration`,
     ),
   );
   tell(await checkLine(transport, peer, blobsOf(config)[0]?.blob as Digest | undefined));

@@ -37,8 +37,8 @@ export interface PeerRun {
 const PASSING: ReadonlySet<PeerEvent["kind"]> = new Set(["progress", "fetching", "relayed"]);
 /** The owner's folder is looked at this often for a change of members. */
 const MEMBERS_MS = 1_000;
-/** The status on disk is written at most this often. */
-const STATUS_MS = 1_000;
+/** The status on disk is written at most this often, and at least this often, so that its age tells a peer that stands still. */
+const STATUS_MS = 1_000, LONGEST_SILENCE_MS = 10_000;
 const LONGEST_LEAVING_MS = 12_000;
 /** After the run's target is reached: the others need the last contributions to get there too. */
 const SERVING_MS = 20_000;
@@ -166,6 +166,9 @@ function recordEvents(state: StateFolder, screen: Screen) {
     writtenAtMs = Date.now();
     writing = writing.then(() => state.writeStatus(status)).then(() => void (isComplaining = false), complain);
   };
+  const sign = setInterval(() => {
+    if (Date.now() - writtenAtMs >= LONGEST_SILENCE_MS) write();
+  }, LONGEST_SILENCE_MS);
   const append = (event: PeerEvent) => {
     try {
       state.appendEvent({ time: Date.now(), ...event });
@@ -181,6 +184,7 @@ function recordEvents(state: StateFolder, screen: Screen) {
       screen.take(event);
     },
     async close(): Promise<void> {
+      clearInterval(sign);
       write();
       await writing;
     },

@@ -71,6 +71,8 @@ class Mesh implements AsyncDisposable {
   readonly #known = new Map<string, Known>();
   /** What each connected peer says of itself. */
   readonly #said = new Map<PeerId, readonly string[]>();
+  /** Connected peers that told their addresses, or that they have none: those who did not take no part and seek nobody. */
+  readonly #seeking = new Set<PeerId>();
   readonly #dialing = new Map<string, Promise<void>>();
   readonly #asking = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -86,6 +88,7 @@ class Mesh implements AsyncDisposable {
     transport.onRequest(PROTOCOL, (from, request) => {
       // Whoever asks tells its own addresses; others' are theirs to tell.
       const told = addressesList.safeParse(request.length === 0 ? [] : decode(request));
+      if (request.length > 0) this.#seeking.add(from);
       this.#learn((told.data ?? []).filter((address) => address.endsWith(`/${from}`)), { given: false, from });
       this.#run();
       return Promise.resolve(this.#list(from));
@@ -93,7 +96,7 @@ class Mesh implements AsyncDisposable {
     transport.onEvent((event) => {
       if (this.#closing.signal.aborted || event.kind === "relayed") return;
       if (event.kind === "connected") return this.#ask(event.peer);
-      if (event.kind === "disconnected") this.#said.delete(event.peer);
+      if (event.kind === "disconnected") this.#forget(event.peer);
       // This peer may have an address now that is new to them.
       if (event.kind === "reachability") { for (const peer of transport.peers()) this.#ask(peer); }
       this.#run();
@@ -108,10 +111,17 @@ class Mesh implements AsyncDisposable {
     await Promise.all([...this.#dialing.values(), ...this.#asking]);
   }
 
+  #forget(peer: PeerId): void {
+    this.#said.delete(peer);
+    this.#seeking.delete(peer);
+  }
+
   /** Own addresses first, then those of the peers connected now; of one that has none, its name. */
   #list(asker: PeerId): Uint8Array {
     const transport = this.#transport;
-    const others = transport.peers().filter((peer) => peer !== asker && transport.link(peer)?.kind === "direct");
+    const others = transport.peers().filter((peer) =>
+      peer !== asker && this.#seeking.has(peer) && transport.link(peer)?.kind === "direct"
+    );
     const connected = others.map((peer) => {
       const addresses = this.#said.get(peer)?.slice(0, 4) ?? [];
       return addresses.length === 0 ? [`${NAME_ONLY}${peer}`] : addresses;

@@ -87,7 +87,7 @@ Deno.test("a ticket's address through a third peer leads to both, where there is
   await joiner.mesh[Symbol.asyncDispose]();
 });
 
-Deno.test("a peer passes on what others say of themselves, and not the way to them that it was given", async () => {
+Deno.test("a peer passes on what others say of themselves, not the way to them that it was given, and of guests nothing", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork();
   const shy = network.join(identity(1).peer), open = network.join(identity(2).peer);
   shy.onRequest("peers/1", () => Promise.resolve(encode([[]]))); // it cannot be dialled by everybody
@@ -95,7 +95,10 @@ Deno.test("a peer passes on what others say of themselves, and not the way to th
   const wren = member(network.join(identity(0).peer), clock, [address(1), address(2)]);
   const finch = network.join(identity(4).peer);
   await clock.runUntil("all have met", () => wren.transport.peers().length === 2, 100);
-  await finch.connect(address(0));
+  for (const peer of [shy, open]) await peer.request(wren.transport.peer, "peers/1", encode([]));
+  const guest = network.join(identity(6).peer); // it asks, but tells nothing of itself
+  for (const peer of [guest, finch]) await peer.connect(address(0));
+  await guest.request(wren.transport.peer, "peers/1", new Uint8Array());
   const told = async () => decode(await finch.request(wren.transport.peer, "peers/1", new Uint8Array()));
   let list = await told();
   for (let asked = 1; asked < 100 && !JSON.stringify(list).includes(address(2)); asked++) list = await told();
