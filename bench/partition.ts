@@ -23,7 +23,7 @@ export const partitionBench: Bench = {
       const { faults } = await flock.audit(config.outer.lateRounds);
       yield {
         name: partition,
-        device: one.members[0]!.device,
+        device: left.members[0]!.device,
         leftRounds: left.round - together.round,
         rightRounds: right.round - together.round,
         roundsToOneHead: one.round - Math.max(left.round, right.round),
