@@ -204,6 +204,7 @@ Deno.test("a host survives garbage, foreign and forged messages, and names their
     round: 9,
     weight: 1e12,
     change: 0,
+    cell: "",
   } as const;
   const frames = [
     new Uint8Array(),

@@ -7,11 +7,13 @@
  * parted long ago. The book decides nothing; it is bounded (law 7), and what is older still lives in the journal alone.
  * @module
  */
+import { areRelated, digitsOf, isIn } from "./cells.ts";
 import { stateDigest } from "./digest.ts";
 import { Lineage } from "./lineage.ts";
 import { chainOf, type HeldOffer, type Link, type Stage, type State } from "./link.ts";
 import { OfferShelf } from "./offer_shelf.ts";
 import { neighbourhood } from "./recent.ts";
+import { isMember } from "./roster.ts";
 import type { Rulebook } from "./rulebook.ts";
 import type { BlobName, ChainState, Digest, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
@@ -51,7 +53,13 @@ export class Book {
   readonly #deep = new Map<Digest, boolean>();
   #deepFor: Digest | null = null;
 
-  constructor(rules: SyncRules, rulebook: Rulebook) {
+  readonly #digits: string;
+  /** States with too many members, of which `links` has the part that is ours. */
+  readonly #wholes = new Map<Digest, ChainState>();
+
+  /** @param digits Of the peer whose book it is: of a state with too many members, it has the part that is its own. */
+  constructor(rules: SyncRules, rulebook: Rulebook, digits = "") {
+    this.#digits = digits;
     this.#rules = rules;
     this.#rulebook = rulebook;
     this.offers = new OfferShelf(rules, (offer) => this.#isWanted(offer));
@@ -130,7 +138,9 @@ export class Book {
         if (done === null) continue;
         changed = true;
         if (typeof done !== "string") {
-          this.#set(link, { kind: "complete", chain: done, sinceMs: nowMs, failures: 0 });
+          const chain = this.#rulebook.viewOf(done, this.#digits, this.#rules);
+          if (chain !== done) this.#wholes.set(link.digest, done);
+          this.#set(link, { kind: "complete", chain, sinceMs: nowMs, failures: 0 });
           continue;
         }
         this.condemn(link, done, { isCertain: done !== FOLLOWS_INVALID || this.isHopeless(link) });
@@ -180,11 +190,18 @@ export class Book {
       });
   }
 
-  /** The heaviest folded state that may be adopted in place of `head`; `head` if there is none. */
-  heaviestFolded(head: State): State {
+  /**
+   * The heaviest folded state that may be adopted in place of `head`, without a meeting that is in doubt between them;
+   * `head` if there is none.
+   */
+  heaviestFolded(head: State, isDoubted: (meeting: State) => boolean): State {
+    const doubted = new Set([...this.#folded].filter((state) => isDoubted(state)).map(({ link }) => link));
+    const isTrue = ({ link }: State) =>
+      doubted.size === 0 || !this.lineage.exclusive(link, head.link)?.some((link) => doubted.has(link));
     let best = head;
     for (const state of this.#folded) {
-      if (this.#rulebook.isHeavier(state.chain, best.chain) && !this.isDeep(head, state.link)) best = state;
+      const isBetter = this.#isOurs(state.chain) && this.#rulebook.isHeavier(state.chain, best.chain);
+      if (isBetter && !this.isDeep(head, state.link) && isTrue(state)) best = state;
     }
     return best;
   }
@@ -193,14 +210,20 @@ export class Book {
   heaviestLeft(): State | null {
     let best: State | null = null;
     for (const state of this.#folded) {
+      if (!this.#isOurs(state.chain)) continue;
       if (best === null || this.#rulebook.isHeavier(state.chain, best.chain)) best = state;
     }
     return best;
   }
 
+  /** Whether these are the weights of a state that is kept. */
+  keeps(weights: Digest): boolean {
+    return [...this.#folded].some((state) => state.weights.digest === weights);
+  }
+
   /** Folded states that `head` must be merged with. */
   foldedRivals(head: State): readonly State[] {
-    return [...this.#folded].filter(({ link }) => this.isDeep(head, link));
+    return [...this.#folded].filter(({ chain, link }) => this.#isOurs(chain) && this.isDeep(head, link));
   }
 
   /**
@@ -267,6 +290,8 @@ export class Book {
       historyRound,
       archiveRound: archiveRound - lateRounds,
       isNear: (record) => records.has(record),
+      isStranger: (peer) => !isMember(head.chain.roster, peer),
+      countableRound: head.chain.round + 1 - lateRounds,
     });
     const after = this.#blobs();
     return [...before].filter((blob) => !after.has(blob)).sort();
@@ -280,19 +305,37 @@ export class Book {
     if (parents.length > 1) {
       const sides = this.lineage.sidesOf(link);
       if (sides === null) return null;
-      const context = { record, digest, rules };
-      return this.#rulebook.whyInvalidMerge(record, sides, rules) ?? this.#rulebook.unite(sides, context);
+      const fault = this.#rulebook.whyInvalidMerge(record, sides, rules);
+      return fault ?? this.#rulebook.unite(sides, { record, digest, rules });
     }
-    const parent = parents[0] && chainOf(parents[0]);
-    const held = parent && this.countedOffers(link), offers = held?.map(({ signed }) => signed.body);
-    if (!parent || !held || !offers) return null;
+    const parent = parents[0] === undefined ? null : this.#stateBefore(record, parents[0]);
+    if (parent === null || typeof parent === "string") return parent;
+    const held = this.countedOffers(link), offers = held?.map(({ signed }) => signed.body);
+    if (!held || !offers) return null;
     for (const { digest, verdict } of held) if (verdict?.valid === false) return countsRefuted(digest, verdict.reason);
-    const fault = this.#rulebook.whyInvalid(record, offers, { parent, rules });
+    const fault = record.met === null
+      ? this.#rulebook.whyInvalid(record, offers, { parent, rules })
+      : this.#rulebook.whyNoMeeting(record, parent, rules);
     return fault ?? this.#rulebook.advance(parent, { record, digest, offers, rules });
   }
 
+  /** The state that a record follows: its cell's part of it, if it has too many members. Or why there is none; or null. */
+  #stateBefore({ cell }: RoundRecord, parent: Link): ChainState | string | null {
+    const chain = this.#wholes.get(parent.digest) ?? chainOf(parent), rules = this.#rules;
+    if (chain === null || !areRelated(chain.cell, cell)) return null; // a part that we never saw
+    const mate = chain.roster.find(({ peer }) => isIn(cell, peer, rules));
+    const seen = mate === undefined ? chain : this.#rulebook.viewOf(chain, digitsOf(rules, mate.peer), rules);
+    return seen.cell === cell ? seen : `it is of cell '${cell}' after a state of cell '${seen.cell}'`;
+  }
+
+  /** Whether this peer is in the cell of a state; others are here only for what they were merged into. */
+  #isOurs({ cell }: ChainState): boolean {
+    return this.#digits.startsWith(cell);
+  }
+
   #mayReplace(head: State, link: Link): boolean {
-    return this.#rulebook.isHeavier(chainOf(link)!, head.chain) && !this.isDeep(head, link);
+    const chain = chainOf(link)!;
+    return this.#isOurs(chain) && this.#rulebook.isHeavier(chain, head.chain) && !this.isDeep(head, link);
   }
 
   /**
@@ -359,6 +402,7 @@ export class Book {
   #remove(link: Link): void {
     this.#unindex(link);
     this.links.delete(link.digest);
+    this.#wholes.delete(link.digest);
   }
 
   /** Forks beyond all measure go, oldest first, and the history of `head` last. */

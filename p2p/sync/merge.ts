@@ -10,9 +10,11 @@
 import type { MergeSide } from "../learner.ts";
 import { settleLeases } from "./chain.ts";
 import { stateDigest } from "./digest.ts";
+import { batchOf } from "./cells.ts";
 import { isHeavier } from "./fork.ts";
-import { uniteLedgers } from "./ledger.ts";
+import { learnedBy, uniteLedgers } from "./ledger.ts";
 import { isAllowed, newerMembers, whyNotAllowed } from "./members.ts";
+import { windowCount } from "./ranges.ts";
 import { within } from "./recent.ts";
 import { type CountedOffer, uniteRosters } from "./roster.ts";
 import { rankedBy } from "./scribe.ts";
@@ -55,21 +57,22 @@ export function unite(
   const roster = uniteRosters([heavier.chain, lighter.chain], round).filter(({ peer }) =>
     isAllowed(peer, members, rules)
   );
-  const { roundMs, batch, encoding, usual } = heavier.chain;
-  const ledger = uniteLedgers(heavier.chain.ledger, lighter.chain.ledger, {
-    windows: added.ranges.reduce((sum, { start, end }) => sum + end - start, 0),
-  });
+  const { roundMs, encoding, usual } = heavier.chain, { cell } = record;
+  const [a, b] = [heavier.chain.ledger, lighter.chain.ledger], learned = learnedBy(b, { a, offered: added.ranges });
+  const ledger = uniteLedgers(a, b, { windows: windowCount(added.ranges) + learned });
   return {
     round,
     head: digest,
+    cell,
+    met: heavier.chain.met.slice(0, cell.length).map((met, i) => Math.max(met, lighter.chain.met[i]!)),
     weight: heavier.chain.weight + added.weight,
-    tokens: heavier.chain.tokens + added.tokens,
+    tokens: heavier.chain.tokens + added.tokens + learned * rules.contextLength,
     usual,
     members,
     roster,
-    ledger: settleLeases(ledger, roster, { roundMs, rules }),
+    ledger: settleLeases(ledger, roster, { roundMs, rules, cell }),
     roundMs,
-    batch,
+    batch: batchOf(cell, rules),
     encoding,
     evaluator: roster[round % Math.max(1, roster.length)]?.peer ?? null,
     recent: uniteRecent([heavier, lighter], { record, digest, rules }),
@@ -93,12 +96,15 @@ export function whyInvalidMerge(record: RoundRecord, sides: Sides, rules: SyncRu
   }
   const after = Math.max(heavier.chain.round, lighter.chain.round);
   if (round !== after + 1) return `its round is ${round} after round ${after}`;
+  if (record.cell !== widerOf([heavier.chain, lighter.chain])) return `it is of cell '${record.cell}'`;
+  if (record.met !== null) return "it merges and is a meeting";
   if (counted.length > 0) return `it merges and counts ${counted.length} offers`;
   if (change !== null) return "it merges and changes the members";
   const members = newerMembers(heavier.chain.members, lighter.chain.members);
   const notAllowed = whyNotAllowed(scribe, members, rules);
   if (notAllowed !== null) return notAllowed;
   if (weights.length !== 2 || bases.length !== 2) return "it does not name both states";
+  if (sides.some(isSplit)) return "it follows a state that is seen in parts, not one of them";
   for (const [i, { chain }] of sides.entries()) {
     // The record's own words must fit each other; whether they are true, whoever folded that side knows (law 3).
     if (stateDigest(chain, weights[i]!.digest) !== bases[i]) return `its base ${bases[i]} is not the state it names`;
@@ -135,6 +141,8 @@ export function buildMergeRecord(
     scribe,
     attempt,
     change: null,
+    cell: widerOf(states.map(({ chain }) => chain)),
+    met: null,
   };
 }
 
@@ -157,6 +165,16 @@ export function gain(
     }
   }
   return { weight, tokens, ranges };
+}
+
+/** Whether a side ends with a part of a state with too many members: others see another one. */
+function isSplit({ chain, own }: Side): boolean {
+  return (own.at(-1)?.record.cell.length ?? Infinity) < chain.cell.length;
+}
+
+/** The cell of two histories of which one may be that of a part: the wider one, which may be split again at once. */
+function widerOf(chains: readonly Pick<ChainState, "cell">[]): string {
+  return chains.map(({ cell }) => cell).reduce((wider, cell) => cell.length < wider.length ? cell : wider);
 }
 
 function countedIn({ own }: Side): ReadonlySet<Digest> {

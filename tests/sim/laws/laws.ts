@@ -9,6 +9,7 @@ import type { Observer } from "../observer.ts";
 import type { SimPeer } from "../sim_peer.ts";
 import type { Weather } from "../weather.ts";
 import { boundedness } from "./bounds.ts";
+import { cellLedgerFollows, cellsApart } from "./cells.ts";
 import { everyFateIsTold } from "./fates.ts";
 import { type Chapter, historyOf } from "./history.ts";
 import { ledgerFollows, stateFollows } from "./ledger.ts";
@@ -24,9 +25,9 @@ export interface Scene {
   readonly peers: readonly SimPeer[];
 }
 
-/** Law by law; `history` is that of the head on which the honest peers ended. */
+/** One cell, law by law; `history` is that of the head on which its honest peers ended. */
 export interface Case extends Scene {
-  /** Honest peers that are up. */
+  /** Honest peers that are up, and ended in this cell. */
   readonly living: readonly SimPeer[];
   readonly head: ChainState;
   /** Parents before children. */
@@ -36,21 +37,30 @@ export interface Case extends Scene {
 export function brokenLaws(scene: Scene): readonly string[] {
   const { observer, peers } = scene;
   const living = peers.filter(({ isUp, isHonest }) => isUp && isHonest);
-  const head = living.map(({ id }) => observer.adoptions.get(id)?.at(-1)?.chain).find((chain) => chain !== undefined);
-  if (head === undefined) return ["law 4: nobody ever had a head"];
-  const given: Case = { ...scene, living, head, history: historyOf(head.head, observer) };
+  const headOf = ({ id }: SimPeer) => observer.adoptions.get(id)?.at(-1)?.chain;
+  const headless = living.filter((peer) => headOf(peer) === undefined);
+  const cells = Map.groupBy(living.filter((peer) => headOf(peer) !== undefined), (peer) => headOf(peer)!.cell);
+  const cases = [...cells.values()].map((living): Case => {
+    const head = headOf(living[0]!)!;
+    return { ...scene, living, head, history: historyOf(head.head, observer) };
+  });
+  const [any] = cases;
+  if (any === undefined) return ["law 4: nobody ever had a head"];
   return [
     ...observer.faults,
-    ...convergence(given),
-    ...exactlyOnce(given),
-    ...sameBits(given),
-    ...progressInTheCalm(given),
-    ...everyFateIsTold(given),
-    ...noAmnesia(given),
-    ...boundedness(given),
-    ...nobodyWronged(given),
-    ...pureCore(given),
-    ...ledgerFollows(given),
-    ...stateFollows(given),
+    ...cases.flatMap((given) => [
+      ...convergence(given),
+      ...exactlyOnce(given),
+      ...progressInTheCalm(given),
+      ...everyFateIsTold(given),
+      ...noAmnesia(given),
+      ...(cells.size > 1 || given.head.cell !== "" ? cellLedgerFollows(given) : ledgerFollows(given)),
+      ...stateFollows(given),
+    ]),
+    ...cellsApart(cases, headless),
+    ...sameBits(any),
+    ...boundedness(any),
+    ...nobodyWronged(any),
+    ...pureCore(any),
   ];
 }
