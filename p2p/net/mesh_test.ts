@@ -1,6 +1,6 @@
 import { decode, encode } from "@ipld/dag-cbor";
 import { strict as assert } from "node:assert";
-import { connectBoth, eventOf, identity } from "../../tests/conformance/transport.ts";
+import { connectBoth, eventOf, identity, RUN } from "../../tests/conformance/transport.ts";
 import { ManualClock } from "../../tests/manual_clock.ts";
 import { MemoryNetwork } from "./memory.ts";
 import { keepConnected } from "./mesh.ts";
@@ -16,6 +16,7 @@ function member(transport: Transport, clock: ManualClock, addresses: readonly st
     return connect(address, options);
   };
   const mesh = keepConnected(transport, {
+    run: RUN,
     addresses,
     clock,
     onUnreachable: (_, address, reason) => unreachable.push(`${address}: ${reason}`),
