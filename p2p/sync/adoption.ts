@@ -47,8 +47,8 @@ export function refute(parts: Parts, held: HeldOffer, reason: string): void {
 
 /** What this peer took on the word of others is wrong: it goes on from what is left, or asks as if it were new. */
 function giveUp(parts: Parts, { chain }: State): void {
-  const { context, book, exchange, folding, scribing, merging, work } = parts, left = book.heaviestLeft();
-  for (const part of [folding, scribing, merging]) part.close();
+  const { context, book, exchange, folding, fetching, scribing, merging, work } = parts, left = book.heaviestLeft();
+  for (const part of [folding, fetching, scribing, merging]) part.close();
   context.report({ kind: "waiting", reason: `round ${chain.round} follows an invalid record` });
   parts.head = null;
   if (left !== null) return adopt(parts, left);
