@@ -252,7 +252,7 @@ class PeerHost implements Host {
     transport.onEvent((event) => {
       if (this.#end !== null) return;
       this.#options.onEvent(event);
-      if (event.kind === "reachability") return;
+      if (event.kind === "reachability" || event.kind === "relayed") return;
       this.#mailbox.put({ kind: event.kind, peer: event.peer });
       if (event.kind === "connected") this.#performer.arrived(event.peer);
     });
