@@ -7,7 +7,7 @@
 import { makeFlock } from "../tests/swarm/flock.ts";
 import { storm } from "../tests/swarm/storm.ts";
 import { tinyRun } from "../tests/tiny_run.ts";
-import { deviceIn } from "./demo_flock.ts";
+import { deviceOf } from "./flock_device.ts";
 import type { Bench } from "./line.ts";
 
 const NAMES = ["wren", "finch", "robin", "heron"];
@@ -31,7 +31,7 @@ export const stormBench: Bench = {
     const { faults, record, offeredTokens, countedTokens } = await flock.audit(config.outer.lateRounds);
     yield {
       name: `${NAMES.length} peers`,
-      device: deviceIn(flock),
+      device: deviceOf(flock),
       seed,
       minutes,
       kills,

@@ -115,7 +115,7 @@ async function openOrFetchRun(path: string, { ticket, transport, peer }: {
 }): Promise<RunFolder> {
   if (!await hasRun(path)) {
     const genesis = await fetchGenesis(transport, peer, { run: ticket.run });
-    const config = parseRunConfig(new TextDecoder().decode(genesis), "the run's configuration");
+    const config = parseRunConfig(new TextDecoder().decode(genesis), "the run of this ticket");
     await createRunFolder(path, { config, networkKey: ticket.networkKey });
   }
   return await openRunFolder(path);

@@ -18,6 +18,7 @@ import { birdName } from "./bird_name.ts";
 import { EXIT } from "./exit.ts";
 import { bytes, counted, shortPeer } from "./format.ts";
 import { aborted, BY_USER, type Interrupt } from "./interrupt.ts";
+import { expectMemoryFor } from "./machine_memory.ts";
 import { note } from "./print.ts";
 import { openScreen, type Screen } from "./screen.ts";
 import type { PeerFlags } from "./peer_flags.ts";
@@ -50,6 +51,7 @@ const LEAVING = "Stopping: finishing the offer in hand (at most 10 s). Ctrl+C ag
 export async function runPeer({ run, state, transport, interrupt, flags, addresses }: PeerRun): Promise<number> {
   const endsAtMs = flags.minutes === undefined ? undefined : Date.now() + flags.minutes * 60_000;
   using screen = openScreen(flags.manner, () => endsAtMs === undefined ? {} : { endsAtMs });
+  expectMemoryFor(run.config);
   const blobs = layered(state.blobs, run.data);
   await fetchRunData(run.config, {
     transport,

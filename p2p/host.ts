@@ -155,7 +155,7 @@ function lostError(): StorageError {
 }
 
 function bodyOf(entry: JournalEntry): Offer | RoundRecord | Change {
-  if (entry.kind === "offer") return entry.offer.body;
+  if (entry.kind === "offer" || entry.kind === "refuted") return entry.offer.body;
   return entry.kind === "change" ? entry.change.body : entry.record.body;
 }
 

@@ -45,6 +45,11 @@ export class Folding {
     this.hopeUntilMs = null;
   }
 
+  /** Whether a heavier history may still be folded here: all of it is here, or on its way. */
+  hopes({ now }: Context, book: Book, head: State): boolean {
+    return book.targets(head).some(([next]) => now < this.#hopeUntilMs(book, next!, head));
+  }
+
   /** Begins the next fold towards the heaviest history whose blobs can be had, if they all are here. */
   run(context: Context, scene: SceneOfFolding): void {
     const { book, head } = scene, targets = book.targets(head);
