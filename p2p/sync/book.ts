@@ -63,7 +63,7 @@ export class Book {
     this.#rules = rules;
     this.#rulebook = rulebook;
     this.offers = new OfferShelf(rules, (offer) => this.#isWanted(offer));
-    this.lineage = new Lineage(this.links, this.offers);
+    this.lineage = new Lineage(this.links, this.offers, this.#wholes);
   }
 
   addRecord(digest: Digest, record: Signed<RoundRecord>, options: { nowMs: number; journaled: boolean }): void {
@@ -321,15 +321,15 @@ export class Book {
 
   /** The state that a record follows: its cell's part of it, if it has too many members. Or why there is none; or null. */
   #stateBefore({ cell }: RoundRecord, parent: Link): ChainState | string | null {
-    const chain = this.#wholes.get(parent.digest) ?? chainOf(parent), rules = this.#rules;
+    const chain = this.lineage.wholeOf(parent) ?? chainOf(parent), rules = this.#rules;
     if (chain === null || !areRelated(chain.cell, cell)) return null; // a part that we never saw
     const mate = chain.roster.find(({ peer }) => isIn(cell, peer, rules));
     const seen = mate === undefined ? chain : this.#rulebook.viewOf(chain, digitsOf(rules, mate.peer), rules);
     return seen.cell === cell ? seen : `it is of cell '${cell}' after a state of cell '${seen.cell}'`;
   }
 
-  /** Whether this peer is in the cell of a state; others are here only for what they were merged into. */
-  #isOurs({ cell }: ChainState): boolean {
+  /** Whether this peer is in the cell of a record or a state; others are here only for what they were merged into. */
+  #isOurs({ cell }: { readonly cell: string }): boolean {
     return this.#digits.startsWith(cell);
   }
 
@@ -340,11 +340,11 @@ export class Book {
 
   /**
    * Links to fold, oldest first, so that `link` becomes folded; null if that cannot be. What a merge record unites is
-   * folded if it is a few records away, else loaded by name.
+   * folded if it is a few records of ours away, else loaded by name.
    */
   #pathTo(link: Link, most: number): readonly Link[] | null {
     if (link.stage.kind === "folded") return [];
-    if (link.stage.kind !== "complete" || most === 0) return null;
+    if (link.stage.kind !== "complete" || most === 0 || !this.#isOurs(link.record.body)) return null;
     const near = link.parents.length > 1 ? this.#rules.lateRounds - 1 : most - 1;
     const paths = link.parents.map((parent) => this.links.get(parent)).map((parent) =>
       parent === undefined ? null : this.#pathTo(parent, Math.min(near, most - 1))

@@ -202,7 +202,7 @@ export class Exchange {
   }
 
   /** Asks one peer for what is missing; not more often than it could answer. */
-  pull(context: Context, to: PeerId, known: KnownToAsker): void {
+  pull(context: Context, to: PeerId, known: KnownToAsker, { isWhole = false } = {}): void {
     const pulledAtMs = this.#pulledAtMs.get(to);
     if (!this.#connected.has(to)) return;
     if (pulledAtMs !== undefined && context.now - pulledAtMs < PULL_EVERY_MS) return;
@@ -211,7 +211,7 @@ export class Exchange {
     const message: Pull = {
       kind: "pull",
       run: context.options.rules.run,
-      have: locator(book, head),
+      have: isWhole ? wholeEnds(book) : locator(book, head),
       want: book.missing().offers.slice(0, MOST_OFFERS),
     };
     this.#asked.add(to);
@@ -229,15 +229,14 @@ export class Exchange {
     const { offers, parents } = known.book.missing();
     const { mates } = this;
     if (offers.length + parents.length === 0 || mates.length === 0) return;
-    this.pull(context, mates[this.#turn++ % mates.length]!, known);
+    const to = mates[this.#turn++ % mates.length]!, isWhole = parents.length > 0 && this.#beats % 2 === 0;
+    this.pull(context, to, known, { isWhole });
   }
 
   /** Answers a question, if there is anything to say. */
   answer(context: Context, question: Pull | AskState, to: PeerId, known: Known): void {
-    // Whoever is not in the cell of our head can go on from none of our records: only a meeting needs its state.
-    const isMate = isIn(known.head.chain.cell, to, context.options.rules);
     const message = question.kind === "pull"
-      ? isMate ? answerPull(context, question, known) : null
+      ? answerPull(context, question, { ...known, to })
       : stateOf(context.options.rules.run, known.head);
     if (message !== null) context.emit({ kind: "send", to, message });
   }
@@ -278,6 +277,14 @@ export function isFull(recordCount: number): boolean {
   return recordCount === MOST_RECORDS;
 }
 
+/**
+ * What is known from the beginning on. A head that a given state leads to stands for ancestors that are not here, and that
+ * another history may have in common with it.
+ */
+function wholeEnds(book: Book): readonly Digest[] {
+  return book.lineage.ends({ isWhole: true }).slice(0, MOST_ENDS).map(({ digest }) => digest);
+}
+
 /** Own head, then other ends of what is known, then ancestors: all of the last ones, and older ones with growing gaps. */
 function locator(book: Book, head: State | null): readonly Digest[] {
   const ends = book.lineage.ends().filter((link) => link !== head?.link).slice(0, MOST_ENDS);
@@ -291,12 +298,17 @@ function locator(book: Book, head: State | null): readonly Digest[] {
 }
 
 /**
- * The answer to a pull: the records that the asker lacks, the oldest first; null if there are none, or if it is not known
- * which. Whoever lags further behind than contributions are kept asks for a state then, and knows what it must be.
+ * The answer to a pull: the records that lead to what the asker could stand on and that it lacks, the oldest first; null if
+ * there are none, or if it is not known which. Whoever lags further behind than contributions are kept asks for a state then, and knows what it must be.
  */
-function answerPull({ options: { rules } }: Context, pull: Pull, { book, head }: Known): Message | null {
+function answerPull(
+  { options: { rules } }: Context,
+  pull: Pull,
+  { book, head, to }: Known & { readonly to: PeerId },
+): Message | null {
   const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []);
-  const lacking = has.length === 0 ? null : book.lineage.exclusiveOf([head.link], has);
+  const last = book.lineage.lastOf(head.link, (cell) => isIn(cell, to, rules));
+  const lacking = has.length === 0 || last === null ? null : book.lineage.exclusiveOf([last], has);
   if (lacking === null) return null; // it asks for a state if nobody has the records
 
   const records: Signed<RoundRecord>[] = [];

@@ -8,6 +8,7 @@
  */
 import type { Book } from "./book.ts";
 import type { Context } from "./context.ts";
+import { stateDigest } from "./digest.ts";
 import type { Input } from "./effects.ts";
 import type { Exchange } from "./exchange.ts";
 import { journalState } from "./journaling.ts";
@@ -68,9 +69,9 @@ export class Folding {
 
     const { next } = hope, parents = next.parents.map((parent) => book.stateOf(parent));
     const known = parents.filter((parent) => parent !== null);
-    const wrong = known.find((parent) => parent.base !== baseFor(next, parent));
+    const wrong = known.find((parent) => ourBase(book, next, parent) !== baseFor(next, parent));
     const fault = wrong !== undefined
-      ? `its base is ${baseFor(next, wrong)}, ours is ${wrong.base}`
+      ? `its base is ${baseFor(next, wrong)}, ours is ${ourBase(book, next, wrong)}`
       : whyBad(book, next);
     if (fault !== null) return this.#reject(context, book, { link: next, fault, parent: wrong });
     if (this.#lacksMet(next, scene)) return;
@@ -181,6 +182,12 @@ export class Folding {
     book.condemn(link, fault, { isCertain });
     report({ kind: "rejected", what: `record ${link.round}`, peer, reason: fault });
   }
+}
+
+/** A merge is of whole states, else a record follows the part that its cell sees. */
+function ourBase(book: Book, { parents }: Link, { link, weights, base }: State): Digest {
+  const whole = parents.length > 1 ? book.lineage.wholeOf(link) : null;
+  return whole === null ? base : stateDigest(whole, weights.digest);
 }
 
 function baseFor({ record, parents }: Link, parent: State): Digest {

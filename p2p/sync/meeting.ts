@@ -9,7 +9,7 @@
  * counts.
  * @module
  */
-import type { Book } from "./book.ts";
+import { type Book, historyRounds } from "./book.ts";
 import { edgeOf } from "./cells.ts";
 import { beatMs, type Context } from "./context.ts";
 import { baseOf, digestOf } from "./digest.ts";
@@ -20,7 +20,7 @@ import type { Loading } from "./loading.ts";
 import { buildMeeting, isDue, meetingRanking } from "./meet.ts";
 import type { MergeToWrite } from "./merging.ts";
 import { takeoverMs } from "./scribe.ts";
-import type { ChainState, Digest, Met, PeerId, StateAt } from "./types.ts";
+import type { ChainState, Digest, Met, StateAt } from "./types.ts";
 
 /** Members that prepare a meeting, and peers of the other cell that each asks at once. */
 const MOST_SEEKERS = 3, MOST_ASKED = 3;
@@ -71,7 +71,9 @@ export class Meeting {
       const edge = edgeOf(chain.cell, met.cell);
       if (round < oldest || edge === null || chain.met[edge]! >= round) this.#found.delete(base);
     }
-    const old = [...this.#here].filter(([, round]) => round < oldest).map(([digest]) => digest);
+    // As long as contributions: others may need them to follow.
+    const oldestKept = chain.round - historyRounds(rules);
+    const old = [...this.#here].filter(([, round]) => round < oldestKept).map(([digest]) => digest);
     for (const digest of old) this.#here.delete(digest);
     const blobs = old.filter((digest) => !book.keeps(digest)).sort();
     if (blobs.length > 0) emit({ kind: "forget", blobs });

@@ -14,7 +14,7 @@ import { batchOf } from "./cells.ts";
 import { isHeavier } from "./fork.ts";
 import { learnedBy, uniteLedgers } from "./ledger.ts";
 import { isAllowed, newerMembers, whyNotAllowed } from "./members.ts";
-import { windowCount } from "./ranges.ts";
+import { union, windowCount } from "./ranges.ts";
 import { within } from "./recent.ts";
 import { type CountedOffer, uniteRosters } from "./roster.ts";
 import { rankedBy } from "./scribe.ts";
@@ -23,6 +23,7 @@ import type { BlobName, ChainState, Digest, Offer, PeerId, Range, Recent, RoundR
 
 /** One of two histories that become one. */
 export interface Side {
+  /** The whole state, however many members it has: what its parts have in common. */
   readonly chain: ChainState;
   /** Records that the other side does not have, by round, then digest: an offer weighs what the first of them gives it. */
   readonly own: readonly Chapter[];
@@ -58,7 +59,9 @@ export function unite(
     isAllowed(peer, members, rules)
   );
   const { roundMs, encoding, usual } = heavier.chain, { cell } = record;
-  const [a, b] = [heavier.chain.ledger, lighter.chain.ledger], learned = learnedBy(b, { a, offered: added.ranges });
+  const [a, b] = [heavier.chain.ledger, lighter.chain.ledger];
+  const offered = union(...lighter.own.flatMap(({ offers }) => offers.map(({ ranges }) => ranges)));
+  const learned = learnedBy(b, { a, offered });
   const ledger = uniteLedgers(a, b, { windows: windowCount(added.ranges) + learned });
   return {
     round,
@@ -104,7 +107,6 @@ export function whyInvalidMerge(record: RoundRecord, sides: Sides, rules: SyncRu
   const notAllowed = whyNotAllowed(scribe, members, rules);
   if (notAllowed !== null) return notAllowed;
   if (weights.length !== 2 || bases.length !== 2) return "it does not name both states";
-  if (sides.some(isSplit)) return "it follows a state that is seen in parts, not one of them";
   for (const [i, { chain }] of sides.entries()) {
     // The record's own words must fit each other; whether they are true, whoever folded that side knows (law 3).
     if (stateDigest(chain, weights[i]!.digest) !== bases[i]) return `its base ${bases[i]} is not the state it names`;
@@ -127,7 +129,7 @@ export function mergeRanking([{ chain: heavier }, { chain: lighter }]: readonly 
 
 /** The record that merges these states. */
 export function buildMergeRecord(
-  states: readonly { readonly chain: ChainState; readonly base: Digest; readonly weights: BlobName }[],
+  states: readonly { readonly chain: ChainState; readonly weights: BlobName }[],
   { rules, scribe, attempt }: { readonly rules: SyncRules; readonly scribe: PeerId; readonly attempt: number },
 ): RoundRecord {
   return {
@@ -135,7 +137,7 @@ export function buildMergeRecord(
     run: rules.run,
     round: Math.max(...states.map(({ chain }) => chain.round)) + 1,
     parents: states.map(({ chain }) => chain.head),
-    bases: states.map(({ base }) => base),
+    bases: states.map(({ chain, weights }) => stateDigest(chain, weights.digest)),
     weights: states.map(({ weights }) => weights),
     counted: [],
     scribe,
@@ -165,11 +167,6 @@ export function gain(
     }
   }
   return { weight, tokens, ranges };
-}
-
-/** Whether a side ends with a part of a state with too many members: others see another one. */
-function isSplit({ chain, own }: Side): boolean {
-  return (own.at(-1)?.record.cell.length ?? Infinity) < chain.cell.length;
 }
 
 /** The cell of two histories of which one may be that of a part: the wider one, which may be split again at once. */
