@@ -47,8 +47,8 @@ export class Folding {
   }
 
   /** Whether a heavier history may still be folded here: all of it is here, or on its way. */
-  hopes({ now }: Context, book: Book, head: State): boolean {
-    return book.targets(head).some(([next]) => now < this.#hopeUntilMs(book, next!, head));
+  hopes({ now }: Context, scene: SceneOfFolding): boolean {
+    return scene.book.targets(scene.head).some(([next]) => now < this.#hopeUntilMs(scene, next!));
   }
 
   /** Begins the next fold towards the heaviest history whose blobs can be had, if they all are here. */

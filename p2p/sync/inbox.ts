@@ -143,7 +143,7 @@ function onBeat(parts: Parts, beat: Beat, from: PeerId): void {
   exchange.found(beat.peer);
   if (book.isDeep(head, link)) parts.hasNews = true;
   // A heavier head that records do not lead to: weights before it are gone here, or nobody gives what it counts.
-  else if (isHeavier && !parts.folding.hopes(context, book, head)) exchange.askState(context, [from]);
+  else if (isHeavier && !parts.folding.hopes(context, { ...parts, head })) exchange.askState(context, [from]);
 }
 
 function onState(parts: Parts, message: StateAt, from: PeerId): void {
