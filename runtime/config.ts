@@ -93,7 +93,7 @@ const roundsSchema = z.strictObject({
 });
 
 const cellsSchema = z.strictObject({
-  size: z.int().min(4).max(256).default(32).describe("Members beyond which a run goes on as several cells"),
+  size: z.int().min(2).max(256).default(32).describe("Members beyond which a run goes on as several cells"),
   rounds: z.int().min(2).max(64).default(4).describe("Least rounds from one meeting of a cell with others to the next"),
 }).prefault({});
 
