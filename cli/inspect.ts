@@ -122,11 +122,15 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
   if (asJson) return json({ digest, ...record, offers });
   line(`record ${digest}`);
   line(`round ${record.round}, written by ${nameOf(known, record.scribe)}, rank ${record.attempt}`);
-  if (record.cell !== "") line(`of cell ${record.cell}`);
-  if (record.parents.length > 1) line("it makes one history of two, and counts nothing itself");
+  if (record.cell !== "" && record.met === null) line(`of cell ${record.cell}`);
   if (record.met !== null) {
-    line(`it averages the weights with those of cell ${record.met.cell} after its record ${record.met.record}`);
+    line(
+      `cell ${record.cell} meets cell ${record.met.cell}: it averages its weights with those after record ${
+        short(record.met.record)
+      }, and counts nothing`,
+    );
   }
+  if (record.parents.length > 1) line("it makes one history of two, and counts nothing itself");
   line(`${record.parents.length > 1 ? "parents" : "parent"} ${record.parents.join(", ") || "none"}`);
   line(`state before it ${record.bases.join(", ") || "none"}`);
   const rows = offers.map(({ digest, age, offer }) => [

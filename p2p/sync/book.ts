@@ -7,7 +7,6 @@
  * parted long ago. The book decides nothing; it is bounded (law 7), and what is older still lives in the journal alone.
  * @module
  */
-import { areRelated, digitsOf, isIn } from "./cells.ts";
 import { stateDigest } from "./digest.ts";
 import { Lineage } from "./lineage.ts";
 import { chainOf, type HeldOffer, type Link, type Stage, type State } from "./link.ts";
@@ -15,11 +14,11 @@ import { OfferShelf } from "./offer_shelf.ts";
 import { neighbourhood } from "./recent.ts";
 import { isMember } from "./roster.ts";
 import type { Rulebook } from "./rulebook.ts";
+import { countsRefuted, FOLLOWS_INVALID, States } from "./states.ts";
 import type { BlobName, ChainState, Digest, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** Records not yet complete that are kept. */
 const MOST_INCOMPLETE = 64;
-const FOLLOWS_INVALID = "it follows an invalid record";
 /** Records of all histories together. */
 const MOST_LINKS = 1024;
 
@@ -54,8 +53,7 @@ export class Book {
   #deepFor: Digest | null = null;
 
   readonly #digits: string;
-  /** States with too many members, of which `links` has the part that is ours. */
-  readonly #wholes = new Map<Digest, ChainState>();
+  readonly #states: States;
 
   /** @param digits Of the peer whose book it is: of a state with too many members, it has the part that is its own. */
   constructor(rules: SyncRules, rulebook: Rulebook, digits = "") {
@@ -63,7 +61,15 @@ export class Book {
     this.#rules = rules;
     this.#rulebook = rulebook;
     this.offers = new OfferShelf(rules, (offer) => this.#isWanted(offer));
-    this.lineage = new Lineage(this.links, this.offers, this.#wholes);
+    this.lineage = new Lineage(this.links, this.offers, (link) => this.wholeOf(link));
+    this.#states = new States({
+      links: this.links,
+      offers: this.offers,
+      lineage: this.lineage,
+      rules,
+      rulebook,
+      digits,
+    });
   }
 
   addRecord(digest: Digest, record: Signed<RoundRecord>, options: { nowMs: number; journaled: boolean }): void {
@@ -134,13 +140,11 @@ export class Book {
     for (let changed = true; changed;) {
       changed = false;
       for (const link of [...this.#incomplete].sort((a, b) => a.round - b.round)) {
-        const done = this.#tryComplete(link);
+        const done = this.#states.after(link);
         if (done === null) continue;
         changed = true;
         if (typeof done !== "string") {
-          const chain = this.#rulebook.viewOf(done, this.#digits, this.#rules);
-          if (chain !== done) this.#wholes.set(link.digest, done);
-          this.#set(link, { kind: "complete", chain, sinceMs: nowMs, failures: 0 });
+          this.#set(link, { kind: "complete", chain: this.#states.partOf(link, done), sinceMs: nowMs, failures: 0 });
           continue;
         }
         this.condemn(link, done, { isCertain: done !== FOLLOWS_INVALID || this.isHopeless(link) });
@@ -297,35 +301,9 @@ export class Book {
     return [...before].filter((blob) => !after.has(blob)).sort();
   }
 
-  /** Its state if it is complete, or why it is invalid; null while it is neither. */
-  #tryComplete(link: Link): ChainState | string | null {
-    const parents = link.parents.map((parent) => this.links.get(parent));
-    if (parents.some((parent) => parent?.stage.kind === "invalid")) return FOLLOWS_INVALID;
-    const { digest } = link, record = link.record.body, rules = this.#rules;
-    if (parents.length > 1) {
-      const sides = this.lineage.sidesOf(link);
-      if (sides === null) return null;
-      const fault = this.#rulebook.whyInvalidMerge(record, sides, rules);
-      return fault ?? this.#rulebook.unite(sides, { record, digest, rules });
-    }
-    const parent = parents[0] === undefined ? null : this.#stateBefore(record, parents[0]);
-    if (parent === null || typeof parent === "string") return parent;
-    const held = this.countedOffers(link), offers = held?.map(({ signed }) => signed.body);
-    if (!held || !offers) return null;
-    for (const { digest, verdict } of held) if (verdict?.valid === false) return countsRefuted(digest, verdict.reason);
-    const fault = record.met === null
-      ? this.#rulebook.whyInvalid(record, offers, { parent, rules })
-      : this.#rulebook.whyNoMeeting(record, parent, rules);
-    return fault ?? this.#rulebook.advance(parent, { record, digest, offers, rules });
-  }
-
-  /** The state that a record follows: its cell's part of it, if it has too many members. Or why there is none; or null. */
-  #stateBefore({ cell }: RoundRecord, parent: Link): ChainState | string | null {
-    const chain = this.lineage.wholeOf(parent) ?? chainOf(parent), rules = this.#rules;
-    if (chain === null || !areRelated(chain.cell, cell)) return null; // a part that we never saw
-    const mate = chain.roster.find(({ peer }) => isIn(cell, peer, rules));
-    const seen = mate === undefined ? chain : this.#rulebook.viewOf(chain, digitsOf(rules, mate.peer), rules);
-    return seen.cell === cell ? seen : `it is of cell '${cell}' after a state of cell '${seen.cell}'`;
+  /** The whole state after a record, however many members it has; null if that is not known. */
+  wholeOf(link: Link): ChainState | null {
+    return this.#states.wholeOf(link);
   }
 
   /** Whether this peer is in the cell of a record or a state; others are here only for what they were merged into. */
@@ -402,7 +380,7 @@ export class Book {
   #remove(link: Link): void {
     this.#unindex(link);
     this.links.delete(link.digest);
-    this.#wholes.delete(link.digest);
+    this.#states.forget(link.digest);
   }
 
   /** Forks beyond all measure go, oldest first, and the history of `head` last. */
@@ -418,8 +396,4 @@ export class Book {
     for (const { weights } of this.#folded) blobs.add(weights.digest);
     return blobs;
   }
-}
-
-function countsRefuted(offer: Digest, reason: string): string {
-  return `it counts offer ${offer} although ${reason}`;
 }

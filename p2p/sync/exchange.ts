@@ -6,7 +6,7 @@
  * @module
  */
 import type { Book } from "./book.ts";
-import type { State } from "./link.ts";
+import { chainOf, type State } from "./link.ts";
 import { isIn } from "./cells.ts";
 import { beatMs, type Context } from "./context.ts";
 import { isMember } from "./roster.ts";
@@ -36,6 +36,8 @@ const PRESENT_BEATS = 4;
 const MOST_SPEAKERS = 64;
 /** Beats after which who is no member asks again to be admitted. */
 const ASKED_BEATS = 4;
+/** One in so many pulls for what is missing goes to a peer of another cell: what it knows may be part of a merge. */
+const OTHERS_TURN = 3;
 /** Connected peers that hear a beat which is not announced. */
 const NEIGHBOURS = 8;
 
@@ -224,12 +226,15 @@ export class Exchange {
     this.pull(context, to, known);
   }
 
-  /** Pulls from each connected peer in turn while something is missing. */
+  /** Pulls from each connected peer in turn while something is missing: from those of other cells less often. */
   repair(context: Context, known: Known): void {
     const { offers, parents } = known.book.missing();
-    const { mates } = this;
-    if (offers.length + parents.length === 0 || mates.length === 0) return;
-    const to = mates[this.#turn++ % mates.length]!, isWhole = parents.length > 0 && this.#beats % 2 === 0;
+    const { mates, others } = this;
+    if (offers.length + parents.length === 0 || mates.length + others.length === 0) return;
+    const turn = this.#turn++,
+      isTheirs = mates.length === 0 || others.length > 0 && turn % OTHERS_TURN === OTHERS_TURN - 1;
+    const to = isTheirs ? others[Math.floor(turn / OTHERS_TURN) % others.length]! : mates[turn % mates.length]!;
+    const isWhole = parents.length > 0 && Math.floor(turn / Math.max(1, mates.length)) % 2 === 1; // every other time
     this.pull(context, to, known, { isWhole });
   }
 
@@ -306,7 +311,8 @@ function answerPull(
   pull: Pull,
   { book, head, to }: Known & { readonly to: PeerId },
 ): Message | null {
-  const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []);
+  // What leads to a record that is not complete here is not known: it tells nothing of what the asker lacks.
+  const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []).filter((link) => chainOf(link) !== null);
   const last = book.lineage.lastOf(head.link, (cell) => isIn(cell, to, rules));
   const lacking = has.length === 0 || last === null ? null : book.lineage.exclusiveOf([last], has);
   if (lacking === null) return null; // it asks for a state if nobody has the records

@@ -186,7 +186,7 @@ export class Folding {
 
 /** A merge is of whole states, else a record follows the part that its cell sees. */
 function ourBase(book: Book, { parents }: Link, { link, weights, base }: State): Digest {
-  const whole = parents.length > 1 ? book.lineage.wholeOf(link) : null;
+  const whole = parents.length > 1 ? book.wholeOf(link) : null;
   return whole === null ? base : stateDigest(whole, weights.digest);
 }
 

@@ -14,19 +14,13 @@ export class Lineage {
   readonly #links: ReadonlyMap<Digest, Link>;
   readonly #offers: OfferShelf;
 
-  readonly #wholes: ReadonlyMap<Digest, ChainState>;
+  readonly #wholeOf: (link: Link) => ChainState | null;
 
-  /** @param wholes States of which the links have one part. */
-  constructor(links: ReadonlyMap<Digest, Link>, offers: OfferShelf, wholes: ReadonlyMap<Digest, ChainState>) {
+  /** @param wholeOf The whole state after a record, however many members it has; null if that is not known. */
+  constructor(links: ReadonlyMap<Digest, Link>, offers: OfferShelf, wholeOf: (link: Link) => ChainState | null) {
     this.#links = links;
     this.#offers = offers;
-    this.#wholes = wholes;
-  }
-
-  /** The whole state after a record, however many members it has; null if it is not known, or one part of it alone. */
-  wholeOf(link: Link): ChainState | null {
-    const chain = chainOf(link), isPart = chain !== null && chain.cell.length > link.record.body.cell.length;
-    return this.#wholes.get(link.digest) ?? (isPart ? null : chain);
+    this.#wholeOf = wholeOf;
   }
 
   /** Records of the history of `ours` that are not in that of `theirs`, the latest first; null if that is not known. */
@@ -97,7 +91,7 @@ export class Lineage {
   }
 
   #side(link: Link, other: Link): Side | null {
-    const chain = this.wholeOf(link), own = this.exclusive(link, other);
+    const chain = this.#wholeOf(link), own = this.exclusive(link, other);
     const chapters = own && this.#chapters(own);
     if (chain === null || !chapters) return null;
     // What a merge record of this side's own brought in may be shared, and then its offers are as well.

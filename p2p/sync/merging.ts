@@ -71,7 +71,7 @@ export class Merging {
     }
     this.#sinceMs ??= now;
     const isHeavier = context.rulebook.isHeavier(chain, head.chain);
-    const [ours, theirs] = [head.link, rival].map((link) => ({ chain: book.lineage.wholeOf(link) ?? chainOf(link)! }));
+    const [ours, theirs] = [head.link, rival].map((link) => ({ chain: book.wholeOf(link) ?? chainOf(link)! }));
     const ranked = mergeRanking(isHeavier ? [theirs!, ours!] : [ours!, theirs!]), rank = ranked.indexOf(self);
     if (rank === -1) return null; // whoever is no member of either has no say in it
     const { roundMs } = head.chain;

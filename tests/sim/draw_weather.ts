@@ -5,7 +5,7 @@
 import { digestOf } from "../../p2p/sync/digest.ts";
 import type { SyncRules } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
-import { LIAR_KINDS } from "./liars/kinds.ts";
+import { LIAR_KINDS, PLAIN_LIAR_KINDS } from "./liars/kinds.ts";
 import type { LiarKind } from "./liars/liar.ts";
 import {
   type Crash,
@@ -49,7 +49,9 @@ export function drawWeather({ seed, peers, rounds, liar, cellSize = 32 }: Weathe
     damage: draw.happens(0.2),
     liars: draw.happens(0.25),
   };
-  const liars = has.liars || liar ? drawLiars(draw, peers, liar ? [liar] : LIAR_KINDS) : new Map<number, LiarKind>();
+  const liars = has.liars || liar
+    ? drawLiars(draw, peers, liar ? [liar] : peers > cellSize ? LIAR_KINDS : PLAIN_LIAR_KINDS)
+    : new Map<number, LiarKind>();
   const machines = Array.from({ length: peers }, (_, i): Machine => {
     const isFounder = i === 0;
     return {

@@ -37,7 +37,7 @@ export interface Outcome {
 
 /** Longest rounds for which a run goes on until no head has been adopted for one. */
 const MOST_MORE = 8;
-const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "egret", "stork", "raven", "eagle"];
+export const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "egret", "stork", "raven", "eagle"];
 
 export function simulate(options: SimulateOptions): Outcome {
   const weather = options.weather ?? drawWeather(options);
