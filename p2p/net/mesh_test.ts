@@ -60,6 +60,18 @@ Deno.test("a peer dials again what it lost, later and later, and tells once why 
   await finch.mesh[Symbol.asyncDispose]();
 });
 
+Deno.test("a peer that is let go soon after each connection dials later and later", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const wren = network.join(identity(0).peer);
+  wren.onEvent((event) => {
+    if (event.kind === "connected") clock.alarm(clock.now() + 100, () => wren.disconnect(event.peer));
+  });
+  const finch = member(network.join(identity(1).peer), clock, [address(0)]);
+  await clock.runUntil("five minutes are over", () => clock.now() > 300_000, 100);
+  assert.ok(finch.dialled.length >= 8 && finch.dialled.length <= 12, `${finch.dialled.length} dials`);
+  await finch.mesh[Symbol.asyncDispose]();
+});
+
 Deno.test("a peer reaches another through a third when there is no link, and directly again when there is", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork();
   const [wren, finch, robin] = [0, 1, 2].map((n) => network.join(identity(n).peer));
