@@ -11,7 +11,7 @@ import { createCore } from "../../p2p/sync/core.ts";
 import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { Core, CoreOptions, Effect, Input } from "../../p2p/sync/effects.ts";
 import type { Rulebook } from "../../p2p/sync/rulebook.ts";
-import type { BlobName, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "../../p2p/sync/types.ts";
+import type { BlobName, Digest, Message, Offer, PeerId, RoundRecord, Signed, SyncRules } from "../../p2p/sync/types.ts";
 import { makeLiar } from "./liars/kinds.ts";
 import type { Liar, LiarKind } from "./liars/liar.ts";
 import { LocalTime } from "./local_time.ts";
