@@ -1,24 +1,22 @@
 /**
  * Draws `docs/soak.svg` from the lines of the newest soak in `bench/results/`: what each peer held over time.
  *
- *     deno run -A bench/draw_soak.ts
+ *     deno run -A bench/draw_soak.ts [folder of results]
  * @module
  */
-import { parseLines, type RecordedLine } from "./line.ts";
+import { readResults, type RecordedLine, RESULTS } from "./line.ts";
 
-const RESULTS = new URL("results/", import.meta.url), PICTURE = new URL("../docs/soak.svg", import.meta.url);
+const PICTURE = new URL("../docs/soak.svg", import.meta.url);
 const WIDTH = 720, PANEL_HEIGHT = 130, LEFT = 60, RIGHT = 110, TOP = 30, GAP = 40;
 /** Told apart without colour by their places at the right. */
 const COLOURS = ["#1b6ca8", "#c2571a", "#3f7d3f", "#7a4fa3"];
 const PANELS = [["rssMiB", "resident memory, MiB"], ["handles", "open handles"], ["diskMiB", "disk, MiB"]] as const;
 
 if (import.meta.main) {
-  const files = Array.from(Deno.readDirSync(RESULTS), ({ name }) => name).filter((name) => /\.jsonl$/.test(name))
-    .sort();
-  const soaks = files.map((name) => parseLines(Deno.readTextFileSync(new URL(name, RESULTS))))
+  const soaks = readResults(Deno.args[0] ?? RESULTS)
     .map((lines) => lines.filter(({ bench, minute }) => bench === "soak" && minute !== undefined));
   const newest = soaks.findLast((lines) => lines.length > 0);
-  if (newest === undefined) throw new Error(`Cannot draw: no file in ${RESULTS.pathname} has lines of a soak`);
+  if (newest === undefined) throw new Error(`Cannot draw: no file in ${RESULTS} has lines of a soak`);
   Deno.writeTextFileSync(PICTURE, drawSoak(newest));
 }
 

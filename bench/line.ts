@@ -2,6 +2,10 @@
  * A line of a benchmark's result: plain data, one JSON object. Names and units stand in the keys.
  * @module
  */
+import { join } from "node:path";
+
+/** Where lines are kept. */
+export const RESULTS = join(import.meta.dirname!, "results");
 
 /** `name` says what was measured, `device` on what; the rest are figures (`gflops`, `tokensPerSecond`, `ms`, …). */
 export type BenchLine = { readonly name: string } & Readonly<Record<string, string | number | boolean | null>>;
@@ -43,7 +47,13 @@ export function subjectOf(line: BenchLine & { readonly bench: string }): string 
   return JSON.stringify(keys.map((key) => [key, line[key]]));
 }
 
-/** Parses what `--json` printed. */
+/** Parses what `--json` printed: nothing, if a benchmark failed before its first line. */
 export function parseLines(text: string): RecordedLine[] {
-  return text.trim().split("\n").map((line) => JSON.parse(line) as RecordedLine);
+  return text.split("\n").filter((line) => line.trim() !== "").map((line) => JSON.parse(line) as RecordedLine);
+}
+
+/** The lines of each file of results in a folder, the oldest first: files are named by their day. */
+export function readResults(folder: string): readonly (readonly RecordedLine[])[] {
+  const files = Array.from(Deno.readDirSync(folder), ({ name }) => name).filter((name) => name.endsWith(".jsonl"));
+  return files.sort().map((name) => parseLines(Deno.readTextFileSync(join(folder, name))));
 }

@@ -5,6 +5,7 @@
 import { makeFlock } from "../tests/swarm/flock.ts";
 import { partAndMeet } from "../tests/swarm/partition.ts";
 import { demoConfig } from "./demo_flock.ts";
+import { deviceOf } from "./flock_device.ts";
 import type { Bench } from "./line.ts";
 
 const SIDES = [["wren", "finch"], ["robin", "heron"]] as const;
@@ -23,7 +24,7 @@ export const partitionBench: Bench = {
       const { faults } = await flock.audit(config.outer.lateRounds);
       yield {
         name: partition,
-        device: one.members[0]!.device,
+        device: deviceOf(flock),
         leftRounds: left.round - together.round,
         rightRounds: right.round - together.round,
         roundsToOneHead: one.round - Math.max(left.round, right.round),

@@ -5,6 +5,7 @@
 import { makeFlock } from "../tests/swarm/flock.ts";
 import { killAndReturn } from "../tests/swarm/recovery.ts";
 import { demoConfig } from "./demo_flock.ts";
+import { deviceOf } from "./flock_device.ts";
 import type { Bench } from "./line.ts";
 
 const TIMES = 3;
@@ -19,7 +20,7 @@ export const recoveryBench: Bench = {
       const { returned, counted, stateMs, connectedMs, countedMs } = await killAndReturn(flock, "finch");
       yield {
         name: "killed and started again",
-        device: counted.members[0]!.device,
+        device: deviceOf(flock),
         round: time,
         stateSeconds: stateMs / 1000,
         connectedSeconds: connectedMs / 1000,

@@ -1,23 +1,23 @@
 /**
  * Redraws the tables of `docs/benchmarks.md` from the JSON lines in `bench/results/`: each benchmark's from the newest
- * file that has any.
+ * file that has any. A table that no file has lines of stays as it is, and is named.
  *
  * A table stands between `<!-- table <bench> -->` and `<!-- end -->`; `<!-- table <bench>: <name> -->` holds only the
- * lines of one name. Where a file holds several runs of one thing, a
- * cell shows the least and the most of them: that is the noise.
+ * lines of one name. Where a file holds several runs of one thing, a cell shows the least and the most of them: that is
+ * the noise. A column in which no line has anything is left out.
  *
- *     deno run -A bench/redraw.ts
+ *     deno run -A bench/redraw.ts [folder of results]
  * @module
  */
-import { HOST_KEYS, parseLines, type RecordedLine, SUBJECT_KEYS, subjectOf } from "./line.ts";
+import { HOST_KEYS, readResults, type RecordedLine, RESULTS, SUBJECT_KEYS, subjectOf } from "./line.ts";
 
-const RESULTS = new URL("results/", import.meta.url), PAGE = new URL("../docs/benchmarks.md", import.meta.url);
+const PAGE = new URL("../docs/benchmarks.md", import.meta.url);
 
 if (import.meta.main) {
-  const files = Array.from(Deno.readDirSync(RESULTS), ({ name }) => name).filter((name) => /\.jsonl$/.test(name))
-    .sort();
-  const lines = newestOfEach(files.map((name) => parseLines(Deno.readTextFileSync(new URL(name, RESULTS)))));
-  Deno.writeTextFileSync(PAGE, redraw(Deno.readTextFileSync(PAGE), lines));
+  const lines = newestOfEach(readResults(Deno.args[0] ?? RESULTS));
+  const { page, undrawn } = redraw(Deno.readTextFileSync(PAGE), lines);
+  Deno.writeTextFileSync(PAGE, page);
+  if (undrawn.length > 0) console.error(`No file of results has lines for: ${undrawn.join(", ")}`);
   await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", PAGE.pathname] }).spawn().status; // aligns the tables
 }
 
@@ -27,20 +27,28 @@ export function newestOfEach(files: readonly (readonly RecordedLine[])[]): reado
   return files.flatMap((lines, i) => lines.filter(({ bench }) => newest.get(bench) === i));
 }
 
-/** The page with every table drawn anew. @throws {Error} if a table has no lines. */
-export function redraw(page: string, lines: readonly RecordedLine[]): string {
-  const tables = /<!-- table (\w+)(?:: (.+))? -->[^]*?<!-- end -->/g;
-  return page.replaceAll(tables, (_, bench: string, name: string | undefined) => {
+/** The page with every table drawn anew that has lines, and the marks of those that have none. */
+export function redraw(
+  page: string,
+  lines: readonly RecordedLine[],
+): { readonly page: string; readonly undrawn: readonly string[] } {
+  const tables = /<!-- table (\w+)(?:: (.+))? -->[^]*?<!-- end -->/g, undrawn: string[] = [];
+  const drawn = page.replaceAll(tables, (whole, bench: string, name: string | undefined) => {
     const mark = name === undefined ? bench : `${bench}: ${name}`;
     const own = lines.filter((line) => line.bench === bench && (name === undefined || line.name === name));
-    if (own.length === 0) throw new Error(`Cannot draw the table '${mark}': the results have no line of it`);
-    return `<!-- table ${mark} -->\n\n${table(own, name === undefined ? [] : ["name"])}\n\n<!-- end -->`;
+    if (own.length > 0) {
+      return `<!-- table ${mark} -->\n\n${table(own, name === undefined ? [] : ["name"])}\n\n<!-- end -->`;
+    }
+    undrawn.push(mark);
+    return whole;
   });
+  return { page: drawn, undrawn };
 }
 
 function table(lines: readonly RecordedLine[], hidden: readonly string[]): string {
   const keys = [...new Set(lines.flatMap((line) => Object.keys(line)))]
-    .filter((key) => !HOST_KEYS.has(key) && !hidden.includes(key));
+    .filter((key) => !HOST_KEYS.has(key) && !hidden.includes(key))
+    .filter((key) => lines.some((line) => (line[key] ?? "") !== ""));
   keys.sort((a, b) => Number(SUBJECT_KEYS.has(b)) - Number(SUBJECT_KEYS.has(a)));
   const rows = [...Map.groupBy(lines, subjectOf).values()].map((runs) => keys.map((key) => cell(runs, key)));
   const numeric = keys.map((key) => lines.some((line) => typeof line[key] === "number"));

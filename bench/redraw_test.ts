@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import type { RecordedLine } from "./line.ts";
+import { parseLines, type RecordedLine } from "./line.ts";
 import { newestOfEach, redraw } from "./redraw.ts";
 
 const host = { os: "linux", cores: 2, deno: "2.9.6", loadBefore: 0.5 };
@@ -16,20 +16,32 @@ const fold: RecordedLine = { bench: "fold", ...host, name: "fold of 8", ms: 12 }
 
 Deno.test("redraw() replaces what stands between the marks and nothing else", () => {
   assert.equal(
-    redraw(page, [line(1.234), fold]),
+    redraw(page, [line(1.234), fold]).page,
     "Before.\n<!-- table step -->\n\n| name | ms per step |\n| --- | --: |\n| tiny | 1.23 |\n\n<!-- end -->\n" +
       "Between.\n<!-- table fold -->\n\n| name | ms |\n| --- | --: |\n| fold of 8 | 12 |\n\n<!-- end -->\nAfter.",
   );
 });
 
 Deno.test("redraw() shows the least and the most of several runs of one thing, and other things apart", () => {
-  const drawn = redraw(page, [line(30), line(20.5), line(7, { device: "cpu" }), fold]);
+  const { page: drawn } = redraw(page, [line(30), line(20.5), line(7, { device: "cpu" }), fold]);
   assert.match(drawn, /\| tiny \| {2}\| 20\.5 – 30 \|/);
   assert.match(drawn, /\| tiny \| cpu \| 7 \|/);
 });
 
-Deno.test("redraw() refuses a table that the results have no line of", () => {
-  assert.throws(() => redraw(page, [line(1)]), /table 'fold': the results have no line of it/);
+Deno.test("redraw() leaves a table as it is that the results have no line of, and names it", () => {
+  const { page: drawn, undrawn } = redraw(page, [line(1)]);
+  assert.deepEqual(undrawn, ["fold"]);
+  assert.match(drawn, /Between\.\n<!-- table fold -->\nold\n<!-- end -->\nAfter\.$/);
+});
+
+Deno.test("redraw() leaves out a column in which no line has anything", () => {
+  const { page: drawn } = redraw(page, [line(1, { reason: "", loss: null }), line(2, { reason: "", steps: 0 }), fold]);
+  assert.match(drawn, /\| name \| ms per step \| steps \|/);
+});
+
+Deno.test("parseLines() reads nothing from what a benchmark that failed has left", () => {
+  assert.deepEqual(parseLines("\n"), []);
+  assert.deepEqual(parseLines(`${JSON.stringify(fold)}\n`), [fold]);
 });
 
 Deno.test("newestOfEach() takes a benchmark's lines from the last file that has it", () => {
@@ -39,7 +51,7 @@ Deno.test("newestOfEach() takes a benchmark's lines from the last file that has 
 Deno.test("redraw() draws the lines of one name where the mark gives it", () => {
   const marked = "<!-- table step: tiny -->\n<!-- end -->";
   assert.equal(
-    redraw(marked, [line(5), line(9, { name: "large" })]),
+    redraw(marked, [line(5), line(9, { name: "large" })]).page,
     "<!-- table step: tiny -->\n\n| ms per step |\n| --: |\n| 5 |\n\n<!-- end -->",
   );
 });

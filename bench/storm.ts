@@ -7,6 +7,7 @@
 import { makeFlock } from "../tests/swarm/flock.ts";
 import { storm } from "../tests/swarm/storm.ts";
 import { tinyRun } from "../tests/tiny_run.ts";
+import { deviceOf } from "./flock_device.ts";
 import type { Bench } from "./line.ts";
 
 const NAMES = ["wren", "finch", "robin", "heron"];
@@ -30,7 +31,7 @@ export const stormBench: Bench = {
     const { faults, record, offeredTokens, countedTokens } = await flock.audit(config.outer.lateRounds);
     yield {
       name: `${NAMES.length} peers`,
-      device: record.members[0]!.device,
+      device: deviceOf(flock),
       seed,
       minutes,
       kills,

@@ -9,6 +9,7 @@ import { ancestry } from "../tests/swarm/chronicle.ts";
 import { makeFlock } from "../tests/swarm/flock.ts";
 import type { Digest, Offer } from "../p2p/sync/types.ts";
 import { demoConfig } from "./demo_flock.ts";
+import { deviceOf } from "./flock_device.ts";
 import type { Bench, BenchLine } from "./line.ts";
 
 const NAMES = ["wren", "finch", "robin", "heron"];
@@ -44,7 +45,7 @@ export const wanBench: Bench = {
       const offers = counted.filter(({ peer }) => peer === flock.peer(name)), passed = flock.passed(name)!;
       shares.push({
         name,
-        device: record.members[0]!.device,
+        device: deviceOf(flock),
         offers: offers.length,
         tokens: sumOf(offers, "tokens"),
         computeShare: sumOf(offers, "computeMs") / sumOf(offers, "nextMs"),
@@ -57,7 +58,7 @@ export const wanBench: Bench = {
     yield* shares;
     yield {
       name: `${NAMES.length} peers`,
-      device: record.members[0]!.device,
+      device: deviceOf(flock),
       minutes,
       mbitPerSecond: MBIT_PER_SECOND,
       delayMs: DELAY_MS,

@@ -62,7 +62,9 @@ function knownFrom(path: string, entries: readonly JournalEntry[]): Known {
   const states = new Map<Digest, ChainState>();
   for (const entry of entries) {
     if (entry.kind === "offer") offers.set(bodyDigest(entry.offer.body), entry.offer.body);
-    else if (entry.kind !== "change") records.set(bodyDigest(entry.record.body), entry.record.body);
+    else if (entry.kind === "record" || entry.kind === "state") {
+      records.set(bodyDigest(entry.record.body), entry.record.body);
+    }
     if (entry.kind === "state") states.set(entry.chain.head, entry.chain);
   }
   const chain = [...states.values()].sort((a, b) => isHeavier(a, b) ? -1 : 1)[0];
@@ -85,17 +87,20 @@ function history({ records, chain }: Known): readonly (readonly [Digest, RoundRe
 function showChain(known: Known, asJson: boolean): void {
   const links = history(known);
   if (asJson) return links.forEach(([digest, record]) => json({ digest, ...record }));
-  const rows = links.map(([digest, { round, parents, counted: offers, scribe, attempt }]) => [
+  const isSplit = links.some(([, { cell }]) => cell !== "");
+  const rows = links.map(([digest, { round, parents, cell, met, counted: offers, scribe, attempt }]) => [
     String(round),
+    ...(isSplit ? [cell === "" ? "all" : cell] : []),
     short(digest),
-    parents.map(short).join(" + "),
+    parents.map(short).join(" + ") + (met === null ? "" : ` meets ${short(met.record)} of cell ${met.cell}`),
     String(offers.length),
     counted(tokensOf(known, offers)),
     offers.some(({ age }) => age > 0) ? String(offers.filter(({ age }) => age > 0).length) : "",
     nameOf(known, scribe) + (attempt > 0 ? ` (rank ${attempt})` : ""),
   ]);
   line(`${links.length} records from the head back; weight ${grouped(known.chain.weight)}`);
-  for (const text of table([" round", "record", "after", " offers", " tokens", " late", "scribe"], rows)) line(text);
+  const headings = [" round", ...(isSplit ? ["cell"] : []), "record", "after", " offers", " tokens", " late", "scribe"];
+  for (const text of table(headings, rows)) line(text);
 }
 
 function showRecord(known: Known, prefix: string, asJson: boolean): void {
@@ -117,8 +122,13 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
   if (asJson) return json({ digest, ...record, offers });
   line(`record ${digest}`);
   line(`round ${record.round}, written by ${nameOf(known, record.scribe)}, rank ${record.attempt}`);
+  if (record.cell !== "" && record.met === null) line(`of cell ${record.cell}`);
   if (record.met !== null) {
-    line(`cell ${record.cell} meets cell ${record.met.cell}: it averages both cells' weights, and counts nothing`);
+    line(
+      `cell ${record.cell} meets cell ${record.met.cell}: it averages its weights with those after record ${
+        short(record.met.record)
+      }, and counts nothing`,
+    );
   }
   if (record.parents.length > 1) line("it makes one history of two, and counts nothing itself");
   line(`${record.parents.length > 1 ? "parents" : "parent"} ${record.parents.join(", ") || "none"}`);

@@ -7,7 +7,16 @@
  */
 import { z } from "zod";
 import { isPeerId } from "../p2p/identity.ts";
+import { LARGEST_BLOB_BYTES } from "../p2p/store/chunks.ts";
 import { modelConfigSchema } from "./model/config.ts";
+import { parameterLayout } from "./model/parameters.ts";
+import { weightsSizeBytes } from "./state/weights.ts";
+
+const MIB = 2 ** 20;
+/** It is read into memory whole; a vocabulary of a million takes a quarter of it. */
+const LARGEST_TOKENIZER_BYTES = 256 * MIB;
+/** They are drawn and held in memory, for tests. */
+const MOST_MARKOV_TOKENS = 256 * MIB;
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits");
 const share = z.number().min(0).max(1);
@@ -17,7 +26,7 @@ const tokenizerSchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("bpe"),
     blob: digest.describe("Blob of the tokenizer.json"),
-    sizeBytes: z.int().min(1),
+    sizeBytes: z.int().min(1).max(LARGEST_TOKENIZER_BYTES),
   }),
 ]);
 
@@ -30,13 +39,13 @@ const dataSchema = z.discriminatedUnion("kind", [
     kind: z.literal("markov").describe("A seeded Markov source with known entropy, for tests"),
     seed: z.int().min(0),
     symbolCount: z.int().min(2).max(256),
-    tokenCount: z.int().min(1024),
+    tokenCount: z.int().min(1024).max(MOST_MARKOV_TOKENS),
   }),
   z.strictObject({
     kind: z.literal("shards"),
-    shards: z.array(z.strictObject({ blob: digest, sizeBytes: z.int().min(1), tokenCount: z.int().min(1) })).min(1).max(
-      65_536,
-    ),
+    shards: z.array(
+      z.strictObject({ blob: digest, sizeBytes: z.int().min(1).max(LARGEST_BLOB_BYTES), tokenCount: z.int().min(1) }),
+    ).min(1).max(65_536),
   }),
 ]);
 
@@ -84,7 +93,7 @@ const roundsSchema = z.strictObject({
 });
 
 const cellsSchema = z.strictObject({
-  size: z.int().min(4).max(256).default(32).describe("Members beyond which a run goes on as several cells"),
+  size: z.int().min(2).max(256).default(32).describe("Members beyond which a run goes on as several cells"),
   rounds: z.int().min(2).max(64).default(4).describe("Least rounds from one meeting of a cell with others to the next"),
 }).prefault({});
 
@@ -105,6 +114,17 @@ const runConfigSchema = z.strictObject({
 }).refine(({ membership, owner }) => (membership === "allow") === (owner !== undefined), {
   message: "must be there with membership 'allow', and only then: the peer id of whoever signs the list of members",
   path: ["owner"],
+}).superRefine((config, context) => {
+  // Nobody takes memory for a model whose states could never be handed on.
+  const sizeBytes = stateBytes(config);
+  if (sizeBytes <= LARGEST_BLOB_BYTES) return;
+  const { parameterCount } = parameterLayout(config.model), giga = (value: number) => (value / 1e9).toFixed(1);
+  context.addIssue({
+    code: "custom",
+    path: ["model"],
+    message: `has ${giga(parameterCount)} G parameters, so that a state takes ${giga(sizeBytes)} GB: at most ` +
+      `${giga(LARGEST_BLOB_BYTES)} GB can be handed on; make width, layerCount, hiddenWidth or vocabularySize smaller`,
+  });
 });
 
 /** A valid run. */
@@ -113,6 +133,11 @@ export type TokenizerConfig = RunConfig["tokenizer"];
 export type DataConfig = RunConfig["data"];
 export type TrainingConfig = RunConfig["training"];
 export type OuterConfig = RunConfig["outer"];
+
+/** What one state of a run takes, in memory and as a blob. */
+export function stateBytes({ model, outer }: Pick<RunConfig, "model" | "outer">): number {
+  return weightsSizeBytes({ parameterWords: parameterLayout(model).words, hasMomentum: outer.momentum > 0 });
+}
 
 /** A configuration that does not fit its schema; the message names every field, what was found and what is wanted. */
 export class ConfigError extends Error {

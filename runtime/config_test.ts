@@ -23,3 +23,32 @@ Deno.test("a codec that may be sparse goes with plain averaging alone, and the m
   assert.equal(outerOf({ codec: "int8", robust: "trimmed-mean" }).robust, "trimmed-mean");
   for (const codec of ["int8", "f32"]) assert.equal(outerOf({ codec, momentum: 0.9, learningRate: 0.7 }).codec, codec);
 });
+
+Deno.test("a model whose states could not be handed on is refused by its size, before anything of that size is made", () => {
+  const { model } = tinyRun();
+  const read = (changes: Partial<typeof model>, momentum = 0) =>
+    parseRunConfig(JSON.stringify(
+      { ...tinyRun(), model: { ...model, ...changes }, outer: { ...tinyRun().outer, momentum } },
+    ));
+  const absurd = { width: 65_536, headCount: 256, keyValueHeadCount: 256, hiddenWidth: 262_144, layerCount: 256 };
+  assert.throws(() => read(absurd), {
+    name: "ConfigError",
+    message:
+      /'model': has 13\d{3}\.\d G parameters, so that a state takes 52\d{3}\.\d GB: at most 8\.6 GB can be handed on; make width/,
+  });
+  const large = { width: 8_192, headCount: 64, keyValueHeadCount: 64, hiddenWidth: 8_192, layerCount: 5 };
+  assert.equal(read(large).model.width, 8_192);
+  assert.throws(() => read(large, 0.9), /'model': has 2\.\d G parameters/, "momentum goes with the state");
+  assert.throws(() => read({ ...large, layerCount: 6 }), /'model': has 2\.\d G parameters/);
+});
+
+Deno.test("data and tokenizers of absurd size are refused, with the most that is possible", () => {
+  const refuses = (changes: Record<string, unknown>, message: RegExp) =>
+    assert.throws(() => parseRunConfig(JSON.stringify({ ...tinyRun(), ...changes })), { name: "ConfigError", message });
+  const markov = { kind: "markov", seed: 3, symbolCount: 16, tokenCount: 1e15 };
+  refuses({ data: markov }, /'data\.tokenCount': .*<=268435456, found 1000000000000000/);
+  const shard = { blob: "a".repeat(64), sizeBytes: 1e15, tokenCount: 1e6 };
+  refuses({ data: { kind: "shards", shards: [shard] } }, /'data\.shards\.0\.sizeBytes': .*<=8589934592, found/);
+  const bpe = { kind: "bpe", blob: "a".repeat(64), sizeBytes: 1e12 };
+  refuses({ tokenizer: bpe }, /'tokenizer\.sizeBytes': .*<=268435456, found/);
+});

@@ -104,3 +104,14 @@ Deno.test("whose work pulls against all others' is told, and kept in the status"
   assert.deepEqual(heard, [{ kind: "screened", ...about }]);
   assert.deepEqual(statusAfter(emptyStatus, heard[0]!).screened, [about]);
 });
+
+Deno.test("what is dropped of a peer again and again for one reason is told once, until there is another", () => {
+  const { heard, fromHost } = scene();
+  const drop = (reason: string) => fromHost({ kind: "rejected", what: "offer", peer: finch, reason });
+  for (const reason of ["it is stale", "it is stale", "it is copied", "it is stale"]) drop(reason);
+  fromHost({ kind: "rejected", what: "offer", peer: wren, reason: "it is stale" });
+  assert.deepEqual(
+    heard.map((event) => event.kind === "rejected" ? `${event.peer}: ${event.reason}` : event.kind),
+    ["finch: it is stale", "finch: it is copied", "finch: it is stale", "wren: it is stale"],
+  );
+});

@@ -29,11 +29,13 @@ export interface Reachability {
   readonly relays: readonly PeerId[];
 }
 
-/** Who came and who went, and how peers are reached. */
+/** Who came and who went, how peers are reached, and what went through this one. */
 export type TransportEvent =
   | { readonly kind: "connected"; readonly peer: PeerId; readonly address: string; readonly link: Link }
   | { readonly kind: "disconnected"; readonly peer: PeerId }
-  | { readonly kind: "reachability"; readonly reachability: Reachability };
+  | { readonly kind: "reachability"; readonly reachability: Reachability }
+  /** Bytes went through this peer, between two that cannot reach each other. */
+  | { readonly kind: "relayed"; readonly sizeBytes: number };
 
 /** Answers a request; throwing or returning null refuses it. */
 export type RequestHandler = (from: PeerId, request: Uint8Array) => Promise<Uint8Array | null>;
@@ -54,21 +56,26 @@ export interface Transport extends AsyncDisposable {
   readonly peer: PeerId;
   /** Addresses others can dial, each ending in this peer's id; the loopback ones last. */
   addresses(): readonly string[];
+  /** Addresses that lead to this peer through another, where some cannot dial it; empty until one lets others through. */
+  relayedAddresses(): readonly string[];
   /** Peers connected now, sorted. */
   peers(): readonly PeerId[];
   /** How a peer is reached; null if it is not connected. */
   link(peer: PeerId): Link | null;
   /**
-   * Connects to an address, or through a peer that both are connected to (`relayedAddress`); resolves with the peer
-   * found there.
+   * Connects to an address, or through another peer (`relayedAddress`), which is connected already unless the address
+   * says where it is; resolves with the peer found there.
    * @throws {Error} saying what was tried and what it answered.
    */
   connect(address: string, options?: { readonly signal?: AbortSignal }): Promise<PeerId>;
   /**
-   * Announces to every peer of the run, at most once to each. Nobody listening is not an error.
+   * Announces to every peer that listens to a cell of this peer's own, at most once to each; "" is the whole run, to which
+   * all listen. Nobody listening is not an error.
    * @throws {RangeError} if it is larger than `LARGEST_ANNOUNCEMENT_BYTES`.
    */
-  announce(bytes: Uint8Array): void;
+  announce(bytes: Uint8Array, cell?: string): void;
+  /** Listens from now on to what is announced to this cell, and to those that it is a part of; at first to "" alone. */
+  hear(cell: string): void;
   onAnnouncement(handler: (bytes: Uint8Array, from: PeerId) => void): void;
   /**
    * Asks one connected peer. `name` is a protocol's name with its version, e.g. "blobs/1".
@@ -85,6 +92,8 @@ export interface Transport extends AsyncDisposable {
    * are told nothing, not even that this run is here, and nothing of theirs is heard.
    */
   admit(peers: readonly PeerId[] | null): void;
+  /** Closes the connection to a peer. Either may connect again. */
+  disconnect(peer: PeerId): void;
   onRequest(name: string, handler: RequestHandler): void;
   /** The handler hears the last verdict on this peer's reachability at once, if there is one. */
   onEvent(handler: (event: TransportEvent) => void): void;

@@ -26,6 +26,8 @@ export interface FetchingOptions {
 
 export class Fetching {
   readonly #open = new Set<Digest>();
+  /** Those of them that the rounds need; the others only judge what was counted long ago. */
+  readonly #needed = new Set<Digest>();
   /** Offers whose blob nobody gave when it was last asked for. */
   readonly #missed = new Set<Digest>();
   /** Offers whose blob nobody had, and when to ask again. */
@@ -37,6 +39,11 @@ export class Fetching {
 
   get sizes(): Readonly<Record<string, number>> {
     return { fetches: this.#open.size, retries: this.#retryAtMs.size };
+  }
+
+  /** There is no head to fetch for. */
+  close(): void {
+    this.deadline = Infinity;
   }
 
   /** Begins what may begin: blobs of `urgent` offers first, then by age. */
@@ -52,8 +59,11 @@ export class Fetching {
     wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
       const from = options.exchange.donors(offer.peer).slice(0, MOST_DONORS);
-      if (this.#open.size === 0) this.#busySinceMs = context.now;
       this.#open.add(digest);
+      if (options.urgent.has(digest) || !options.isRechecked(digest)) {
+        if (this.#needed.size === 0) this.#busySinceMs = context.now;
+        this.#needed.add(digest);
+      }
       this.#retryAtMs.delete(digest);
       context.emit({ kind: "fetch", digest, offer, blob: offer.blob!, from });
     }
@@ -71,7 +81,7 @@ export class Fetching {
   /** A fetch was answered; `retryInMs` if in vain. */
   answered(context: Context, offer: Digest, retryInMs: number | null): void {
     if (!this.#open.delete(offer)) return;
-    if (this.#open.size === 0) this.#busyMs += context.now - this.#busySinceMs;
+    if (this.#needed.delete(offer) && this.#needed.size === 0) this.#busyMs += context.now - this.#busySinceMs;
     this.#missed.delete(offer);
     if (retryInMs === null) return;
     this.#missed.add(offer);
@@ -83,7 +93,7 @@ export class Fetching {
     return this.#missed.has(offer);
   }
 
-  /** Milliseconds in which at least one fetch was open, since the last call. */
+  /** Milliseconds in which something was fetched that the rounds need, since the last call: not what is rechecked. */
   takeTransferMs(): number {
     const busyMs = this.#busyMs;
     this.#busyMs = 0;

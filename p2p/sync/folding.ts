@@ -34,7 +34,8 @@ export interface SceneOfFolding {
 
 export class Folding {
   #folding: Digest | null = null;
-  #progressAtMs = 0;
+  /** The last record that was folded: whoever waits for blobs of one that follows it has begun to wait then. */
+  #progress: { readonly record: Digest; readonly atMs: number } | null = null;
   /** Offers whose blobs are needed to fold towards heavier histories. */
   urgent: ReadonlySet<Digest> = new Set();
   /** A heavier history than ours is on its way: until when we believe in it. Null if there is none. */
@@ -43,6 +44,11 @@ export class Folding {
   /** There is no head to fold on. */
   close(): void {
     this.hopeUntilMs = null;
+  }
+
+  /** Whether a heavier history may still be folded here: all of it is here, or on its way. */
+  hopes({ now }: Context, scene: SceneOfFolding): boolean {
+    return scene.book.targets(scene.head).some(([next]) => now < this.#hopeUntilMs(scene, next!));
   }
 
   /** Begins the next fold towards the heaviest history whose blobs can be had, if they all are here. */
@@ -77,7 +83,7 @@ export class Folding {
     if (this.#folding === record) this.#folding = null;
     const link = book.links.get(record);
     if (link?.stage.kind !== "complete") return;
-    this.#progressAtMs = context.now;
+    this.#progress = { record, atMs: context.now };
     const state = book.hold(link, weights)!;
     context.emit({ kind: "keep", weights });
     journalState(context, book, state);
@@ -154,10 +160,11 @@ export class Folding {
   #hopeUntilMs(scene: SceneOfFolding, link: Link): number {
     const { book, head } = scene;
     const offers = book.countedOffers(link), sinceMs = link.stage.kind === "complete" ? link.stage.sinceMs : 0;
+    const turnAtMs = this.#progress !== null && link.parents.includes(this.#progress.record) ? this.#progress.atMs : 0;
     const isMissing = offers === null || offers.some(({ verdict }) => verdict === null) ||
       link.parents.some((parent) => book.stateOf(parent) === null);
     if (this.#lacksMet(link, scene)) return sinceMs + MEETING_SHARE * head.chain.roundMs;
-    return isMissing ? Math.max(sinceMs, this.#progressAtMs) + longestMs(head.chain.roundMs) : Infinity;
+    return isMissing ? Math.max(sinceMs, turnAtMs) + longestMs(head.chain.roundMs) : Infinity;
   }
 
   #reject({ report }: Context, book: Book, { link, fault, parent }: {

@@ -57,7 +57,7 @@ export interface Offer {
   readonly idleMs: number;
   /** From its offer to the next head; training may have gone on. Round lengths are balanced by it. */
   readonly waitMs: number;
-  /** Time in which contributions were being fetched. */
+  /** Time in which contributions were being fetched, but for those that are only judged afterwards (`recheck.ts`). */
   readonly transferMs: number;
   /** How long after this offer the next one may be expected: the time since the one before, if there is one. */
   readonly nextMs: number;

@@ -7,6 +7,10 @@ import type { Chance } from "../chance.ts";
 /** How often a value is written in another than its canonical form. */
 const ODD = 0.03;
 const DEEPEST = 20_000;
+/** Deeper than this no key comes twice: tables inside tables would double with each. */
+const DEEPEST_TWICE = 8;
+
+const encoder = new TextEncoder();
 
 /** Encodes plain data; each value may come in a form of its own. What is nested too deeply is left out. */
 export function looseCbor(value: unknown, chance: Chance): Uint8Array<ArrayBuffer> {
@@ -30,7 +34,7 @@ function write(value: unknown, { out, chance, depth }: Writing): void {
   if (depth > MOST_DEPTH || value === null || value === undefined) return void out.push(isOdd ? 0xf7 : 0xf6);
   if (typeof value === "boolean") return void out.push(value ? 0xf5 : 0xf4);
   if (typeof value === "number") return writeNumber(value, deeper, isOdd);
-  if (typeof value === "string") return writeString(3, new TextEncoder().encode(value), deeper, isOdd);
+  if (typeof value === "string") return writeString(3, encoder.encode(value), deeper, isOdd);
   if (value instanceof Uint8Array) return writeString(2, value, deeper, isOdd);
   if (Array.isArray(value)) {
     const isOpen = isOdd && chance.happens(0.5);
@@ -40,7 +44,7 @@ function write(value: unknown, { out, chance, depth }: Writing): void {
     return isOpen ? void out.push(0xff) : undefined;
   }
   const entries = Object.entries(value as Record<string, unknown>);
-  if (isOdd) entries.push(...entries.slice(0, chance.whole(0, 2))); // the same key twice
+  if (isOdd && depth <= DEEPEST_TWICE) entries.push(...entries.slice(0, chance.whole(0, 2))); // the same key twice
   else entries.sort(([a], [b]) => a.length - b.length || (a < b ? -1 : 1));
   head(out, 5, claimed(entries.length, chance, isOdd), chance);
   for (const [key, item] of entries) {

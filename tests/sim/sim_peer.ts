@@ -17,9 +17,9 @@ import type { Liar, LiarKind } from "./liars/liar.ts";
 import { LocalTime } from "./local_time.ts";
 import { Mailbox } from "./mailbox.ts";
 import { signAs, verifySimulated } from "./signatures.ts";
-import type { Surroundings } from "./surroundings.ts";
 import { SimDisk } from "./sim_disk.ts";
 import { foldWeights, INITIAL_WEIGHTS, mergeWeights, SimLearner } from "./sim_learner.ts";
+import type { Surroundings } from "./surroundings.ts";
 import type { DiskDamage, Machine } from "./weather.ts";
 
 /** What stands between the core of a peer and the world: a liar, or a bug that a test has planted. */

@@ -1,0 +1,90 @@
+import { strict as assert } from "node:assert";
+import { historyOf, historyRules as rules } from "../../tests/tiny_history.ts";
+import { Book } from "./book.ts";
+import type { Context } from "./context.ts";
+import { bodyDigest } from "./digest.ts";
+import type { Effect } from "./effects.ts";
+import { Exchange } from "./exchange.ts";
+import { Fetching, type FetchingOptions } from "./fetching.ts";
+import { RULEBOOK } from "./rulebook.ts";
+import type { Digest, PeerId } from "./types.ts";
+
+const finch = "finch" as PeerId, wren = "wren" as PeerId;
+const [, , ...chapters] = historyOf([finch, wren], 4);
+const offers = chapters.flatMap(({ offers }) => offers);
+const [first, second, third] = offers.map(({ body }) => bodyDigest(body)) as [Digest, Digest, Digest];
+
+/** One peer's fetching: `at` lets it begin what it may, and returns the offers whose blobs it asks for. */
+function begin(options: Partial<FetchingOptions>) {
+  const fetching = new Fetching(), book = new Book(rules, RULEBOOK), exchange = new Exchange();
+  exchange.connect(finch);
+  for (const offer of offers) {
+    book.offers.add(bodyDigest(offer.body), offer, { nowMs: 0, own: false, journaled: false });
+  }
+  const all: FetchingOptions = {
+    urgent: new Set(),
+    mayCount: () => false,
+    isRechecked: () => false,
+    exchange,
+    ...options,
+  };
+  const context = (now: number, effects: Effect[] = []) =>
+    ({ now, emit: (effect: Effect) => effects.push(effect) }) as unknown as Context; // what fetching uses of it
+  return {
+    fetching,
+    at(now: number): readonly Digest[] {
+      const effects: Effect[] = [];
+      fetching.run(context(now, effects), book, all);
+      return effects.flatMap((effect) => effect.kind === "fetch" ? [effect.digest] : []);
+    },
+    answer(now: number, offer: Digest) {
+      fetching.answered(context(now), offer, null);
+      book.offers.judge(book.offers.find(offer)!, { valid: true, norm: 1 });
+    },
+  };
+}
+
+Deno.test("Fetching counts the time in which at least one blob that a round needs is on its way, once", () => {
+  const { fetching, at, answer } = begin({ urgent: new Set([first]), mayCount: ({ peer }) => peer === wren });
+  const asked = at(1_000), last = asked.at(-1)!;
+  assert.ok(asked.length > 1 && asked[0] === first, "the urgent one first");
+  for (const offer of asked.slice(0, -1)) answer(1_200, offer);
+  assert.equal(fetching.takeTransferMs(), 0, "the last one is still on its way");
+  answer(1_500, last);
+  assert.equal(fetching.takeTransferMs(), 500);
+  assert.equal(fetching.takeTransferMs(), 0);
+});
+
+Deno.test("Fetching judges what was counted long ago one at a time, in no time of the round's", () => {
+  const rechecked = new Set([first, second, third]);
+  const { fetching, at, answer } = begin({ isRechecked: (offer) => rechecked.has(offer) });
+  for (const now of [1_000, 2_000, 3_000]) {
+    const asked = at(now);
+    assert.equal(asked.length, 1);
+    assert.deepEqual(at(now + 1), [], "another is not asked for meanwhile");
+    answer(now + 700, asked[0]!);
+  }
+  assert.deepEqual(at(4_000), []);
+  assert.equal(fetching.takeTransferMs(), 0);
+});
+
+Deno.test("Fetching counts what the round needs beside a recheck, and no more of it", () => {
+  const urgent = new Set<Digest>();
+  const { fetching, at, answer } = begin({ urgent, isRechecked: (offer) => offer === first });
+  assert.deepEqual(at(1_000), [first]);
+  urgent.add(second);
+  assert.deepEqual(at(2_000), [second]);
+  urgent.add(third);
+  assert.deepEqual(at(2_200), [third]);
+  answer(2_300, second);
+  answer(2_500, third);
+  answer(9_000, first);
+  assert.equal(fetching.takeTransferMs(), 500);
+});
+
+Deno.test("Fetching counts a recheck that a fold turns out to need", () => {
+  const { fetching, at, answer } = begin({ urgent: new Set([first]), isRechecked: () => true });
+  assert.equal(at(1_000)[0], first);
+  answer(1_400, first);
+  assert.equal(fetching.takeTransferMs(), 400);
+});
