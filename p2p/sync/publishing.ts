@@ -3,7 +3,7 @@
  * @module
  */
 import { bodyDigest } from "./digest.ts";
-import { journalRecord } from "./journaling.ts";
+import { journalRecords } from "./journaling.ts";
 import type { MergeToWrite } from "./merging.ts";
 import type { Parts } from "./parts.ts";
 import { isMember } from "./roster.ts";
@@ -33,7 +33,7 @@ export function publishRecord(parts: Parts, { record: body, reason }: MergeToWri
   if (book.links.has(digest)) return false;
   const record: Signed<RoundRecord> = { kind: "signed", body, signature: context.options.sign(digest) };
   book.addRecord(digest, record, { nowMs: context.now, journaled: false });
-  journalRecord(context, book, book.links.get(digest)!);
+  journalRecords(context, book, book.links.get(digest)!);
   context.emit({ kind: "announce", message: record, cell: body.cell });
   context.report({ kind: "closed", round: body.round, reason });
   parts.resolve();
