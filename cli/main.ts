@@ -91,7 +91,7 @@ export function program(): Command {
     .addOption(stateOption())
     .option("--port <n>", "TCP port to listen on (default: the last one used)", whole(1, 65_535))
     .option("--listen <address>", "address to listen on", "0.0.0.0")
-    .option("--peer <address>", "a peer to dial; may be given several times", collect, [])
+    .option("--peer <address>", "a peer to dial; may be given several times", dialable, [])
     .option("--no-mdns", "do not try the local network's multicast")
     .addOption(jsonOption()).addOption(quietOption())
     .action(async (target, options) => {
@@ -147,7 +147,7 @@ function peerOptions(command: Command): Command {
     .option("--port <n>", "TCP port to listen on (default: the last one used)", whole(1, 65_535))
     .option("--listen <address>", "address to listen on", "0.0.0.0")
     .option("--announce <address>", "where others are to dial this peer: a forwarded port; several times", dialable, [])
-    .option("--peer <address>", "a peer to connect to; may be given several times", collect, [])
+    .option("--peer <address>", "a peer to connect to; may be given several times", dialable, [])
     .option("--no-mdns", "do not look for peers on the local network")
     .option("--no-relay", "do not pass anything on between peers that cannot reach each other")
     .option("--minutes <n>", "stop after this long", positive)

@@ -207,14 +207,14 @@ function stateLine(view: View, { agreement }: Goal): string {
 
 /** One line for each round, for logs. */
 export function roundLine(view: View, goal: Goal, nowMs: number): string {
-  const left = remainingMs(view, goal, nowMs);
+  const left = remainingMs(view, goal, nowMs), peerCount = view.members.filter(({ tokens }) => tokens > 0).length;
   return [
     `round ${view.round}`,
     `loss ${nats(view.losses.at(-1))}`,
     `held-out ${nats(view.heldOuts.at(-1))}`,
     `${counted(view.tokens)} tokens`,
     `${grouped(runSpeed(view))} tok/s`,
-    `${view.members.filter(({ tokens }) => tokens > 0).length} peers`,
+    `${peerCount} ${peerCount === 1 ? "peer" : "peers"}`,
     `state ${short(view.digest)}`,
     ...(left === null ? [] : [`${clock(left)} to go`]),
   ].join("  ");

@@ -97,7 +97,7 @@ Deno.test("the speed of a run is that of its last rounds, and the time to go fol
   assert.equal(runSpeed(view), 2000);
   assert.equal(remainingMs(view, {}, 10_000), 20_000);
   assert.equal(remainingMs(view, { endsAtMs: 13_000 }, 10_000), 3000);
-  assert.match(roundLine(view, {}, 10_000), /^round 2 .*2,000 tok\/s.*0:20 to go$/);
+  assert.match(roundLine(view, {}, 10_000), /^round 2 .*2,000 tok\/s {2}1 peer {2}.*0:20 to go$/);
 });
 
 Deno.test("a notice goes after a while", () => {

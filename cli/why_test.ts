@@ -104,6 +104,7 @@ Deno.test("a status tells what happened to the run in words, each thing once", (
   const status = after(STARTED, waiting, waiting, { kind: "merged", round: 41, reason: merged });
   assert.deepEqual(status.happenings.map(({ reason }) => reason), [waiting.reason, merged]);
   const lines = whyLines(status, { running: false });
-  assert.match(lines[1]!, /^this peer is no member: it becomes one with the first record/);
+  assert.match(lines[1]!, /^this peer is no member: it becomes one with the first record .* after its next start$/);
+  assert.match(whyLines(status, { running: true })[1]!, /counts an offer of its own$/);
   assert.deepEqual(lines.slice(-3), ["what happened lately:", `  round 0: ${waiting.reason}`, `  round 0: ${merged}`]);
 });

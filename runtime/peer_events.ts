@@ -140,7 +140,12 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           reason: `left in round ${event.round}: ${event.reason}`,
         };
       case "alone":
-        return { kind: "alone", reason: "You are alone in this run; rounds go on, and others can join at any time." };
+        return {
+          kind: "alone",
+          reason: round === 0
+            ? "No other peer is connected yet."
+            : "You are alone in this run; rounds go on, and others can join at any time.",
+        };
       case "in company":
         return { kind: "waiting", reason: `${event.peers} other ${event.peers === 1 ? "peer" : "peers"} connected` };
       case "merged":

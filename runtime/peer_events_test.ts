@@ -104,3 +104,9 @@ Deno.test("whose work pulls against all others' is told, and kept in the status"
   assert.deepEqual(heard, [{ kind: "screened", ...about }]);
   assert.deepEqual(statusAfter(emptyStatus, heard[0]!).screened, [about]);
 });
+
+Deno.test("a peer that has no state yet is not told that rounds go on", () => {
+  const { heard, fromHost } = scene();
+  fromHost({ kind: "alone" });
+  assert.deepEqual(heard, [{ kind: "alone", reason: "No other peer is connected yet." }]);
+});
