@@ -1,46 +1,13 @@
 import { strict as assert } from "node:assert";
-import type { MemberRound, PeerEvent } from "../runtime/event.ts";
+import type { PeerEvent } from "../runtime/event.ts";
+import { type RoundEvent, roundEvent } from "../tests/round_event.ts";
 import { emptyView, observe, remainingMs, render, roundLine, runSpeed, type View } from "./view.ts";
 
-const member: MemberRound = {
-  peer: "12D3KooW",
-  name: "wren",
-  device: "cpu (WebAssembly SIMD, 1 thread)",
-  speed: 1234,
-  batch: 12,
-  microBatch: 8,
-  steps: 14,
-  tokens: 2000,
-  computeShare: 0.97,
-  waitShare: 0.01,
-  transferShare: 0.02,
-  spanMs: 6000,
-  fate: "counted",
-};
-
-function round(
-  number: number,
-  tokens: number,
-  changes: Partial<Extract<PeerEvent, { kind: "round" }>> = {},
-): PeerEvent {
-  return {
-    kind: "round",
-    round: number,
-    head: "ab".repeat(32),
-    digest: "cd".repeat(32),
-    weights: "ef".repeat(32),
-    tokens,
-    targetTokens: null,
-    loss: 5 / number,
-    heldOut: null,
-    peers: 1,
-    members: [member],
-    roster: ["12D3KooW", "12D3KooX", "12D3KooY", "12D3KooZ"],
-    roundMs: 6000,
-    codec: "int8",
+const round = (number: number, tokens: number, changes: Partial<RoundEvent> = {}): PeerEvent =>
+  roundEvent(number, {
+    ...{ tokens, loss: 5 / number, roster: ["12D3KooW", "12D3KooX", "12D3KooY", "12D3KooZ"] },
     ...changes,
-  };
-}
+  });
 
 function after(...events: readonly (readonly [atMs: number, event: PeerEvent])[]): View {
   return events.reduce((view, [atMs, event]) => observe(view, event, atMs), emptyView(0));

@@ -134,19 +134,7 @@ export class Seat implements AsyncDisposable {
   }
 
   async #find<E extends PeerEvent>(wanted: (event: PeerEvent) => event is E, what: string): Promise<E> {
-    const late = Promise.withResolvers<void>(), deadlineMs = Date.now() + LONGEST_WAIT_MS;
-    const timer = setTimeout(late.resolve, LONGEST_WAIT_MS);
-    try {
-      for (;;) {
-        const found = this.events.find(wanted);
-        if (found !== undefined) return found;
-        if (this.#isOver) throw new Error(`The process ended before ${what}:\n${this.account()}`);
-        if (Date.now() >= deadlineMs) throw new Error(`Waited ${LONGEST_WAIT_MS} ms for ${what}:\n${this.account()}`);
-        await Promise.race([this.#wake.promise, late.promise]);
-      }
-    } finally {
-      clearTimeout(timer);
-    }
+    return await expect(what, [this], () => this.events.find(wanted) ?? null);
   }
 }
 
