@@ -7,7 +7,7 @@
  */
 import { connect, type Socket } from "node:net";
 import { parseRelayed, type Transport } from "../p2p/net/transport.ts";
-import { TransportError } from "../p2p/net/transport_error.ts";
+import { TransportError, whyNotConnected } from "../p2p/net/transport_error.ts";
 import type { PeerId } from "../p2p/sync/types.ts";
 import { type Finding, note, ok, problem } from "./doctor_machine.ts";
 
@@ -37,10 +37,7 @@ export async function checkAddress(address: string, { transport, hasKey, own }: 
     .then(() => null, (error: unknown) => error);
   if (failure === null) return ok(check, "connected: a peer of this run");
   if (failure instanceof TransportError && failure.kind === "refused") return turnedAway(check, own);
-  return await whyNotConnected(check, place, {
-    hasKey,
-    message: failure instanceof Error ? failure.message : String(failure),
-  });
+  return await whatIsThere(check, place, { hasKey, because: whyNotConnected(failure) });
 }
 
 /** Only the peer itself could learn whether it is on a list: its key, used twice at a time, would stop it elsewhere. */
@@ -55,12 +52,12 @@ function turnedAway(check: string, own: PeerId | null): Finding {
   );
 }
 
-async function whyNotConnected(check: string, place: Place | null, { hasKey, message }: {
+async function whatIsThere(check: string, place: Place | null, { hasKey, because }: {
   readonly hasKey: boolean;
-  readonly message: string;
+  readonly because: string;
 }): Promise<Finding> {
   // What the network found is right unless all it has is silence or a closed door.
-  if (place === null || !/no proper answer|aborted/.test(message)) return problem(check, ...inParts(message));
+  if (place === null || !/no proper answer|aborted/.test(because)) return problem(check, ...inParts(because));
   return problem(check, ...await whatAnswers(place, hasKey));
 }
 
@@ -166,9 +163,8 @@ async function open({ host, port }: Place): Promise<{ readonly socket: Socket; r
   return { socket, code };
 }
 
-/** "Cannot connect to …: because. Remedy?" as its two parts. */
-function inParts(message: string): Failure {
-  const because = message.replace(/^Cannot connect to \S+: /, "");
+/** "because. Remedy?" as its two parts. */
+function inParts(because: string): Failure {
   const [found, ...remedy] = because.split(/(?<=\.) (?=[A-Z])/);
   return [found!.replace(/\.$/, ""), remedy.join(" ") || "Ask for a fresh ticket."];
 }

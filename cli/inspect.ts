@@ -62,7 +62,9 @@ function knownFrom(path: string, entries: readonly JournalEntry[]): Known {
   const states = new Map<Digest, ChainState>();
   for (const entry of entries) {
     if (entry.kind === "offer") offers.set(bodyDigest(entry.offer.body), entry.offer.body);
-    else if (entry.kind !== "change") records.set(bodyDigest(entry.record.body), entry.record.body);
+    else if (entry.kind === "record" || entry.kind === "state") {
+      records.set(bodyDigest(entry.record.body), entry.record.body);
+    }
     if (entry.kind === "state") states.set(entry.chain.head, entry.chain);
   }
   const chain = [...states.values()].sort((a, b) => isHeavier(a, b) ? -1 : 1)[0];

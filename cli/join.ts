@@ -5,7 +5,7 @@
 import { fetchGenesis, runIdOf } from "../p2p/genesis.ts";
 import { startLibp2p } from "../p2p/net/libp2p.ts";
 import type { Transport } from "../p2p/net/transport.ts";
-import { TransportError } from "../p2p/net/transport_error.ts";
+import { TransportError, whyNotConnected } from "../p2p/net/transport_error.ts";
 import type { PeerId } from "../p2p/sync/types.ts";
 import { parseTicket, type Ticket } from "../p2p/ticket.ts";
 import { genesisBytes, parseRunConfig } from "../runtime/config.ts";
@@ -49,7 +49,7 @@ export async function join(
   });
   await rememberPort(transport, state, flags);
   const addresses = [...ticket.addresses, ...flags.peer];
-  const peer = await meet(transport, addresses);
+  const peer = await meet(transport, addresses, ticket);
   const run = await openOrFetchRun(path, { ticket, transport, peer });
   return await runPeer({ run, state, transport, interrupt, flags, addresses });
 }
@@ -63,22 +63,49 @@ async function expectSameRun(path: string, { run, name }: Ticket): Promise<void>
   );
 }
 
-/** Connects to the first address that answers. @throws {TransportError} with what each of them said. */
-async function meet(transport: Transport, addresses: readonly string[]): Promise<PeerId> {
-  const answers: string[] = [];
-  for (const address of addresses) {
+/** One address is given up after this long if others are left to try. */
+const IMPATIENT_MS = 6_000;
+
+/** Connects to the first address that answers. @throws {TransportError} with each cause once, and where it was met. */
+async function meet(transport: Transport, addresses: readonly string[], { name }: Ticket): Promise<PeerId> {
+  const turnedAwayBy = new Map<string, string>(), causes: (readonly [cause: string, address: string])[] = [];
+  for (const [i, address] of addresses.entries()) {
+    const peer = address.slice(address.lastIndexOf("/") + 1), known = turnedAwayBy.get(peer);
+    if (known !== undefined) { // it is the same peer at all of its addresses
+      causes.push([known, address]);
+      continue;
+    }
+    if (i > 0) note(`no way in at ${addresses[i - 1]}, trying ${address}`);
+    const patience = i < addresses.length - 1 ? { signal: AbortSignal.timeout(IMPATIENT_MS) } : {};
     try {
-      return await transport.connect(address);
+      return await transport.connect(address, patience);
     } catch (error) {
-      answers.push(`  ${address}\n    ${error instanceof Error ? error.message : error}`);
-      note(`no answer from ${address}`);
+      const kind = error instanceof TransportError ? error.kind : null;
+      const cause = kind === "aborted"
+        ? `no answer within ${IMPATIENT_MS / 1000} s. It may be switched off, or behind a firewall.`
+        : whyNotConnected(error);
+      if (kind === "refused") turnedAwayBy.set(peer, cause);
+      causes.push([cause, address]);
     }
   }
   throw new TransportError(
-    "unreachable",
-    `Cannot join: nobody answered.\n${answers.join("\n")}\n` +
-      "Is a peer of this run on, and can this machine reach it? Ask for a fresh ticket, or add --peer <address>.",
+    turnedAwayBy.size > 0 ? "refused" : "unreachable",
+    notMet(name, causes, turnedAwayBy.size > 0),
   );
+}
+
+function notMet(name: string, causes: readonly (readonly [string, string])[], isTurnedAway: boolean): string {
+  const found = [...Map.groupBy(causes, ([cause]) => cause)].flatMap((
+    [cause, met],
+  ) => [`  ${cause}`, ...met.map(([, address]) => `    ${address}`)]);
+  const [headline, remedy] = isTurnedAway
+    ? ["a peer answered and did not let this one in.", "When it is let in, join again with the same ticket."]
+    : [
+      "no address led to a peer of it.",
+      "Is a peer of this run on, and can this machine reach it? Ask for a fresh ticket, or add --peer <address>. " +
+      "'starling doctor <ticket>' looks closer.",
+    ];
+  return [`Cannot join "${name}": ${headline}`, ...found, remedy].join("\n");
 }
 
 async function openOrFetchRun(path: string, { ticket, transport, peer }: {

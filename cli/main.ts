@@ -6,6 +6,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { presets } from "../runtime/presets.ts";
 import { EXIT, exitOf } from "./exit.ts";
+import { isPeerAddress } from "./peer_address.ts";
 import { failure, mannerOf, note } from "./print.ts";
 import { quietGraphicsDriver } from "./surroundings.ts";
 
@@ -91,7 +92,7 @@ export function program(): Command {
     .addOption(stateOption())
     .option("--port <n>", "TCP port to listen on (default: the last one used)", whole(1, 65_535))
     .option("--listen <address>", "address to listen on", "0.0.0.0")
-    .option("--peer <address>", "a peer to dial; may be given several times", dialable, [])
+    .option("--peer <address>", "a peer to dial; may be given several times", peerAddress, [])
     .option("--no-mdns", "do not try the local network's multicast")
     .addOption(jsonOption()).addOption(quietOption())
     .action(async (target, options) => {
@@ -147,7 +148,7 @@ function peerOptions(command: Command): Command {
     .option("--port <n>", "TCP port to listen on (default: the last one used)", whole(1, 65_535))
     .option("--listen <address>", "address to listen on", "0.0.0.0")
     .option("--announce <address>", "where others are to dial this peer: a forwarded port; several times", dialable, [])
-    .option("--peer <address>", "a peer to connect to; may be given several times", dialable, [])
+    .option("--peer <address>", "a peer to connect to; may be given several times", peerAddress, [])
     .option("--no-mdns", "do not look for peers on the local network")
     .option("--no-relay", "do not pass anything on between peers that cannot reach each other")
     .option("--minutes <n>", "stop after this long", positive)
@@ -195,6 +196,14 @@ function nonNegative(text: string): number {
 function dialable(value: string, before: readonly string[]): readonly string[] {
   if (/^\/(ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d+(\/wss?)?(\/p2p\/\w+)?$/.test(value)) return [...before, value];
   throw new InvalidArgumentError("it must be an address like /ip4/203.0.113.7/tcp/4001.");
+}
+
+function peerAddress(value: string, before: readonly string[]): readonly string[] {
+  if (isPeerAddress(value)) return [...before, value];
+  throw new InvalidArgumentError(
+    "it must be an address that ends in a peer's id, like /ip4/192.168.1.7/tcp/4001/p2p/12D3KooW… " +
+      "'starling status <folder>' prints those of the peer that runs there.",
+  );
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {

@@ -7,6 +7,7 @@ import type { Transport } from "../p2p/net/transport.ts";
 import { layered } from "../p2p/store/layered.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import { runIdOf } from "../p2p/genesis.ts";
+import { parseTicket } from "../p2p/ticket.ts";
 import { decodeJournalEntry } from "../p2p/wire.ts";
 import { blobsOf, genesisBytes } from "../runtime/config.ts";
 import type { PeerEvent } from "../runtime/event.ts";
@@ -37,11 +38,13 @@ export interface PeerRun {
 const PASSING: ReadonlySet<PeerEvent["kind"]> = new Set(["progress", "fetching", "relayed"]);
 /** The owner's folder is looked at this often for a change of members. */
 const MEMBERS_MS = 1_000;
-/** The status on disk is written at most this often. */
-const STATUS_MS = 1_000;
+/** The status on disk is written at most this often, and at least this often, so that its age tells a peer that stands still. */
+const STATUS_MS = 1_000, LONGEST_SILENCE_MS = 10_000;
 const LONGEST_LEAVING_MS = 12_000;
 /** After the run's target is reached: the others need the last contributions to get there too. */
 const SERVING_MS = 20_000;
+const NOBODY_JOINS =
+  "There is no way to this peer yet, so no ticket. Start it with --listen 0.0.0.0, or meet a peer first.";
 const LEAVING = "Stopping: finishing the offer in hand (at most 10 s). Ctrl+C again stops at once.";
 
 /** Trains until the interrupt, the run's target or `--minutes`; returns the exit code. */
@@ -62,10 +65,11 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
 
   const mostBlobBytes = flags.diskGb * 1e9;
   const name = flags.name ?? birdName(state.identity.peer);
-  const record = recordEvents(state, screen);
+  const record = recordEvents(state, screen), invitations = inviting(screen);
   const take = (event: PeerEvent) => {
     record.take(event);
     if (event.kind === "plan") screen.say(planLine(event));
+    if (event.kind === "reachability") invitations.renew(event.ticket);
     if (event.kind !== "finished") return;
     screen.say(`Others may fetch the final state from this peer for ${SERVING_MS / 1000} s more.`);
     setTimeout(() => interrupt.stop("finished"), SERVING_MS);
@@ -102,6 +106,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     mostBlobBytes,
   });
   screen.say(welcome(run, { name, peer, flags }));
+  invitations.begin(peer.ticket);
 
   const timer = endsAtMs === undefined
     ? undefined
@@ -165,6 +170,9 @@ function recordEvents(state: StateFolder, screen: Screen) {
     writtenAtMs = Date.now();
     writing = writing.then(() => state.writeStatus(status)).then(() => void (isComplaining = false), complain);
   };
+  const sign = setInterval(() => {
+    if (Date.now() - writtenAtMs >= LONGEST_SILENCE_MS) write();
+  }, LONGEST_SILENCE_MS);
   const append = (event: PeerEvent) => {
     try {
       state.appendEvent({ time: Date.now(), ...event });
@@ -180,6 +188,7 @@ function recordEvents(state: StateFolder, screen: Screen) {
       screen.take(event);
     },
     async close(): Promise<void> {
+      clearInterval(sign);
       write();
       await writing;
     },
@@ -224,8 +233,24 @@ function welcome({ config, path }: RunFolder, { name, peer, flags }: {
   readonly flags: PeerFlags;
 }): string {
   const throttled = flags.throttle < 100 ? `, computing ${flags.throttle} % of the time` : "";
-  return `Run "${config.name}": this peer is ${name} (${shortPeer(peer.id)})${throttled}. Files: ${path}\n` +
-    `Others join with:\n  deno task starling join ${peer.ticket}\n`;
+  return `Run "${config.name}": this peer is ${name} (${shortPeer(peer.id)})${throttled}. Files: ${path}`;
+}
+
+/** Shows the ticket, and again when there is a way to this peer that no ticket shown before has. */
+function inviting(screen: Screen) {
+  let shown: ReadonlySet<string> | null = null;
+  const show = (ticket: string | null, words: string): void => {
+    const parsed = parseTicket(ticket ?? ""), ways = parsed.ok ? parsed.ticket.addresses : [];
+    if (shown !== null && ways.every((way) => shown?.has(way))) return;
+    shown = new Set([...shown ?? [], ...ways]);
+    screen.say(ticket === null ? `${NOBODY_JOINS}\n` : `${words}\n  deno task starling join ${ticket}\n`);
+  };
+  return {
+    begin: (ticket: string | null) => show(ticket, "Others join with:"),
+    renew(ticket: string | null): void {
+      if (shown !== null) show(ticket, "There is another way to this peer now. Others join with:");
+    },
+  };
 }
 
 /** A parent that goes away closes our standard input. */

@@ -4,7 +4,7 @@
  */
 import type { PeerEvent } from "../runtime/event.ts";
 import { json, line, LiveBlock, type Manner } from "./print.ts";
-import { emptyView, type Goal, observe, render, roundLine, type View } from "./view.ts";
+import { emptyView, type Goal, observe, render, roundLine, unreachableText, type View } from "./view.ts";
 
 const REDRAW_MS = 250;
 
@@ -60,7 +60,7 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
       case "left":
         return line(`${event.peerName} ${event.reason}`);
       case "unreachable":
-        return line(`${event.address || event.peer} cannot be reached: ${event.reason}`);
+        return line(unreachableText(event));
       case "reachability":
         return event.verdict === "reachable" || event.relays.length > 0
           ? undefined

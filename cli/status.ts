@@ -2,6 +2,7 @@
  * `starling status`: what a peer, running or stopped, knows of itself and its run.
  * @module
  */
+import { join } from "node:path";
 import { waitedShare } from "../runtime/peer_time.ts";
 import { defaultStatePath, isRunning, openRunFolder, readStatus, usedBytes } from "../runtime/run_folder.ts";
 import type { PeerStatus } from "../runtime/status.ts";
@@ -29,8 +30,28 @@ export async function status({ folder, state, json: asJson, why: wantsWhy }: Sta
     return line(`Run "${config.name}": no peer has run in ${path} yet. Begin with: starling start ${folder}`);
   }
   statusLines(last, { running }).forEach((text) => line(text));
+  if (running) silenceLines(await ageMs(path)).forEach((text) => line(text));
   line(`disk: ${bytes(diskBytes)} in ${path}; blobs may take ${bytes(last.mostBlobBytes)} (--disk-gb)`);
   if (wantsWhy) whyLines(last, { running }).forEach((text) => line(text));
+}
+
+/** A running peer writes its status three times as often (`run_peer.ts`). */
+const LONGEST_SILENCE_MS = 30_000;
+
+/** Time since the peer last wrote its status; null if that is not known. */
+async function ageMs(statePath: string): Promise<number | null> {
+  const written = await Deno.stat(join(statePath, "status.json")).then(({ mtime }) => mtime, () => null);
+  return written === null ? null : Date.now() - written.getTime();
+}
+
+/** What is to be said of a peer that has not told anything for this long. */
+export function silenceLines(silentMs: number | null): string[] {
+  return silentMs === null || silentMs < LONGEST_SILENCE_MS ? [] : [
+    `This is ${
+      Math.round(silentMs / 1000)
+    } s old, though the peer runs: it stands still (Ctrl+Z, a machine that slept), ` +
+    "or its disk is full.",
+  ];
 }
 
 /** What is shown without asking why. */
@@ -71,8 +92,9 @@ export function statusLines(last: PeerStatus, { running }: { readonly running: b
 }
 
 /** Whether others can dial this peer, and how it reaches each of them. */
-function links({ reachability, reach, members, relayedBytes }: PeerStatus): string[] {
-  const nameOf = (peer: string) => members.find((member) => member.peer === peer)?.name ?? shortPeer(peer);
+function links({ reachability, reach, members, times, relayedBytes }: PeerStatus): string[] {
+  // Who left is still known by what it did before.
+  const nameOf = (peer: string) => [...members, ...times].find((other) => other.peer === peer)?.name ?? shortPeer(peer);
   const { verdict, relays } = reachability;
   const through = relays.length === 0 ? "" : `, through ${relays.map(nameOf).join(", ")} only`;
   return [

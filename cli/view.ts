@@ -87,14 +87,14 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
         heldOuts: event.heldOut === null ? view.heldOuts : [...view.heldOuts, event.heldOut],
         members: event.members,
         roster: event.roster,
-        marks: [...view.marks, { atMs: nowMs, tokens: event.tokens }].slice(-SPEED_ROUNDS),
+        marks: marksAfter(view.marks, { atMs: nowMs, tokens: event.tokens }, event.roundMs),
       };
     case "progress":
       return { ...view, progress: event };
     case "warning":
       return noticed(event.message);
     case "unreachable":
-      return noticed(`${event.address} cannot be reached: ${event.reason}`);
+      return noticed(unreachableText(event));
     case "alone":
     case "mismatch":
     case "members":
@@ -132,6 +132,17 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
     default:
       return event satisfies never;
   }
+}
+
+/** Rounds on each other's heels are those of a peer that catches up: their times say nothing of the run's speed. */
+function marksAfter(marks: View["marks"], mark: View["marks"][number], roundMs: number): View["marks"] {
+  const last = marks.at(-1), catchesUp = last !== undefined && mark.atMs - last.atMs < roundMs / 4;
+  return catchesUp ? [mark] : [...marks, mark].slice(-SPEED_ROUNDS);
+}
+
+/** "Cannot connect to …: why", which names the address; or that there is none. */
+export function unreachableText({ peer, reason }: { readonly peer: string; readonly reason: string }): string {
+  return reason.startsWith("Cannot connect to ") ? reason : `${peer} cannot be reached: ${reason}`;
 }
 
 /** "members 4, alive 3, counted 2 in round 41": three numbers that differ when something is wrong. */
@@ -207,17 +218,21 @@ function stateLine(view: View, { agreement }: Goal): string {
 
 /** One line for each round, for logs. */
 export function roundLine(view: View, goal: Goal, nowMs: number): string {
-  const left = remainingMs(view, goal, nowMs), peerCount = view.members.filter(({ tokens }) => tokens > 0).length;
+  const left = remainingMs(view, goal, nowMs);
   return [
     `round ${view.round}`,
     `loss ${nats(view.losses.at(-1))}`,
     `held-out ${nats(view.heldOuts.at(-1))}`,
     `${counted(view.tokens)} tokens`,
     `${grouped(runSpeed(view))} tok/s`,
-    `${peerCount} ${peerCount === 1 ? "peer" : "peers"}`,
+    peersText(view.members.filter(({ tokens }) => tokens > 0).length),
     `state ${short(view.digest)}`,
     ...(left === null ? [] : [`${clock(left)} to go`]),
   ].join("  ");
+}
+
+function peersText(count: number): string {
+  return count === 1 ? "1 peer" : `${count} peers`;
 }
 
 /** "cpu (WebAssembly SIMD, 1 thread)" → "cpu": a table's row has no room for more. */

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import type { PeerEvent } from "../runtime/event.ts";
 import { type RoundEvent, roundEvent } from "../tests/round_event.ts";
-import { emptyView, observe, remainingMs, render, roundLine, runSpeed, type View } from "./view.ts";
+import { emptyView, observe, remainingMs, render, roundLine, runSpeed, unreachableText, type View } from "./view.ts";
 
 const round = (number: number, tokens: number, changes: Partial<RoundEvent> = {}): PeerEvent =>
   roundEvent(number, {
@@ -65,6 +65,26 @@ Deno.test("the speed of a run is that of its last rounds, and the time to go fol
   assert.equal(remainingMs(view, {}, 10_000), 20_000);
   assert.equal(remainingMs(view, { endsAtMs: 13_000 }, 10_000), 3000);
   assert.match(roundLine(view, {}, 10_000), /^round 2 .*2,000 tok\/s {2}1 peer {2}.*0:20 to go$/);
+});
+
+Deno.test("a peer that catches up on many rounds at once does not boast of their speed", () => {
+  const early = [[0, round(1, 0)], [9000, round(2, 18_000)], [9010, round(3, 36_000)], [
+    9020,
+    round(4, 54_000),
+  ]] as const;
+  assert.equal(runSpeed(after(...early)), 0);
+  const view = after(...early, [18_020, round(5, 72_000)]);
+  assert.equal(runSpeed(view), 2000);
+  assert.match(roundLine(view, {}, 18_020), /2,000 tok\/s {2}1 peer {2}/);
+});
+
+Deno.test("a peer that cannot be reached is told with the address once", () => {
+  const [peer, address] = ["12D3KooWgone", "/ip4/10.0.0.1/tcp/4001/p2p/12D3KooWgone"];
+  assert.equal(
+    unreachableText({ peer, reason: `Cannot connect to ${address}: off.` }),
+    `Cannot connect to ${address}: off.`,
+  );
+  assert.equal(unreachableText({ peer, reason: "it has no address" }), `${peer} cannot be reached: it has no address`);
 });
 
 Deno.test("a notice goes after a while", () => {

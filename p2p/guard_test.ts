@@ -4,74 +4,32 @@
 import { strict as assert } from "node:assert";
 import { connectBoth, identity } from "../tests/conformance/transport.ts";
 import { ManualClock } from "../tests/manual_clock.ts";
-import { openStubLearner } from "../tests/stub_learner.ts";
-import { fetchGenesis, runIdOf } from "./genesis.ts";
-import { type Host, startHost } from "./host.ts";
-import type { HostEvent } from "./host_event.ts";
+import { refusalsOf, roundOf, rules, startStubPeer, type StubPeer } from "../tests/stub_peer.ts";
+import { fetchGenesis } from "./genesis.ts";
 import { fetchBlob } from "./net/blobs.ts";
 import { MemoryNetwork } from "./net/memory.ts";
-import type { Transport } from "./net/transport.ts";
-import { MemoryJournal } from "./store/journal.ts";
+import { LARGEST_MESSAGE_BYTES } from "./net/transport.ts";
 import { MemoryBlobStore } from "./store/memory.ts";
 import { bodyDigest, digestOf } from "./sync/digest.ts";
 import { signChange } from "./sync/members.ts";
 import { buildOffer, NO_WORK } from "./sync/offer.ts";
 import { buildRecord } from "./sync/record.ts";
 import { attemptOf } from "./sync/scribe.ts";
-import type { ChainState, Offer, Signed, SyncRules } from "./sync/types.ts";
+import type { ChainState, Digest, Offer, Signed, SyncRules } from "./sync/types.ts";
 import { encodeMessage } from "./wire.ts";
 
-const genesis = new TextEncoder().encode(`{"name":"club"}`);
 const OWNER = 0;
-const rules: SyncRules = {
-  run: await runIdOf(genesis),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
-  firstRoundMs: 2000,
-  leastRoundMs: 1000,
-  longestRoundMs: 10_000,
-  batch: 8,
-  contextLength: 16,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
 const listed: SyncRules = { ...rules, owner: identity(OWNER).peer };
 
-interface Peer {
-  readonly host: Host;
-  readonly events: HostEvent[];
-  readonly transport: Transport;
-}
+type Peer = Pick<StubPeer, "host" | "events" | "transport">;
 
-async function start(n: number, at: { clock: ManualClock; network: MemoryNetwork; rules: SyncRules }): Promise<Peer> {
-  const events: HostEvent[] = [], transport = at.network.join(identity(n).peer);
-  const host = await startHost({
-    identity: identity(n),
-    rules: at.rules,
-    genesis,
-    runBlobs: [],
-    found: n === OWNER,
-    addresses: n === OWNER ? [] : [`/memory/${identity(OWNER).peer}`],
-    name: `peer ${n}`,
-    device: "stub",
-    transport,
-    store: new MemoryBlobStore(),
-    journal: new MemoryJournal(),
-    learner: openStubLearner({ contextLength: rules.contextLength, pull: 0.1 + n / 100 }),
-    clock: at.clock,
-    onEvent: (event) => events.push(event),
-  });
-  return { host, events, transport };
+function start(n: number, at: { clock: ManualClock; network: MemoryNetwork; rules: SyncRules }): Promise<Peer> {
+  const addresses = n === OWNER ? [] : [`/memory/${identity(OWNER).peer}`];
+  return startStubPeer(n, at.network.join(identity(n).peer), { ...at, addresses });
 }
 
 function chainOf({ host }: Peer): ChainState | null {
   return host.status().chain;
-}
-
-function round(peer: Peer): number {
-  return chainOf(peer)?.round ?? -1;
 }
 
 function membersOf(peer: Peer): readonly string[] {
@@ -94,7 +52,7 @@ Deno.test("the owner's list decides who takes part: allowed, removed while conne
   const clock = new ManualClock(), network = new MemoryNetwork(), at = { clock, network, rules: listed };
   const owner = await start(OWNER, at), finch = await start(1, at), robin = await start(2, at);
   const [finchId, robinId] = [finch.host.peer, robin.host.peer];
-  await clock.runUntil("the owner trains alone", () => round(owner) >= 2);
+  await clock.runUntil("the owner trains alone", () => roundOf(owner) >= 2);
   assert.deepEqual(owner.transport.peers(), [], "nobody else is on the list yet");
 
   owner.host.change(change(1, 1, 2));
@@ -130,7 +88,7 @@ Deno.test("the owner's list decides who takes part: allowed, removed while conne
 Deno.test("a peer that is not on the list learns nothing: no connection, genesis, blob, peers list or beat", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork();
   const owner = await start(OWNER, { clock, network, rules: listed });
-  await clock.runUntil("round 1", () => round(owner) >= 1);
+  await clock.runUntil("round 1", () => roundOf(owner) >= 1);
   const stranger = network.join(identity(7).peer);
   let heard = 0;
   stranger.onAnnouncement(() => heard++);
@@ -177,7 +135,7 @@ const work = { blob: { digest: digestOf("blob"), sizeBytes: 36 }, steps: 1 };
 Deno.test("a host names what is wrong with an offer, and who sent it, and goes on", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork(), at = { clock, network, rules };
   const wren = await start(OWNER, at);
-  await clock.runUntil("round 20", () => round(wren) >= 20);
+  await clock.runUntil("round 20", () => roundOf(wren) >= 20);
   const liar = network.join(identity(7).peer);
   await liar.connect(`/memory/${wren.host.peer}`);
   const last = wren.events.findLast((event) => event.kind === "round")!;
@@ -216,7 +174,7 @@ Deno.test("a host names what is wrong with an offer, and who sent it, and goes o
 Deno.test("a scribe that signs two records on one parent is named", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork();
   const wren = await start(OWNER, { clock, network, rules });
-  await clock.runUntil("round 2", () => round(wren) >= 2);
+  await clock.runUntil("round 2", () => roundOf(wren) >= 2);
   const liar = network.join(identity(7).peer), scribe = liar.peer;
   await liar.connect(`/memory/${wren.host.peer}`);
   const chain = chainOf(wren)!, base = digestOf("base");
@@ -229,6 +187,78 @@ Deno.test("a scribe that signs two records on one parent is named", async () => 
   await clock.runUntil("it is told", () => told() !== undefined);
   const event = told()!;
   assert.ok(event.kind === "equivocation" && event.peer === scribe && event.records.length === 2);
+  await wren.host.close();
+});
+
+Deno.test("a host survives garbage, foreign and forged messages, and names their senders", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const wren = await start(OWNER, { clock, network, rules });
+  const stranger = network.join(identity(7).peer);
+  await stranger.connect(`/memory/${identity(0).peer}`);
+  const beat = {
+    kind: "beat",
+    run: rules.run,
+    peer: identity(3).peer,
+    head: rules.run,
+    base: rules.run,
+    round: 9,
+    weight: 1e12,
+    change: 0,
+  } as const;
+  const frames = [
+    new Uint8Array(),
+    new Uint8Array(60_000).fill(0x81),
+    encodeMessage({ ...beat, run: "00".repeat(32) as Digest }),
+    encodeMessage(beat),
+  ];
+  for (const frame of frames) {
+    const before = refusalsOf(wren).length;
+    stranger.announce(frame);
+    await clock.runUntil("it was refused", () => refusalsOf(wren).length > before);
+    clock.advance(1000);
+    await stranger.request(wren.host.peer, "sync/1", frame);
+    await clock.runUntil("it was refused again", () => refusalsOf(wren).length > before + 1);
+    clock.advance(1000);
+  }
+  const reasons = refusalsOf(wren);
+  assert.match(reasons[0]!, /has version none/);
+  assert.match(reasons.at(-3)!, /is of another run/);
+  assert.match(reasons.at(-1)!, /it is the beat of another peer/);
+  const then = roundOf(wren);
+  await clock.runUntil("wren goes on", () => roundOf(wren) > then);
+  await wren.host.close();
+});
+
+Deno.test("a host hears no more of one sender than its bucket of messages holds, nor more bytes than that of bytes", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const wren = await start(OWNER, { clock, network, rules }), refusals = () => refusalsOf(wren);
+  const sender = async (n: number) => {
+    const transport = network.join(identity(n).peer);
+    await transport.connect(`/memory/${wren.host.peer}`);
+    return (bytes: Uint8Array) => transport.request(wren.host.peer, "sync/1", bytes);
+  };
+  // Each is handled before the next, and the clock stands: nothing but the bucket can refuse them.
+  const talks = await sender(7), message = encodeMessage({ kind: "ask-state", run: rules.run });
+  for (let i = 0; i < 400; i++) await talks(message);
+  assert.deepEqual(refusals(), []);
+  await talks(message);
+  assert.deepEqual(refusals(), ["it sends too much"]);
+  await (await sender(8))(message);
+  clock.advance(1000);
+  for (let i = 0; i < 100; i++) await talks(message);
+  assert.deepEqual(refusals(), ["it sends too much"], "others are heard, and it too when the bucket has filled");
+
+  // What was told last is a second old when the bucket holds less than one of these.
+  const shouts = await sender(9), garbage = new Uint8Array(LARGEST_MESSAGE_BYTES);
+  const shout = async (count: number, waitMs: number) => {
+    for (let i = 0; i < count; i++) await shouts(garbage);
+    clock.advance(waitMs);
+  };
+  await shout(16, 999);
+  await shout(4, 1);
+  await shout(1, 0);
+  assert.match(refusals()[1]!, /has version 0/);
+  assert.deepEqual(refusals().slice(2), ["it sends too much"]);
   await wren.host.close();
 });
 
@@ -250,7 +280,7 @@ Deno.test("a host takes a burst of messages from one sender, refuses the flood a
 Deno.test("offers of many identities are kept as far as there is room beside the members', and the rest is named", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork();
   const wren = await start(OWNER, { clock, network, rules });
-  await clock.runUntil("round 1", () => round(wren) >= 1);
+  await clock.runUntil("round 1", () => roundOf(wren) >= 1);
   const liar = network.join(identity(7).peer);
   await liar.connect(`/memory/${wren.host.peer}`);
   const chain = chainOf(wren)!;

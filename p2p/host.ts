@@ -155,7 +155,7 @@ function lostError(): StorageError {
 }
 
 function bodyOf(entry: JournalEntry): Offer | RoundRecord | Change {
-  if (entry.kind === "offer") return entry.offer.body;
+  if (entry.kind === "offer" || entry.kind === "refuted") return entry.offer.body;
   return entry.kind === "change" ? entry.change.body : entry.record.body;
 }
 
@@ -252,7 +252,7 @@ class PeerHost implements Host {
     transport.onEvent((event) => {
       if (this.#end !== null) return;
       this.#options.onEvent(event);
-      if (event.kind === "reachability") return;
+      if (event.kind === "reachability" || event.kind === "relayed") return;
       this.#mailbox.put({ kind: event.kind, peer: event.peer });
       if (event.kind === "connected") this.#performer.arrived(event.peer);
     });

@@ -17,8 +17,6 @@ export type HostEvent =
   | { readonly kind: "message lost"; readonly to: PeerId | null; readonly reason: string }
   | { readonly kind: "fetching"; readonly blob: BlobName; readonly heldBytes: number }
   | { readonly kind: "fetched"; readonly blob: BlobName }
-  /** A part of a blob went to one peer in the stead of another that it cannot reach. */
-  | { readonly kind: "relayed"; readonly sizeBytes: number }
   /** A donor lied, stalled or went while a blob was fetched from it. */
   | { readonly kind: "donor dropped"; readonly peer: PeerId; readonly blob: BlobName; readonly reason: string }
   | { readonly kind: "journal damaged"; readonly reason: string }

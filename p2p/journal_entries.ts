@@ -82,6 +82,7 @@ function roundOf(entry: JournalEntry): number {
     case "state":
       return entry.record.body.round;
     case "offer":
+    case "refuted":
       return entry.offer.body.round;
     case "change":
       return 0;

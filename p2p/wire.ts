@@ -229,6 +229,7 @@ const plainMessages = z.discriminatedUnion("kind", [
 const journalEntry: z.ZodType<JournalEntry> = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("record"), record: signedRecord }),
   z.strictObject({ kind: z.literal("offer"), offer: signedOffer }),
+  z.strictObject({ kind: z.literal("refuted"), offer: signedOffer, reason: z.string() }),
   z.strictObject({ kind: z.literal("change"), change: signedChange }),
   z.strictObject({ kind: z.literal("state"), ...stateParts }),
 ]);

@@ -124,6 +124,7 @@ Deno.test("journal entries are the same after encoding and decoding", () => {
   const entries: readonly JournalEntry[] = [
     { kind: "record", record: signedRecord },
     { kind: "offer", offer: signedOffer },
+    { kind: "refuted", offer: signedOffer, reason: "its contribution cannot be decoded" },
     { kind: "change", change: signedChange },
     { kind: "state", record: signedRecord, chain, weights: { digest, sizeBytes: 1 } },
   ];

@@ -75,7 +75,7 @@ export type PeerEvent =
     readonly addresses: readonly string[];
     readonly ticket: string | null;
   }
-  /** A part of a blob went through this peer, between two that cannot reach each other. */
+  /** Something went through this peer, between two that cannot reach each other. */
   | { readonly kind: "relayed"; readonly bytes: number }
   | {
     readonly kind: "fetching";

@@ -59,7 +59,7 @@ export interface PeerOptions {
 /** A peer at work. Disposing ends it at once; `leave` lets its last work be counted. */
 export interface Peer extends AsyncDisposable {
   readonly id: PeerId;
-  /** The text that lets others join; null if this peer has no address that they could dial. */
+  /** The text that lets others join, as of now; null if there is no way to this peer yet. */
   readonly ticket: string | null;
   /** How its life ended: it left, the run is finished, or its own disk or device failed. Never rejects. */
   readonly ended: Promise<HostEnd>;
@@ -87,9 +87,8 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
   const genesis = genesisBytes(config), run = await runIdOf(genesis);
   const contact = () => {
     const dialable = transport.addresses(), { networkKey } = options;
-    const ticket = dialable.length === 0
-      ? null
-      : formatTicket({ run, name: config.name, addresses: dialable.slice(0, MOST_TICKET_ADDRESSES), networkKey });
+    const ways = ticketAddresses(dialable, transport.relayedAddresses());
+    const ticket = ways.length === 0 ? null : formatTicket({ run, name: config.name, addresses: ways, networkKey });
     return { addresses: dialable, ticket };
   };
   const events = peerEvents({ self: identity.peer, config, contact, onEvent: options.onEvent ?? (() => {}) });
@@ -121,7 +120,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
       relay: options.relay ?? true,
       onEvent: (event: HostEvent) => events.fromHost(event),
     });
-    return peerOf(host, learner, contact().ticket);
+    return peerOf(host, learner, () => contact().ticket);
   } catch (error) {
     await learner.close();
     throw error;
@@ -146,9 +145,15 @@ export function syncRules({ model, training, outer, rounds, owner }: RunConfig, 
   };
 }
 
-const MOST_TICKET_ADDRESSES = 8;
+const MOST_TICKET_ADDRESSES = 8, MOST_RELAYED_ADDRESSES = 2;
 
-function peerOf(host: Host, learner: LocalLearner, ticket: string | null): Peer {
+/** The best first: who cannot be dialled directly may still be in the same house, and is else reached through others. */
+function ticketAddresses([nearest, ...others]: readonly string[], relayed: readonly string[]): readonly string[] {
+  const all = [...nearest === undefined ? [] : [nearest], ...relayed.slice(0, MOST_RELAYED_ADDRESSES), ...others];
+  return all.slice(0, MOST_TICKET_ADDRESSES);
+}
+
+function peerOf(host: Host, learner: LocalLearner, ticket: () => string | null): Peer {
   const end = async (ending: Promise<HostEnd>): Promise<HostEnd> => {
     const reason = await ending;
     await learner.close();
@@ -156,7 +161,9 @@ function peerOf(host: Host, learner: LocalLearner, ticket: string | null): Peer 
   };
   return {
     id: host.peer,
-    ticket,
+    get ticket() {
+      return ticket();
+    },
     ended: host.ended,
     throttle: (percent) => learner.throttle(percent),
     pause: () => learner.pause(),

@@ -24,9 +24,22 @@ export interface PeerEvents {
   fromLearner(event: LearnerEvent): void;
 }
 
+/** Peers whose last rejection is remembered. */
+const MOST_REJECTED = 128;
+
 /** Translates until the peer ends. */
 export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions): PeerEvents {
   let round = 0, soFar = { round: 0, steps: 0, tokens: 0 };
+  const rejected = new Map<string, string>();
+  /** A peer that comes back says its last offers with every beat until it has caught up: one word on each is enough. */
+  const isNews = (
+    { peer, what, reason }: { readonly peer: string; readonly what: string; readonly reason: string },
+  ) => {
+    if (rejected.get(peer) === `${what} ${reason}`) return false;
+    if (rejected.size >= MOST_REJECTED) rejected.clear();
+    rejected.set(peer, `${what} ${reason}`);
+    return true;
+  };
   return {
     fromHost(event) {
       const translated = translate(event);
@@ -99,7 +112,7 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           ? null // the offer is open again: its fate follows
           : { kind: "offer", round: event.round, fate: FATES[event.fate], reason: event.reason };
       case "rejected":
-        return { kind: "rejected", peer: event.peer, what: event.what, reason: event.reason };
+        return isNews(event) ? { kind: "rejected", peer: event.peer, what: event.what, reason: event.reason } : null;
       case "passed over":
         return { kind: "uncounted", round: event.round, peer: event.peer, reason: event.reason };
       case "message refused":
@@ -142,9 +155,7 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
       case "alone":
         return {
           kind: "alone",
-          reason: round === 0
-            ? "No other peer is connected yet."
-            : "You are alone in this run; rounds go on, and others can join at any time.",
+          reason: "No other peer is connected: this one goes on alone if it has the run already.",
         };
       case "in company":
         return { kind: "waiting", reason: `${event.peers} other ${event.peers === 1 ? "peer" : "peers"} connected` };

@@ -105,8 +105,13 @@ Deno.test("whose work pulls against all others' is told, and kept in the status"
   assert.deepEqual(statusAfter(emptyStatus, heard[0]!).screened, [about]);
 });
 
-Deno.test("a peer that has no state yet is not told that rounds go on", () => {
+Deno.test("what is dropped of a peer again and again for one reason is told once, until there is another", () => {
   const { heard, fromHost } = scene();
-  fromHost({ kind: "alone" });
-  assert.deepEqual(heard, [{ kind: "alone", reason: "No other peer is connected yet." }]);
+  const drop = (reason: string) => fromHost({ kind: "rejected", what: "offer", peer: finch, reason });
+  for (const reason of ["it is stale", "it is stale", "it is copied", "it is stale"]) drop(reason);
+  fromHost({ kind: "rejected", what: "offer", peer: wren, reason: "it is stale" });
+  assert.deepEqual(
+    heard.map((event) => event.kind === "rejected" ? `${event.peer}: ${event.reason}` : event.kind),
+    ["finch: it is stale", "finch: it is copied", "finch: it is stale", "wren: it is stale"],
+  );
 });

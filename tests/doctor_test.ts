@@ -11,6 +11,8 @@ import { startLibp2p } from "../p2p/net/libp2p.ts";
 import { keepConnected } from "../p2p/net/mesh.ts";
 import { formatTicket, type Ticket } from "../p2p/ticket.ts";
 import { genesisBytes } from "../runtime/config.ts";
+import { openStateFolder } from "../runtime/run_folder.ts";
+import { emptyStatus } from "../runtime/status.ts";
 import { starling } from "./starling.ts";
 import { tinyRun } from "./tiny_run.ts";
 
@@ -101,6 +103,31 @@ Deno.test("doctor takes a list of members for no problem, and names the peer tha
   assert.match(found.finding("dial").found!, /lets no guest in: the run has a list of members/);
   assert.match(found.finding("dial").remedy!, /^'starling join' makes this machine's peer and says its id/);
   assert.equal(found.finding("peers").result, "note");
+});
+
+Deno.test("doctor finds nothing wrong beside a running peer that was told of nobody, or only of peers that are off", async () => {
+  await using place = await open();
+  const { folder, transport, ticket } = place, statePath = join(folder, "peer");
+  await Deno.writeTextFile(join(folder, "run.json"), JSON.stringify(tinyRun()));
+  await Deno.writeTextFile(join(folder, "network.key"), `${"07".repeat(32)}\n`);
+  const state = place.stack.use(await openStateFolder(statePath, { now: new Date(0) }));
+  const off = `/ip4/127.0.0.1/tcp/9/p2p/${identity(9).peer}`;
+  for (const dials of [[], [off]]) {
+    await state.writeStatus({ ...emptyStatus, run: ticket.run, addresses: transport.addresses(), dials });
+    const found = await doctor([folder]);
+    assert.equal(found.code, 0, found.all);
+    assert.equal(found.finding("peers").result, "ok", found.all);
+    if (dials.length > 0) assert.equal(found.finding(`dial ${off}`).result, "note", found.all);
+  }
+  // All that it has announced is an address beyond this machine.
+  await state.writeStatus({
+    ...emptyStatus,
+    run: ticket.run,
+    addresses: [`/ip4/203.0.113.7/tcp/9/p2p/${transport.peer}`],
+  });
+  const found = await doctor([folder]);
+  assert.equal(found.code, 0, found.all);
+  assert.match(found.finding("peers").found!, /no address to dial is known/);
 });
 
 Deno.test("doctor takes what is neither ticket nor run, and a folder that cannot be written, for problems", async () => {

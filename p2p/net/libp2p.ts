@@ -1,19 +1,18 @@
 /**
- * The network through libp2p: gossip for announcements, one stream for each request.
+ * The network through libp2p: gossip for announcements, one stream for each request (`libp2p_requests.ts`).
  *
  * A peer counts as connected once it has told us that it listens to this run: from then on announcements reach it, and a
- * peer of another run never counts. Every stream has a bound on its bytes and on its silence.
+ * peer of another run never counts.
  * @module
  */
-import type { Connection, Libp2pEvents, PeerId as Libp2pPeerId, Stream } from "@libp2p/interface";
+import type { Connection, Libp2pEvents, PeerId as Libp2pPeerId } from "@libp2p/interface";
 import { peerIdFromString } from "@libp2p/peer-id";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { isPeerId } from "../identity.ts";
 import type { PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
 import { DialBack, type Verdict } from "./dial_back.ts";
-import { readFrame, sendFrame } from "./frame.ts";
-import { deepMessage, dialError, notAdmittedError, otherRunError } from "./libp2p_errors.ts";
+import { dialError, notAdmittedError, otherRunError } from "./libp2p_errors.ts";
 import { Gate } from "./libp2p_gater.ts";
 import {
   DIAL_TIMEOUT_MS,
@@ -23,11 +22,11 @@ import {
   startNode,
   topicOf,
 } from "./libp2p_node.ts";
-import { bestOf, hostOf, linkOf, superfluous } from "./libp2p_links.ts";
+import { addressThrough, bestOf, hostOf, linkOf, superfluous } from "./libp2p_links.ts";
+import { Requests } from "./libp2p_requests.ts";
 import { RelaySeats } from "./relay_seats.ts";
 import {
   LARGEST_ANNOUNCEMENT_BYTES,
-  LARGEST_MESSAGE_BYTES,
   type Link,
   parseRelayed,
   type Reachability,
@@ -35,17 +34,10 @@ import {
   type Transport,
   type TransportEvent,
 } from "./transport.ts";
-import { requestError, TransportError } from "./transport_error.ts";
+import { TransportError } from "./transport_error.ts";
 
-/** A request is given up when nothing has moved for this long. */
-const STALLED_MS = 20_000;
-/** … and after this long whatever moves. */
-const LONGEST_REQUEST_MS = 120_000;
-/** Requests of one protocol that one peer may have open with us; more are reset. */
-const MOST_STREAMS = 64;
 /** Peers that are no longer admitted are let go within this time. */
 const CLOSE_TIMEOUT_MS = 5_000;
-const REFUSED = 0, ANSWERED = 1;
 
 /**
  * Starts a node; resolves when it listens.
@@ -69,16 +61,28 @@ class Libp2pTransport implements Transport {
   readonly #tasks = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   readonly #listening: StartedNode["listening"];
+  readonly #requests: Requests;
   readonly #relays: RelaySeats;
   readonly #dialBack: DialBack;
   /** Addresses beside its own interfaces' at which others got through to this peer. */
   #confirmed: readonly string[] = [];
   #verdict: Verdict | null = null;
 
-  constructor({ node, reserve, listening }: StartedNode, gate: Gate, { identity, run, announce = [] }: Libp2pOptions) {
+  constructor(
+    { node, reserve, listening, onRelayed }: StartedNode,
+    gate: Gate,
+    { identity, run, announce = [] }: Libp2pOptions,
+  ) {
     this.peer = identity.peer;
     this.#node = node;
     this.#gate = gate;
+    this.#requests = new Requests({
+      node,
+      gate,
+      connectionTo: (peer) => this.#connectionTo(peer),
+      closing: this.#closing.signal,
+      track: (work) => this.#track(work),
+    });
     this.#relays = new RelaySeats({
       reserve: (peer) => reserve(peerIdFromString(peer)),
       onChange: () => this.#tellReachability(),
@@ -94,6 +98,7 @@ class Libp2pTransport implements Transport {
         this.#seekRelays();
       },
     });
+    onRelayed((sizeBytes) => this.#emit({ kind: "relayed", sizeBytes }));
     this.#topic = topicOf(run);
     const { pubsub } = node.services;
     pubsub.addEventListener("subscription-change", ({ detail: { peerId, subscriptions } }) => {
@@ -118,6 +123,10 @@ class Libp2pTransport implements Transport {
     const addresses = [...own, ...this.#confirmed.filter((address) => !own.includes(address))];
     const isLoopback = (address: string) => /^\/(ip4\/127\.|ip6\/::1\/)/.test(address);
     return [...addresses.filter((address) => !isLoopback(address)), ...addresses.filter(isLoopback)];
+  }
+
+  relayedAddresses(): readonly string[] {
+    return this.#relays.held().flatMap((relay) => addressThrough(this.#connectionTo(relay), this.peer) ?? []);
   }
 
   peers(): readonly PeerId[] {
@@ -160,49 +169,13 @@ class Libp2pTransport implements Transport {
     this.#track(this.#node.services.pubsub.publish(this.#topic, bytes.slice()).then(() => {}));
   }
 
-  async request(
+  request(
     to: PeerId,
     name: string,
     request: Uint8Array,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const connection = this.#connectionTo(to);
-    const fail = (kind: TransportError["kind"], because: string, cause?: unknown) =>
-      requestError(kind, { to, name, because, cause });
-    if (this.#closing.signal.aborted) throw fail("closed", "this transport is closed");
-    if (request.length > LARGEST_MESSAGE_BYTES) throw fail("invalid", `${request.length} bytes are too many to ask`);
-    if (connection === undefined) throw fail("gone", "it is not connected");
-
-    using whole = new Deadline(LONGEST_REQUEST_MS, [options.signal, this.#closing.signal]);
-    using stall = new Deadline(STALLED_MS, [whole.signal]);
-    let stream: Stream | undefined;
-    try {
-      stream = await connection.newStream(`/starling/${name}`, {
-        signal: stall.signal,
-        maxOutboundStreams: MOST_STREAMS,
-        runOnLimitedConnection: true,
-      });
-      sendFrame(stream, request); // throws if the stream is gone already: nothing may wait for its answer then
-      const bytes = await readFrame(stream, {
-        mostBytes: LARGEST_MESSAGE_BYTES + 1,
-        signal: stall.signal,
-        onProgress: () => stall.restart(),
-      });
-      this.#track(stream.close({ signal: this.#closing.signal }));
-      if (bytes[0] !== ANSWERED) throw fail("refused", "it refused");
-      return bytes.slice(1);
-    } catch (error) {
-      if (error instanceof TransportError && error.kind === "refused") throw error;
-      stream?.abort(error instanceof Error ? error : new Error(String(error)));
-      if (this.#closing.signal.aborted) throw fail("closed", "this transport is closed", error);
-      if (options.signal?.aborted) throw fail("aborted", "it was aborted", error);
-      if (whole.expired || stall.expired) throw fail("late", "it did not answer in time", error);
-      if (error instanceof Error && error.name === "UnsupportedProtocolError") {
-        throw fail("refused", "it does not serve this", error);
-      }
-      if (error instanceof TransportError) throw fail(error.kind, error.message, error);
-      throw fail("gone", deepMessage(error), error);
-    }
+    return this.#requests.ask(to, name, request, options);
   }
 
   onAnnouncement(handler: (bytes: Uint8Array, from: PeerId) => void): void {
@@ -220,15 +193,7 @@ class Libp2pTransport implements Transport {
   }
 
   onRequest(name: string, handler: RequestHandler): void {
-    const serve = (stream: Stream, connection: Connection): void =>
-      this.#track(this.#serve(stream, connection, handler));
-    this.#track(
-      this.#node.handle(`/starling/${name}`, serve, {
-        maxInboundStreams: MOST_STREAMS,
-        maxOutboundStreams: MOST_STREAMS,
-        runOnLimitedConnection: true,
-      }),
-    );
+    this.#requests.serve(name, handler);
   }
 
   onEvent(handler: (event: TransportEvent) => void): void {
@@ -243,40 +208,6 @@ class Libp2pTransport implements Transport {
     this.#dialBack[Symbol.dispose]();
     await this.#node.stop();
     await Promise.all(this.#tasks);
-  }
-
-  async #serve(stream: Stream, connection: Connection, handler: RequestHandler): Promise<void> {
-    const from = connection.remotePeer.toString();
-    using whole = new Deadline(LONGEST_REQUEST_MS, [this.#closing.signal]); // else a byte now and then holds it for ever
-    using stall = new Deadline(STALLED_MS, [whole.signal]);
-    try {
-      if (!isPeerId(from)) throw new TransportError("invalid", "its key is not Ed25519");
-      if (!this.#gate.admits(from)) throw new TransportError("invalid", "it is not admitted");
-      const request = await readFrame(stream, {
-        mostBytes: LARGEST_MESSAGE_BYTES,
-        signal: stall.signal,
-        onProgress: () => stall.restart(),
-      });
-      stall.stop();
-      const answer = await this.#unlessClosed(handler(from, request).catch(() => null)); // throwing refuses
-      sendFrame(stream, answer === null ? new Uint8Array([REFUSED]) : prefixed(ANSWERED, answer));
-      await stream.close({ signal: this.#closing.signal });
-    } catch (error) {
-      stream.abort(error instanceof Error ? error : new Error(String(error)));
-    }
-  }
-
-  /** @throws {TransportError} as soon as this transport closes, even if the work never ends. */
-  async #unlessClosed<T>(work: Promise<T>): Promise<T> {
-    const { promise, reject } = Promise.withResolvers<never>();
-    const signal = this.#closing.signal;
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    try {
-      return await Promise.race([work, promise]);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
   }
 
   #setConnected(peerId: Libp2pPeerId, connected: boolean): void {
@@ -385,11 +316,4 @@ function parseAddress(address: string): Multiaddr {
     const wanted = "wanted one like /ip4/192.168.1.7/tcp/4001/p2p/12D3…";
     throw new TransportError("unreachable", `Cannot connect to ${address}: this is no address, ${wanted}.`, { cause });
   }
-}
-
-function prefixed(first: number, bytes: Uint8Array): Uint8Array {
-  const all = new Uint8Array(bytes.length + 1);
-  all[0] = first;
-  all.set(bytes, 1);
-  return all;
 }

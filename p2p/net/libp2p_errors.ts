@@ -67,6 +67,7 @@ const FAILURE_BY_NAME: Readonly<Record<string, DialFailure>> = {
   ConnectionClosedError: "hung up",
   StreamResetError: "hung up",
   TimeoutError: "no answer",
+  ConnectionFailedError: "no answer", // how a WebSocket says that it was given up
   AbortError: "no answer",
 };
 

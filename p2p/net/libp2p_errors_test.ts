@@ -71,3 +71,8 @@ Deno.test("a node that cannot listen says what to do", async () => {
   await assert.rejects(start(0, null, ["/ip4/192.0.2.9/tcp/0"]), /does not have that address. Choose 0.0.0.0/);
   await assert.rejects(start(0, null, ["rubbish"]), /Addresses look like \/ip4\/0.0.0.0\/tcp\/4001/);
 });
+
+Deno.test("a WebSocket that was given up while it opened is no answer", () => {
+  const givenUp = Object.assign(new Error("Could not connect to ws://127.0.0.1:9"), { name: "ConnectionFailedError" });
+  assert.equal(dialFailure(`/ip4/127.0.0.1/tcp/9/ws/p2p/${nobody}`, givenUp, false), "no answer");
+});

@@ -4,7 +4,8 @@
  */
 import type { Connection } from "@libp2p/interface";
 import { isPeerId } from "../identity.ts";
-import { type Link, parseRelayed } from "./transport.ts";
+import type { PeerId } from "../sync/types.ts";
+import { type Link, parseRelayed, relayedAddress } from "./transport.ts";
 
 /** The link that a connection makes. */
 export function linkOf(connection: Connection | undefined): Link {
@@ -22,6 +23,14 @@ export function bestOf(connections: readonly Connection[]): Connection | undefin
 export function hostOf(connection: Connection | undefined): string | null {
   if (connection === undefined || connection.limits !== undefined) return null;
   return /^\/ip[46]\/[^/]+/.exec(connection.remoteAddr.toString())?.[0] ?? null;
+}
+
+/** Where others can dial `self` through the peer at the other end; null if only that one can dial, and not be dialled. */
+export function addressThrough(connection: Connection | undefined, self: PeerId): string | null {
+  const relay = connection?.remotePeer.toString() ?? "";
+  // Where the other side dialled, the port that is seen of it is not the one on which it listens.
+  if (connection?.direction !== "outbound" || connection.limits !== undefined || !isPeerId(relay)) return null;
+  return connection.remoteAddr.toString().replace(/\/p2p\/.*$/, "") + relayedAddress(relay, self);
 }
 
 /**

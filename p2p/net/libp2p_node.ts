@@ -5,7 +5,7 @@
  * @module
  */
 import "./no_mortice_channel.ts";
-import { circuitRelayServer, circuitRelayTransport } from "@libp2p/circuit-relay-v2";
+import { circuitRelayTransport } from "@libp2p/circuit-relay-v2";
 import { generateKeyPairFromSeed } from "@libp2p/crypto/keys";
 import { type GossipSub, gossipsub, StrictSign, TopicValidatorResult } from "@libp2p/gossipsub";
 import { identify } from "@libp2p/identify";
@@ -21,6 +21,7 @@ import { createLibp2p } from "libp2p";
 import { toString } from "uint8arrays";
 import type { Identity } from "../identity.ts";
 import type { Digest } from "../sync/types.ts";
+import { countedRelay } from "./counted_relay.ts";
 import { dialerSpeaksFirst } from "./dialer_speaks_first.ts";
 import { listenError } from "./libp2p_errors.ts";
 import type { Gate } from "./libp2p_gater.ts";
@@ -56,6 +57,8 @@ export interface StartedNode {
   readonly node: StarlingNode;
   /** Asks a connected peer to relay to this one. @throws {Error} if it will not. */
   reserve(relay: Libp2pPeerId): Promise<void>;
+  /** Told of what goes through this node between two others, in bytes. */
+  onRelayed(handler: (sizeBytes: number) => void): void;
   /** Where it listens, public addresses too, which libp2p keeps back until somebody has dialled them; or is announced. */
   listening(): readonly string[];
 }
@@ -71,7 +74,7 @@ export async function startNode(
   gate: Gate,
 ): Promise<StartedNode> {
   const privateKey = await generateKeyPairFromSeed("Ed25519", identity.seed);
-  let reservations: Reservations | undefined;
+  let reservations: Reservations | undefined, onRelayed = (_sizeBytes: number): void => {};
   const relayTransport: typeof circuitRelayTransport = (init) => (components) => {
     const transport = circuitRelayTransport(init)(components);
     reservations = (transport as typeof transport & { readonly reservationStore: Reservations }).reservationStore;
@@ -117,13 +120,13 @@ export async function startNode(
         }),
         ...(relay
           ? {
-            relay: circuitRelayServer({
+            relay: countedRelay({
               reservations: {
                 maxReservations: MOST_RESERVATIONS,
                 defaultDataLimit: RELAYED_BYTES,
                 defaultDurationLimit: RELAYED_MS,
               },
-            }),
+            }, (sizeBytes) => onRelayed(sizeBytes)),
           }
           : {}),
       },
@@ -145,6 +148,7 @@ export async function startNode(
     return {
       node,
       reserve: async (peer) => void await reservations?.addRelay(peer, "configured"),
+      onRelayed: (handler) => onRelayed = handler,
       listening: () => {
         const addresses = announce.length > 0 ? announce : node.services.listening.addresses();
         return addresses.map((address) => `${address}/p2p/${identity.peer}`);

@@ -5,7 +5,7 @@ import type { Digest } from "../sync/types.ts";
 import { startLibp2p } from "./libp2p.ts";
 import { Gate } from "./libp2p_gater.ts";
 import { type Libp2pOptions, startNode } from "./libp2p_node.ts";
-import { type Reachability, relayedAddress, type Transport } from "./transport.ts";
+import { type Reachability, relayedAddress, type Transport, type TransportEvent } from "./transport.ts";
 import { TransportError } from "./transport_error.ts";
 
 const run = "ab".repeat(32) as Digest;
@@ -149,6 +149,14 @@ async function aroundOne(stack: AsyncDisposableStack, options: Partial<Libp2pOpt
   return { wren, finch, robin, verdict: await verdict.promise };
 }
 
+/** Resolves when something is so, looked at now and after every event of a kind. */
+async function until(transport: Transport, kind: TransportEvent["kind"], isSo: () => boolean): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  transport.onEvent((event) => event.kind === kind && isSo() && resolve());
+  if (isSo()) resolve();
+  await promise;
+}
+
 /** Tries until the other side has made its reservation, which it does not tell of. */
 async function connectThrough(relay: Transport, from: Transport, to: Transport): Promise<void> {
   for (;;) {
@@ -182,6 +190,37 @@ for (const key of [null, networkKey]) {
     await lost;
   });
 }
+
+Deno.test("Libp2pTransport names its way through a third peer, by which a newcomer that knows no other reaches both", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { wren, finch } = await aroundOne(stack, { networkKey });
+  const eagle = stack.use(await start(3, { networkKey, listen: [] }));
+  await until(finch, "reachability", () => finch.relayedAddresses().length > 0);
+  const [address, ...more] = finch.relayedAddresses();
+  assert.deepEqual(more, []);
+  assert.equal(address, `${wren.addresses()[0]}/p2p-circuit/p2p/${finch.peer}`);
+  assert.deepEqual(finch.addresses(), [], "it is no place of its own");
+  const met = eventOf(eagle, "connected", wren.peer);
+  assert.equal(await eagle.connect(address!), finch.peer);
+  await met;
+  assert.deepEqual(eagle.link(finch.peer), { kind: "relayed", relay: wren.peer });
+});
+
+Deno.test("Libp2pTransport tells how many bytes went through it between two others, both ways, and no others", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { wren, finch, robin } = await aroundOne(stack);
+  let relayedBytes = 0;
+  wren.onEvent((event) => event.kind === "relayed" && (relayedBytes += event.sizeBytes));
+  finch.onRequest("echo/1", (_, request) => Promise.resolve(request));
+  wren.onRequest("echo/1", (_, request) => Promise.resolve(request));
+  await robin.request(wren.peer, "echo/1", new Uint8Array(500_000));
+  await until(finch, "reachability", () => finch.relayedAddresses().length > 0);
+  assert.equal(relayedBytes, 0, "what it answers itself, and asking for a place, is not passed on");
+  await connectThrough(wren, robin, finch);
+  await robin.request(finch.peer, "echo/1", new Uint8Array(500_000));
+  // Beside the request and its answer: two handshakes and gossip's greetings.
+  assert.ok(relayedBytes >= 1_000_000 && relayedBytes < 1_050_000, `${relayedBytes} bytes`);
+});
 
 Deno.test("Libp2pTransport relays nothing when it is told not to", async () => {
   await using stack = new AsyncDisposableStack();

@@ -147,6 +147,10 @@ class MemoryTransport implements Transport {
     return [`${ADDRESS_PREFIX}${this.peer}`];
   }
 
+  relayedAddresses(): readonly string[] {
+    return [];
+  }
+
   peers(): readonly PeerId[] {
     return [...this.linked.keys()].sort();
   }
@@ -167,7 +171,7 @@ class MemoryTransport implements Transport {
     if (!address.startsWith(ADDRESS_PREFIX)) {
       throw new TransportError("unreachable", `Cannot connect to ${address}: wanted ${ADDRESS_PREFIX}<peer id>`);
     }
-    const peer = address.slice(ADDRESS_PREFIX.length) as PeerId;
+    const peer = address.slice(ADDRESS_PREFIX.length).replace(/\/p2p\/.*$/, "") as PeerId;
     this.#network.connect(this, peer);
     return peer;
   }

@@ -71,6 +71,8 @@ class Mesh implements AsyncDisposable {
   readonly #known = new Map<string, Known>();
   /** What each connected peer says of itself. */
   readonly #said = new Map<PeerId, readonly string[]>();
+  /** Connected peers that told their addresses, or that they have none: those who did not take no part and seek nobody. */
+  readonly #seeking = new Set<PeerId>();
   readonly #dialing = new Map<string, Promise<void>>();
   readonly #asking = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -82,18 +84,19 @@ class Mesh implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#askAtMs = options.clock.now() + ASK_EVERY_MS;
-    for (const address of options.addresses) this.#learn([address], { given: true, from: null });
+    for (const address of options.addresses) this.#learnGiven(address);
     transport.onRequest(PROTOCOL, (from, request) => {
       // Whoever asks tells its own addresses; others' are theirs to tell.
       const told = addressesList.safeParse(request.length === 0 ? [] : decode(request));
+      if (request.length > 0) this.#seeking.add(from);
       this.#learn((told.data ?? []).filter((address) => address.endsWith(`/${from}`)), { given: false, from });
       this.#run();
       return Promise.resolve(this.#list(from));
     });
     transport.onEvent((event) => {
-      if (this.#closing.signal.aborted) return;
+      if (this.#closing.signal.aborted || event.kind === "relayed") return;
       if (event.kind === "connected") return this.#ask(event.peer);
-      if (event.kind === "disconnected") this.#said.delete(event.peer);
+      if (event.kind === "disconnected") this.#forget(event.peer);
       // This peer may have an address now that is new to them.
       if (event.kind === "reachability") { for (const peer of transport.peers()) this.#ask(peer); }
       this.#run();
@@ -108,10 +111,17 @@ class Mesh implements AsyncDisposable {
     await Promise.all([...this.#dialing.values(), ...this.#asking]);
   }
 
+  #forget(peer: PeerId): void {
+    this.#said.delete(peer);
+    this.#seeking.delete(peer);
+  }
+
   /** Own addresses first, then those of the peers connected now; of one that has none, its name. */
   #list(asker: PeerId): Uint8Array {
     const transport = this.#transport;
-    const others = transport.peers().filter((peer) => peer !== asker && transport.link(peer)?.kind === "direct");
+    const others = transport.peers().filter((peer) =>
+      peer !== asker && this.#seeking.has(peer) && transport.link(peer)?.kind === "direct"
+    );
     const connected = others.map((peer) => {
       const addresses = this.#said.get(peer)?.slice(0, 4) ?? [];
       return addresses.length === 0 ? [`${NAME_ONLY}${peer}`] : addresses;
@@ -136,6 +146,14 @@ class Mesh implements AsyncDisposable {
     this.#asking.add(asked);
   }
 
+  /** Takes an address of the ticket, also one that leads through another peer, which then is one to connect to as well. */
+  #learnGiven(address: string): void {
+    const relayed = parseRelayed(address);
+    if (relayed === null || !isPeerId(relayed.relay)) return this.#learn([address], { given: true, from: null });
+    this.#learn([address.slice(0, address.indexOf("/p2p-circuit"))], { given: true, from: null });
+    this.#learn([`${NAME_ONLY}${relayed.peer}`], { given: true, from: relayed.relay });
+  }
+
   /** Takes addresses of one peer or of several; `from` told of them, and is connected to all but itself. */
   #learn(
     addresses: readonly string[],
@@ -144,7 +162,9 @@ class Mesh implements AsyncDisposable {
     const direct = addresses.filter((address) => parseRelayed(address) === null);
     for (const [peer, told] of Map.groupBy(direct, (address) => address.slice(address.lastIndexOf("/") + 1))) {
       const known = this.#known.get(peer), old = known?.addresses ?? [];
-      if (peer === this.#transport.peer || known === undefined && this.#known.size >= MOST_PEERS) continue;
+      // Who is not named could not be known again when it is connected.
+      if (!isPeerId(peer) || peer === this.#transport.peer) continue;
+      if (known === undefined && this.#known.size >= MOST_PEERS) continue;
       const named = told.filter((address) => !address.startsWith(NAME_ONLY));
       const fresh = (given ? named : withoutWebSockets(named)).filter((address) => !old.includes(address));
       const relays = from === null || from === peer || known?.relays.includes(from) ? [] : [from];

@@ -29,11 +29,13 @@ export interface Reachability {
   readonly relays: readonly PeerId[];
 }
 
-/** Who came and who went, and how peers are reached. */
+/** Who came and who went, how peers are reached, and what went through this one. */
 export type TransportEvent =
   | { readonly kind: "connected"; readonly peer: PeerId; readonly address: string; readonly link: Link }
   | { readonly kind: "disconnected"; readonly peer: PeerId }
-  | { readonly kind: "reachability"; readonly reachability: Reachability };
+  | { readonly kind: "reachability"; readonly reachability: Reachability }
+  /** Bytes went through this peer, between two that cannot reach each other. */
+  | { readonly kind: "relayed"; readonly sizeBytes: number };
 
 /** Answers a request; throwing or returning null refuses it. */
 export type RequestHandler = (from: PeerId, request: Uint8Array) => Promise<Uint8Array | null>;
@@ -54,13 +56,15 @@ export interface Transport extends AsyncDisposable {
   readonly peer: PeerId;
   /** Addresses others can dial, each ending in this peer's id; the loopback ones last. */
   addresses(): readonly string[];
+  /** Addresses that lead to this peer through another, where some cannot dial it; empty until one lets others through. */
+  relayedAddresses(): readonly string[];
   /** Peers connected now, sorted. */
   peers(): readonly PeerId[];
   /** How a peer is reached; null if it is not connected. */
   link(peer: PeerId): Link | null;
   /**
-   * Connects to an address, or through a peer that both are connected to (`relayedAddress`); resolves with the peer
-   * found there.
+   * Connects to an address, or through another peer (`relayedAddress`), which is connected already unless the address
+   * says where it is; resolves with the peer found there.
    * @throws {Error} saying what was tried and what it answered.
    */
   connect(address: string, options?: { readonly signal?: AbortSignal }): Promise<PeerId>;

@@ -32,6 +32,11 @@ export class TransportError extends Error {
   }
 }
 
+/** Why a connection was not made, from the error of `Transport.connect`, without the address that its text begins with. */
+export function whyNotConnected(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replace(/^Cannot connect to \S+: /, "");
+}
+
 /** A failed request, in words. */
 export function requestError(
   kind: TransportFailure,

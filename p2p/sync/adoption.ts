@@ -39,16 +39,19 @@ export function adopt(parts: Parts, state: State): void {
 /** A contribution is none: so no record that counts it holds, nor what follows it. */
 export function refute(parts: Parts, held: HeldOffer, reason: string): void {
   parts.reject("offer", held.signed.body.peer, reason);
-  for (const { link: { record: { body } }, fault } of parts.book.refute(held)) {
-    parts.reject(`record ${body.round}`, body.scribe, fault);
+  const refuted = parts.book.refute(held);
+  for (const { link: { record: { body } }, fault } of refuted) parts.reject(`record ${body.round}`, body.scribe, fault);
+  // Else a restart would take it for good again, when perhaps nobody gives the contribution any more.
+  if (refuted.some(({ link }) => link.journaled)) {
+    parts.context.emit({ kind: "journal", entry: { kind: "refuted", offer: held.signed, reason } });
   }
   if (parts.head?.link.stage.kind === "invalid") giveUp(parts, parts.head);
 }
 
 /** What this peer took on the word of others is wrong: it goes on from what is left, or asks as if it were new. */
 function giveUp(parts: Parts, { chain }: State): void {
-  const { context, book, exchange, folding, scribing, merging, work } = parts, left = book.heaviestLeft();
-  for (const part of [folding, scribing, merging]) part.close();
+  const { context, book, exchange, folding, fetching, scribing, merging, work } = parts, left = book.heaviestLeft();
+  for (const part of [folding, fetching, scribing, merging]) part.close();
   context.report({ kind: "waiting", reason: `round ${chain.round} follows an invalid record` });
   parts.head = null;
   if (left !== null) return adopt(parts, left);

@@ -1,8 +1,9 @@
 import { strict as assert } from "node:assert";
 import { beginning, type Chapter, following, historyRules as rules } from "../../tests/tiny_history.ts";
 import { adopt, refute } from "./adoption.ts";
+import { createCore } from "./core.ts";
 import { bodyDigest } from "./digest.ts";
-import type { Effect, SyncEvent } from "./effects.ts";
+import type { CoreOptions, Effect, JournalEntry, SyncEvent } from "./effects.ts";
 import type { State } from "./link.ts";
 import { Parts } from "./parts.ts";
 import { RULEBOOK } from "./rulebook.ts";
@@ -10,6 +11,14 @@ import type { Digest, PeerId } from "./types.ts";
 
 const finch = "finch" as PeerId, robin = "robin" as PeerId, wren = "wren" as PeerId;
 const REASON = "its values are not finite";
+const OPTIONS: CoreOptions = {
+  self: robin,
+  rules,
+  name: "robin",
+  device: "cpu",
+  sign: () => new Uint8Array(),
+  verify: () => true,
+};
 
 const genesis = beginning(), first = following(genesis, [finch, wren]), second = following(first, [finch, wren]);
 /** Two records after the second, the heavier one with its sequel. */
@@ -21,14 +30,7 @@ function begin(
   isHeld: (chapter: Chapter) => boolean = () => true,
   self: PeerId = robin,
 ) {
-  const parts = new Parts({
-    self,
-    rules,
-    name: "robin",
-    device: "cpu",
-    sign: () => new Uint8Array(),
-    verify: () => true,
-  }, RULEBOOK);
+  const parts = new Parts({ ...OPTIONS, self }, RULEBOOK);
   const { book } = parts, states = new Map<Chapter, State>();
   parts.exchange.connect(finch);
   book.addPast(genesis.record, genesis.chain);
@@ -44,6 +46,12 @@ function begin(
     if (isHeld(chapter)) states.set(chapter, book.hold(link, weights)!);
   }
   return { parts, stateAfter: (chapter: Chapter) => states.get(chapter)! };
+}
+
+/** What a peer does first that finds this on its disk. */
+function started(journal: readonly JournalEntry[]): readonly Effect[] {
+  const core = createCore(OPTIONS);
+  return core.handle(0, { kind: "start", initial: first.weights, found: false, journal });
 }
 
 /** What follows when the first contribution that this round counts turns out to be none. */
@@ -101,9 +109,28 @@ Deno.test("garbage that another history counts costs this peer nothing, and its 
   adopt(parts, stateAfter(light));
   const { effects, events } = refuteFirst(parts, heavy);
   assert.deepEqual(events.map(({ kind }) => kind), ["rejected", "rejected"]);
-  assert.equal(effects.length, events.length);
+  const [written, ...others] = effects.filter(({ kind }) => kind !== "report");
+  assert.deepEqual(written, { kind: "journal", entry: { kind: "refuted", offer: heavy.offers[0], reason: REASON } });
+  assert.deepEqual(others, []);
   assert.equal(parts.head, stateAfter(light));
   assert.equal(parts.book.heaviestFolded(stateAfter(light)), stateAfter(light), "it is not adopted any more");
+});
+
+Deno.test("what was found out to follow garbage stays so after a restart", () => {
+  const state = ({ record, chain, weights }: Chapter) => ({ kind: "state", record, chain, weights }) as const;
+  const journal: readonly JournalEntry[] = [
+    ...[first, second, light, heavy].flatMap((chapter) => [
+      ...chapter.offers.map((offer) => ({ kind: "offer", offer }) as const),
+      { kind: "record", record: chapter.record } as const,
+      state(chapter),
+    ]),
+    { kind: "refuted", offer: heavy.offers[0]!, reason: REASON },
+  ];
+  const heads = (journal: readonly JournalEntry[]) => {
+    return started(journal).flatMap((effect) => effect.kind === "load" ? [effect.weights] : []);
+  };
+  assert.deepEqual(heads(journal.slice(0, -1)), [heavy.weights]);
+  assert.deepEqual(heads(journal), [light.weights]);
 });
 
 Deno.test("garbage that no record counts is named, and nothing else happens", () => {

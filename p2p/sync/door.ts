@@ -82,9 +82,8 @@ export function whyDoubted(
 ): { readonly reason: string | null; readonly isStale: boolean } {
   const near = neighbourhood(chain);
   if (near.counted.has(bodyDigest(offer))) return { reason: null, isStale: false }; // it was good enough before
-  const oldest = chain.round + 1 - historyRounds(rules);
-  if (offer.round < oldest) {
-    return { reason: `it is stale: it is for round ${offer.round}, and none before ${oldest} matters`, isStale: true };
+  if (offer.round < chain.round + 1 - historyRounds(rules)) {
+    return { reason: `it is stale: it is for round ${offer.round}, too long ago to matter`, isStale: true };
   }
   const reason = whyNotAllowed(offer.peer, membersAfter(chain, change), rules) ??
     (near.records.has(offer.parent) ? whyNotBelievable(offer, chain, rules) : null); // else another side may know better

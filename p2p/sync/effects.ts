@@ -27,6 +27,8 @@ import type {
 export type JournalEntry =
   | { readonly kind: "record"; readonly record: Signed<RoundRecord> }
   | { readonly kind: "offer"; readonly offer: Signed<Offer> }
+  /** An offer that a record counts, and whose contribution turned out to be none: whatever follows that is invalid. */
+  | { readonly kind: "refuted"; readonly offer: Signed<Offer>; readonly reason: string }
   /** The newest change of members that this peer knows. */
   | { readonly kind: "change"; readonly change: Signed<Change> }
   /** A state that this peer has folded or loaded, and whose weights it has kept as a blob. */

@@ -41,6 +41,11 @@ export class Fetching {
     return { fetches: this.#open.size, retries: this.#retryAtMs.size };
   }
 
+  /** There is no head to fetch for. */
+  close(): void {
+    this.deadline = Infinity;
+  }
+
   /** Begins what may begin: blobs of `urgent` offers first, then by age. */
   run(context: Context, book: Book, options: FetchingOptions): void {
     this.deadline = Infinity;

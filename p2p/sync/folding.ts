@@ -29,7 +29,8 @@ export interface SceneOfFolding {
 
 export class Folding {
   #folding: Digest | null = null;
-  #progressAtMs = 0;
+  /** The last record that was folded: whoever waits for blobs of one that follows it has begun to wait then. */
+  #progress: { readonly record: Digest; readonly atMs: number } | null = null;
   /** Offers whose blobs are needed to fold towards heavier histories. */
   urgent: ReadonlySet<Digest> = new Set();
   /** A heavier history than ours is on its way: until when we believe in it. Null if there is none. */
@@ -38,6 +39,11 @@ export class Folding {
   /** There is no head to fold on. */
   close(): void {
     this.hopeUntilMs = null;
+  }
+
+  /** Whether a heavier history may still be folded here: all of it is here, or on its way. */
+  hopes({ now }: Context, book: Book, head: State): boolean {
+    return book.targets(head).some(([next]) => now < this.#hopeUntilMs(book, next!, head));
   }
 
   /** Begins the next fold towards the heaviest history whose blobs can be had, if they all are here. */
@@ -72,7 +78,7 @@ export class Folding {
     if (this.#folding === record) this.#folding = null;
     const link = book.links.get(record);
     if (link?.stage.kind !== "complete") return;
-    this.#progressAtMs = context.now;
+    this.#progress = { record, atMs: context.now };
     const state = book.hold(link, weights)!;
     context.emit({ kind: "keep", weights });
     journalState(context, book, state);
@@ -130,9 +136,10 @@ export class Folding {
   /** Adopt only what can be fetched: a record whose blobs stay missing for a round's longest wait is set aside. */
   #hopeUntilMs(book: Book, link: Link, head: State): number {
     const offers = book.countedOffers(link), sinceMs = link.stage.kind === "complete" ? link.stage.sinceMs : 0;
+    const turnAtMs = this.#progress !== null && link.parents.includes(this.#progress.record) ? this.#progress.atMs : 0;
     const isMissing = offers === null || offers.some(({ verdict }) => verdict === null) ||
       link.parents.some((parent) => book.stateOf(parent) === null);
-    return isMissing ? Math.max(sinceMs, this.#progressAtMs) + longestMs(head.chain.roundMs) : Infinity;
+    return isMissing ? Math.max(sinceMs, turnAtMs) + longestMs(head.chain.roundMs) : Infinity;
   }
 
   #reject({ report }: Context, book: Book, { link, fault, parent }: {

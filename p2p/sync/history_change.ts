@@ -43,7 +43,10 @@ export function historyChange(
   const forgetRound = to.chain.round - ARCHIVE_ROUNDS;
   const gone = lost && new Set(lost.flatMap(({ record }) => record.body.counted.map(({ offer }) => offer)));
   if (from !== null && gained !== null && gone !== null) {
-    const counted = countings(gained, mergedBy(book, gained, from));
+    // Two sides of an older fork may each have counted an offer: then one record given up is not the only one.
+    const kept = gone.size === 0 ? [] : book.lineage.ancestry(to.link).filter((link) => chainOf(link) !== null);
+    const still = [...countings(kept, () => false)].filter(([offer]) => gone.has(offer));
+    const counted = new Map([...still, ...countings(gained, mergedBy(book, gained, from))]);
     return { ...known, counted, uncounted: (offer) => gone.has(offer), sinceRound: -Infinity, forgetRound };
   }
   const all = book.lineage.ancestry(to.link).filter((link) => chainOf(link) !== null);

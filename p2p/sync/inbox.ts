@@ -120,8 +120,8 @@ function onBeat(parts: Parts, beat: Beat, from: PeerId): void {
   if (!link || chainOf(link) === null) return exchange.seek(context, beat, from, { book, head, isHeavier });
   exchange.found(beat.peer);
   if (book.isDeep(head, link)) parts.hasNews = true;
-  // A heavier head that records cannot lead to: its ancestors' weights are gone here, or its fold failed.
-  else if (isHeavier && book.targets(head).length === 0) exchange.askState(context, [from]);
+  // A heavier head that records do not lead to: weights before it are gone here, or nobody gives what it counts.
+  else if (isHeavier && !parts.folding.hopes(context, book, head)) exchange.askState(context, [from]);
 }
 
 function onState(parts: Parts, message: StateAt, from: PeerId): void {

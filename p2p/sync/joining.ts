@@ -117,8 +117,9 @@ export class Joining {
     const all = this.#candidates;
     const ballots = all.filter((candidate) => !waitedFor.includes(candidate))
       .map((candidate) => {
-        // Who stands where we could stand as well says nothing of what is made of it with offers that we are not given.
-        const have = proofOf(candidate) === "unmade" ? words.filter(({ head }) => !isKnown(head)) : words;
+        // Who stands where we could stand as well says nothing of what is made of it with records or offers that we are
+        // not given.
+        const have = proofOf(candidate) === "proven" ? words : words.filter(({ head }) => !isKnown(head));
         return { candidate, support: supportOf(candidate, have, all) };
       });
     const isOurs = ({ candidate }: typeof ballots[number]) =>

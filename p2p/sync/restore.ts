@@ -48,7 +48,7 @@ export function restore(journal: readonly JournalEntry[], options: RestoreOption
   }
   const known = new Map(states.map((state) => [state.chain.head, state]));
   for (const entry of journal) {
-    if (entry.kind === "offer" || entry.kind === "change" || entry.record.body.round < archiveRound) continue;
+    if (entry.kind !== "record" && entry.kind !== "state" || entry.record.body.round < archiveRound) continue;
     const digest = bodyDigest(entry.record.body), state = known.get(digest);
     if (state === undefined) {
       // Of a side that was merged in, or written in vain: its state follows from its parents'.
@@ -57,6 +57,12 @@ export function restore(journal: readonly JournalEntry[], options: RestoreOption
     } else if (state.chain.round > lastRound - rules.lateRounds - 1) {
       book.addState(state.record, state).link.journaled = true;
     } else book.addPast(state.record, state.chain);
+  }
+  for (const entry of journal) {
+    const held = entry.kind === "refuted" ? book.offers.find(bodyDigest(entry.offer.body)) : undefined;
+    if (entry.kind !== "refuted" || held === undefined) continue;
+    book.offers.judge(held, { valid: false, reason: entry.reason });
+    book.refute(held);
   }
   for (const { record, chain, weights } of states.slice(0, MOST_STATES)) {
     joining.add({ record, chain, weights, from: [] }, nowMs);

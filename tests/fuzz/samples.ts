@@ -131,6 +131,7 @@ export const messages: readonly Message[] = [
 export const entries: readonly JournalEntry[] = [
   { kind: "record", record: signedRecord },
   { kind: "offer", offer: signedOffer },
+  { kind: "refuted", offer: signedOffer, reason: "its contribution cannot be decoded" },
   { kind: "change", change },
   { kind: "state", ...state },
 ];

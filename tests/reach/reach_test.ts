@@ -5,6 +5,8 @@
  */
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
+import { parseTicket } from "../../p2p/ticket.ts";
+import type { PeerEvent } from "../../runtime/event.ts";
 import { Seat, sharedRound, starling } from "../starling.ts";
 import { tinyRun } from "../tiny_run.ts";
 import { matrixOf, ownVerdict, type Placed, reachOf } from "./matrix.ts";
@@ -49,15 +51,20 @@ class Scene implements AsyncDisposable {
   }
 
   /** Starts a peer at a place of its own; it dials `peers`. */
-  async sit(place: Place, peers: readonly string[]): Promise<Placed & { readonly address: string }> {
+  sit(place: Place, peers: readonly string[]): Promise<Placed & { readonly address: string }> {
+    const dials = peers.flatMap((address) => ["--peer", address]);
+    return this.#run(place, (name) => ["start", this.path("run"), "--state", this.path(name), ...dials]);
+  }
+
+  /** Starts a peer that has nothing but a ticket. */
+  join(place: Place, ticket: string): Promise<Placed> {
+    return this.#run(place, (name) => ["join", ticket, "--folder", this.path(name)]);
+  }
+
+  async #run(place: Place, args: (name: string) => readonly string[]): Promise<Placed & { readonly address: string }> {
     const { name, publicAddress, enter } = await this.at(place);
-    const seat = new Seat(
-      [
-        ...["start", join(this.#folder, "run"), "--state", join(this.#folder, name), "--name", place],
-        ...["--throttle", "20", "--port", `${FORWARDED_PORT}`, ...peers.flatMap((address) => ["--peer", address])],
-      ],
-      enter,
-    );
+    const own = ["--name", place, "--throttle", "20", "--port", `${FORWARDED_PORT}`];
+    const seat = new Seat([...args(name), ...own], enter);
     this.#seats.push(seat);
     const { peer } = await seat.next("started");
     const placed = { place, seat, peer, address: `/ip4/${publicAddress}/tcp/${FORWARDED_PORT}/p2p/${peer}` };
@@ -127,6 +134,24 @@ test("peers at every kind of place train together, each pair directly or through
   console.log(matrix);
   const docs = await Deno.readTextFile(new URL("../../docs/network.md", import.meta.url));
   assert.ok(docs.includes(matrix), "docs/network.md shows another table than the one just measured");
+});
+
+test("the ticket of a peer that nobody can dial leads to it through another, also who knows nothing else", async () => {
+  await using scene = await Scene.open();
+  const open = await scene.sit("open", []), behind = await scene.sit("NAT", [open.address]);
+  const isThrough = (event: PeerEvent) => event.kind === "reachability" && event.relays.includes(open.peer);
+  const told = await behind.seat.event(isThrough, "a place at the relay");
+  const ticket = told.kind === "reachability" ? told.ticket! : "";
+  const parsed = parseTicket(ticket);
+  const ways = parsed.ok ? parsed.ticket.addresses : [];
+  assert.equal(ways[1], `${open.address}/p2p-circuit/p2p/${behind.peer}`, `${ways}`);
+
+  const joiner = await scene.join("two NATs", ticket);
+  await scene.until(
+    "it reaches both",
+    () => reachOf(joiner, behind) === "relayed" && reachOf(joiner, open) === "direct",
+  );
+  await joiner.seat.round(({ members }) => members.some(({ peer, tokens }) => peer === joiner.peer && tokens > 0));
 });
 
 /** What `starling doctor` finds at a host, by check, and its exit code. */

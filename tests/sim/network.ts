@@ -111,7 +111,7 @@ export class Network {
     if (first === undefined) return done(false);
     const donor = this.#byId.get(first)!;
     const next = () => this.fetch(to, blob, others, done);
-    const askMs = 2 * this.#delayMs();
+    const askMs = Math.min(2 * this.#delayMs(), SLOW_DONOR_MS);
     if (!donor.isUp || !this.#isOpen(to, donor) || !this.#isOpen(donor, to)) return this.#clock.after(askMs, next);
     if (donor.isFrozen) return this.#clock.after(SLOW_DONOR_MS, next);
     if (!donor.serves(blob.digest, to.id)) return this.#clock.after(askMs, next);

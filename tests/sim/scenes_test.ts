@@ -1,5 +1,7 @@
 import { strict as assert } from "node:assert";
-import type { PeerId } from "../../p2p/sync/types.ts";
+import { bodyDigest } from "../../p2p/sync/digest.ts";
+import type { Input } from "../../p2p/sync/effects.ts";
+import type { Digest, PeerId } from "../../p2p/sync/types.ts";
 import { crash, lastOf, play, scene } from "./scene.ts";
 
 Deno.test("a peer alone admits itself and goes on round after round", () => {
@@ -159,4 +161,23 @@ Deno.test("a peer on a thin line brings what it can and delays nobody else", () 
   const gaps = observer.adoptions.get(peers[0]!.id)!.map(({ atMs }, i, all) => atMs - (all[i - 1]?.atMs ?? atMs));
   assert.ok(Math.max(...gaps) < 23_000, `rounds took ${gaps.map(Math.round).join(", ")} ms`);
   assert.ok([...observer.fates.values()].every(({ fate }) => fate !== "lost"));
+});
+
+Deno.test("a peer to whom nobody gives a contribution that all others counted soon takes their state", () => {
+  const lacking = new Set<string>();
+  const hear = (input: Input): Input => {
+    // Everything that finch offered for round 4 is out of its reach for ever.
+    if (input.kind === "message" && input.message.kind === "signed" && "parent" in input.message.body) {
+      const { body } = input.message;
+      if (body.peer === "finch" && body.round === 4) lacking.add(bodyDigest(body));
+    }
+    const isOut = input.kind === "fetched" && lacking.has(input.offer);
+    return isOut ? { kind: "missing", offer: input.offer, reason: "nobody has it" } : input;
+  };
+  const outcome = play([{}, {}, {}, {}], {}, { bugOf: (peer) => peer === 3 ? { hear } : null });
+  assert.deepEqual(outcome.broken, []);
+  const [common, its] = [0, 3].map((peer) =>
+    outcome.observer.adoptions.get(outcome.peers[peer]!.id)!.map(({ chain }) => chain.head)
+  ) as [Digest[], Digest[]];
+  assert.equal(its.filter((head) => !common.includes(head)).length, 1, "it went on alone once, and then was back");
 });

@@ -1,0 +1,21 @@
+import { strict as assert } from "node:assert";
+import { emptyStatus, type PeerStatus } from "../runtime/status.ts";
+import { silenceLines, statusLines } from "./status.ts";
+
+const lone: PeerStatus = { ...emptyStatus, name: "club", peer: "12D3KooWself", peerName: "wren" };
+
+Deno.test("a status says how old it is when a running peer has not renewed it", () => {
+  assert.deepEqual(silenceLines(9_000), []);
+  assert.deepEqual(silenceLines(null), []);
+  assert.match(
+    silenceLines(72_400).join(),
+    /^This is 72 s old, though the peer runs: it stands still .* disk is full\.$/,
+  );
+});
+
+Deno.test("a peer that cannot be reached any more has the name that it had", () => {
+  const time = { peer: "12D3KooWgone", name: "finch", computeMs: 1, waitMs: 0, transferMs: 0, spanMs: 1 };
+  const reach = [{ peer: time.peer, verdict: "unreachable", relay: null, reason: "off", remedy: null }] as const;
+  const text = statusLines({ ...lone, times: [time], reach }, { running: true }).join("\n");
+  assert.match(text, /finch\s+unreachable/);
+});
