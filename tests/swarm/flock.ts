@@ -124,6 +124,14 @@ export class Flock implements AsyncDisposable {
     return this.#bird(name).peer;
   }
 
+  /** Whether a peer, as far as it has said, is connected to another now. */
+  isConnected(name: string, peer: PeerId): boolean {
+    const last = this.seat(name).events.findLast((event) =>
+      (event.kind === "connected" || event.kind === "disconnected") && event.peer === peer
+    );
+    return last?.kind === "connected";
+  }
+
   /** A peer as it was started last. */
   seat(name: string): Seat {
     return this.#bird(name).seats.at(-1)!;
