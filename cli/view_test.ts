@@ -87,6 +87,12 @@ Deno.test("a peer that cannot be reached is told with the address once", () => {
   assert.equal(unreachableText({ peer, reason: "it has no address" }), `${peer} cannot be reached: it has no address`);
 });
 
+Deno.test("before there is a round the view says what is being done", () => {
+  assert.equal(render(emptyView(0), {}, 5000).at(-1), "  measuring devices, opening the data");
+  const started = { ...emptyView(0), run: "ab".repeat(32) };
+  assert.equal(render(started, {}, 5000).at(-1), "  finding the fastest micro-batch");
+});
+
 Deno.test("a notice goes after a while", () => {
   const view = after([0, round(1, 0)], [1000, { kind: "warning", message: "a step was skipped" }]);
   assert.match(render(view, {}, 2000).join("\n"), /a step was skipped/);
