@@ -90,7 +90,7 @@ Deno.test("a peer that cannot be reached is told with the address once", () => {
 Deno.test("before there is a round the view says what is being done", () => {
   assert.equal(render(emptyView(0), {}, 5000).at(-1), "  measuring devices, opening the data");
   const started = { ...emptyView(0), run: "ab".repeat(32) };
-  assert.equal(render(started, {}, 5000).at(-1), "  finding the fastest micro-batch");
+  assert.equal(render(started, {}, 5000).at(-1), "  waiting for the first round");
 });
 
 Deno.test("a notice goes after a while", () => {

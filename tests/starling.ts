@@ -7,7 +7,7 @@ import type { PeerEvent } from "../runtime/event.ts";
 
 const MAIN = new URL("../cli/main.ts", import.meta.url).href;
 /** For anything that a peer does: many times what a busy machine needs. */
-const LONGEST_WAIT_MS = 180_000;
+const LONGEST_WAIT_MS = 300_000;
 
 /** Flags that keep a test's peer on one thread and off the network. */
 const COMPUTING_LOCALLY = ["--device", "cpu", "--threads", "1", "--no-mdns"];
