@@ -87,17 +87,20 @@ function history({ records, chain }: Known): readonly (readonly [Digest, RoundRe
 function showChain(known: Known, asJson: boolean): void {
   const links = history(known);
   if (asJson) return links.forEach(([digest, record]) => json({ digest, ...record }));
-  const rows = links.map(([digest, { round, parents, counted: offers, scribe, attempt }]) => [
+  const isSplit = links.some(([, { cell }]) => cell !== "");
+  const rows = links.map(([digest, { round, parents, cell, met, counted: offers, scribe, attempt }]) => [
     String(round),
+    ...(isSplit ? [cell === "" ? "all" : cell] : []),
     short(digest),
-    parents.map(short).join(" + "),
+    parents.map(short).join(" + ") + (met === null ? "" : ` meets ${short(met.record)} of cell ${met.cell}`),
     String(offers.length),
     counted(tokensOf(known, offers)),
     offers.some(({ age }) => age > 0) ? String(offers.filter(({ age }) => age > 0).length) : "",
     nameOf(known, scribe) + (attempt > 0 ? ` (rank ${attempt})` : ""),
   ]);
   line(`${links.length} records from the head back; weight ${grouped(known.chain.weight)}`);
-  for (const text of table([" round", "record", "after", " offers", " tokens", " late", "scribe"], rows)) line(text);
+  const headings = [" round", ...(isSplit ? ["cell"] : []), "record", "after", " offers", " tokens", " late", "scribe"];
+  for (const text of table(headings, rows)) line(text);
 }
 
 function showRecord(known: Known, prefix: string, asJson: boolean): void {
@@ -119,6 +122,14 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
   if (asJson) return json({ digest, ...record, offers });
   line(`record ${digest}`);
   line(`round ${record.round}, written by ${nameOf(known, record.scribe)}, rank ${record.attempt}`);
+  if (record.cell !== "" && record.met === null) line(`of cell ${record.cell}`);
+  if (record.met !== null) {
+    line(
+      `cell ${record.cell} meets cell ${record.met.cell}: it averages its weights with those after record ${
+        short(record.met.record)
+      }, and counts nothing`,
+    );
+  }
   if (record.parents.length > 1) line("it makes one history of two, and counts nothing itself");
   line(`${record.parents.length > 1 ? "parents" : "parent"} ${record.parents.join(", ") || "none"}`);
   line(`state before it ${record.bases.join(", ") || "none"}`);

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Audit, PeerAccount } from "../p2p/sync/audit.ts";
+import { ownedIn } from "../p2p/sync/classes.ts";
 import { windowCount } from "../p2p/sync/ranges.ts";
 import { counted, grouped, shortPeer, table } from "./format.ts";
 
@@ -23,15 +24,21 @@ export function ledgerJson({ head, given, ...audit }: Audit): unknown {
 
 /** The ledger for people, within 100 columns. */
 export function ledgerLines(audit: Audit): string[] {
-  const { head: { round, ledger }, peers, uncounted } = audit;
+  const { head: { round, ledger, cell }, peers, uncounted } = audit;
   const leased = ledger.leases.reduce((sum, { ranges }) => sum + windowCount(ranges), 0);
-  const returned = windowCount(ledger.returned), trained = ledger.cursor - leased - returned;
+  const returned = windowCount(ledger.returned), own = windowCount(ownedIn(ledger.returned, cell));
+  const trained = ledger.cursor - leased - returned;
   const lost = uncounted.filter(({ isOpen }) => !isOpen), open = uncounted.filter(({ isOpen }) => isOpen);
   return [
-    `Ledger after round ${round}: ${grouped(ledger.cursor)} windows were handed out, and are`,
+    `Ledger${cell === "" ? "" : ` of cell ${cell}`} after round ${round}: ${
+      grouped(ledger.cursor)
+    } windows were handed out, and are`,
     `  trained     ${grouped(trained)}`,
     `  leased      ${grouped(leased)}, to be trained`,
-    `  returned    ${grouped(returned)}, for the next who needs some`,
+    `  returned    ${grouped(own)}, for the next who needs some`,
+    ...(cell === ""
+      ? []
+      : [`  elsewhere   ${grouped(returned - own)}, other cells' to train, as far as is known here`]),
     `  duplicated  ${grouped(ledger.duplicated)} times one was trained again, on both sides of a fork`,
     "",
     ...table(["peer", " trained", " tokens", " twice", " leased", " gave back", " lost", " tokens lost"], [

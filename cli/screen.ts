@@ -80,6 +80,7 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
         return line(event.reason);
       case "reorganised":
       case "merged":
+      case "cell":
         return line(`round ${event.round}: ${event.reason}`);
       case "offer":
         return event.fate === "counted"

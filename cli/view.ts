@@ -108,6 +108,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
         : noticed(`fetching ${event.what}: ${percent(event.bytes / event.totalBytes)} of ${bytes(event.totalBytes)}`);
     case "reorganised":
     case "merged":
+    case "cell":
       return noticed(`round ${event.round}: ${event.reason}`);
     case "admitted":
       return noticed(`round ${event.round}: admitted`);

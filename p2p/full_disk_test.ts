@@ -14,24 +14,20 @@ import { MemoryNetwork } from "./net/memory.ts";
 import { MemoryJournal } from "./store/journal.ts";
 import { MemoryBlobStore } from "./store/memory.ts";
 import { StorageError } from "./store/storage_error.ts";
-import type { Digest, SyncRules } from "./sync/types.ts";
+import type { Digest } from "./sync/types.ts";
+import { tinyRules } from "../tests/tiny_rules.ts";
 
 const genesis = new TextEncoder().encode(`{"name":"club"}`);
 const contextLength = 16;
-const rules: SyncRules = {
+const rules = tinyRules({
   run: await runIdOf(genesis),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
   firstRoundMs: 2000,
   leastRoundMs: 1000,
   longestRoundMs: 10_000,
   batch: 8,
   contextLength,
   codec: "int8",
-  targetTokens: null,
-  owner: null,
-};
+});
 
 /** A disk whose writes fail when `isFull` says so. */
 function disk(isFull: () => boolean) {

@@ -16,7 +16,7 @@ import { PeerJournal } from "./journal_entries.ts";
 import type { Learner } from "./learner.ts";
 import { Mailbox } from "./mailbox.ts";
 import { relayBlobs, serveBlobs } from "./net/blob_server.ts";
-import { keepConnected } from "./net/mesh.ts";
+import { keepConnected, type Mesh } from "./net/mesh.ts";
 import type { Transport } from "./net/transport.ts";
 import { IdentityInUseError, watchForTwins } from "./net/twins.ts";
 import { MESSAGES_PROTOCOL, Performer } from "./perform.ts";
@@ -26,7 +26,7 @@ import type { Journal } from "./store/journal.ts";
 import { Stock } from "./store/stock.ts";
 import { StorageError } from "./store/storage_error.ts";
 import { createCore } from "./sync/core.ts";
-import type { Core, Input, JournalEntry } from "./sync/effects.ts";
+import type { Core, Effect, Input, JournalEntry } from "./sync/effects.ts";
 import type {
   BlobName,
   ChainState,
@@ -167,7 +167,7 @@ class PeerHost implements Host {
   readonly #mailbox = new Mailbox();
   readonly #rates = new Rates();
   readonly #performer: Performer;
-  readonly #mesh: AsyncDisposable;
+  readonly #mesh: Mesh;
   readonly #twins: Disposable;
   readonly #loop: Promise<void>;
   /** When a refusal of a sender's message was last told. */
@@ -194,6 +194,7 @@ class PeerHost implements Host {
     this.#performer = new Performer({
       ...options,
       self: this.peer,
+      run: rules.run,
       weightsBytes: start.initial.sizeBytes,
       answer: (input) => this.#mailbox.put(input),
       emit: options.onEvent,
@@ -210,6 +211,7 @@ class PeerHost implements Host {
     serveGenesis(transport, options.genesis);
     this.#listen();
     this.#mesh = keepConnected(transport, {
+      run: rules.run,
       addresses,
       clock,
       onUnreachable: (peer, address, reason) => this.#options.onEvent({ kind: "unreachable", peer, address, reason }),
@@ -297,7 +299,7 @@ class PeerHost implements Host {
       for (let input = await this.#mailbox.take(); input !== null; input = await this.#mailbox.take()) {
         const effects = this.#core.handle(clock.now(), input);
         for (const effect of effects) {
-          if (effect.kind === "adopted") [this.#chain, this.#weights] = [effect.chain, effect.weights];
+          if (effect.kind === "adopted") this.#adopt(effect);
         }
         await this.#performer.performAll(effects);
         const stop = effects.find((effect) => effect.kind === "stop");
@@ -313,6 +315,14 @@ class PeerHost implements Host {
     } catch (error) {
       this.#finish({ kind: "failed", error });
     }
+  }
+
+  #adopt({ chain, weights }: Extract<Effect, { kind: "adopted" }>): void {
+    if (chain.cell !== (this.#chain?.cell ?? "")) {
+      this.#options.transport.hear(chain.cell);
+      this.#mesh.enter(chain.cell);
+    }
+    [this.#chain, this.#weights] = [chain, weights];
   }
 
   #setAlarm(): void {

@@ -26,6 +26,8 @@ function record(round: number): JournalEntry {
         scribe: peer,
         attempt: 0,
         change: null,
+        cell: "",
+        met: null,
       },
       signature: new Uint8Array(64),
     },

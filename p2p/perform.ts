@@ -13,8 +13,9 @@ import type { PeerJournal } from "./journal_entries.ts";
 import type { FoldPart, Learner, TrainOrder } from "./learner.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES, type Transport } from "./net/transport.ts";
 import type { Stock } from "./store/stock.ts";
+import { isIn } from "./sync/cells.ts";
 import type { Effect, Input, JournalEntry } from "./sync/effects.ts";
-import type { BlobName, Digest, Message, PeerId } from "./sync/types.ts";
+import type { BlobName, Digest, PeerId } from "./sync/types.ts";
 import { encodeMessage } from "./wire.ts";
 
 /** Messages to one peer that may be under way; more are lost, as on any network. */
@@ -27,6 +28,7 @@ export const MESSAGES_PROTOCOL = "sync/1";
 
 export interface PerformerOptions {
   readonly self: PeerId;
+  readonly run: Digest;
   readonly transport: Transport;
   readonly store: Stock;
   readonly journal: PeerJournal;
@@ -86,7 +88,7 @@ export class Performer {
     const { learner, transport, emit } = this.#options;
     switch (effect.kind) {
       case "announce":
-        return this.#announce(effect.message);
+        return this.#announce(effect);
       case "send":
         return this.#send(effect.to, encodeMessage(effect.message));
       case "admit":
@@ -136,11 +138,12 @@ export class Performer {
     await store.withSpace(JOURNAL_SPACE_BYTES, () => journal.append(entries));
   }
 
-  #announce(message: Message): void {
-    const { transport } = this.#options;
+  #announce({ message, cell }: EffectOf<"announce">): void {
+    const { transport, run } = this.#options;
     const bytes = encodeMessage(message);
-    if (bytes.length <= LARGEST_ANNOUNCEMENT_BYTES) return transport.announce(bytes);
-    for (const peer of transport.peers()) this.#send(peer, bytes); // too large for gossip, not for a stream
+    if (bytes.length <= LARGEST_ANNOUNCEMENT_BYTES) return transport.announce(bytes, cell);
+    // Too large for gossip, not for a stream.
+    for (const peer of transport.peers()) if (isIn(cell, peer, { run })) this.#send(peer, bytes);
   }
 
   #send(to: PeerId, bytes: Uint8Array): void {

@@ -24,6 +24,7 @@ import type {
   Lease,
   Member,
   Message,
+  Met,
   Offer,
   PeerId,
   Range,
@@ -32,7 +33,7 @@ import type {
   Signed,
 } from "./sync/types.ts";
 
-export const WIRE_VERSION = 2;
+export const WIRE_VERSION = 3;
 
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
@@ -49,6 +50,8 @@ const MOST_RECENT = 256;
 const MOST_RECENTLY_COUNTED = 64 * MOST_COUNTED;
 /** Peers on an allow list: a change must fit an announcement and a record. */
 const MOST_ALLOWED = 512;
+/** Splits of a run; far more than any has. */
+const LONGEST_CELL = /^[01]{0,32}$/;
 /** A year. */
 const LONGEST_MS = 366 * 24 * 3600 * 1000;
 
@@ -65,6 +68,7 @@ const count = z.int().min(0);
 const ms = z.number().min(0).max(LONGEST_MS);
 const amount = z.number().min(0).max(1e18);
 const label = z.string().max(LONGEST_NAME);
+const cell = z.string().regex(LONGEST_CELL);
 
 /**
  * An array that is given up at its first wrong item: by itself, zod writes a complaint about each, and a message of 1 MiB
@@ -127,6 +131,8 @@ const signedChange: z.ZodType<Signed<Change>> = z.strictObject({ kind: z.literal
 
 const counted: z.ZodType<Counted> = z.strictObject({ offer: digest, peer, age: count });
 
+const met: z.ZodType<Met> = z.strictObject({ cell, record: digest, known: ranges, rest: digest, weights: blob });
+
 const record: z.ZodType<RoundRecord> = z.strictObject({
   kind: z.literal("record"),
   run: digest,
@@ -138,6 +144,8 @@ const record: z.ZodType<RoundRecord> = z.strictObject({
   scribe: z.union([peer, nobody]),
   attempt: count,
   change: signedChange.nullable(),
+  cell,
+  met: met.nullable(),
 });
 
 const signedOffer: z.ZodType<Signed<Offer>> = z.strictObject({ kind: z.literal("signed"), body: offer, signature });
@@ -179,6 +187,8 @@ const encoding: z.ZodType<EncodingState> = z.strictObject({
 const chain: z.ZodType<ChainState> = z.strictObject({
   round: count,
   head: digest,
+  cell,
+  met: list(count, 32),
   weight: amount,
   tokens: count,
   usual: count,
@@ -209,6 +219,7 @@ const plainMessages = z.discriminatedUnion("kind", [
     round: count,
     weight: amount,
     change: count,
+    cell,
   }),
   z.strictObject({
     kind: z.literal("pull"),

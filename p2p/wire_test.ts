@@ -46,6 +46,8 @@ const record: RoundRecord = {
   scribe: peer,
   attempt: 0,
   change: null,
+  cell: "",
+  met: null,
 };
 const signedChange: Signed<Change> = {
   kind: "signed",
@@ -55,6 +57,8 @@ const signedChange: Signed<Change> = {
 const chain: ChainState = {
   round: 3,
   head: digest,
+  cell: "01",
+  met: [3, 0],
   weight: 4096,
   tokens: 4096,
   usual: 4096,
@@ -89,8 +93,23 @@ const messages: readonly Message[] = [
     },
   },
   { ...signedRecord, body: { ...record, change: signedChange } },
+  {
+    ...signedRecord,
+    body: {
+      ...record,
+      counted: [],
+      cell: "01",
+      met: {
+        cell: "11",
+        record: digest,
+        known: [{ start: 0, end: 64 }],
+        rest: digest,
+        weights: { digest, sizeBytes: 1 },
+      },
+    },
+  },
   signedChange,
-  { kind: "beat", run, peer, head: digest, base: digest, round: 3, weight: 4096, change: 2 },
+  { kind: "beat", run, peer, head: digest, base: digest, round: 3, weight: 4096, change: 2, cell: "01" },
   { kind: "pull", run, have: [digest], want: [] },
   { kind: "history", run, records: [signedRecord, signedRecord], offers: [signedOffer] },
   { kind: "ask-state", run },
@@ -106,7 +125,7 @@ for (const [i, message] of messages.entries()) {
     const bytes = encodeMessage(message);
     assert.match(reason(bytes, digest), /is of another run: found aaaa/);
     bytes[0] = WIRE_VERSION + 1;
-    assert.match(reason(bytes), /has version 3, this program reads 2/);
+    assert.match(reason(bytes), /has version 4, this program reads 3/);
   });
 }
 

@@ -94,6 +94,11 @@ const roundsSchema = z.strictObject({
   message: "must have leastMs ≤ firstMs ≤ longestMs",
 });
 
+const cellsSchema = z.strictObject({
+  size: z.int().min(2).max(256).default(32).describe("Members beyond which a run goes on as several cells"),
+  rounds: z.int().min(2).max(64).default(4).describe("Least rounds from one meeting of a cell with others to the next"),
+}).prefault({});
+
 const runConfigSchema = z.strictObject({
   $schema: z.string().optional(),
   version: z.literal(VERSION),
@@ -105,6 +110,7 @@ const runConfigSchema = z.strictObject({
   training: trainingSchema,
   outer: outerSchema,
   rounds: roundsSchema,
+  cells: cellsSchema,
   membership: z.enum(["private", "allow", "open"]).default("private"),
   owner: z.string().refine(isPeerId, "must be a peer id, as 'starling members' prints them").optional(),
 }).refine(({ membership, owner }) => (membership === "allow") === (owner !== undefined), {

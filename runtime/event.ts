@@ -132,6 +132,8 @@ export type PeerEvent =
   | { readonly kind: "reorganised"; readonly round: number; readonly reason: string }
   /** A history that this run had parted with is part of it again. */
   | { readonly kind: "merged"; readonly round: number; readonly reason: string }
+  /** The cell of this peer was split, took over another's part, or met another; "" is a run that is not split. */
+  | { readonly kind: "cell"; readonly round: number; readonly cell: string; readonly reason: string }
   /** Something of another peer was dropped. */
   | { readonly kind: "rejected"; readonly peer: string; readonly what: string; readonly reason: string }
   /** An offer of another peer that no record counted, and none can any more; nobody need be at fault. */

@@ -128,7 +128,10 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
 }
 
 /** The rules that the protocol takes from a run. */
-export function syncRules({ model, training, outer, rounds, owner }: RunConfig, run: SyncRules["run"]): SyncRules {
+export function syncRules(
+  { model, training, outer, rounds, cells, owner }: RunConfig,
+  run: SyncRules["run"],
+): SyncRules {
   return {
     run,
     lateRounds: outer.lateRounds,
@@ -142,6 +145,8 @@ export function syncRules({ model, training, outer, rounds, owner }: RunConfig, 
     codec: outer.codec,
     targetTokens: training.targetTokens,
     owner: owner ?? null,
+    cellSize: cells.size,
+    cellRounds: cells.rounds,
   };
 }
 

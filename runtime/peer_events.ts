@@ -5,7 +5,7 @@
  * @module
  */
 import type { HostEvent } from "../p2p/host_event.ts";
-import type { MergedSide } from "../p2p/sync/effects.ts";
+import type { MergedSide, SyncEvent } from "../p2p/sync/effects.ts";
 import type { Digest, Offer, PeerId } from "../p2p/sync/types.ts";
 import type { RunConfig } from "./config.ts";
 import type { MemberRound, PeerEvent } from "./event.ts";
@@ -161,6 +161,13 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
         return { kind: "waiting", reason: `${event.peers} other ${event.peers === 1 ? "peer" : "peers"} connected` };
       case "merged":
         return { kind: "merged", round: event.round, reason: mergedReason(event.round, event.sides) };
+      case "cell":
+        return { kind: "cell", round: event.round, cell: event.cell, reason: cellReason(event) };
+      case "met": {
+        const told = `cell ${event.cell} met cell ${event.with}: the weights are the average of both`;
+        const reason = `${told}, and ${thousands(event.tokens)} tokens more are known to be counted`;
+        return { kind: "cell", round: event.round, cell: event.cell, reason };
+      }
       case "reorganised":
         return { kind: "reorganised", round, reason: reorganisedReason(event.depth) };
       case "waiting":
@@ -222,6 +229,12 @@ function mergedReason(round: number, sides: readonly MergedSide[]): string {
     `${isKnown ? isOurs ? ", ours" : ", theirs" : ""})`
   );
   return `two histories met: ${told.join(" and ")}; record ${round} joins them, and nothing of either is lost`;
+}
+
+function cellReason({ before, cell, members }: Extract<SyncEvent, { kind: "cell" }>): string {
+  if (cell.length > before.length) return `the run has grown: this peer trains in cell ${cell}, of ${members} members`;
+  const name = cell === "" ? "the whole run" : `cell ${cell}`;
+  return `the other part of ${name} is away or here again: this peer trains in ${name}, of ${members} members`;
 }
 
 function reorganisedReason(depth: number | null): string {

@@ -203,6 +203,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "members":
     case "reorganised":
     case "merged":
+    case "cell":
     case "waiting":
     case "alone":
     case "mismatch":

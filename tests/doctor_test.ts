@@ -43,7 +43,7 @@ async function open() {
   const config = tinyRun(), genesis = genesisBytes(config), run = await runIdOf(genesis);
   const transport = stack.use(await startLibp2p({ identity: identity(1), run, listen: LISTEN, networkKey: KEY }));
   serveGenesis(transport, genesis);
-  stack.use(keepConnected(transport, { addresses: [], clock: systemClock, onUnreachable: () => {} }));
+  stack.use(keepConnected(transport, { run, addresses: [], clock: systemClock, onUnreachable: () => {} }));
   const folder = await Deno.makeTempDir();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
   const ticket: Ticket = { run, name: "tiny", addresses: [transport.addresses()[0]!], networkKey: KEY };

@@ -10,28 +10,23 @@ import type { BlobStore } from "../p2p/store/blob_store.ts";
 import { blobDigest } from "../p2p/store/chunks.ts";
 import { type Journal, MemoryJournal } from "../p2p/store/journal.ts";
 import { MemoryBlobStore } from "../p2p/store/memory.ts";
-import type { Digest, SyncRules } from "../p2p/sync/types.ts";
+import type { Digest } from "../p2p/sync/types.ts";
 import { identity } from "./conformance/transport.ts";
 import { openStubLearner, type StubLearner } from "./stub_learner.ts";
+import { tinyRules } from "./tiny_rules.ts";
 
 export const genesis = new TextEncoder().encode(`{"name":"club"}`);
 /** A blob of the run itself. */
 export const shard = await blobDigest(new Uint8Array(20));
 export const contextLength = 16;
-export const rules: SyncRules = {
+export const rules = tinyRules({
   run: await runIdOf(genesis),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
   firstRoundMs: 2000,
   leastRoundMs: 1000,
   longestRoundMs: 10_000,
   batch: 8,
   contextLength,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
+});
 
 /** What a peer's disk and memory hold, so that it can be started again. */
 export interface StubPeer {

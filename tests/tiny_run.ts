@@ -49,6 +49,7 @@ export function tinyRun(changes: Partial<RunConfig> = {}): RunConfig {
       lateRounds: 3,
     },
     rounds: { firstMs: 1_500, leastMs: 1_000, longestMs: 10_000 },
+    cells: { size: 32, rounds: 4 },
     membership: "private",
   };
   return parseRunConfig(JSON.stringify({ ...run, ...changes }));

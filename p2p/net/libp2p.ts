@@ -2,29 +2,23 @@
  * The network through libp2p: gossip for announcements, one stream for each request (`libp2p_requests.ts`).
  *
  * A peer counts as connected once it has told us that it listens to this run: from then on announcements reach it, and a
- * peer of another run never counts.
+ * peer of another run never counts. To what cells it listens changes while it is connected (`topics.ts`).
  * @module
  */
 import type { Connection, Libp2pEvents, PeerId as Libp2pPeerId } from "@libp2p/interface";
 import { peerIdFromString } from "@libp2p/peer-id";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { isPeerId } from "../identity.ts";
-import type { PeerId } from "../sync/types.ts";
+import type { Digest, PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
 import { DialBack, type Verdict } from "./dial_back.ts";
 import { dialError, notAdmittedError, otherRunError } from "./libp2p_errors.ts";
 import { Gate } from "./libp2p_gater.ts";
-import {
-  DIAL_TIMEOUT_MS,
-  type Libp2pOptions,
-  type StarlingNode,
-  type StartedNode,
-  startNode,
-  topicOf,
-} from "./libp2p_node.ts";
+import { DIAL_TIMEOUT_MS, type Libp2pOptions, type StarlingNode, type StartedNode, startNode } from "./libp2p_node.ts";
 import { addressThrough, bestOf, hostOf, linkOf, superfluous } from "./libp2p_links.ts";
 import { Requests } from "./libp2p_requests.ts";
 import { RelaySeats } from "./relay_seats.ts";
+import { topicOf, topicsAbove } from "./topics.ts";
 import {
   LARGEST_ANNOUNCEMENT_BYTES,
   type Link,
@@ -36,7 +30,7 @@ import {
 } from "./transport.ts";
 import { TransportError } from "./transport_error.ts";
 
-/** Peers that are no longer admitted are let go within this time. */
+/** Peers that are let go are gone within this time. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
 /**
@@ -52,7 +46,7 @@ class Libp2pTransport implements Transport {
   readonly peer: PeerId;
   readonly #node: StarlingNode;
   readonly #gate: Gate;
-  readonly #topic: string;
+  readonly #run: Digest;
   /** Peers that listen to this run, with the address of their connection. */
   readonly #peers = new Map<PeerId, string>();
   readonly #announcementHandlers: ((bytes: Uint8Array, from: PeerId) => void)[] = [];
@@ -99,23 +93,24 @@ class Libp2pTransport implements Transport {
       },
     });
     onRelayed((sizeBytes) => this.#emit({ kind: "relayed", sizeBytes }));
-    this.#topic = topicOf(run);
+    this.#run = run;
+    const everybody = topicOf(run, "");
     const { pubsub } = node.services;
     pubsub.addEventListener("subscription-change", ({ detail: { peerId, subscriptions } }) => {
-      const change = subscriptions.find(({ topic }) => topic === this.#topic);
+      const change = subscriptions.find(({ topic }) => topic === everybody);
       if (change !== undefined) this.#setConnected(peerId, change.subscribe);
     });
     node.addEventListener("peer:disconnect", ({ detail }) => this.#setConnected(detail, false));
     node.addEventListener("connection:open", ({ detail }) => this.#settleLinks(detail));
     node.addEventListener("peer:discovery", (event) => this.#meet(event));
     pubsub.addEventListener("message", ({ detail }) => {
-      if (detail.type !== "signed" || detail.topic !== this.#topic || this.#closing.signal.aborted) return;
+      if (detail.type !== "signed" || this.#closing.signal.aborted) return;
       const from = detail.from.toString();
       if (!isPeerId(from)) return;
       for (const handler of this.#announcementHandlers) handler(detail.data, from);
     });
     // Somebody may have connected while the node started.
-    for (const peerId of pubsub.getSubscribers(this.#topic)) this.#setConnected(peerId, true);
+    for (const peerId of pubsub.getSubscribers(everybody)) this.#setConnected(peerId, true);
   }
 
   addresses(): readonly string[] {
@@ -160,13 +155,20 @@ class Libp2pTransport implements Transport {
     }
   }
 
-  announce(bytes: Uint8Array): void {
+  announce(bytes: Uint8Array, cell = ""): void {
     if (bytes.length > LARGEST_ANNOUNCEMENT_BYTES) {
       throw new RangeError(`Cannot announce ${bytes.length} bytes: the most is ${LARGEST_ANNOUNCEMENT_BYTES}`);
     }
     if (this.#closing.signal.aborted) return;
     // What gossip cannot deliver is lost like a packet; the protocol above asks again.
-    this.#track(this.#node.services.pubsub.publish(this.#topic, bytes.slice()).then(() => {}));
+    this.#track(this.#node.services.pubsub.publish(topicOf(this.#run, cell), bytes.slice()).then(() => {}));
+  }
+
+  hear(cell: string): void {
+    const { pubsub } = this.#node.services, topics = topicsAbove(this.#run, cell), before = pubsub.getTopics();
+    if (this.#closing.signal.aborted) return;
+    for (const topic of before) if (!topics.includes(topic)) pubsub.unsubscribe(topic);
+    for (const topic of topics) if (!before.includes(topic)) pubsub.subscribe(topic);
   }
 
   request(
@@ -186,10 +188,12 @@ class Libp2pTransport implements Transport {
     this.#gate.admit(peers);
     for (const connection of this.#node.getConnections()) {
       const peer = connection.remotePeer.toString();
-      if (this.#gate.admits(peer)) continue;
-      this.#setConnected(connection.remotePeer, false);
-      this.#track(connection.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) }));
+      if (!this.#gate.admits(peer)) this.#close(connection);
     }
+  }
+
+  disconnect(peer: PeerId): void {
+    for (const connection of this.#node.getConnections(peerIdFromString(peer))) this.#close(connection);
   }
 
   onRequest(name: string, handler: RequestHandler): void {
@@ -230,6 +234,11 @@ class Libp2pTransport implements Transport {
       this.#emit({ kind: "disconnected", peer });
       this.#relays.lost(peer);
     }
+  }
+
+  #close(connection: Connection): void {
+    this.#setConnected(connection.remotePeer, false);
+    this.#track(connection.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) }));
   }
 
   /** Where others cannot dial this peer, it asks those who can be reached to let others through to it. */

@@ -20,12 +20,14 @@ import { yamux } from "@libp2p/yamux";
 import { createLibp2p } from "libp2p";
 import { toString } from "uint8arrays";
 import type { Identity } from "../identity.ts";
+import { digitsOf } from "../sync/cells.ts";
 import type { Digest } from "../sync/types.ts";
 import { countedRelay } from "./counted_relay.ts";
 import { dialerSpeaksFirst } from "./dialer_speaks_first.ts";
 import { listenError } from "./libp2p_errors.ts";
 import type { Gate } from "./libp2p_gater.ts";
 import { catchStrayErrors } from "./stray_errors.ts";
+import { topicOf, topicsAbove } from "./topics.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES } from "./transport.ts";
 
 export const DIAL_TIMEOUT_MS = 15_000;
@@ -63,16 +65,12 @@ export interface StartedNode {
   listening(): readonly string[];
 }
 
-/** The gossip topic of a run. */
-export function topicOf(run: Digest): string {
-  return `starling/1/${run}`;
-}
-
 /** @throws {TransportError} "no port" if it cannot listen where it should. */
 export async function startNode(
   { identity, run, listen, announce = [], networkKey, mdns: local, relay = true }: Libp2pOptions,
   gate: Gate,
 ): Promise<StartedNode> {
+  const topics = [...topicsAbove(run, digitsOf({ run }, identity.peer))];
   const privateKey = await generateKeyPairFromSeed("Ed25519", identity.seed);
   let reservations: Reservations | undefined, onRelayed = (_sizeBytes: number): void => {};
   const relayTransport: typeof circuitRelayTransport = (init) => (components) => {
@@ -115,7 +113,7 @@ export async function startNode(
         pubsub: gossipsub({
           globalSignaturePolicy: StrictSign,
           allowPublishToZeroTopicPeers: true,
-          allowedTopics: [topicOf(run)],
+          allowedTopics: topics, // a peer may come to be in any of these cells, and in no other
           runOnLimitedConnection: true, // or a relayed peer would never count as connected
         }),
         ...(relay
@@ -135,16 +133,15 @@ export async function startNode(
     node.addEventListener("stop", () => strays[Symbol.dispose]());
     gate.watch(() => node.getConnections());
     const { pubsub } = node.services;
-    pubsub.topicValidators.set(
-      topicOf(run),
-      (_, message) => {
+    for (const topic of topics) {
+      pubsub.topicValidators.set(topic, (_, message) => {
         if (message.data.length > LARGEST_ANNOUNCEMENT_BYTES) return TopicValidatorResult.Reject;
         // What somebody else says who is not admitted goes no further; the neighbour that passed it on may know an older list.
         const isHeard = message.type !== "signed" || gate.admits(message.from.toString());
         return isHeard ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
-      },
-    );
-    pubsub.subscribe(topicOf(run));
+      });
+    }
+    pubsub.subscribe(topicOf(run, ""));
     return {
       node,
       reserve: async (peer) => void await reservations?.addRelay(peer, "configured"),

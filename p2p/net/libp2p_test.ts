@@ -1,14 +1,13 @@
 import { multiaddr } from "@multiformats/multiaddr";
 import { strict as assert } from "node:assert";
-import { connectBoth, eventOf, identity, testTransport } from "../../tests/conformance/transport.ts";
-import type { Digest } from "../sync/types.ts";
+import { connectBoth, eventOf, identity, RUN, testTransport } from "../../tests/conformance/transport.ts";
 import { startLibp2p } from "./libp2p.ts";
 import { Gate } from "./libp2p_gater.ts";
 import { type Libp2pOptions, startNode } from "./libp2p_node.ts";
 import { type Reachability, relayedAddress, type Transport, type TransportEvent } from "./transport.ts";
 import { TransportError } from "./transport_error.ts";
 
-const run = "ab".repeat(32) as Digest;
+const run = RUN;
 const networkKey = new Uint8Array(32).fill(7);
 
 function start(n: number, options: Partial<Libp2pOptions> = {}) {

@@ -103,13 +103,13 @@ export class MemoryNetwork {
     this.#members.delete(peer);
   }
 
-  /** Everybody that links lead to from here, nearest first, then by id; without the peer itself. */
-  reachable(from: MemoryTransport): readonly MemoryTransport[] {
+  /** Whoever listens to a cell and is linked to here through others that do, nearest first, then by id; without the peer itself. */
+  reachable(from: MemoryTransport, cell: string): readonly MemoryTransport[] {
     const found: MemoryTransport[] = [from];
     for (let i = 0; i < found.length; i++) {
       for (const peer of found[i]!.peers()) {
         const member = this.#members.get(peer);
-        if (member !== undefined && !found.includes(member)) found.push(member);
+        if (member?.listensTo(cell) && !found.includes(member)) found.push(member);
       }
     }
     return found.slice(1);
@@ -136,6 +136,7 @@ class MemoryTransport implements Transport {
   /** Requests without an answer yet, each with the way to fail it. */
   readonly #open = new Map<(kind: TransportFailure, because: string) => void, PeerId>();
   #admitted: ReadonlySet<PeerId> | null = null;
+  #cell = "";
   #closed = false;
 
   constructor(peer: PeerId, network: MemoryNetwork) {
@@ -176,14 +177,14 @@ class MemoryTransport implements Transport {
     return peer;
   }
 
-  announce(bytes: Uint8Array): void {
+  announce(bytes: Uint8Array, cell = ""): void {
     if (bytes.length > LARGEST_ANNOUNCEMENT_BYTES) {
       throw new RangeError(`Cannot announce ${bytes.length} bytes: the most is ${LARGEST_ANNOUNCEMENT_BYTES}`);
     }
     if (this.#closed) return;
     const sent = bytes.slice();
-    for (const member of this.#network.reachable(this)) {
-      this.#network.deliver(() => member.hear(sent.slice(), this.peer));
+    for (const member of this.#network.reachable(this, cell)) {
+      this.#network.deliver(() => member.receive(sent.slice(), this.peer));
     }
   }
 
@@ -246,6 +247,18 @@ class MemoryTransport implements Transport {
     return Promise.resolve();
   }
 
+  hear(cell: string): void {
+    this.#cell = cell;
+  }
+
+  listensTo(cell: string): boolean {
+    return this.#cell.startsWith(cell);
+  }
+
+  disconnect(peer: PeerId): void {
+    this.#network.disconnect(this.peer, peer);
+  }
+
   admit(peers: readonly PeerId[] | null): void {
     this.#admitted = peers === null ? null : new Set(peers);
     for (const peer of this.peers()) if (!this.admits(peer)) this.#network.disconnect(this.peer, peer);
@@ -255,7 +268,7 @@ class MemoryTransport implements Transport {
     return this.#admitted?.has(peer) ?? true;
   }
 
-  hear(bytes: Uint8Array, from: PeerId): void {
+  receive(bytes: Uint8Array, from: PeerId): void {
     if (this.#closed || !this.admits(from)) return;
     for (const handler of this.#announcementHandlers) handler(bytes, from);
   }

@@ -1,7 +1,9 @@
 /**
  * Keeps a peer connected: dials the addresses it was given, learns others from whoever it meets, and dials again what
  * was lost. So a run survives the peer that everybody's ticket names. Whom it cannot dial it tries to reach through
- * those who told of it, and from time to time directly again.
+ * those who told of it, and from time to time directly again. In a large run it is connected to all of its cell and to
+ * some of every other part (`neighbours.ts`): whoever is asked names those near the asker first, so a newcomer finds its
+ * cell in as many steps as names have digits.
  *
  * Addresses learnt from others are hints of strangers: few are kept, few are dialled at once, and a transport checks
  * who answers. A peer passes on what another says of itself, and never the way that its own user gave it, which may
@@ -11,13 +13,15 @@
 import { decode, encode } from "@ipld/dag-cbor";
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
-import type { PeerId } from "../sync/types.ts";
+import { digitsOf } from "../sync/cells.ts";
+import type { Digest, PeerId } from "../sync/types.ts";
 import { isPeerId } from "../identity.ts";
+import { type Neighbours, neighbours } from "./neighbours.ts";
 import { parseRelayed, relayedAddress, type Transport } from "./transport.ts";
 
 const PROTOCOL = "peers/1";
-/** Enough for one cell of peers to know each other all. */
-const MOST_CONNECTIONS = 32;
+/** Connections, whoever began them; the least wanted of more are closed. */
+const MOST_CONNECTIONS = 64;
 /** Stands for the addresses of a peer that has none, before its id. */
 const NAME_ONLY = "/p2p/";
 const MOST_PEERS = 128, MOST_ADDRESSES = 8;
@@ -40,6 +44,7 @@ const addressesList = z.array(z.string().min(1).max(300)).max(MOST_ADDRESSES);
 const peersList = z.array(addressesList).max(MOST_PEERS);
 
 export interface MeshOptions {
+  readonly run: Digest;
   /** From the ticket; dialled for as long as the mesh lives. */
   readonly addresses: readonly string[];
   readonly clock: Clock;
@@ -59,26 +64,40 @@ interface Known {
   upgradeWaitMs: number;
 }
 
-/** Works until disposed; dials under way are then aborted. */
-export function keepConnected(transport: Transport, options: MeshOptions): AsyncDisposable {
-  return new Mesh(transport, options);
+/** How long connections to a peer last. */
+interface Stay {
+  readonly sinceMs: number;
+  /** Connections on end that were soon lost: perhaps it has too many and closes them. */
+  readonly brief: number;
 }
 
-class Mesh implements AsyncDisposable {
+/** Works until disposed; dials under way are then aborted. */
+export interface Mesh extends AsyncDisposable {
+  /** This peer is in another cell from now on; at first it is in "". */
+  enter(cell: string): void;
+}
+
+export function keepConnected(transport: Transport, options: MeshOptions): Mesh {
+  return new ConnectedMesh(transport, options);
+}
+
+class ConnectedMesh implements Mesh {
   readonly #transport: Transport;
   readonly #options: MeshOptions;
   /** By the peer id that ends their addresses. */
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<PeerId, Known>();
+  readonly #stays = new Map<PeerId, Stay>();
   /** What each connected peer says of itself. */
   readonly #said = new Map<PeerId, readonly string[]>();
   /** Connected peers that told their addresses, or that they have none: those who did not take no part and seek nobody. */
   readonly #seeking = new Set<PeerId>();
-  readonly #dialing = new Map<string, Promise<void>>();
+  readonly #dialing = new Map<PeerId, Promise<void>>();
   readonly #asking = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   #alarm: Disposable | null = null;
   #askAtMs: number;
   #turn = 0;
+  #depth = 0;
 
   constructor(transport: Transport, options: MeshOptions) {
     this.#transport = transport;
@@ -95,13 +114,18 @@ class Mesh implements AsyncDisposable {
     });
     transport.onEvent((event) => {
       if (this.#closing.signal.aborted || event.kind === "relayed") return;
-      if (event.kind === "connected") return this.#ask(event.peer);
-      if (event.kind === "disconnected") this.#forget(event.peer);
+      if (event.kind === "connected") return this.#met(event.peer);
+      if (event.kind === "disconnected") this.#lost(event.peer);
       // This peer may have an address now that is new to them.
       if (event.kind === "reachability") { for (const peer of transport.peers()) this.#ask(peer); }
       this.#run();
     });
-    for (const peer of transport.peers()) this.#ask(peer);
+    for (const peer of transport.peers()) this.#met(peer);
+    this.#run();
+  }
+
+  enter(cell: string): void {
+    this.#depth = cell.length;
     this.#run();
   }
 
@@ -111,18 +135,31 @@ class Mesh implements AsyncDisposable {
     await Promise.all([...this.#dialing.values(), ...this.#asking]);
   }
 
-  #forget(peer: PeerId): void {
-    this.#said.delete(peer);
-    this.#seeking.delete(peer);
+  #met(peer: PeerId): void {
+    this.#stays.set(peer, { sinceMs: this.#options.clock.now(), brief: this.#stays.get(peer)?.brief ?? 0 });
+    if (this.#stays.size > 2 * MOST_PEERS) this.#stays.delete(this.#stays.keys().next().value!);
+    this.#ask(peer);
   }
 
-  /** Own addresses first, then those of the peers connected now; of one that has none, its name. */
+  #lost(peer: PeerId): void {
+    this.#said.delete(peer);
+    this.#seeking.delete(peer);
+    const stay = this.#stays.get(peer), known = this.#known.get(peer), now = this.#options.clock.now();
+    if (stay === undefined) return;
+    const isBrief = now - stay.sinceMs < LONGEST_RETRY_MS, brief = isBrief ? stay.brief + 1 : 0;
+    this.#stays.set(peer, { ...stay, brief });
+    if (known === undefined || brief < 2) return;
+    known.retryAtMs = Math.max(known.retryAtMs, now + Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (brief - 2)));
+  }
+
+  /** Own addresses first, then those of the peers connected now, of one that has none its name; those near the asker first. */
   #list(asker: PeerId): Uint8Array {
     const transport = this.#transport;
     const others = transport.peers().filter((peer) =>
       peer !== asker && this.#seeking.has(peer) && transport.link(peer)?.kind === "direct"
     );
-    const connected = others.map((peer) => {
+    const near = neighbours({ digits: this.#digitsOf(asker), depth: 0 }, others, (peer) => this.#digitsOf(peer));
+    const connected = [...near.wanted, ...near.others].map((peer) => {
       const addresses = this.#said.get(peer)?.slice(0, 4) ?? [];
       return addresses.length === 0 ? [`${NAME_ONLY}${peer}`] : addresses;
     });
@@ -161,10 +198,9 @@ class Mesh implements AsyncDisposable {
   ): void {
     const direct = addresses.filter((address) => parseRelayed(address) === null);
     for (const [peer, told] of Map.groupBy(direct, (address) => address.slice(address.lastIndexOf("/") + 1))) {
-      const known = this.#known.get(peer), old = known?.addresses ?? [];
       // Who is not named could not be known again when it is connected.
       if (!isPeerId(peer) || peer === this.#transport.peer) continue;
-      if (known === undefined && this.#known.size >= MOST_PEERS) continue;
+      const known = this.#known.get(peer), old = known?.addresses ?? [];
       const named = told.filter((address) => !address.startsWith(NAME_ONLY));
       const fresh = (given ? named : withoutWebSockets(named)).filter((address) => !old.includes(address));
       const relays = from === null || from === peer || known?.relays.includes(from) ? [] : [from];
@@ -182,6 +218,20 @@ class Mesh implements AsyncDisposable {
         upgradeWaitMs: isNews ? FIRST_UPGRADE_MS : known.upgradeWaitMs,
       });
     }
+    if (this.#known.size <= MOST_PEERS) return;
+    const { wanted, others } = this.#neighbours(this.#known.keys());
+    for (const peer of [...wanted, ...others].slice(MOST_PEERS)) {
+      if (!this.#known.get(peer)!.given) this.#known.delete(peer);
+    }
+  }
+
+  #digitsOf(peer: PeerId): number {
+    return Number.parseInt(digitsOf(this.#options, peer), 2);
+  }
+
+  #neighbours(peers: Iterable<PeerId>): Neighbours<PeerId> {
+    const place = { digits: this.#digitsOf(this.#transport.peer), depth: this.#depth };
+    return neighbours(place, peers, (peer) => this.#digitsOf(peer));
   }
 
   /** Asks and dials who is due, and sets the alarm for who is not yet. */
@@ -192,23 +242,40 @@ class Mesh implements AsyncDisposable {
       this.#askAtMs = now + ASK_EVERY_MS;
       const peers = this.#transport.peers();
       if (peers.length > 0) this.#ask(peers[this.#turn++ % peers.length]!);
+      if (peers.length > MOST_CONNECTIONS) this.#letGo(peers);
     }
     const nextMs = Math.min(this.#askAtMs, this.#dialDue(now));
     this.#alarm?.[Symbol.dispose]();
     this.#alarm = this.#options.clock.alarm(nextMs, () => this.#run());
   }
 
-  /** When the next dial is due. */
+  /** Closes connections that are too many, but for those over which others are reached. */
+  #letGo(peers: readonly PeerId[]): void {
+    const transport = this.#transport, { wanted, others } = this.#neighbours(peers);
+    const links = peers.map((peer) => transport.link(peer));
+    const relays = new Set(links.map((link) => link?.kind === "relayed" ? link.relay : null));
+    for (const peer of [...wanted, ...others].slice(MOST_CONNECTIONS)) {
+      if (relays.has(peer)) continue;
+      const known = this.#known.get(peer);
+      if (known !== undefined) known.retryAtMs = this.#options.clock.now() + LONGEST_RETRY_MS;
+      transport.disconnect(peer);
+    }
+  }
+
+  /** Dials those of the ticket, who may be the only way to other parts, and whom this peer wants; when the next is due. */
   #dialDue(now: number): number {
-    const connected = new Set<string>(this.#transport.peers());
+    const connected = new Set(this.#transport.peers());
+    const { wanted } = this.#neighbours(new Set([...this.#known.keys(), ...connected]));
+    const given = [...this.#known].filter(([, { given }]) => given).map(([peer]) => peer);
     let nextMs = Infinity;
-    for (const [peer, known] of this.#known) {
-      if (this.#dialing.has(peer)) continue;
+    for (const peer of new Set([...given, ...wanted])) {
+      const known = this.#known.get(peer);
+      if (known === undefined || this.#dialing.has(peer)) continue;
       if (connected.has(peer)) {
         nextMs = Math.min(nextMs, this.#upgradeDue(peer, known, now));
         continue;
       }
-      if (connected.size + this.#dialing.size >= MOST_CONNECTIONS || this.#dialing.size >= MOST_DIALS) continue;
+      if (this.#dialing.size >= MOST_DIALS) continue;
       if (known.retryAtMs <= now) this.#dial(peer, known);
       else nextMs = Math.min(nextMs, known.retryAtMs);
     }
@@ -216,8 +283,8 @@ class Mesh implements AsyncDisposable {
   }
 
   /** When a peer that is reached through another is dialled directly again; dials it if that is now. */
-  #upgradeDue(peer: string, known: Known, now: number): number {
-    if (!isPeerId(peer) || this.#transport.link(peer)?.kind !== "relayed" || known.addresses.length === 0) {
+  #upgradeDue(peer: PeerId, known: Known, now: number): number {
+    if (this.#transport.link(peer)?.kind !== "relayed" || known.addresses.length === 0) {
       known.upgradeAtMs = Infinity;
       return Infinity;
     }
@@ -230,7 +297,7 @@ class Mesh implements AsyncDisposable {
     return known.upgradeAtMs;
   }
 
-  #dial(peer: string, known: Known): void {
+  #dial(peer: PeerId, known: Known): void {
     const dial = this.#tryAll(peer, known).then((failure) => {
       this.#dialing.delete(peer);
       if (failure === null || this.#closing.signal.aborted || this.#isConnected(peer)) return;
@@ -245,11 +312,11 @@ class Mesh implements AsyncDisposable {
   }
 
   /** Null when connected; else why it cannot be reached. */
-  async #tryAll(peer: string, known: Known): Promise<string | null> {
+  async #tryAll(peer: PeerId, known: Known): Promise<string | null> {
     const failure = await this.#tryDirectly(known);
     if (failure === null || this.#isConnected(peer) || this.#closing.signal.aborted) return null;
     if (known.failures === 0) this.#options.onUnreachable(peer, known.addresses[0] ?? "", failure);
-    if (!isPeerId(peer) || known.relays.length === 0) return failure;
+    if (known.relays.length === 0) return failure;
     await this.#pause(BEFORE_RELAY_MS);
     for (const relay of known.relays) {
       if (this.#isConnected(peer)) return null;
@@ -268,8 +335,8 @@ class Mesh implements AsyncDisposable {
     signal.removeEventListener("abort", stop);
   }
 
-  #isConnected(peer: string): boolean {
-    return (this.#transport.peers() as readonly string[]).includes(peer);
+  #isConnected(peer: PeerId): boolean {
+    return this.#transport.peers().includes(peer);
   }
 
   /** Null when connected; else why the first address failed. */

@@ -1,7 +1,9 @@
 import { decode, encode } from "@ipld/dag-cbor";
 import { strict as assert } from "node:assert";
-import { connectBoth, eventOf, identity } from "../../tests/conformance/transport.ts";
+import { connectBoth, eventOf, identity, RUN } from "../../tests/conformance/transport.ts";
 import { ManualClock } from "../../tests/manual_clock.ts";
+import { digitsOf } from "../sync/cells.ts";
+import type { PeerId } from "../sync/types.ts";
 import { MemoryNetwork } from "./memory.ts";
 import { keepConnected } from "./mesh.ts";
 import type { Transport } from "./transport.ts";
@@ -16,6 +18,7 @@ function member(transport: Transport, clock: ManualClock, addresses: readonly st
     return connect(address, options);
   };
   const mesh = keepConnected(transport, {
+    run: RUN,
     addresses,
     clock,
     onUnreachable: (_, address, reason) => unreachable.push(`${address}: ${reason}`),
@@ -54,6 +57,18 @@ Deno.test("a peer dials again what it lost, later and later, and tells once why 
   network.cut(wren.peer, finch.transport.peer);
   await clock.runUntil("the next outage is told", () => finch.unreachable.length > 1, 100);
   assert.deepEqual(finch.unreachable, [told, told]);
+  await finch.mesh[Symbol.asyncDispose]();
+});
+
+Deno.test("a peer that is let go soon after each connection dials later and later", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const wren = network.join(identity(0).peer);
+  wren.onEvent((event) => {
+    if (event.kind === "connected") clock.alarm(clock.now() + 100, () => wren.disconnect(event.peer));
+  });
+  const finch = member(network.join(identity(1).peer), clock, [address(0)]);
+  await clock.runUntil("five minutes are over", () => clock.now() > 300_000, 100);
+  assert.ok(finch.dialled.length >= 8 && finch.dialled.length <= 12, `${finch.dialled.length} dials`);
   await finch.mesh[Symbol.asyncDispose]();
 });
 
@@ -128,4 +143,42 @@ Deno.test("a peer takes no harm from addresses that are lies, and forgets them",
   assert.equal(finch.dialled.length, given);
   assert.equal(finch.unreachable.length, 2, "each of them is told once");
   await finch.mesh[Symbol.asyncDispose]();
+});
+
+/** Which of these a peer of a cell is not connected to as it should be: all of its cell, two beyond each edge. */
+function lacks(transport: Transport, everybody: readonly PeerId[], depth: number): string[] {
+  const digits = digitsOf({ run: RUN }, transport.peer), connected = new Set(transport.peers());
+  const namesOf = (start: string) =>
+    everybody.filter((peer) => peer !== transport.peer && digitsOf({ run: RUN }, peer).startsWith(start));
+  const mates = namesOf(digits.slice(0, depth)).filter((peer) => !connected.has(peer));
+  const edges = Array.from({ length: depth }, (_, i) => digits.slice(0, i) + (digits[i] === "0" ? "1" : "0"));
+  const thin = edges.filter((edge) => namesOf(edge).filter((peer) => connected.has(peer)).length < 2);
+  return [...mates, ...thin];
+}
+
+Deno.test("in a large run everybody comes to know all of its cell and some beyond each edge, and a newcomer soon, too", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork(), depth = 2, count = 90;
+  const join = (n: number, knows: readonly string[]) => {
+    const joined = member(network.join(identity(n).peer), clock, knows);
+    joined.mesh.enter(digitsOf({ run: RUN }, identity(n).peer).slice(0, depth));
+    return joined;
+  };
+  const members = Array.from({ length: count }, (_, n) => join(n, n === 0 ? [] : [address(0)]));
+  const everybody = members.map(({ transport }) => transport.peer);
+  const arrived = (one: (typeof members)[number]) => lacks(one.transport, everybody, depth).length === 0;
+  await clock.runUntil("all are connected as they should be", () => members.every(arrived), 500);
+  const later = clock.now() + 60_000;
+  await clock.runUntil("they let go of those who are too many", () => clock.now() > later, 500);
+  for (const { transport } of members) {
+    assert.deepEqual(lacks(transport, everybody, depth), []);
+    assert.ok(transport.peers().length <= 64 + 8, `${transport.peers().length} connections`); // dials under way came on top
+  }
+
+  // It knows one peer, in the other half of the run.
+  const half = digitsOf({ run: RUN }, identity(count).peer)[0];
+  const far = everybody.findIndex((peer) => digitsOf({ run: RUN }, peer)[0] !== half);
+  const newcomer = join(count, [address(far)]), before = clock.now();
+  await clock.runUntil("the newcomer is as well", () => arrived(newcomer), 100);
+  assert.ok(clock.now() - before < 30_000, `after ${clock.now() - before} ms`);
+  for (const { mesh } of [...members, newcomer]) await mesh[Symbol.asyncDispose]();
 });

@@ -69,10 +69,13 @@ export interface Transport extends AsyncDisposable {
    */
   connect(address: string, options?: { readonly signal?: AbortSignal }): Promise<PeerId>;
   /**
-   * Announces to every peer of the run, at most once to each. Nobody listening is not an error.
+   * Announces to every peer that listens to a cell of this peer's own, at most once to each; "" is the whole run, to which
+   * all listen. Nobody listening is not an error.
    * @throws {RangeError} if it is larger than `LARGEST_ANNOUNCEMENT_BYTES`.
    */
-  announce(bytes: Uint8Array): void;
+  announce(bytes: Uint8Array, cell?: string): void;
+  /** Listens from now on to what is announced to this cell, and to those that it is a part of; at first to "" alone. */
+  hear(cell: string): void;
   onAnnouncement(handler: (bytes: Uint8Array, from: PeerId) => void): void;
   /**
    * Asks one connected peer. `name` is a protocol's name with its version, e.g. "blobs/1".
@@ -89,6 +92,8 @@ export interface Transport extends AsyncDisposable {
    * are told nothing, not even that this run is here, and nothing of theirs is heard.
    */
   admit(peers: readonly PeerId[] | null): void;
+  /** Closes the connection to a peer. Either may connect again. */
+  disconnect(peer: PeerId): void;
   onRequest(name: string, handler: RequestHandler): void;
   /** The handler hears the last verdict on this peer's reachability at once, if there is one. */
   onEvent(handler: (event: TransportEvent) => void): void;

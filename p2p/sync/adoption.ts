@@ -2,6 +2,7 @@
  * Adopting a head: the one place where a peer changes what it stands on, and all that changes with it.
  * @module
  */
+import { isIn } from "./cells.ts";
 import { isFinished } from "./chain.ts";
 import { historyChange } from "./history_change.ts";
 import type { HeldOffer, State } from "./link.ts";
@@ -30,6 +31,8 @@ export function adopt(parts: Parts, state: State): void {
   const first = work.onHead(context, { chain, base }, weights.digest);
   if (first !== null) publishOffer(parts, first);
   parts.scribing.open(context, chain);
+  parts.meeting.open(context, state, book);
+  exchange.enter((peer) => isIn(chain.cell, peer, rules));
   exchange.prune(new Set(chain.roster.map(({ peer }) => peer)));
   const patienceMs = PATIENT_ROUNDS * longestMs(chain.roundMs);
   const blobs = book.prune(state, { nowMs: context.now, patienceMs, rival: parts.merging.rival });
@@ -50,8 +53,9 @@ export function refute(parts: Parts, held: HeldOffer, reason: string): void {
 
 /** What this peer took on the word of others is wrong: it goes on from what is left, or asks as if it were new. */
 function giveUp(parts: Parts, { chain }: State): void {
-  const { context, book, exchange, folding, fetching, scribing, merging, work } = parts, left = book.heaviestLeft();
-  for (const part of [folding, fetching, scribing, merging]) part.close();
+  const { context, book, exchange, folding, fetching, scribing, merging, meeting, work } = parts,
+    left = book.heaviestLeft();
+  for (const part of [folding, fetching, scribing, merging, meeting]) part.close();
   context.report({ kind: "waiting", reason: `round ${chain.round} follows an invalid record` });
   parts.head = null;
   if (left !== null) return adopt(parts, left);

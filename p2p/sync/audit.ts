@@ -8,6 +8,7 @@
  */
 import { Book } from "./book.ts";
 import { genesisRecord, genesisState } from "./chain.ts";
+import { ownedIn } from "./classes.ts";
 import { bodyDigest, digestOf, stateDigest } from "./digest.ts";
 import type { JournalEntry } from "./effects.ts";
 import { isHeavier } from "./fork.ts";
@@ -97,7 +98,7 @@ export function audit(entries: Iterable<JournalEntry>, rules: SyncRules): Audit 
   // An offer on both sides of a merge counts once.
   const counted = new Set(computed.flatMap(({ record }) => record.counted.map(({ offer }) => offer)));
   const offers = [...counted].flatMap((digest) => evidence.offers.get(digest)?.body ?? []);
-  if (given.length === 0) problems.push(...account(head.ledger, offers.map(({ ranges }) => ranges)));
+  if (given.length === 0) problems.push(...account(head.ledger, trainedBy(computed, evidence), toldTo(computed)));
   const uncounted = uncountedIn(steps, evidence, { head, rules });
   return {
     head,
@@ -111,6 +112,26 @@ export function audit(entries: Iterable<JournalEntry>, rules: SyncRules): Audit 
     uncounted,
     problems,
   };
+}
+
+/** Windows that each counted offer trained, of the class of the cell that counted it. */
+function trainedBy(steps: readonly Step[], { offers }: Evidence): readonly Ranges[] {
+  const trained = new Map<Digest, Ranges>();
+  for (const { record: { counted, cell } } of steps) {
+    for (const { offer } of counted) {
+      const ranges = offers.get(offer)?.body.ranges;
+      if (ranges !== undefined) trained.set(offer, union(trained.get(offer) ?? [], ownedIn(ranges, cell)));
+    }
+  }
+  return [...trained.values()];
+}
+
+/** What meetings told of other cells' windows; null in a history that was never split. */
+function toldTo(steps: readonly Step[]): Ranges | null {
+  if (steps.every(({ record: { cell } }) => cell === "")) return null;
+  return union(
+    ...steps.map(({ record: { cell, met } }) => subtract(met?.known ?? [], ownedIn(met?.known ?? [], cell))),
+  );
 }
 
 function gather(entries: Iterable<JournalEntry>, problems: string[]): Evidence {
@@ -136,7 +157,10 @@ function walk({ records, offers, states }: Evidence, { head, rules, problems }: 
   readonly rules: SyncRules;
   readonly problems: string[];
 }): readonly Step[] {
-  const genesis = genesisState(rules), book = new Book(rules, RULEBOOK);
+  const genesis = genesisState(rules);
+  // Whose journal it is sees of each state what it wrote down.
+  const digits = [...states.values()].map(({ chain }) => chain.cell).reduce((a, b) => a.length > b.length ? a : b, "");
+  const book = new Book(rules, RULEBOOK, digits);
   book.addPast(genesisRecord(rules), genesis);
   for (const [digest, offer] of offers) book.offers.add(digest, offer, { nowMs: 0, own: true, journaled: true });
   const found = new Set([head.head]);

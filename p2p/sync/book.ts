@@ -12,12 +12,13 @@ import { Lineage } from "./lineage.ts";
 import { chainOf, type HeldOffer, type Link, type Stage, type State } from "./link.ts";
 import { OfferShelf } from "./offer_shelf.ts";
 import { neighbourhood } from "./recent.ts";
+import { isMember } from "./roster.ts";
 import type { Rulebook } from "./rulebook.ts";
+import { countsRefuted, FOLLOWS_INVALID, States } from "./states.ts";
 import type { BlobName, ChainState, Digest, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
 /** Records not yet complete that are kept. */
 const MOST_INCOMPLETE = 64;
-const FOLLOWS_INVALID = "it follows an invalid record";
 /** Records of all histories together. */
 const MOST_LINKS = 1024;
 
@@ -51,11 +52,24 @@ export class Book {
   readonly #deep = new Map<Digest, boolean>();
   #deepFor: Digest | null = null;
 
-  constructor(rules: SyncRules, rulebook: Rulebook) {
+  readonly #digits: string;
+  readonly #states: States;
+
+  /** @param digits Of the peer whose book it is: of a state with too many members, it has the part that is its own. */
+  constructor(rules: SyncRules, rulebook: Rulebook, digits = "") {
+    this.#digits = digits;
     this.#rules = rules;
     this.#rulebook = rulebook;
     this.offers = new OfferShelf(rules, (offer) => this.#isWanted(offer));
-    this.lineage = new Lineage(this.links, this.offers);
+    this.lineage = new Lineage(this.links, this.offers, (link) => this.wholeOf(link));
+    this.#states = new States({
+      links: this.links,
+      offers: this.offers,
+      lineage: this.lineage,
+      rules,
+      rulebook,
+      digits,
+    });
   }
 
   addRecord(digest: Digest, record: Signed<RoundRecord>, options: { nowMs: number; journaled: boolean }): void {
@@ -126,11 +140,11 @@ export class Book {
     for (let changed = true; changed;) {
       changed = false;
       for (const link of [...this.#incomplete].sort((a, b) => a.round - b.round)) {
-        const done = this.#tryComplete(link);
+        const done = this.#states.after(link);
         if (done === null) continue;
         changed = true;
         if (typeof done !== "string") {
-          this.#set(link, { kind: "complete", chain: done, sinceMs: nowMs, failures: 0 });
+          this.#set(link, { kind: "complete", chain: this.#states.partOf(link, done), sinceMs: nowMs, failures: 0 });
           continue;
         }
         this.condemn(link, done, { isCertain: done !== FOLLOWS_INVALID || this.isHopeless(link) });
@@ -180,11 +194,18 @@ export class Book {
       });
   }
 
-  /** The heaviest folded state that may be adopted in place of `head`; `head` if there is none. */
-  heaviestFolded(head: State): State {
+  /**
+   * The heaviest folded state that may be adopted in place of `head`, without a meeting that is in doubt between them;
+   * `head` if there is none.
+   */
+  heaviestFolded(head: State, isDoubted: (meeting: State) => boolean): State {
+    const doubted = new Set([...this.#folded].filter((state) => isDoubted(state)).map(({ link }) => link));
+    const isTrue = ({ link }: State) =>
+      doubted.size === 0 || !this.lineage.exclusive(link, head.link)?.some((link) => doubted.has(link));
     let best = head;
     for (const state of this.#folded) {
-      if (this.#rulebook.isHeavier(state.chain, best.chain) && !this.isDeep(head, state.link)) best = state;
+      const isBetter = this.#isOurs(state.chain) && this.#rulebook.isHeavier(state.chain, best.chain);
+      if (isBetter && !this.isDeep(head, state.link) && isTrue(state)) best = state;
     }
     return best;
   }
@@ -193,14 +214,20 @@ export class Book {
   heaviestLeft(): State | null {
     let best: State | null = null;
     for (const state of this.#folded) {
+      if (!this.#isOurs(state.chain)) continue;
       if (best === null || this.#rulebook.isHeavier(state.chain, best.chain)) best = state;
     }
     return best;
   }
 
+  /** Whether these are the weights of a state that is kept. */
+  keeps(weights: Digest): boolean {
+    return [...this.#folded].some((state) => state.weights.digest === weights);
+  }
+
   /** Folded states that `head` must be merged with. */
   foldedRivals(head: State): readonly State[] {
-    return [...this.#folded].filter(({ link }) => this.isDeep(head, link));
+    return [...this.#folded].filter(({ chain, link }) => this.#isOurs(chain) && this.isDeep(head, link));
   }
 
   /**
@@ -267,41 +294,35 @@ export class Book {
       historyRound,
       archiveRound: archiveRound - lateRounds,
       isNear: (record) => records.has(record),
+      isStranger: (peer) => !isMember(head.chain.roster, peer),
+      countableRound: head.chain.round + 1 - lateRounds,
     });
     const after = this.#blobs();
     return [...before].filter((blob) => !after.has(blob)).sort();
   }
 
-  /** Its state if it is complete, or why it is invalid; null while it is neither. */
-  #tryComplete(link: Link): ChainState | string | null {
-    const parents = link.parents.map((parent) => this.links.get(parent));
-    if (parents.some((parent) => parent?.stage.kind === "invalid")) return FOLLOWS_INVALID;
-    const { digest } = link, record = link.record.body, rules = this.#rules;
-    if (parents.length > 1) {
-      const sides = this.lineage.sidesOf(link);
-      if (sides === null) return null;
-      const context = { record, digest, rules };
-      return this.#rulebook.whyInvalidMerge(record, sides, rules) ?? this.#rulebook.unite(sides, context);
-    }
-    const parent = parents[0] && chainOf(parents[0]);
-    const held = parent && this.countedOffers(link), offers = held?.map(({ signed }) => signed.body);
-    if (!parent || !held || !offers) return null;
-    for (const { digest, verdict } of held) if (verdict?.valid === false) return countsRefuted(digest, verdict.reason);
-    const fault = this.#rulebook.whyInvalid(record, offers, { parent, rules });
-    return fault ?? this.#rulebook.advance(parent, { record, digest, offers, rules });
+  /** The whole state after a record, however many members it has; null if that is not known. */
+  wholeOf(link: Link): ChainState | null {
+    return this.#states.wholeOf(link);
+  }
+
+  /** Whether this peer is in the cell of a record or a state; others are here only for what they were merged into. */
+  #isOurs({ cell }: { readonly cell: string }): boolean {
+    return this.#digits.startsWith(cell);
   }
 
   #mayReplace(head: State, link: Link): boolean {
-    return this.#rulebook.isHeavier(chainOf(link)!, head.chain) && !this.isDeep(head, link);
+    const chain = chainOf(link)!;
+    return this.#isOurs(chain) && this.#rulebook.isHeavier(chain, head.chain) && !this.isDeep(head, link);
   }
 
   /**
    * Links to fold, oldest first, so that `link` becomes folded; null if that cannot be. What a merge record unites is
-   * folded if it is a few records away, else loaded by name.
+   * folded if it is a few records of ours away, else loaded by name.
    */
   #pathTo(link: Link, most: number): readonly Link[] | null {
     if (link.stage.kind === "folded") return [];
-    if (link.stage.kind !== "complete" || most === 0) return null;
+    if (link.stage.kind !== "complete" || most === 0 || !this.#isOurs(link.record.body)) return null;
     const near = link.parents.length > 1 ? this.#rules.lateRounds - 1 : most - 1;
     const paths = link.parents.map((parent) => this.links.get(parent)).map((parent) =>
       parent === undefined ? null : this.#pathTo(parent, Math.min(near, most - 1))
@@ -359,6 +380,7 @@ export class Book {
   #remove(link: Link): void {
     this.#unindex(link);
     this.links.delete(link.digest);
+    this.#states.forget(link.digest);
   }
 
   /** Forks beyond all measure go, oldest first, and the history of `head` last. */
@@ -374,8 +396,4 @@ export class Book {
     for (const { weights } of this.#folded) blobs.add(weights.digest);
     return blobs;
   }
-}
-
-function countsRefuted(offer: Digest, reason: string): string {
-  return `it counts offer ${offer} although ${reason}`;
 }

@@ -2,22 +2,17 @@ import { strict as assert } from "node:assert";
 import { Book } from "./book.ts";
 import { bodyDigest, digestOf } from "./digest.ts";
 import { RULEBOOK } from "./rulebook.ts";
-import type { PeerId, RoundRecord, SyncRules } from "./types.ts";
+import type { PeerId, RoundRecord } from "./types.ts";
+import { tinyRules } from "../../tests/tiny_rules.ts";
 
-const rules: SyncRules = {
+const rules = tinyRules({
   run: digestOf("run"),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
   firstRoundMs: 2000,
   leastRoundMs: 1000,
   longestRoundMs: 10_000,
   batch: 8,
   contextLength: 16,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
+});
 
 /** Adds a record whose parent nobody knows. */
 function addOrphan(book: Book, scribe: string, round: number) {
@@ -32,6 +27,8 @@ function addOrphan(book: Book, scribe: string, round: number) {
     scribe: scribe as PeerId,
     attempt: 0,
     change: null,
+    cell: "",
+    met: null,
   };
   const digest = bodyDigest(record);
   const signed = { kind: "signed", body: record, signature: new Uint8Array(64) } as const;

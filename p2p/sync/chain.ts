@@ -7,14 +7,27 @@
  */
 import { leaseWindows } from "./balance.ts";
 import { firstEncoding, nextEncoding } from "./codec_rule.ts";
+import { edgeOf, withoutSibling } from "./cells.ts";
 import { digestOf } from "./digest.ts";
-import { EMPTY_LEDGER, enterTrained, returnLease, topUpLease } from "./ledger.ts";
+import { EMPTY_LEDGER, enterTrained, learnTrained, returnLease, topUpLease, trainedIn } from "./ledger.ts";
 import { membersAfter } from "./members.ts";
+import { windowCount } from "./ranges.ts";
 import { within } from "./recent.ts";
 import { type CountedOffer, isMember, nextRoster } from "./roster.ts";
 import { nextRoundMs } from "./round_length.ts";
 import { nextUsual, weightsOf } from "./tokens.ts";
-import type { ChainState, Digest, Ledger, Member, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
+import type {
+  ChainState,
+  Digest,
+  Ledger,
+  Member,
+  Met,
+  Offer,
+  PeerId,
+  RoundRecord,
+  Signed,
+  SyncRules,
+} from "./types.ts";
 
 /** The record that every peer of a run knows; nobody signs it. */
 export function genesisRecord(rules: SyncRules): Signed<RoundRecord> {
@@ -29,6 +42,8 @@ export function genesisRecord(rules: SyncRules): Signed<RoundRecord> {
     scribe: "" as PeerId,
     attempt: 0,
     change: null,
+    cell: "",
+    met: null,
   };
   return { kind: "signed", body, signature: new Uint8Array(0) };
 }
@@ -37,6 +52,8 @@ export function genesisState(rules: SyncRules): ChainState {
   return {
     round: 0,
     head: digestOf(genesisRecord(rules).body),
+    cell: "",
+    met: [],
     weight: 0,
     tokens: 0,
     usual: 0,
@@ -59,8 +76,14 @@ export interface AdvanceOptions {
   readonly rules: SyncRules;
 }
 
-/** The state after a valid record. */
-export function advance(parent: ChainState, { record, digest, offers, rules }: AdvanceOptions): ChainState {
+/** The state after a valid record of one parent. */
+export function advance(parent: ChainState, options: AdvanceOptions): ChainState {
+  const { record, rules } = options;
+  const state = record.met === null ? count(parent, options) : meet(parent, { ...options, met: record.met });
+  return withoutSibling(state, rules);
+}
+
+function count(parent: ChainState, { record, digest, offers, rules }: AdvanceOptions): ChainState {
   const counted = record.counted.map((counted, i): CountedOffer => ({ counted, offer: offers[i]! }));
   const fresh = counted.filter(({ counted }) => counted.age === 0).map(({ offer }) => offer);
   const members = membersAfter(parent, record.change);
@@ -70,12 +93,14 @@ export function advance(parent: ChainState, { record, digest, offers, rules }: A
   return {
     round: record.round,
     head: digest,
+    cell: parent.cell,
+    met: parent.met,
     weight: parent.weight + weightsOf(counted, parent.usual).reduce((sum, weight) => sum + weight, 0),
     tokens,
     usual: nextUsual(parent.usual, counted),
     members,
     roster,
-    ledger: settleLeases(enterAll(parent.ledger, offers), roster, { roundMs, rules }),
+    ledger: settleLeases(enterAll(parent, offers), roster, { roundMs, rules, cell: parent.cell }),
     roundMs,
     batch: parent.batch,
     encoding: nextEncoding(parent.encoding, { round: record.round, tokens, offers, rules }),
@@ -94,6 +119,28 @@ export function advance(parent: ChainState, { record, digest, offers, rules }: A
   };
 }
 
+/**
+ * The state after a meeting. What the other cell knows to be trained is known here too; members, leases and weight stay,
+ * and nobody grows more silent by it.
+ */
+function meet(parent: ChainState, { record, met, digest, rules }: AdvanceOptions & { readonly met: Met }): ChainState {
+  const { cell, roster } = parent, { round, parents, bases } = record, edge = edgeOf(cell, met.cell);
+  const ledger = learnTrained(parent.ledger, met.known, cell);
+  const learned = windowCount(trainedIn(ledger)) - windowCount(trainedIn(parent.ledger));
+  const entry = { record: digest, round, parents, bases, counted: [], blobs: [] };
+  return {
+    ...parent,
+    round,
+    head: digest,
+    met: parent.met.map((before, i) => i === edge ? round : before),
+    tokens: parent.tokens + learned * rules.contextLength,
+    roster: roster.map((member) => ({ ...member, lastCounted: member.lastCounted + 1 })),
+    ledger,
+    evaluator: roster[round % Math.max(1, roster.length)]?.peer ?? null,
+    recent: within(rules.lateRounds, digest, [entry, ...parent.recent]),
+  };
+}
+
 /** Whether the run has reached its target: then no record follows. */
 export function isFinished(chain: ChainState, rules: SyncRules): boolean {
   return rules.targetTokens !== null && chain.tokens >= rules.targetTokens;
@@ -103,17 +150,17 @@ export function isFinished(chain: ChainState, rules: SyncRules): boolean {
 export function settleLeases(
   ledger: Ledger,
   roster: readonly Member[],
-  { roundMs, rules }: { readonly roundMs: number; readonly rules: SyncRules },
+  { roundMs, rules, cell }: { readonly roundMs: number; readonly rules: SyncRules; readonly cell: string },
 ): Ledger {
   for (const { peer } of ledger.leases) {
     if (!isMember(roster, peer)) ledger = returnLease(ledger, peer);
   }
   for (const member of roster) {
-    ledger = topUpLease(ledger, member.peer, leaseWindows(member, { roster, roundMs, rules }));
+    ledger = topUpLease(ledger, member.peer, leaseWindows(member, { roster, roundMs, rules }), cell);
   }
   return ledger;
 }
 
-function enterAll(ledger: Ledger, offers: readonly Offer[]): Ledger {
-  return offers.reduce((ledger, { ranges }) => enterTrained(ledger, ranges), ledger);
+function enterAll({ ledger, cell }: ChainState, offers: readonly Offer[]): Ledger {
+  return offers.reduce((ledger, { ranges }) => enterTrained(ledger, ranges, cell), ledger);
 }

@@ -29,8 +29,8 @@ export function whyNotBelievable(offer: Offer, parent: ChainState, rules: SyncRu
   }
   if (end === 0) return null;
   const lease = largestLease(parent, rules);
-  // Each round moves the cursor by no more than everybody's lease.
-  const reach = (rules.lateRounds + 1) * (roster.length + UNKNOWN_PEERS) * lease;
+  // Each round moves the cursor by no more than everybody's lease, and over the windows of other cells between.
+  const reach = (rules.lateRounds + 1) * (roster.length + UNKNOWN_PEERS) * (lease * 2 ** parent.cell.length);
   if (end > ledger.cursor + reach) {
     return `it trained windows up to ${end}, and only ${ledger.cursor} were ever leased`;
   }

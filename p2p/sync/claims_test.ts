@@ -8,22 +8,10 @@ import { firstWindows, windowCount } from "./ranges.ts";
 import { buildRecord, selectCounted, whyInvalid, whyNotCountable } from "./record.ts";
 import { attemptOf } from "./scribe.ts";
 import { weightsOf } from "./tokens.ts";
-import type { ChainState, Digest, Offer, PeerId, Range, SyncRules } from "./types.ts";
+import type { ChainState, Digest, Offer, PeerId, Range } from "./types.ts";
+import { tinyRules } from "../../tests/tiny_rules.ts";
 
-const rules: SyncRules = {
-  run: digestOf("run"),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
-  firstRoundMs: 10_000,
-  leastRoundMs: 5_000,
-  longestRoundMs: 60_000,
-  batch: 32,
-  contextLength: 64,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
+const rules = tinyRules({ run: digestOf("run") });
 const base = digestOf("base");
 const names = ["finch", "robin", "wren"].map((name) => name as PeerId);
 

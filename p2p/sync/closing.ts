@@ -67,7 +67,13 @@ export function closing(expected: readonly Expected[], options: ClosingOptions):
     return { close: true, reason: `waiting for ${names(missing)} would cost more than they bring` };
   }
   const againAtMs = Math.min(lastMs, Math.max(nowMs + 1, ...worthWaiting.map(({ untilMs }) => untilMs)));
-  return { close: false, reason: `waiting for ${names(worthWaiting.map(({ peer }) => peer))}`, againAtMs };
+  return {
+    close: false,
+    get reason() { // mostly nobody asks, and the names of a cell are long
+      return `waiting for ${names(worthWaiting.map(({ peer }) => peer))}`;
+    },
+    againAtMs,
+  };
 
   function worthwhile({ tokens, promisedAtMs }: Expected, together: number): Span {
     if (tokens >= offeredTokens) return { fromMs: openedAtMs, untilMs: lastMs };

@@ -3,22 +3,10 @@ import { chance } from "../../tests/chance.ts";
 import { firstEncoding, nextEncoding } from "./codec_rule.ts";
 import { digestOf } from "./digest.ts";
 import { buildOffer, NO_WORK } from "./offer.ts";
-import type { EncodingState, Offer, PeerId, SyncRules } from "./types.ts";
+import type { EncodingState, Offer, PeerId } from "./types.ts";
+import { tinyRules } from "../../tests/tiny_rules.ts";
 
-const rules: SyncRules = {
-  run: digestOf("run"),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
-  firstRoundMs: 10_000,
-  leastRoundMs: 5_000,
-  longestRoundMs: 60_000,
-  batch: 32,
-  contextLength: 64,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
+const rules = tinyRules({ run: digestOf("run") });
 const ROUND_MS = 10_000;
 
 /** An offer whose author spent this share of its round on fetching. */

@@ -8,7 +8,7 @@ import { isFinished } from "./chain.ts";
 import type { Candidate, Choice } from "./joining.ts";
 import type { State } from "./link.ts";
 import type { Parts } from "./parts.ts";
-import { publishRecord } from "./publishing.ts";
+import { isHeldBack, publishRecord } from "./publishing.ts";
 import { ageOf, buildRecord } from "./record.ts";
 import { vouching } from "./vouching.ts";
 
@@ -21,7 +21,7 @@ export function conclude(parts: Parts): void {
   do {
     parts.joining.run(parts.context, choiceOf(parts));
     if (parts.head !== null) towardsHeavier(parts, parts.head);
-  } while (adoptHeaviest(parts) || merge(parts) || act(parts));
+  } while (adoptHeaviest(parts) || merge(parts) || meet(parts) || act(parts));
 }
 
 /** Everything that repairs losses, once a beat. */
@@ -29,7 +29,8 @@ export function repairLosses(parts: Parts): void {
   const { context, book, exchange, head } = parts;
   exchange.reportCompany(context);
   if (head === null) return exchange.askState(context);
-  exchange.speak(context, parts.ownBeat(head), { head, pending: parts.work.offers.pending() });
+  const pending = parts.work.offers.pending().filter((offer) => !isHeldBack(parts, offer));
+  exchange.speak(context, parts.ownBeat(head), { head, pending });
   exchange.repair(context, { book, head });
 }
 
@@ -42,9 +43,10 @@ function choiceOf(parts: Parts): Choice {
   });
 }
 
-function towardsHeavier({ context, book, folding, fetching, loading, exchange, recheck }: Parts, head: State): void {
+function towardsHeavier(parts: Parts, head: State): void {
+  const { context, book, folding, fetching, loading, meeting, exchange, recheck } = parts;
   const { lateRounds } = context.options.rules;
-  folding.run(context, { book, head, loading, exchange });
+  folding.run(context, { book, head, loading, meeting, exchange });
   fetching.run(context, book, {
     urgent: folding.urgent,
     mayCount: (offer) => ageOf(offer, head.chain) <= lateRounds,
@@ -54,9 +56,10 @@ function towardsHeavier({ context, book, folding, fetching, loading, exchange, r
 }
 
 function adoptHeaviest(parts: Parts): boolean {
-  const { head, book } = parts;
+  const { context, head, book, exchange } = parts;
   if (head === null) return false;
-  const best = book.heaviestFolded(head);
+  parts.meeting.isInDoubt = false;
+  const best = book.heaviestFolded(head, (state) => parts.meeting.doubts(context, state, exchange));
   if (best === head) return false;
   adopt(parts, best);
   return true;
@@ -67,6 +70,14 @@ function merge(parts: Parts): boolean {
   const { context, book, head, exchange, loading, folding: { hopeUntilMs } } = parts;
   if (head === null) return false;
   const toWrite = parts.merging.decide(context, { book, head, exchange, loading, hopeUntilMs });
+  return toWrite !== null && publishRecord(parts, toWrite);
+}
+
+/** Meets another cell, if it is time; whether a record was written. */
+function meet(parts: Parts): boolean {
+  const { context, book, head, exchange, loading, folding: { hopeUntilMs } } = parts;
+  if (head === null || isFinished(head.chain, context.options.rules)) return false;
+  const toWrite = parts.meeting.decide(context, { book, head, exchange, loading, hopeUntilMs });
   return toWrite !== null && publishRecord(parts, toWrite);
 }
 

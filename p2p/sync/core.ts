@@ -111,8 +111,11 @@ class PeerCore implements Core {
       }
       case "folded":
         return parts.folding.onFolded(context, book, input);
-      case "fold-failed":
+      case "fold-failed": {
+        const met = book.links.get(input.record)?.record.body.met;
+        if (met) parts.meeting.lose(met.weights.digest);
         return parts.folding.onFailed(context, book, input);
+      }
       case "loaded":
         return this.#onLoaded(input.weights);
       case "load-failed":
@@ -152,6 +155,7 @@ class PeerCore implements Core {
     const parts = this.#parts, { context, book } = parts, weights = { digest, sizeBytes: this.#weightsBytes };
     const record = parts.loading.answered(context, digest, null), link = record && book.links.get(record);
     const candidate = parts.joining.answered(digest);
+    if (record !== null) parts.meeting.onLoaded(digest, parts.head?.chain.round ?? 0);
     const side = link && book.hold(link, weights), { rules } = context.options;
     if (side) {
       parts.recheck.begin(book, side, rules);

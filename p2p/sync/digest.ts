@@ -8,7 +8,8 @@
 import { encode } from "@ipld/dag-cbor";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import type { ChainState, Change, Digest, Offer, RoundRecord } from "./types.ts";
+import { trainedIn } from "./ledger.ts";
+import type { ChainState, Change, Digest, Met, Offer, RoundRecord } from "./types.ts";
 
 /** @throws {Error} if the value has no canonical form: `undefined`, NaN, a function. */
 export function digestOf(value: unknown): Digest {
@@ -24,6 +25,13 @@ export function bodyDigest(body: Offer | RoundRecord | Change): Digest {
   return digest;
 }
 
+/** The digest of a state from what a meeting names of it. */
+export function baseOf(
+  { cell, record, known, rest, weights }: Omit<Met, "weights"> & { readonly weights: Digest },
+): Digest {
+  return digestOf({ cell, head: record, known: digestOf(known), chain: rest, weights });
+}
+
 const states = new WeakMap<ChainState, { readonly weights: Digest; readonly digest: Digest }>();
 
 /**
@@ -33,7 +41,8 @@ const states = new WeakMap<ChainState, { readonly weights: Digest; readonly dige
 export function stateDigest(chain: ChainState, weights: Digest): Digest {
   let known = states.get(chain);
   if (known?.weights !== weights) {
-    states.set(chain, known = { weights, digest: digestOf({ chain, head: chain.head, weights }) });
+    const parts = { cell: chain.cell, record: chain.head, known: trainedIn(chain.ledger), rest: digestOf(chain) };
+    states.set(chain, known = { weights, digest: baseOf({ ...parts, weights }) });
   }
   return known.digest;
 }

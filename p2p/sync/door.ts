@@ -33,29 +33,34 @@ export function whyNoRecord(context: Context, signed: Signed<RoundRecord>): stri
   return whyForged(context, signed, body.scribe) ?? whyNoList(context, body.change);
 }
 
-/**
- * Why an answer is no state, or null. That it is the *right* state only others can confirm (`joining.ts`), unless we know
- * the record and what it gives.
- */
-export function whyNoState(
-  context: Context,
-  { record, chain, weights }: StateAt,
-  { book, witnesses }: { readonly book: Book; readonly witnesses: Witnesses },
-): string | null {
+/** Why an answer is no state of any cell, or null. That it is the *right* state only others can confirm. */
+export function whyImpossibleState(context: Context, { record, chain }: StateAt): string | null {
   const { rules } = context.options, digest = bodyDigest(record.body);
   if (chain.head !== digest) return "its chain state does not belong to its record";
   if (chain.round !== record.body.round) return `its round is ${chain.round}, its record's ${record.body.round}`;
   const impossible = whyImpossible(chain, rules);
   if (impossible !== null) return `no history leads to it: ${impossible}`;
+  const reason = whyNoList(context, record.body.change) ?? whyNoList(context, chain.members);
+  if (reason !== null || digest === genesisState(rules).head) return reason;
+  return whyForged(context, record, record.body.scribe);
+}
+
+/** The same, and what we know ourselves: the record and what it gives, and what others say of it (`joining.ts`). */
+export function whyNoState(
+  context: Context,
+  state: StateAt,
+  { book, witnesses }: { readonly book: Book; readonly witnesses: Witnesses },
+): string | null {
+  const impossible = whyImpossibleState(context, state);
+  if (impossible !== null) return impossible;
+  const { chain, weights } = state, digest = chain.head;
   const link = book.links.get(digest), known = link && chainOf(link);
   if (known && digestOf(known) !== digestOf(chain)) return "its chain state is not what its records give";
   const { confirm, contradict } = witnesses.count(digest, stateDigest(chain, weights.digest));
   if (contradict > confirm) {
     return `of those who spoke of its record ${contradict} name another state, ${confirm} this one`;
   }
-  const reason = whyNoList(context, record.body.change) ?? whyNoList(context, chain.members);
-  if (reason !== null || digest === genesisState(rules).head) return reason;
-  return whyForged(context, record, record.body.scribe);
+  return null;
 }
 
 function whyNoList({ options }: Context, change: ChainState["members"]): string | null {

@@ -5,23 +5,11 @@ import type { Context } from "./context.ts";
 import { digestOf, stateDigest } from "./digest.ts";
 import { whyNoState } from "./door.ts";
 import { RULEBOOK } from "./rulebook.ts";
-import type { ChainState, Member, PeerId, StateAt, SyncRules } from "./types.ts";
+import type { ChainState, Member, PeerId, StateAt } from "./types.ts";
 import { Witnesses } from "./witnesses.ts";
+import { tinyRules } from "../../tests/tiny_rules.ts";
 
-const rules: SyncRules = {
-  run: digestOf("run"),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
-  firstRoundMs: 10_000,
-  leastRoundMs: 5_000,
-  longestRoundMs: 60_000,
-  batch: 32,
-  contextLength: 64,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
+const rules = tinyRules({ run: digestOf("run") });
 const context = { options: { rules, verify: () => true } } as unknown as Context; // what the door uses of it
 const weights = { digest: digestOf("weights"), sizeBytes: 1 };
 const state: StateAt = {
@@ -56,7 +44,7 @@ Deno.test("a state that no history of the run leads to is none, whoever confirms
     whyNoState(context, { ...state, record, chain: { ...later, ...changes } }, { book, witnesses });
   assert.equal(why({}), null);
   assert.match(why({ roster: [], ledger })!, /no history leads to it: it has no members/);
-  assert.match(why({ batch: 2 ** 53 - 1 })!, /its batch is 9007199254740991, the run's 32/);
+  assert.match(why({ batch: 2 ** 53 - 1 })!, /its batch is 9007199254740991, that of its cell 32/);
   assert.match(why({ roundMs: 3e10 })!, /its rounds are 30000000000 ms, the run's 5000 to 60000/);
   assert.match(why({ roster: [{ ...member, speed: 1e18 }] })!, /computes 1000000000000000000 tokens\/s/);
   assert.match(why({ ledger: lease(robin, 8) })!, /leases windows to robin, who is no member/);

@@ -86,8 +86,8 @@ export type Input =
   | { readonly kind: "leave" };
 
 export type Effect =
-  /** To every peer of the run. */
-  | { readonly kind: "announce"; readonly message: Message }
+  /** To every peer of this cell, and of the cells that are parts of it; "" is the whole run. */
+  | { readonly kind: "announce"; readonly message: Message; readonly cell: string }
   /** To one peer; lost silently if it is gone. */
   | { readonly kind: "send"; readonly to: PeerId; readonly message: Message }
   /** Only these peers may be connected from now on; null: everybody. */
@@ -241,6 +241,23 @@ export type SyncEvent =
   | { readonly kind: "reorganised"; readonly from: Digest; readonly to: Digest; readonly depth: number | null }
   /** Two histories became one: nothing that either counted is lost. The heavier side comes first. */
   | { readonly kind: "merged"; readonly round: number; readonly head: Digest; readonly sides: readonly MergedSide[] }
+  /** This peer's head is in another cell than before: the cell was split, or took over the part of another. */
+  | {
+    readonly kind: "cell";
+    readonly round: number;
+    readonly before: string;
+    readonly cell: string;
+    readonly members: number;
+  }
+  /** The cell's weights are the average of its own and another cell's. */
+  | {
+    readonly kind: "met";
+    readonly round: number;
+    readonly cell: string;
+    readonly with: string;
+    /** Counted there, and not known here before. */
+    readonly tokens: number;
+  }
   /** Waiting for a state, for blobs, for company: shown to users, changes nothing. */
   | { readonly kind: "waiting"; readonly reason: string }
   /** No other peer is connected; training goes on. */

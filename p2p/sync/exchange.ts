@@ -6,8 +6,10 @@
  * @module
  */
 import type { Book } from "./book.ts";
-import type { State } from "./link.ts";
+import { chainOf, type State } from "./link.ts";
+import { isIn } from "./cells.ts";
 import { beatMs, type Context } from "./context.ts";
+import { isMember } from "./roster.ts";
 import { Witnesses } from "./witnesses.ts";
 import type { AskState, Beat, ChainState, Digest, Message, Offer, PeerId, Pull, RoundRecord, Signed } from "./types.ts";
 
@@ -32,6 +34,10 @@ const PATIENT_BEATS = 8;
 const PRESENT_BEATS = 4;
 /** Members of whose announcements all hear with each beat: more take turns. */
 const MOST_SPEAKERS = 64;
+/** Beats after which who is no member asks again to be admitted. */
+const ASKED_BEATS = 4;
+/** One in so many pulls for what is missing goes to a peer of another cell: what it knows may be part of a merge. */
+const OTHERS_TURN = 3;
 /** Connected peers that hear a beat which is not announced. */
 const NEIGHBOURS = 8;
 
@@ -47,7 +53,10 @@ interface KnownToAsker {
 }
 
 export class Exchange {
+  /** What peers said of states in our cell, of it and of cells that it is a part of. */
   readonly witnesses = new Witnesses();
+  /** What connected peers of other cells said of theirs. */
+  readonly abroad = new Witnesses();
   readonly #connected = new Set<PeerId>();
   readonly #heardAtMs = new Map<PeerId, number>();
   readonly #pulledAtMs = new Map<PeerId, number>();
@@ -55,6 +64,9 @@ export class Exchange {
   readonly #asked = new Set<PeerId>();
   /** `#connected` in order, until it changes. */
   #sorted: readonly PeerId[] | null = null;
+  /** Those of our cell, and all others. */
+  #sides: readonly [mates: readonly PeerId[], others: readonly PeerId[]] | null = null;
+  #isMate: (peer: PeerId) => boolean = () => true;
   /** Since when each connected peer has spoken for heads that are not complete here. */
   readonly #soughtSinceMs = new Map<PeerId, number>();
   #turn = 0;
@@ -63,6 +75,22 @@ export class Exchange {
 
   get connected(): readonly PeerId[] {
     return this.#sorted ??= [...this.#connected].sort();
+  }
+
+  /** Connected peers of our own cell, in order: they alone have its records and contributions. */
+  get mates(): readonly PeerId[] {
+    return this.#parted()[0];
+  }
+
+  /** Connected peers of other cells, in order. */
+  get others(): readonly PeerId[] {
+    return this.#parted()[1];
+  }
+
+  /** We are in another cell from now on. */
+  enter(isMate: (peer: PeerId) => boolean): void {
+    this.#isMate = isMate;
+    this.#sides = null;
   }
 
   get sizes(): Readonly<Record<string, number>> {
@@ -78,20 +106,20 @@ export class Exchange {
     return this.#connected.has(peer);
   }
 
-  /** Who may have a blob: its author, if it is connected, then all others. */
+  /** Who may have a blob of our cell: its author, if it is connected, then all others. */
   donors(author: PeerId): readonly PeerId[] {
-    const others = this.connected.filter((peer) => peer !== author);
+    const others = this.mates.filter((peer) => peer !== author);
     return this.#connected.has(author) ? [author, ...others] : others;
   }
 
   connect(peer: PeerId): void {
     this.#connected.add(peer);
-    this.#sorted = null;
+    this.#sorted = this.#sides = null;
   }
 
   disconnect(peer: PeerId): void {
     this.#connected.delete(peer);
-    this.#sorted = null;
+    this.#sorted = this.#sides = null;
     this.#heardAtMs.delete(peer);
     this.#pulledAtMs.delete(peer);
     this.#asked.delete(peer);
@@ -118,8 +146,8 @@ export class Exchange {
 
   /** @param change Number of the newest change of members known here. */
   beat({ options }: Context, { chain, base }: State, change: number): Beat {
-    const { head, round, weight } = chain, { rules: { run }, self: peer } = options;
-    return { kind: "beat", run, peer, head, base, round, weight, change };
+    const { head, round, weight, cell } = chain, { rules: { run }, self: peer } = options;
+    return { kind: "beat", run, peer, head, base, round, weight, change, cell };
   }
 
   /**
@@ -137,26 +165,37 @@ export class Exchange {
   /**
    * Says once a beat where this peer stands, and again what it has offered. In a large run it says so to all in its
    * turn only, else what everybody hears would grow with the square of the members; between turns a few connected peers
-   * hear the beat, others each time, and from peer to peer everybody soon knows of a heavier head.
+   * hear the beat, others each time, and from peer to peer everybody soon knows of a heavier head. Nobody waits for who is
+   * no member: it says to all what it offers alone, and to be admitted it asks again only now and then. Some peers of
+   * other cells, who do not hear our announcements, are told where we stand with each beat.
    */
   speak({ emit, options: { self } }: Context, beat: Beat, { head, pending }: {
     readonly head: State;
     readonly pending: readonly Signed<Offer>[];
   }): void {
-    const turn = this.#beats++;
-    if (turn % this.#turnsOf(head.chain.roster) === 0) {
-      for (const message of [beat, ...pending]) emit({ kind: "announce", message });
-      return;
+    const turn = this.#beats++, { roster } = head.chain, { mates, others } = this, { cell } = beat;
+    for (const to of inTurn(others, turn * NEIGHBOURS)) emit({ kind: "send", to, message: beat });
+    if (isMember(roster, self)) {
+      if (turn % this.#turnsOf(roster) === 0) {
+        for (const message of [beat, ...pending]) emit({ kind: "announce", message, cell });
+        return;
+      }
+    } else {
+      const isDue = ({ body }: Signed<Offer>) => body.blob !== null || turn % ASKED_BEATS === 0;
+      for (const message of pending.filter(isDue)) emit({ kind: "announce", message, cell });
     }
-    const { connected } = this, first = connected.findIndex((peer) => peer > self) + turn * NEIGHBOURS;
-    for (let i = 0; i < Math.min(NEIGHBOURS, connected.length); i++) {
-      emit({ kind: "send", to: connected[Math.max(0, first + i) % connected.length]!, message: beat });
-    }
+    const first = mates.findIndex((peer) => peer > self) + turn * NEIGHBOURS;
+    for (const to of inTurn(mates, Math.max(0, first))) emit({ kind: "send", to, message: beat });
+  }
+
+  #parted(): readonly [mates: readonly PeerId[], others: readonly PeerId[]] {
+    const isMate = this.#isMate;
+    return this.#sides ??= [this.connected.filter(isMate), this.connected.filter((peer) => !isMate(peer))];
   }
 
   /** In how many beats each peer announces once; those that we are connected to speak, though no members yet. */
   #turnsOf(roster: ChainState["roster"]): number {
-    return Math.max(1, Math.ceil(Math.max(roster.length, this.#connected.size) / MOST_SPEAKERS));
+    return Math.max(1, Math.ceil(Math.max(roster.length, this.mates.length) / MOST_SPEAKERS));
   }
 
   /** A peer spoke for a head that is complete here. */
@@ -165,7 +204,7 @@ export class Exchange {
   }
 
   /** Asks one peer for what is missing; not more often than it could answer. */
-  pull(context: Context, to: PeerId, known: KnownToAsker): void {
+  pull(context: Context, to: PeerId, known: KnownToAsker, { isWhole = false } = {}): void {
     const pulledAtMs = this.#pulledAtMs.get(to);
     if (!this.#connected.has(to)) return;
     if (pulledAtMs !== undefined && context.now - pulledAtMs < PULL_EVERY_MS) return;
@@ -174,7 +213,7 @@ export class Exchange {
     const message: Pull = {
       kind: "pull",
       run: context.options.rules.run,
-      have: locator(book, head),
+      have: isWhole ? wholeEnds(book) : locator(book, head),
       want: book.missing().offers.slice(0, MOST_OFFERS),
     };
     this.#asked.add(to);
@@ -187,18 +226,22 @@ export class Exchange {
     this.pull(context, to, known);
   }
 
-  /** Pulls from each connected peer in turn while something is missing. */
+  /** Pulls from each connected peer in turn while something is missing: from those of other cells less often. */
   repair(context: Context, known: Known): void {
     const { offers, parents } = known.book.missing();
-    const { connected } = this;
-    if (offers.length + parents.length === 0 || connected.length === 0) return;
-    this.pull(context, connected[this.#turn++ % connected.length]!, known);
+    const { mates, others } = this;
+    if (offers.length + parents.length === 0 || mates.length + others.length === 0) return;
+    const turn = this.#turn++,
+      isTheirs = mates.length === 0 || others.length > 0 && turn % OTHERS_TURN === OTHERS_TURN - 1;
+    const to = isTheirs ? others[Math.floor(turn / OTHERS_TURN) % others.length]! : mates[turn % mates.length]!;
+    const isWhole = parents.length > 0 && Math.floor(turn / Math.max(1, mates.length)) % 2 === 1; // every other time
+    this.pull(context, to, known, { isWhole });
   }
 
   /** Answers a question, if there is anything to say. */
   answer(context: Context, question: Pull | AskState, to: PeerId, known: Known): void {
     const message = question.kind === "pull"
-      ? answerPull(context, question, known)
+      ? answerPull(context, question, { ...known, to })
       : stateOf(context.options.rules.run, known.head);
     if (message !== null) context.emit({ kind: "send", to, message });
   }
@@ -229,9 +272,22 @@ export class Exchange {
   }
 }
 
+/** Some of these peers, from this one on. */
+function inTurn(peers: readonly PeerId[], first: number): readonly PeerId[] {
+  return peers.slice(0, NEIGHBOURS).map((_, i) => peers[(first + i) % peers.length]!);
+}
+
 /** Whether a History was cut, so that there is more to pull. */
 export function isFull(recordCount: number): boolean {
   return recordCount === MOST_RECORDS;
+}
+
+/**
+ * What is known from the beginning on. A head that a given state leads to stands for ancestors that are not here, and that
+ * another history may have in common with it.
+ */
+function wholeEnds(book: Book): readonly Digest[] {
+  return book.lineage.ends({ isWhole: true }).slice(0, MOST_ENDS).map(({ digest }) => digest);
 }
 
 /** Own head, then other ends of what is known, then ancestors: all of the last ones, and older ones with growing gaps. */
@@ -247,12 +303,18 @@ function locator(book: Book, head: State | null): readonly Digest[] {
 }
 
 /**
- * The answer to a pull: the records that the asker lacks, the oldest first; null if there are none, or if it is not known
- * which. Whoever lags further behind than contributions are kept asks for a state then, and knows what it must be.
+ * The answer to a pull: the records that lead to what the asker could stand on and that it lacks, the oldest first; null if
+ * there are none, or if it is not known which. Whoever lags further behind than contributions are kept asks for a state then, and knows what it must be.
  */
-function answerPull({ options: { rules } }: Context, pull: Pull, { book, head }: Known): Message | null {
-  const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []);
-  const lacking = has.length === 0 ? null : book.lineage.exclusiveOf([head.link], has);
+function answerPull(
+  { options: { rules } }: Context,
+  pull: Pull,
+  { book, head, to }: Known & { readonly to: PeerId },
+): Message | null {
+  // What leads to a record that is not complete here is not known: it tells nothing of what the asker lacks.
+  const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []).filter((link) => chainOf(link) !== null);
+  const last = book.lineage.lastOf(head.link, (cell) => isIn(cell, to, rules));
+  const lacking = has.length === 0 || last === null ? null : book.lineage.exclusiveOf([last], has);
   if (lacking === null) return null; // it asks for a state if nobody has the records
 
   const records: Signed<RoundRecord>[] = [];

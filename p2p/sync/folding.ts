@@ -8,22 +8,27 @@
  */
 import type { Book } from "./book.ts";
 import type { Context } from "./context.ts";
+import { stateDigest } from "./digest.ts";
 import type { Input } from "./effects.ts";
 import type { Exchange } from "./exchange.ts";
 import { journalState } from "./journaling.ts";
 import type { Link, State } from "./link.ts";
 import type { Loading } from "./loading.ts";
+import type { Meeting } from "./meeting.ts";
 import { reportScreen } from "./report.ts";
 import { longestMs } from "./scribe.ts";
 import type { Digest } from "./types.ts";
 
 /** A fold may fail because a blob was damaged on disk: it is fetched again, but not for ever. */
 const MOST_FOLD_FAILURES = 3;
+/** Share of a round for which the weights of a meeting are waited for. */
+const MEETING_SHARE = 0.5;
 
 export interface SceneOfFolding {
   readonly book: Book;
   readonly head: State;
   readonly loading: Loading;
+  readonly meeting: Meeting;
   readonly exchange: Exchange;
 }
 
@@ -42,16 +47,15 @@ export class Folding {
   }
 
   /** Whether a heavier history may still be folded here: all of it is here, or on its way. */
-  hopes({ now }: Context, book: Book, head: State): boolean {
-    return book.targets(head).some(([next]) => now < this.#hopeUntilMs(book, next!, head));
+  hopes({ now }: Context, scene: SceneOfFolding): boolean {
+    return scene.book.targets(scene.head).some(([next]) => now < this.#hopeUntilMs(scene, next!));
   }
 
   /** Begins the next fold towards the heaviest history whose blobs can be had, if they all are here. */
   run(context: Context, scene: SceneOfFolding): void {
-    const { book, head } = scene;
-    const targets = book.targets(head);
+    const { book, head } = scene, targets = book.targets(head);
     this.urgent = new Set(targets.flat().flatMap(({ record }) => record.body.counted.map(({ offer }) => offer)));
-    const hopes = targets.map(([next]) => ({ next: next!, untilMs: this.#hopeUntilMs(book, next!, head) }));
+    const hopes = targets.map(([next]) => ({ next: next!, untilMs: this.#hopeUntilMs(scene, next!) }));
     const hope = hopes.find(({ untilMs }) => context.now < untilMs);
     this.hopeUntilMs = hope?.untilMs ?? null;
     if (this.#folding !== null) return;
@@ -59,17 +63,18 @@ export class Folding {
     // So is a side that cannot be folded here, because nobody gives what it counts.
     for (const [i, target] of targets.entries()) {
       const { next, untilMs } = hopes[i]!, isInVain = untilMs <= context.now;
-      for (const link of isInVain ? target : [next]) if (link.parents.length > 1) this.#load(context, link, scene);
+      for (const link of isInVain ? target : [next]) this.#load(context, link, scene);
     }
     if (hope === undefined) return;
 
     const { next } = hope, parents = next.parents.map((parent) => book.stateOf(parent));
     const known = parents.filter((parent) => parent !== null);
-    const wrong = known.find((parent) => parent.base !== baseFor(next, parent));
+    const wrong = known.find((parent) => ourBase(book, next, parent) !== baseFor(next, parent));
     const fault = wrong !== undefined
-      ? `its base is ${baseFor(next, wrong)}, ours is ${wrong.base}`
+      ? `its base is ${baseFor(next, wrong)}, ours is ${ourBase(book, next, wrong)}`
       : whyBad(book, next);
     if (fault !== null) return this.#reject(context, book, { link: next, fault, parent: wrong });
+    if (this.#lacksMet(next, scene)) return;
     if (known.length === parents.length) this.#begin(context, book, { next, parents: known });
   }
 
@@ -107,6 +112,9 @@ export class Folding {
       // A record of a side could not be folded here. What others made of both sides is asked for as a state.
       if (sides === null) return book.condemn(next, "what it unites is not known here", { isCertain: false });
       context.emit({ kind: "merge", record, sides: rulebook.mergeShares(sides, body.weights) });
+    } else if (body.met !== null) {
+      const sides = rulebook.meetingSides(body, { met: body.met, own: parent!.weights.digest });
+      context.emit({ kind: "merge", record, sides });
     } else {
       const offers = book.countedOffers(next)!;
       if (offers.some(({ verdict }) => verdict === null)) return;
@@ -117,12 +125,24 @@ export class Folding {
     this.hopeUntilMs = Infinity;
   }
 
-  /** What a merge record unites and this peer has not folded. */
-  #load(context: Context, { parents, record: { body } }: Link, { book, loading, exchange }: SceneOfFolding): void {
-    const from = exchange.donors(body.scribe);
-    parents.forEach((parent, i) => {
-      if (book.stateOf(parent) === null) loading.want(context, parent, { weights: body.weights[i]!, from });
-    });
+  /** What a merge record unites, or a meeting names, and this peer has not folded. */
+  #load(context: Context, link: Link, scene: SceneOfFolding): void {
+    const { parents, record: { body } } = link,
+      { book, loading, exchange } = scene,
+      from = exchange.donors(body.scribe);
+    if (parents.length > 1) {
+      parents.forEach((parent, i) => {
+        if (book.stateOf(parent) === null) loading.want(context, parent, { weights: body.weights[i]!, from });
+      });
+    } else if (body.met !== null && this.#lacksMet(link, scene)) {
+      const [scribe, ...mates] = from, there = exchange.abroad.standing(exchange.others, body.met.record);
+      const donors = scribe === undefined ? there : [scribe, ...there, ...mates];
+      loading.want(context, body.met.record, { weights: body.met.weights, from: donors });
+    }
+  }
+
+  #lacksMet({ record: { body: { met } } }: Link, { meeting }: SceneOfFolding): boolean {
+    return met !== null && !meeting.has(met.weights.digest);
   }
 
   /** Weights that could not be merged may be damaged here: those of the foreign side are loaded again. */
@@ -133,12 +153,17 @@ export class Folding {
     }
   }
 
-  /** Adopt only what can be fetched: a record whose blobs stay missing for a round's longest wait is set aside. */
-  #hopeUntilMs(book: Book, link: Link, head: State): number {
+  /**
+   * Adopt only what can be fetched: a record whose blobs stay missing for a round's longest wait is set aside; a meeting
+   * sooner, since nobody waits for it with what the round counts.
+   */
+  #hopeUntilMs(scene: SceneOfFolding, link: Link): number {
+    const { book, head } = scene;
     const offers = book.countedOffers(link), sinceMs = link.stage.kind === "complete" ? link.stage.sinceMs : 0;
     const turnAtMs = this.#progress !== null && link.parents.includes(this.#progress.record) ? this.#progress.atMs : 0;
     const isMissing = offers === null || offers.some(({ verdict }) => verdict === null) ||
       link.parents.some((parent) => book.stateOf(parent) === null);
+    if (this.#lacksMet(link, scene)) return sinceMs + MEETING_SHARE * head.chain.roundMs;
     return isMissing ? Math.max(sinceMs, turnAtMs) + longestMs(head.chain.roundMs) : Infinity;
   }
 
@@ -157,6 +182,12 @@ export class Folding {
     book.condemn(link, fault, { isCertain });
     report({ kind: "rejected", what: `record ${link.round}`, peer, reason: fault });
   }
+}
+
+/** A merge is of whole states, else a record follows the part that its cell sees. */
+function ourBase(book: Book, { parents }: Link, { link, weights, base }: State): Digest {
+  const whole = parents.length > 1 ? book.wholeOf(link) : null;
+  return whole === null ? base : stateDigest(whole, weights.digest);
 }
 
 function baseFor({ record, parents }: Link, parent: State): Digest {

@@ -5,9 +5,10 @@
  * @module
  */
 import { ARCHIVE_ROUNDS } from "./book.ts";
+import { isIn } from "./cells.ts";
 import { chainOf } from "./link.ts";
 import { bodyDigest, stateDigest } from "./digest.ts";
-import { whyDoubted, whyNoOffer, whyNoRecord, whyNoState } from "./door.ts";
+import { whyDoubted, whyImpossibleState, whyNoOffer, whyNoRecord, whyNoState } from "./door.ts";
 import { isFull } from "./exchange.ts";
 import { whyForgedChange } from "./members.ts";
 import type { Parts } from "./parts.ts";
@@ -16,9 +17,6 @@ import { reportEquivocation, reportMismatch } from "./report.ts";
 import { isMember } from "./roster.ts";
 import { proofOf } from "./vouching.ts";
 import type { Beat, Change, Message, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
-
-/** Authors whose offers are kept beyond as many as there are members. */
-const MOST_STRANGERS = 64;
 
 /** Takes a message that `from` sent or passed on. */
 export function onMessage(parts: Parts, message: Message, from: PeerId): void {
@@ -31,6 +29,7 @@ export function onMessage(parts: Parts, message: Message, from: PeerId): void {
       return onOffer(parts, message, { isNews: true });
     case "history":
       // Offers that are not recent are taken only if a record waits for them.
+      // Nor are records of other cells dropped: they may lead to a merge with ours.
       for (const record of message.records) onRecord(parts, record);
       for (const offer of message.offers) onOffer(parts, offer, { isNews: false });
       parts.resolve();
@@ -56,13 +55,14 @@ export function onChange(parts: Parts, change: Signed<Change>, from: PeerId): vo
   const reason = whyForgedChange(change, options);
   if (reason !== null) return parts.reject("change of members", from, reason);
   const isNew = membership.learn(context, change);
-  if (isNew && from === options.self) context.emit({ kind: "announce", message: change });
+  if (isNew && from === options.self) context.emit({ kind: "announce", message: change, cell: "" });
 }
 
 /** `isNews`: announced by its author now, not found in a history. */
 function onOffer(parts: Parts, signed: Signed<Offer>, { isNews }: { readonly isNews: boolean }): void {
   const { context, book, exchange, work } = parts, { body } = signed, digest = bodyDigest(body);
   if (book.offers.find(digest) !== undefined) return;
+  if (isNews && parts.head !== null && !isIn(parts.head.chain.cell, body.peer, context.options.rules)) return;
   const malformed = whyNoOffer(context, signed);
   if (malformed !== null) return parts.reject("offer", body.peer, malformed);
   const chain = parts.head?.chain;
@@ -72,25 +72,33 @@ function onOffer(parts: Parts, signed: Signed<Offer>, { isNews }: { readonly isN
     if (reason !== null) parts.reject("offer", body.peer, reason);
     if (isStale) return;
   }
-  const roster = chain?.roster ?? [];
-  const mostAuthors = isMember(roster, body.peer) ? Infinity : roster.length + MOST_STRANGERS;
-  book.offers.add(digest, signed, { nowMs: context.now, own: false, journaled: false, mostAuthors });
+  const isStranger = !chain || !isMember(chain.roster, body.peer);
+  book.offers.add(digest, signed, { nowMs: context.now, own: false, journaled: false, isStranger });
   if (body.peer === context.options.self) work.key.heard(digest);
   const held = book.offers.find(digest);
   if (held === undefined) {
-    const whose = book.offers.has(body.peer) ? "its author" : "strangers";
-    if (isNews) parts.reject("offer", body.peer, `too many of ${whose} wait already`);
+    // That many others came at the same time is not its fault: it sees so itself, and waits (`publishing.ts`).
+    if (isNews && book.offers.isFull(body.peer)) {
+      parts.reject("offer", body.peer, "too many of its author wait already");
+    }
     return;
   }
   parts.hasOffers = true;
   if (!chain) return;
   exchange.heard(body.peer, context.now);
   parts.scribing.onOffer(context, held, chain);
-  exchange.witnesses.says({ peer: body.peer, head: body.parent, base: body.base });
+  if (seesSame(parts, body)) exchange.witnesses.says({ peer: body.peer, head: body.parent, base: body.base });
   reportMismatch(context, book, body);
 }
 
+/** Whether the author of an offer sees the part of its parent's state that we see, as far as that is known here. */
+function seesSame({ book, head, context }: Parts, { parent, peer }: Offer): boolean {
+  const link = book.links.get(parent), chain = link && chainOf(link) || head?.chain;
+  return chain !== undefined && isIn(chain.cell, peer, context.options.rules);
+}
+
 function onNewRecord(parts: Parts, signed: Signed<RoundRecord>, from: PeerId): void {
+  if (!parts.isOurs(signed.body)) return; // of another cell: no head that it leads to can be ours
   onRecord(parts, signed);
   parts.resolve();
   if (parts.book.links.get(bodyDigest(signed.body))?.stage.kind === "incomplete") pull(parts, from);
@@ -110,9 +118,23 @@ function onRecord(parts: Parts, signed: Signed<RoundRecord>): void {
 function onBeat(parts: Parts, beat: Beat, from: PeerId): void {
   const { context, book, exchange, head } = parts, isConnected = exchange.isConnected(beat.peer);
   exchange.heard(beat.peer, context.now);
-  exchange.witnesses.stands(beat);
+  if (!isIn(beat.cell, beat.peer, context.options.rules)) {
+    return parts.reject("beat", beat.peer, `it is not in cell '${beat.cell}'`);
+  }
   if (isConnected) parts.membership.onBeat(context, beat);
+  if (parts.meeting.isInDoubt) parts.hasNews = true; // its word may confirm what we met
+  if (!parts.isOurs(beat)) {
+    if (isConnected) exchange.abroad.stands(beat);
+    return;
+  }
+  exchange.witnesses.stands(beat);
   if (head === null) return;
+  // Who is in a cell that ours was a part of does not hear what we announce.
+  if (
+    isConnected && beat.cell.length < head.chain.cell.length && isIn(head.chain.cell, beat.peer, context.options.rules)
+  ) {
+    context.emit({ kind: "send", to: beat.peer, message: parts.ownBeat(head) });
+  }
   if (isConnected) parts.merging.onBeat(beat.peer, beat.head);
   if (beat.head === head.link.digest || beat.round <= head.chain.round - ARCHIVE_ROUNDS) return;
   const isHeavier = context.rulebook.isHeavier(beat, head.chain);
@@ -121,13 +143,22 @@ function onBeat(parts: Parts, beat: Beat, from: PeerId): void {
   exchange.found(beat.peer);
   if (book.isDeep(head, link)) parts.hasNews = true;
   // A heavier head that records do not lead to: weights before it are gone here, or nobody gives what it counts.
-  else if (isHeavier && !parts.folding.hopes(context, book, head)) exchange.askState(context, [from]);
+  else if (isHeavier && !parts.folding.hopes(context, { ...parts, head })) exchange.askState(context, [from]);
 }
 
 function onState(parts: Parts, message: StateAt, from: PeerId): void {
   const { context, book, exchange, head } = parts, { chain, weights } = message;
   if (message.run !== context.options.rules.run || !exchange.takeAnswer(from)) return;
-  exchange.witnesses.stands({ peer: from, head: chain.head, base: stateDigest(chain, weights.digest) });
+  const word = { peer: from, head: chain.head, base: stateDigest(chain, weights.digest), cell: chain.cell };
+  if (!parts.isOurs(chain)) {
+    const reason = whyImpossibleState(context, message);
+    if (reason !== null) return parts.reject("state", from, reason);
+    exchange.abroad.stands(word);
+    parts.hasNews = true;
+    if (head === null) return parts.joining.hear(context, chain.cell);
+    return parts.meeting.onState(message, { ...word, round: head.chain.round });
+  }
+  exchange.witnesses.stands(word);
   const reason = whyNoState(context, message, { book, witnesses: exchange.witnesses }) ??
     (head && parts.merging.onState(context, { book, head, loading: parts.loading }, message, from));
   if (reason !== null) return parts.reject("state", from, reason);

@@ -54,6 +54,9 @@ export class Joining {
   /** Since when there have been states that no record known here leads to. */
   #openSinceMs: number | null = null;
 
+  /** The cells of those who answered, and have no state that could be ours. */
+  readonly #elsewhere = new Set<string>();
+
   get size(): number {
     return this.#candidates.length;
   }
@@ -74,6 +77,15 @@ export class Joining {
 
   addFromPeer({ now }: Context, { record, chain, weights }: StateAt, from: PeerId): void {
     this.add({ record, chain, weights, from: [from] }, now + SETTLE_MS);
+  }
+
+  /** Somebody answered who is in another cell than we could be in. */
+  hear({ report }: Context, cell: string): void {
+    if (this.#elsewhere.has(cell)) return;
+    this.#elsewhere.add(cell);
+    if (this.#elsewhere.size > MOST_CANDIDATES) this.#elsewhere.clear();
+    const reason = "for a peer of the cell that this one belongs to";
+    report({ kind: "waiting", reason: `${reason}: found only cells ${[...this.#elsewhere].sort().join(", ")}` });
   }
 
   /** Begins to load the best candidate that beats what we have, when it is time. */

@@ -4,23 +4,11 @@ import type { Context } from "./context.ts";
 import { digestOf, stateDigest } from "./digest.ts";
 import type { Effect, SyncEvent } from "./effects.ts";
 import { type Choice, Joining } from "./joining.ts";
-import type { ChainState, Digest, PeerId, Recent, StateAt, SyncRules } from "./types.ts";
+import type { ChainState, Digest, PeerId, Recent, StateAt } from "./types.ts";
 import { Witnesses } from "./witnesses.ts";
+import { tinyRules } from "../../tests/tiny_rules.ts";
 
-const rules: SyncRules = {
-  run: digestOf("run"),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
-  firstRoundMs: 10_000,
-  leastRoundMs: 5_000,
-  longestRoundMs: 60_000,
-  batch: 32,
-  contextLength: 64,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
+const rules = tinyRules({ run: digestOf("run") });
 const names = ["egret", "finch", "robin", "wren"].map((name) => name as PeerId);
 
 /** A state of weight `weight`, made of nothing but its name; `before` is the state it follows. */
@@ -129,8 +117,8 @@ Deno.test("Witnesses count who confirms a state and who names another, each once
 
 Deno.test("Witnesses know where a peer stands by its last word", () => {
   const witnesses = new Witnesses(), base = digestOf("base");
-  for (const name of ["one", "two"]) witnesses.stands({ peer: finch, head: digestOf(name), base });
-  assert.deepEqual(witnesses.words([finch, robin]), [{ peer: finch, head: digestOf("two"), base }]);
+  for (const name of ["one", "two"]) witnesses.stands({ peer: finch, head: digestOf(name), base, cell: "" });
+  assert.deepEqual(witnesses.words([finch, robin]), [{ peer: finch, head: digestOf("two"), base, cell: "" }]);
 });
 
 Deno.test("a state is taken only as its records give it, or without them when they were waited for in vain", () => {

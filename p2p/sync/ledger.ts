@@ -1,34 +1,46 @@
 /**
  * Who trains which windows of the data order (law 10): below the cursor, every window is leased, returned or trained.
  *
+ * A cell leases windows of its own class only, and counts only those as trained (`classes.ts`): it alone says what has
+ * been trained of them. Of all others it knows what its meetings told; what they did not is returned, and never leased.
+ *
  * Pure functions from ledger to ledger; the ledger is part of the chain state, so they run alike at every peer. Windows
  * count up for ever: those beyond the corpus are the next epoch, which is the learner's business. Work of an offer
  * that is never counted needs no entry: its windows stay leased to its author, who trains them again.
  * @module
  */
-import { firstWindows, intersect, type Ranges, subtract, union, windowCount } from "./ranges.ts";
+import { freshOf, ownedIn } from "./classes.ts";
+import { intersect, type Ranges, subtract, union, windowCount } from "./ranges.ts";
 import type { Lease, Ledger, PeerId } from "./types.ts";
 
 export const EMPTY_LEDGER: Ledger = { cursor: 0, leases: [], returned: [], duplicated: 0 };
 
 /**
  * Enters windows that a counted offer trained, whoever they are leased to: after a fork it may be somebody else, and
- * some may be trained already; these are counted as duplicated.
+ * some may be trained already; these are counted as duplicated. So are windows that are not the cell's: their owner has
+ * them trained as well.
  */
-export function enterTrained(ledger: Ledger, trained: Ranges): Ledger {
-  const end = trained.at(-1)?.end ?? 0;
-  const opened = end <= ledger.cursor ? ledger : {
-    ...ledger,
-    cursor: end,
-    returned: union(ledger.returned, [{ start: ledger.cursor, end }]),
-  };
+export function enterTrained(ledger: Ledger, offered: Ranges, cell = ""): Ledger {
+  const trained = ownedIn(offered, cell), opened = openUpTo(ledger, trained.at(-1)?.end ?? 0);
   const open = union(opened.returned, ...opened.leases.map(({ ranges }) => ranges));
   return {
     cursor: opened.cursor,
     leases: withoutEmpty(opened.leases.map(({ peer, ranges }) => ({ peer, ranges: subtract(ranges, trained) }))),
     returned: subtract(opened.returned, trained),
-    duplicated: opened.duplicated + windowCount(subtract(trained, open)),
+    duplicated: opened.duplicated + windowCount(offered) - windowCount(intersect(trained, open)),
   };
+}
+
+/** Enters what another cell knows to be trained, less what is this cell's: there its own account alone counts. */
+export function learnTrained(ledger: Ledger, known: Ranges, cell: string): Ledger {
+  const foreign = subtract(known, ownedIn(known, cell)), opened = openUpTo(ledger, foreign.at(-1)?.end ?? 0);
+  return { ...opened, returned: subtract(opened.returned, foreign) };
+}
+
+/** What nobody leased yet, up to this window, is returned. */
+function openUpTo(ledger: Ledger, end: number): Ledger {
+  if (end <= ledger.cursor) return ledger;
+  return { ...ledger, cursor: end, returned: union(ledger.returned, [{ start: ledger.cursor, end }]) };
 }
 
 /** Gives the lease of a peer that left to whoever needs windows next. */
@@ -40,21 +52,36 @@ export function returnLease(ledger: Ledger, peer: PeerId): Ledger {
   };
 }
 
-/** Tops a lease up to `windows` windows: returned ones first, then new ones. */
-export function topUpLease(ledger: Ledger, peer: PeerId, windows: number): Ledger {
+/** Gives back what a part of a cell that is split has no say in: leases of others, and windows of another class. */
+export function returnOutside(
+  ledger: Ledger,
+  { cell, isMate }: { readonly cell: string; readonly isMate: (peer: PeerId) => boolean },
+): Ledger {
+  const leases = withoutEmpty(
+    ledger.leases.filter(({ peer }) => isMate(peer)).map(({ peer, ranges }) => ({
+      peer,
+      ranges: ownedIn(ranges, cell),
+    })),
+  );
+  const trained = trainedIn(ledger), kept = union(trained, ...leases.map(({ ranges }) => ranges));
+  return { ...ledger, leases, returned: subtract([{ start: 0, end: ledger.cursor }], kept) };
+}
+
+/** Tops a lease up to `windows` windows of the cell's: returned ones first, then new ones. */
+export function topUpLease(ledger: Ledger, peer: PeerId, windows: number, cell = ""): Ledger {
   const held = leaseOf(ledger, peer);
   const wanted = windows - windowCount(held);
   if (wanted <= 0) return ledger;
-  const again = firstWindows(ledger.returned, wanted);
-  const fresh = wanted - windowCount(again);
-  const cursor = ledger.cursor + fresh;
-  const ranges = union(held, again, [{ start: ledger.cursor, end: cursor }]);
+  const again = ownedIn(ledger.returned, cell, wanted);
+  const fresh = freshOf(cell, { from: ledger.cursor, count: wanted - windowCount(again) });
+  const cursor = fresh.at(-1)?.end ?? ledger.cursor, between = subtract([{ start: ledger.cursor, end: cursor }], fresh);
+  const ranges = union(held, again, fresh);
   const others = ledger.leases.filter((lease) => lease.peer !== peer);
   return {
     ...ledger,
     cursor,
     leases: [...others, { peer, ranges }].sort(byPeer),
-    returned: subtract(ledger.returned, again),
+    returned: union(subtract(ledger.returned, again), between),
   };
 }
 
@@ -62,7 +89,8 @@ export function topUpLease(ledger: Ledger, peer: PeerId, windows: number): Ledge
  * The ledger after both histories: what either trained is trained, a window leased on both sides stays with the holder
  * of the heavier one (`a`), and what is neither is returned.
  *
- * @param windows Of the offers that `b`'s history counts and `a`'s does not: so that duplicates stay exact.
+ * @param windows That `b`'s history added and `a`'s did not: of offers that it counts, and learned in meetings. So
+ * duplicates stay exact.
  */
 export function uniteLedgers(a: Ledger, b: Ledger, { windows }: { readonly windows: number }): Ledger {
   const cursor = Math.max(a.cursor, b.cursor);
@@ -82,6 +110,11 @@ export function uniteLedgers(a: Ledger, b: Ledger, { windows }: { readonly windo
   };
 }
 
+/** Windows that `b` knows to be trained, though neither `a` nor these offers' ranges say so: learned in meetings. */
+export function learnedBy(b: Ledger, { a, offered }: { readonly a: Ledger; readonly offered: Ranges }): number {
+  return windowCount(subtract(trainedIn(b), union(trainedIn(a), offered)));
+}
+
 /** Below the cursor, what nobody has to train. */
 export function trainedIn({ cursor, leases, returned }: Ledger): Ranges {
   return subtract([{ start: 0, end: cursor }], union(returned, ...leases.map(({ ranges }) => ranges)));
@@ -94,10 +127,15 @@ export function leaseOf(ledger: Ledger, peer: PeerId): Ranges {
 /**
  * Audits a ledger against the windows that all counted offers of its history trained, one list for each offer.
  * Returns what breaks law 10, in words; nothing if the ledger is right.
+ *
+ * @param told What meetings told to be trained; null in a run that was never split. A cell may have counted more windows
+ * twice than it knows of: those that other cells trained as well.
  */
-export function account(ledger: Ledger, offers: readonly Ranges[]): readonly string[] {
-  const trained = union(...offers);
-  const duplicated = offers.reduce((count, ranges) => count + windowCount(ranges), 0) - windowCount(trained);
+export function account(ledger: Ledger, offers: readonly Ranges[], told: Ranges | null = null): readonly string[] {
+  const trained = union(...offers, told ?? []);
+  const duplicated = told !== null
+    ? ledger.duplicated
+    : offers.reduce((count, ranges) => count + windowCount(ranges), 0) - windowCount(trained);
   const holders: { readonly who: string; readonly ranges: Ranges }[] = [
     { who: "trained", ranges: trained },
     { who: "returned", ranges: ledger.returned },

@@ -8,15 +8,19 @@ import { bodyDigest } from "./digest.ts";
 import { exclusive } from "./fork.ts";
 import { type Chapter, inOrder, type Side, type Sides } from "./merge.ts";
 import type { OfferShelf } from "./offer_shelf.ts";
-import type { Digest } from "./types.ts";
+import type { ChainState, Digest } from "./types.ts";
 
 export class Lineage {
   readonly #links: ReadonlyMap<Digest, Link>;
   readonly #offers: OfferShelf;
 
-  constructor(links: ReadonlyMap<Digest, Link>, offers: OfferShelf) {
+  readonly #wholeOf: (link: Link) => ChainState | null;
+
+  /** @param wholeOf The whole state after a record, however many members it has; null if that is not known. */
+  constructor(links: ReadonlyMap<Digest, Link>, offers: OfferShelf, wholeOf: (link: Link) => ChainState | null) {
     this.#links = links;
     this.#offers = offers;
+    this.#wholeOf = wholeOf;
   }
 
   /** Records of the history of `ours` that are not in that of `theirs`, the latest first; null if that is not known. */
@@ -36,12 +40,16 @@ export class Lineage {
     return sides[0] && sides[1] ? inOrder(sides[0], sides[1]) : null;
   }
 
-  /** Records that are known with all that leads to them, and that no other such record follows: the latest first. */
-  ends(): readonly Link[] {
+  /**
+   * Records that are known with all that leads to them, and that no other such record follows: the latest first.
+   *
+   * @param isWhole Leaves out what goes back to a state that another gave, but not to the beginning.
+   */
+  ends({ isWhole = false } = {}): readonly Link[] {
     const grounded = new Set<Link>(), followed = new Set<Digest>();
     for (const link of [...this.#links.values()].sort((a, b) => a.round - b.round)) {
       const parents = link.parents.map((parent) => this.#links.get(parent));
-      const isKnown = link.stage.kind === "incomplete"
+      const isKnown = link.stage.kind === "incomplete" || isWhole
         ? parents.every((parent) => parent !== undefined && grounded.has(parent))
         : link.stage.kind !== "invalid";
       if (!isKnown) continue;
@@ -63,6 +71,13 @@ export class Lineage {
     return [...known].sort((a, b) => b.round - a.round || (a.digest < b.digest ? -1 : 1));
   }
 
+  /** The last record that leads to this one, or itself, whose cell is one of these; null if none is known. */
+  lastOf(link: Link, isWanted: (cell: string) => boolean): Link | null {
+    let last: Link | undefined = link;
+    while (last !== undefined && !isWanted(last.record.body.cell)) last = this.#links.get(last.parents[0]!);
+    return last ?? null;
+  }
+
   /** Records not yet journaled among this one and its ancestors, oldest first. */
   unjournaled(link: Link): readonly Link[] {
     const found = new Set(link.journaled ? [] : [link]);
@@ -76,7 +91,7 @@ export class Lineage {
   }
 
   #side(link: Link, other: Link): Side | null {
-    const chain = chainOf(link), own = this.exclusive(link, other);
+    const chain = this.#wholeOf(link), own = this.exclusive(link, other);
     const chapters = own && this.#chapters(own);
     if (chain === null || !chapters) return null;
     // What a merge record of this side's own brought in may be shared, and then its offers are as well.

@@ -51,8 +51,8 @@ export interface AddOfferOptions {
   /** Made by this peer: its blob is stored, and nobody need judge it. */
   readonly own: boolean;
   readonly journaled: boolean;
-  /** Beyond so many authors none is added: for offers of strangers, who are quickly made. */
-  readonly mostAuthors?: number;
+  /** Its author is no member. */
+  readonly isStranger?: boolean;
 }
 
 /** The chain state after a record, if it is complete. */

@@ -10,25 +10,13 @@ import { Membership, signChange, whyForgedChange } from "./members.ts";
 import { buildOffer, NO_WORK } from "./offer.ts";
 import { buildRecord, selectCounted, whyInvalid } from "./record.ts";
 import { attemptOf } from "./scribe.ts";
-import type { ChainState, Change, Digest, Offer, PeerId, Signed, SyncRules } from "./types.ts";
+import type { ChainState, Change, Digest, Offer, PeerId, Signed } from "./types.ts";
+import { tinyRules } from "../../tests/tiny_rules.ts";
 
 const [owner, finch, robin] = [0, 1, 2].map(identity) as [Identity, Identity, Identity];
 type Identity = ReturnType<typeof identity>;
 
-const rules: SyncRules = {
-  run: digestOf("run"),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
-  firstRoundMs: 10_000,
-  leastRoundMs: 5_000,
-  longestRoundMs: 60_000,
-  batch: 32,
-  contextLength: 64,
-  codec: "auto",
-  targetTokens: null,
-  owner: owner.peer,
-};
+const rules = tinyRules({ run: digestOf("run"), owner: owner.peer });
 const base = digestOf("base");
 const verify = (digest: Digest, signature: Uint8Array, author: PeerId) => verifySignature(author, digest, signature);
 const changeTo = (number: number, ...allowed: readonly Identity[]) =>
@@ -179,6 +167,7 @@ Deno.test("a core that restarts knows the list it had, lets in nobody else, and 
       round: 1,
       weight: 0,
       change: 1,
+      cell: "",
     },
   });
   assert.deepEqual(effects, [{ kind: "send", to: finch.peer, message: change }]);

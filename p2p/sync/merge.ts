@@ -10,9 +10,11 @@
 import type { MergeSide } from "../learner.ts";
 import { settleLeases } from "./chain.ts";
 import { stateDigest } from "./digest.ts";
+import { batchOf } from "./cells.ts";
 import { isHeavier } from "./fork.ts";
-import { uniteLedgers } from "./ledger.ts";
+import { learnedBy, uniteLedgers } from "./ledger.ts";
 import { isAllowed, newerMembers, whyNotAllowed } from "./members.ts";
+import { union, windowCount } from "./ranges.ts";
 import { within } from "./recent.ts";
 import { type CountedOffer, uniteRosters } from "./roster.ts";
 import { rankedBy } from "./scribe.ts";
@@ -21,6 +23,7 @@ import type { BlobName, ChainState, Digest, Offer, PeerId, Range, Recent, RoundR
 
 /** One of two histories that become one. */
 export interface Side {
+  /** The whole state, however many members it has: what its parts have in common. */
   readonly chain: ChainState;
   /** Records that the other side does not have, by round, then digest: an offer weighs what the first of them gives it. */
   readonly own: readonly Chapter[];
@@ -55,21 +58,24 @@ export function unite(
   const roster = uniteRosters([heavier.chain, lighter.chain], round).filter(({ peer }) =>
     isAllowed(peer, members, rules)
   );
-  const { roundMs, batch, encoding, usual } = heavier.chain;
-  const ledger = uniteLedgers(heavier.chain.ledger, lighter.chain.ledger, {
-    windows: added.ranges.reduce((sum, { start, end }) => sum + end - start, 0),
-  });
+  const { roundMs, encoding, usual } = heavier.chain, { cell } = record;
+  const [a, b] = [heavier.chain.ledger, lighter.chain.ledger];
+  const offered = union(...lighter.own.flatMap(({ offers }) => offers.map(({ ranges }) => ranges)));
+  const learned = learnedBy(b, { a, offered });
+  const ledger = uniteLedgers(a, b, { windows: windowCount(added.ranges) + learned });
   return {
     round,
     head: digest,
+    cell,
+    met: heavier.chain.met.slice(0, cell.length).map((met, i) => Math.max(met, lighter.chain.met[i]!)),
     weight: heavier.chain.weight + added.weight,
-    tokens: heavier.chain.tokens + added.tokens,
+    tokens: heavier.chain.tokens + added.tokens + learned * rules.contextLength,
     usual,
     members,
     roster,
-    ledger: settleLeases(ledger, roster, { roundMs, rules }),
+    ledger: settleLeases(ledger, roster, { roundMs, rules, cell }),
     roundMs,
-    batch,
+    batch: batchOf(cell, rules),
     encoding,
     evaluator: roster[round % Math.max(1, roster.length)]?.peer ?? null,
     recent: uniteRecent([heavier, lighter], { record, digest, rules }),
@@ -93,6 +99,8 @@ export function whyInvalidMerge(record: RoundRecord, sides: Sides, rules: SyncRu
   }
   const after = Math.max(heavier.chain.round, lighter.chain.round);
   if (round !== after + 1) return `its round is ${round} after round ${after}`;
+  if (record.cell !== widerOf([heavier.chain, lighter.chain])) return `it is of cell '${record.cell}'`;
+  if (record.met !== null) return "it merges and is a meeting";
   if (counted.length > 0) return `it merges and counts ${counted.length} offers`;
   if (change !== null) return "it merges and changes the members";
   const members = newerMembers(heavier.chain.members, lighter.chain.members);
@@ -121,7 +129,7 @@ export function mergeRanking([{ chain: heavier }, { chain: lighter }]: readonly 
 
 /** The record that merges these states. */
 export function buildMergeRecord(
-  states: readonly { readonly chain: ChainState; readonly base: Digest; readonly weights: BlobName }[],
+  states: readonly { readonly chain: ChainState; readonly weights: BlobName }[],
   { rules, scribe, attempt }: { readonly rules: SyncRules; readonly scribe: PeerId; readonly attempt: number },
 ): RoundRecord {
   return {
@@ -129,12 +137,14 @@ export function buildMergeRecord(
     run: rules.run,
     round: Math.max(...states.map(({ chain }) => chain.round)) + 1,
     parents: states.map(({ chain }) => chain.head),
-    bases: states.map(({ base }) => base),
+    bases: states.map(({ chain, weights }) => stateDigest(chain, weights.digest)),
     weights: states.map(({ weights }) => weights),
     counted: [],
     scribe,
     attempt,
     change: null,
+    cell: widerOf(states.map(({ chain }) => chain)),
+    met: null,
   };
 }
 
@@ -157,6 +167,11 @@ export function gain(
     }
   }
   return { weight, tokens, ranges };
+}
+
+/** The cell of two histories of which one may be that of a part: the wider one, which may be split again at once. */
+function widerOf(chains: readonly Pick<ChainState, "cell">[]): string {
+  return chains.map(({ cell }) => cell).reduce((wider, cell) => cell.length < wider.length ? cell : wider);
 }
 
 function countedIn({ own }: Side): ReadonlySet<Digest> {

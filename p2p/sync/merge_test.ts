@@ -17,22 +17,10 @@ import { firstWindows, windowCount } from "./ranges.ts";
 import { ageOf, buildRecord, selectCounted, whyInvalid, whyNotCountable } from "./record.ts";
 import { leaseOf } from "./ledger.ts";
 import { attemptOf } from "./scribe.ts";
-import type { ChainState, Digest, Offer, PeerId, SyncRules } from "./types.ts";
+import type { ChainState, Digest, Offer, PeerId } from "./types.ts";
+import { tinyRules } from "../../tests/tiny_rules.ts";
 
-const rules: SyncRules = {
-  run: digestOf("run"),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
-  firstRoundMs: 10_000,
-  leastRoundMs: 5_000,
-  longestRoundMs: 60_000,
-  batch: 8,
-  contextLength: 64,
-  codec: "int8",
-  targetTokens: null,
-  owner: null,
-};
+const rules = tinyRules({ run: digestOf("run"), batch: 8, codec: "int8" });
 const weightsOf = (chain: ChainState) => ({ digest: digestOf({ weights: chain.head }), sizeBytes: 8 });
 const baseOf = (chain: ChainState) => stateDigest(chain, weightsOf(chain).digest);
 const options = { rules, device: "cpu", waitMs: 0, transferMs: 0, nextMs: 1, heldOut: null, leaving: false };

@@ -71,7 +71,8 @@ export class Merging {
     }
     this.#sinceMs ??= now;
     const isHeavier = context.rulebook.isHeavier(chain, head.chain);
-    const ranked = mergeRanking(isHeavier ? [{ chain }, head] : [head, { chain }]), rank = ranked.indexOf(self);
+    const [ours, theirs] = [head.link, rival].map((link) => ({ chain: book.wholeOf(link) ?? chainOf(link)! }));
+    const ranked = mergeRanking(isHeavier ? [theirs!, ours!] : [ours!, theirs!]), rank = ranked.indexOf(self);
     if (rank === -1) return null; // whoever is no member of either has no say in it
     const { roundMs } = head.chain;
     const before = ranked.slice(0, rank).filter((peer) => exchange.isPresent(peer, now, head.chain)).length;
@@ -85,11 +86,12 @@ export class Merging {
       this.#ask(context, scene, rival);
       return null;
     }
-    const states = isHeavier ? [state, head] : [head, state];
-    const { rules } = context.options, record = buildMergeRecord(states, { rules, scribe: self, attempt: rank });
-    const sides = book.lineage.sidesOf(record);
-    // What a side that came without its past has of its own is not known yet; and the other may have shut us out.
-    if (sides === null || context.rulebook.whyInvalidMerge(record, sides, rules) !== null) return null;
+    const { rules } = context.options, states = isHeavier ? [state, head] : [head, state];
+    const sides = book.lineage.sidesOf({ parents: states.map(({ link }) => link.digest) });
+    if (sides === null) return null; // what a side that came without its past has of its own is not known yet
+    const whole = states.map(({ weights }, i) => ({ chain: sides[i]!.chain, weights }));
+    const record = buildMergeRecord(whole, { rules, scribe: self, attempt: rank });
+    if (context.rulebook.whyInvalidMerge(record, sides, rules) !== null) return null; // the other may have shut us out
     const parted = `they parted ${book.lineage.exclusive(head.link, rival)?.length ?? 0} records ago`;
     const reason = before === 0 ? parted : `${before} earlier in rank wrote nothing; ${parted}`;
     return { record, reason: `merges round ${chain.round} of ${names(chain)}; ${reason}` };

@@ -10,6 +10,8 @@ import type { Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./ty
 
 /** Offers kept of one author beyond those that records count. */
 const MOST_OFFERS_EACH = 16;
+/** Authors that are no members, and are quickly made: of so many at once offers are kept that may be counted. */
+export const MOST_STRANGERS = 64;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -22,6 +24,8 @@ export class OfferShelf {
   /** Those of the last rounds by their contribution. */
   readonly #byBlob = new Map<Digest, HeldOffer[]>();
   readonly #countOf = new Map<PeerId, number>();
+  /** Authors that were no members when they offered what may be counted. */
+  #strangers = new Set<PeerId>();
   /** Those of the last rounds that a record waited for, or our own disk had: they count towards no bound. */
   readonly #free = new Set<HeldOffer>();
   /** Older offers are for the archive, but for those on the records just behind the head: they may be counted yet. */
@@ -37,15 +41,15 @@ export class OfferShelf {
   }
 
   /**
-   * Adds an offer, or does nothing if it is too old, its author has too many waiting, or too many authors have some, and
-   * no record wants it.
+   * Adds an offer, or does nothing if it is too old, its author has too many waiting, or too many strangers have some,
+   * and no record wants it.
    */
   add(digest: Digest, signed: Signed<Offer>, options: AddOfferOptions): void {
     if (this.find(digest) !== undefined) return;
     const { peer, parent, blob } = signed.body;
     const count = this.#countOf.get(peer) ?? 0, isOld = this.#isOld(signed.body);
-    const isTooMuch = isOld || count >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds ||
-      count === 0 && this.#countOf.size >= (options.mostAuthors ?? Infinity);
+    const isOneMore = options.isStranger === true && count === 0;
+    const isTooMuch = isOld || this.isFull(peer) || isOneMore && this.isCrowded;
     // What another history counts must not stand in the way of its author's next one.
     const isFree = options.journaled || this.#isWanted(digest);
     if (isTooMuch && !isFree) return;
@@ -58,6 +62,7 @@ export class OfferShelf {
     this.#recent.set(digest, held);
     if (isFree) this.#free.add(held);
     else this.#countOf.set(peer, count + 1);
+    if (isOneMore && !isFree) this.#strangers.add(peer);
     put(this.#byParent, parent, held);
     if (blob !== null) put(this.#byBlob, blob.digest, held);
     if (verdict === null) this.unjudged.add(held);
@@ -67,13 +72,18 @@ export class OfferShelf {
     return { offers: this.#recent.size, archivedOffers: this.#archive.size };
   }
 
+  /** Whether so many strangers have offers here that there is no room for one more. */
+  get isCrowded(): boolean {
+    return this.#strangers.size >= MOST_STRANGERS;
+  }
+
   find(digest: Digest): HeldOffer | undefined {
     return this.#recent.get(digest) ?? this.#archive.get(digest);
   }
 
-  /** Whether some of this author's are kept that count towards its bound. */
-  has(author: PeerId): boolean {
-    return this.#countOf.has(author);
+  /** Whether as many of this author's are kept as may be. */
+  isFull(author: PeerId): boolean {
+    return (this.#countOf.get(author) ?? 0) >= MOST_OFFERS_EACH + 2 * this.#rules.rosterRounds;
   }
 
   /** The offers that a record counts, in its order, or null while some are unknown. */
@@ -105,13 +115,24 @@ export class OfferShelf {
   }
 
   /** Puts what is older than the last rounds into the archive, and drops what is too old for that. */
-  prune({ historyRound, archiveRound, isNear }: {
+  prune({ historyRound, archiveRound, isNear, isStranger, countableRound }: {
     readonly historyRound: number;
     readonly archiveRound: number;
     readonly isNear: (record: Digest) => boolean;
+    readonly isStranger: (peer: PeerId) => boolean;
+    /** No offer for an earlier round can be counted any more, unless it is near. */
+    readonly countableRound: number;
   }): void {
     this.#historyRound = historyRound;
     this.#isNear = isNear;
+    if (this.#strangers.size > 0) {
+      const before = this.#strangers;
+      this.#strangers = new Set();
+      for (const { signed: { body: { peer, parent, round } } } of this.#recent.values()) {
+        if (!before.has(peer) || !isStranger(peer) || round < countableRound && !isNear(parent)) continue;
+        this.#strangers.add(peer);
+      }
+    }
     for (const held of this.#recent.values()) if (this.#isOld(held.signed.body)) this.#putAway(held);
     if (archiveRound < 0) return;
     for (const { digest, signed } of this.#archive.values()) {

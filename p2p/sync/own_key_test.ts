@@ -6,22 +6,18 @@ import { buildOffer, NO_WORK } from "./offer.ts";
 import { genesisRecord, genesisState } from "./chain.ts";
 import { OwnKey } from "./own_key.ts";
 import { RULEBOOK } from "./rulebook.ts";
-import type { Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
+import type { Digest, Offer, PeerId, RoundRecord, Signed } from "./types.ts";
+import { tinyRules } from "../../tests/tiny_rules.ts";
 
-const rules: SyncRules = {
+const rules = tinyRules({
   run: "a".repeat(64) as Digest,
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
   firstRoundMs: 2000,
   leastRoundMs: 1000,
   longestRoundMs: 10_000,
   batch: 8,
   contextLength: 16,
   codec: "int8",
-  targetTokens: null,
-  owner: null,
-};
+});
 const self = identityFromSeed(new Uint8Array(32).fill(1)).peer, other = identityFromSeed(new Uint8Array(32)).peer;
 const genesis = bodyDigest(genesisRecord(rules).body);
 

@@ -5,14 +5,21 @@
  * Facts of the state alone. Whether it is the *right* one only others can confirm (`joining.ts`).
  * @module
  */
+import { batchOf, isIn } from "./cells.ts";
+import { ownedIn } from "./classes.ts";
 import { LARGEST_SPEED } from "./offer.ts";
+import { windowCount } from "./ranges.ts";
 import { isMember } from "./roster.ts";
 import type { ChainState, SyncRules } from "./types.ts";
 
 /** Why no history of this run leads to such a state, or null. */
-export function whyImpossible({ round, roster, ledger, roundMs, batch, recent }: ChainState, rules: SyncRules) {
+export function whyImpossible(chain: ChainState, rules: SyncRules): string | null {
+  const { round, cell, met, roster, ledger, roundMs, batch, recent } = chain;
   if (round > 0 && roster.length === 0) return "it has no members";
-  if (batch !== rules.batch) return `its batch is ${batch}, the run's ${rules.batch}`;
+  if (met.length !== cell.length) return `its cell '${cell}' has ${met.length} edges`;
+  if (batch !== batchOf(cell, rules)) return `its batch is ${batch}, that of its cell ${batchOf(cell, rules)}`;
+  const guest = roster.find(({ peer }) => !isIn(cell, peer, rules));
+  if (guest !== undefined) return `its member ${guest.peer} is not in its cell '${cell}'`;
   if (roundMs < rules.leastRoundMs || roundMs > rules.longestRoundMs) {
     return `its rounds are ${roundMs} ms, the run's ${rules.leastRoundMs} to ${rules.longestRoundMs}`;
   }
@@ -20,6 +27,8 @@ export function whyImpossible({ round, roster, ledger, roundMs, batch, recent }:
   if (fast !== undefined) return `its member ${fast.peer} computes ${fast.speed} tokens/s`;
   const strange = ledger.leases.find(({ peer }) => !isMember(roster, peer));
   if (strange !== undefined) return `it leases windows to ${strange.peer}, who is no member`;
+  const foreign = ledger.leases.find(({ ranges }) => windowCount(ownedIn(ranges, cell)) !== windowCount(ranges));
+  if (foreign !== undefined) return `it leases windows to ${foreign.peer} that are another cell's`;
   const last = [...ledger.leases.map(({ ranges }) => ranges), ledger.returned]
     .reduce((end, ranges) => Math.max(end, ranges.at(-1)?.end ?? 0), 0);
   if (last > ledger.cursor) return `it has windows up to ${last}, and leased none from ${ledger.cursor} on`;

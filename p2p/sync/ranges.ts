@@ -23,14 +23,16 @@ export function union(...sets: readonly Ranges[]): Ranges {
 }
 
 export function subtract(from: Ranges, minus: Ranges): Ranges {
-  let left = union(from);
-  for (const hole of minus) {
-    left = left.flatMap((range) =>
-      hole.end <= range.start || range.end <= hole.start ? [range] : [
-        { start: range.start, end: Math.min(range.end, hole.start) },
-        { start: Math.max(range.start, hole.end), end: range.end },
-      ].filter(({ start, end }) => start < end)
-    );
+  const left: Range[] = [], holes = union(minus);
+  let next = 0;
+  for (const range of union(from)) {
+    let { start } = range;
+    while (next < holes.length && holes[next]!.end <= start) next++;
+    for (let i = next; i < holes.length && holes[i]!.start < range.end; i++) {
+      if (start < holes[i]!.start) left.push({ start, end: holes[i]!.start });
+      start = holes[i]!.end;
+    }
+    if (start < range.end) left.push({ start, end: range.end });
   }
   return left;
 }

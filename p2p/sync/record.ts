@@ -4,6 +4,7 @@
  * A valid record may still be one that this peer cannot adopt: its blobs must be found and judged as well.
  * @module
  */
+import { isIn } from "./cells.ts";
 import { isFinished } from "./chain.ts";
 import { whyNotBelievable } from "./claims.ts";
 import { membersAfter, whyNoChange, whyNotAllowed } from "./members.ts";
@@ -52,6 +53,7 @@ export function whyNotCountable(digest: Digest, offer: Offer, context: RecordCon
   if (offer.blob !== null && blobs.has(offer.blob.digest)) {
     return "it is copied: its contribution was counted before, in another offer";
   }
+  if (!isIn(parent.cell, offer.peer, rules)) return `its author ${offer.peer} is not in cell '${parent.cell}'`;
   return whyNotAllowed(offer.peer, membersAfter(parent, change), rules) ?? whyNotBelievable(offer, parent, rules);
 }
 
@@ -73,6 +75,7 @@ export function whyInvalid(
   if (base === undefined || record.bases.length !== 1 || record.weights.length !== 0) {
     return "it does not name the state of its parent, and that alone";
   }
+  if (record.met !== null) return "it counts offers and is a meeting";
   if (isFinished(parent, rules)) return "the run had reached its target before";
   if (record.round !== parent.round + 1) return `its round is ${record.round} after round ${parent.round}`;
   if (counted.length === 0 || counted.length > MOST_COUNTED) return `it counts ${counted.length} offers`;
@@ -151,10 +154,9 @@ export function buildRecord({ chain, base }: { readonly chain: ChainState; reado
   readonly attempt: number;
   readonly change: Signed<Change> | null;
 }): RoundRecord {
-  const { rules, counted, scribe, attempt, change } = options;
-  const round = chain.round + 1;
-  const parents = [chain.head], bases = [base];
-  return { kind: "record", run: rules.run, round, parents, bases, weights: [], counted, scribe, attempt, change };
+  const { rules: { run }, counted, scribe, attempt, change } = options, { cell } = chain;
+  const round = chain.round + 1, parents = [chain.head], bases = [base];
+  return { kind: "record", run, round, parents, bases, weights: [], counted, scribe, attempt, change, cell, met: null };
 }
 
 /** A peer has one offer on each parent, and a last one when it leaves. */

@@ -8,7 +8,8 @@ import type { Book } from "./book.ts";
 import type { Context } from "./context.ts";
 import type { MergedSide } from "./effects.ts";
 import type { HistoryChange } from "./history_change.ts";
-import type { HeldOffer, Link, State } from "./link.ts";
+import { chainOf, type HeldOffer, type Link, type State } from "./link.ts";
+import { isIn } from "./cells.ts";
 import { gain, type Side } from "./merge.ts";
 import { neighbourhood } from "./recent.ts";
 import { ageOf, whyNotCountable } from "./record.ts";
@@ -39,6 +40,18 @@ export function reportAdoption(
       head: merge.digest,
       sides: sides.map((side, i) => mergedSide(side, isOne && isOurs[i]!)),
     });
+  }
+
+  for (const meeting of change.gained ?? []) {
+    const { round, parents, record: { body: { met, cell } } } = meeting;
+    if (met === null) continue;
+    const before = book.links.get(parents[0]!), after = chainOf(meeting)?.tokens ?? 0;
+    const tokens = after - (before && chainOf(before)?.tokens || 0);
+    report({ kind: "met", round, cell, with: met.cell, tokens });
+  }
+  if (from !== null && from.chain.cell !== chain.cell) {
+    const members = chain.roster.length;
+    report({ kind: "cell", round: chain.round, before: from.chain.cell, cell: chain.cell, members });
   }
 
   const { counted, scribe } = link.record.body;
@@ -121,7 +134,9 @@ function mergedSide(side: Side, isOurs: boolean): MergedSide {
 }
 
 /** Law 3, seen from here: whoever trained on a record must have folded it to the state that we folded. */
-export function reportMismatch({ report }: Context, book: Book, { parent, base, peer }: Offer): void {
+export function reportMismatch({ report, options }: Context, book: Book, { parent, base, peer }: Offer): void {
+  const link = book.links.get(parent), chain = link && chainOf(link);
+  if (chain && !isIn(chain.cell, peer, options.rules)) return; // it sees another part of that state
   const mine = book.baseOf(parent);
   if (mine !== null && mine !== base) report({ kind: "mismatch", record: parent, peer, mine, theirs: base });
 }

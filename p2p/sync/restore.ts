@@ -37,6 +37,8 @@ export function restore(journal: readonly JournalEntry[], options: RestoreOption
     historyRound: lastRound - historyRounds(rules),
     archiveRound: archiveRound - rules.lateRounds,
     isNear: (record) => near.has(record),
+    isStranger: () => false,
+    countableRound: lastRound,
   });
   for (const entry of journal) if (entry.kind === "change") membership.restore(entry.change);
   for (const entry of journal) {

@@ -6,8 +6,10 @@
  * @module
  */
 import { advance } from "./chain.ts";
+import { viewOf } from "./cells.ts";
 import { isHeavier } from "./fork.ts";
 import { mergeShares, unite, whyInvalidMerge } from "./merge.ts";
+import { meetingSides, whyNoMeeting } from "./meet.ts";
 import { selectCounted, whyInvalid } from "./record.ts";
 import { foldParts } from "./tokens.ts";
 
@@ -20,6 +22,9 @@ export interface Rulebook {
   readonly unite: typeof unite;
   readonly whyInvalidMerge: typeof whyInvalidMerge;
   readonly mergeShares: typeof mergeShares;
+  readonly viewOf: typeof viewOf;
+  readonly whyNoMeeting: typeof whyNoMeeting;
+  readonly meetingSides: typeof meetingSides;
 }
 
 export const RULEBOOK: Rulebook = {
@@ -31,4 +36,7 @@ export const RULEBOOK: Rulebook = {
   unite,
   whyInvalidMerge,
   mergeShares,
+  viewOf,
+  whyNoMeeting,
+  meetingSides,
 };

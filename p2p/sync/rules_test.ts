@@ -7,22 +7,10 @@ import { ageOf, buildRecord, selectCounted, whyInvalid, whyNotCountable } from "
 import { nextRoundMs } from "./round_length.ts";
 import { attemptOf, ranking } from "./scribe.ts";
 import { buildOffer, NO_WORK, type Work } from "./offer.ts";
-import type { ChainState, Digest, Offer, PeerId, SyncRules } from "./types.ts";
+import type { ChainState, Digest, Offer, PeerId } from "./types.ts";
+import { tinyRules } from "../../tests/tiny_rules.ts";
 
-const rules: SyncRules = {
-  run: digestOf("run"),
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
-  firstRoundMs: 10_000,
-  leastRoundMs: 5_000,
-  longestRoundMs: 60_000,
-  batch: 32,
-  contextLength: 64,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
+const rules = tinyRules({ run: digestOf("run") });
 const base = digestOf("base");
 const work: Work = { ...NO_WORK, blob: { digest: digestOf("blob"), sizeBytes: 1 }, tokens: 640, steps: 1, speed: 100 };
 

@@ -100,6 +100,21 @@ export interface RoundRecord {
   readonly attempt: number;
   /** Who belongs to the run from this record on, if the owner has changed it since the parent; else null. */
   readonly change: Signed<Change> | null;
+  /** The cell whose record it is; "" while the run is not split (`cells.ts`). */
+  readonly cell: string;
+  /** In a *meeting*, the state of another cell whose weights are averaged with the parent's; else null. */
+  readonly met: Met | null;
+}
+
+/** A state of another cell, as far as a meeting needs it. Together these give its state digest (`digest.ts`). */
+export interface Met {
+  readonly cell: string;
+  readonly record: Digest;
+  /** All windows that are trained there, as far as that cell knows. */
+  readonly known: readonly Range[];
+  /** Digest of its chain state. */
+  readonly rest: Digest;
+  readonly weights: BlobName;
 }
 
 /** The owner's word on who belongs to a run with an allow list. Of two, the higher number holds, whole. */
@@ -124,6 +139,8 @@ export interface Beat {
   readonly weight: number;
   /** Number of the newest change of members that it knows; 0 for none. Whoever knows a newer one sends it. */
   readonly change: number;
+  /** The cell of its head. */
+  readonly cell: string;
 }
 
 /** "I know these records; send what I lack." Answered by History, or by StateAt if the asker is too far behind. */
@@ -231,9 +248,13 @@ export interface ChainState {
   readonly round: number;
   /** Digest of the record that this is the state after. */
   readonly head: Digest;
+  /** The cell whose state it is; "" while the run is not split. */
+  readonly cell: string;
+  /** For each digit of the cell's name, the round in which it last met across that edge, or was split off there. */
+  readonly met: readonly number[];
   /** Tokens counted in the whole history, each offer once, each capped: what fork choice compares. */
   readonly weight: number;
-  /** Tokens counted, not capped: what learning-rate schedules go by. */
+  /** Tokens counted, not capped, and those of other cells as far as they are known: learning-rate schedules go by it. */
   readonly tokens: number;
   /** Tokens that an offer usually brings, following the records slowly; 0 before any work: bounds `weight` (`tokens.ts`). */
   readonly usual: number;
@@ -274,4 +295,8 @@ export interface SyncRules {
   readonly targetTokens: number | null;
   /** Who signs changes of the allow list; null in a run without one. */
   readonly owner: PeerId | null;
+  /** Most members of a cell: a larger one goes on as two. */
+  readonly cellSize: number;
+  /** Rounds between two meetings of a cell with others. */
+  readonly cellRounds: number;
 }

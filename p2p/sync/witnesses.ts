@@ -15,12 +15,17 @@ export interface Word {
   readonly base: Digest;
 }
 
+/** Where a peer says that it stands. */
+export interface Standing extends Word {
+  readonly cell: string;
+}
+
 export class Witnesses {
   readonly #bases = new Map<Digest, Map<PeerId, Digest>>();
-  readonly #last = new Map<PeerId, Word>();
+  readonly #last = new Map<PeerId, Standing>();
 
   /** A peer says that `base` is the state after `head`, and that this is where it stands. */
-  stands(word: Word): void {
+  stands(word: Standing): void {
     this.#last.delete(word.peer);
     this.#last.set(word.peer, word);
     if (this.#last.size > MOST_PEERS) this.#last.delete(this.#last.keys().next().value!);
@@ -36,14 +41,22 @@ export class Witnesses {
   }
 
   /** How many of those who spoke of a record confirm its state, and how many name another. */
-  count(head: Digest, base: Digest): { readonly confirm: number; readonly contradict: number } {
-    const said = [...this.#bases.get(head)?.values() ?? []];
+  count(head: Digest, base: Digest, { except }: { readonly except?: PeerId } = {}): {
+    readonly confirm: number;
+    readonly contradict: number;
+  } {
+    const said = [...this.#bases.get(head) ?? []].filter(([peer]) => peer !== except).map(([, base]) => base);
     const confirm = said.filter((other) => other === base).length;
     return { confirm, contradict: said.length - confirm };
   }
 
+  /** Those of these peers that said that they stand on this record, the last time. */
+  standing(peers: readonly PeerId[], head: Digest): readonly PeerId[] {
+    return peers.filter((peer) => this.#last.get(peer)?.head === head);
+  }
+
   /** Where these peers stand, as far as they have said. */
-  words(peers: readonly PeerId[]): readonly Word[] {
+  words(peers: readonly PeerId[]): readonly Standing[] {
     return peers.flatMap((peer) => this.#last.get(peer) ?? []);
   }
 }

@@ -13,7 +13,8 @@ import {
   type TransportEvent,
 } from "../../p2p/net/transport.ts";
 import { TransportError } from "../../p2p/net/transport_error.ts";
-import type { PeerId } from "../../p2p/sync/types.ts";
+import { digitsOf } from "../../p2p/sync/cells.ts";
+import type { Digest, PeerId } from "../../p2p/sync/types.ts";
 
 /** A network in which peers can be started; peer `n` has the key `identity(n)`. */
 export interface TransportPlace extends AsyncDisposable {
@@ -21,6 +22,9 @@ export interface TransportPlace extends AsyncDisposable {
   /** An address where nobody listens, in the form of this network. */
   nowhere(peer: PeerId): string;
 }
+
+/** The run that all take part in. */
+export const RUN = "ab".repeat(32) as Digest;
 
 /** The key of the n-th peer of a test. */
 export function identity(n: number) {
@@ -77,6 +81,46 @@ export function testTransport(name: string, place: () => Promise<TransportPlace>
     }
     assert.equal(new Set(heard.all).size, heard.all.length);
     assert.ok(heard.all[0]!.startsWith(`${a!.peer} number `));
+  });
+
+  test("hears what is announced to its cell and to those that it is a part of, and nothing else", 3, async (peers) => {
+    await connectAll(peers);
+    const [c, a, b] = peers as [Transport, Transport, Transport], [atC, atA, atB] = [c, a, b].map(listen);
+    for (const [peer, cell] of [[c, "01"], [a, "100"], [b, "10"]] as const) {
+      assert.ok(digitsOf({ run: RUN }, peer.peer).startsWith(cell), "a peer is in no other cells");
+      peer.hear(cell);
+    }
+    c.onRequest("pace/1", () => Promise.resolve(new Uint8Array()));
+    // Who listens to what spreads like everything else.
+    for (let i = 0; atB!.all.length === 0; i++) {
+      a.announce(text(`to ten, ${i}`), "10");
+      await b.request(c.peer, "pace/1", new Uint8Array());
+    }
+    a.announce(text("to its part of ten"), "100");
+    a.announce(text("to all"));
+    await atB!.heard(`${a.peer} to all`);
+    await atC!.heard(`${a.peer} to all`);
+    assert.deepEqual(atC!.all, [`${a.peer} to all`]);
+    assert.ok(!atB!.all.includes(`${a.peer} to its part of ten`));
+    b.announce(text("to ten"), "10");
+    await atA!.heard(`${b.peer} to ten`);
+
+    a.hear(""); // as when a cell takes over the part of another that is gone
+    b.announce(text("to ten again"), "10");
+    b.announce(text("to all"));
+    await atA!.heard(`${b.peer} to all`);
+    assert.ok(!atA!.all.includes(`${b.peer} to ten again`));
+  });
+
+  test("lets go of a peer that it disconnects, and either may connect again", 2, async ([a, b]) => {
+    await connectBoth(a!, b!);
+    const events = [eventOf(a!, "disconnected"), eventOf(b!, "disconnected")];
+    a!.disconnect(b!.peer);
+    assert.deepEqual(a!.peers(), []);
+    await Promise.all(events);
+    assert.deepEqual(b!.peers(), []);
+    a!.disconnect(b!.peer); // which is nothing now
+    await connectBoth(b!, a!);
   });
 
   test("refuses an announcement larger than the largest, and sends one as large", 2, async ([a, b]) => {
@@ -272,7 +316,10 @@ function listen(transport: Transport) {
   const until = async (count: number): Promise<void> => {
     while (all.length < count) await new Promise<void>((resolve) => wake = resolve);
   };
-  return { all, until };
+  const heard = async (line: string): Promise<void> => {
+    while (!all.includes(line)) await new Promise<void>((resolve) => wake = resolve);
+  };
+  return { all, until, heard };
 }
 
 async function rejects(work: Promise<unknown>, kind: TransportError["kind"]): Promise<TransportError> {

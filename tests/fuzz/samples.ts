@@ -19,26 +19,21 @@ import type {
   SyncRules,
 } from "../../p2p/sync/types.ts";
 import { identity } from "../conformance/transport.ts";
+import { tinyRules } from "../tiny_rules.ts";
 
 export const GENESIS = new TextEncoder().encode(`{"name":"fuzzed"}`);
 /** The identity whose peer sends what is sent wrong. */
 export const LIAR = identity(7);
 export const OWNER = identity(0);
 
-export const RULES: SyncRules = {
+export const RULES = tinyRules({
   run: sha256(GENESIS).toHex() as Digest,
-  lateRounds: 3,
-  ageDiscount: 0.3,
-  rosterRounds: 5,
   firstRoundMs: 2000,
   leastRoundMs: 1000,
   longestRoundMs: 10_000,
   batch: 8,
   contextLength: 16,
-  codec: "auto",
-  targetTokens: null,
-  owner: null,
-};
+});
 /** The same run, with a list of members. */
 export const LISTED: SyncRules = { ...RULES, owner: OWNER.peer };
 
@@ -102,6 +97,8 @@ export const record: RoundRecord = {
   scribe: LIAR.peer,
   attempt: 0,
   change: null,
+  cell: "",
+  met: null,
 };
 
 export const mergeRecord: RoundRecord = {
@@ -113,6 +110,14 @@ export const mergeRecord: RoundRecord = {
   change,
 };
 
+/** A record that names a state of another cell. */
+export const meeting: RoundRecord = {
+  ...record,
+  counted: [],
+  cell: "01",
+  met: { cell: "11", record: digestOf("there"), known: [{ start: 0, end: 64 }], rest: digestOf("rest"), weights: blob },
+};
+
 const signedOffer = sign(offer), signedRecord = sign(record), run = RULES.run;
 const state = { record: signedRecord, chain, weights: blob };
 
@@ -120,8 +125,9 @@ export const messages: readonly Message[] = [
   signedOffer,
   signedRecord,
   sign(mergeRecord),
+  sign(meeting),
   change,
-  { kind: "beat", run, peer: LIAR.peer, head: chain.head, base, round: 3, weight: 4096, change: 2 },
+  { kind: "beat", run, peer: LIAR.peer, head: chain.head, base, round: 3, weight: 4096, change: 2, cell: "01" },
   { kind: "pull", run, have: [chain.head, base], want: [base] },
   { kind: "history", run, records: [signedRecord, signedRecord], offers: [signedOffer, signedOffer] },
   { kind: "ask-state", run },

@@ -5,7 +5,7 @@
 import { digestOf } from "../../p2p/sync/digest.ts";
 import type { SyncRules } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
-import { LIAR_KINDS } from "./liars/kinds.ts";
+import { LIAR_KINDS, PLAIN_LIAR_KINDS } from "./liars/kinds.ts";
 import type { LiarKind } from "./liars/liar.ts";
 import {
   type Crash,
@@ -26,6 +26,8 @@ export interface WeatherOptions {
   readonly rounds: number;
   /** Each seed then has liars, all of this kind. */
   readonly liar?: LiarKind;
+  /** Most members of a cell. */
+  readonly cellSize?: number;
 }
 
 /** Beyond this many peers rounds are short and crashes rare, and calm and silence too: everybody hears everybody. */
@@ -35,9 +37,9 @@ const LINES = [125, 1_250, 12_500];
 /** Share of a round's time in which the slowest line carries everybody's blobs, at most. */
 const CARRIED_SHARE = 0.3;
 
-export function drawWeather({ seed, peers, rounds, liar }: WeatherOptions): Weather {
+export function drawWeather({ seed, peers, rounds, liar, cellSize = 32 }: WeatherOptions): Weather {
   const draw = chance(seed * 7919 + peers), isMany = peers > MANY_PEERS;
-  const rules = drawRules(draw, { seed, peers, isMany });
+  const rules = drawRules(draw, { seed, peers, isMany, cellSize });
   const stormMs = rounds * rules.firstRoundMs * 1.3;
   const has = {
     badLinks: draw.happens(0.6),
@@ -47,7 +49,9 @@ export function drawWeather({ seed, peers, rounds, liar }: WeatherOptions): Weat
     damage: draw.happens(0.2),
     liars: draw.happens(0.25),
   };
-  const liars = has.liars || liar ? drawLiars(draw, peers, liar ? [liar] : LIAR_KINDS) : new Map<number, LiarKind>();
+  const liars = has.liars || liar
+    ? drawLiars(draw, peers, liar ? [liar] : peers > cellSize ? LIAR_KINDS : PLAIN_LIAR_KINDS)
+    : new Map<number, LiarKind>();
   const machines = Array.from({ length: peers }, (_, i): Machine => {
     const isFounder = i === 0;
     return {
@@ -79,7 +83,7 @@ export function drawWeather({ seed, peers, rounds, liar }: WeatherOptions): Weat
 
 function drawRules(
   draw: Chance,
-  { seed, peers, isMany }: { seed: number; peers: number; isMany: boolean },
+  { seed, peers, isMany, cellSize }: { seed: number; peers: number; isMany: boolean; cellSize: number },
 ): SyncRules {
   const firstRoundMs = isMany ? 10_000 : draw.pick([10_000, 20_000, 30_000]);
   return {
@@ -95,6 +99,8 @@ function drawRules(
     codec: "auto",
     targetTokens: null,
     owner: null,
+    cellSize,
+    cellRounds: 4,
   };
 }
 

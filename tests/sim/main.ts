@@ -4,23 +4,28 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { printCosts } from "./cost.ts";
 import { LIAR_KINDS } from "./liars/kinds.ts";
 import type { LiarKind } from "./liars/liar.ts";
 import { runSeeds } from "./seeds.ts";
 import { simulate } from "./simulate.ts";
 import { measureStorm } from "./storm.ts";
 
-const USAGE = `deno task sim [--seed N | --seeds A..B] [--peers M] [--rounds R] [--liar KIND] [--trace]
+const USAGE = `deno task sim [--seed N | --seeds A..B] [--peers M] [--rounds R] [--liar KIND] [--cells C] [--trace]
 deno task sim --storm [--seed N] [--peers M] [--hours H]
+deno task sim --cost [--seed N] [--peers M] [--cells C] [--mild]
 
   --seed    the seed of one run (1)
   --seeds   all seeds from A to B, on all cores
   --peers   how many peers (6)
   --rounds  about how many rounds the storm lasts (10)
+  --cells   most members of a cell (32)
   --liar    gives every run liars of this kind: ${LIAR_KINDS.map((kind) => `"${kind}"`).join(", ")}
   --trace   says what happens in one run, line by line
   --storm   measures what 125 faults an hour cost 32 peers, against the same run without them
-  --hours   how long that storm lasts, in virtual hours (1)`;
+  --hours   how long that storm lasts, in virtual hours (1)
+  --cost    measures what a peer pays for a round, in runs of 32, 64 … M peers (1024)
+  --mild    … in mild weather, with losses and crashes; else in calm`;
 
 interface Options {
   readonly seeds: readonly number[];
@@ -30,6 +35,9 @@ interface Options {
   readonly liar: LiarKind | null;
   readonly trace: boolean;
   readonly storm: boolean;
+  readonly cellSize: number;
+  readonly cost: boolean;
+  readonly mild: boolean;
 }
 
 function parse(args: readonly string[]): Options {
@@ -44,6 +52,9 @@ function parse(args: readonly string[]): Options {
       liar: { type: "string" },
       trace: { type: "boolean", default: false },
       storm: { type: "boolean", default: false },
+      cells: { type: "string", default: "32" },
+      cost: { type: "boolean", default: false },
+      mild: { type: "boolean", default: false },
     },
   });
   const [, first, last] = values.seeds?.match(/^(\d+)\.\.(\d+)$/) ?? [];
@@ -54,12 +65,15 @@ function parse(args: readonly string[]): Options {
   if (until < from) throw new Error(`--seeds goes up, not from ${from} to ${until}`);
   return {
     seeds: Array.from({ length: until - from + 1 }, (_, i) => from + i),
-    peers: whole("--peers", values.peers ?? (values.storm ? "32" : "6")),
+    peers: whole("--peers", values.peers ?? (values.storm ? "32" : values.cost ? "1024" : "6")),
     rounds: whole("--rounds", values.rounds),
     hours: Number(values.hours) > 0 ? Number(values.hours) : whole("--hours", values.hours),
     liar: values.liar === undefined ? null : liarKind(values.liar),
     trace: values.trace,
     storm: values.storm,
+    cellSize: whole("--cells", values.cells),
+    cost: values.cost,
+    mild: values.mild,
   };
 }
 
@@ -76,8 +90,14 @@ function whole(flag: string, text: string): number {
 }
 
 /** Prints one run; returns how many laws it broke. */
-function runOne({ seeds, peers, rounds, liar, trace }: Options): number {
-  const { broken, observer, peers: all } = simulate({ seed: seeds[0]!, peers, rounds, ...liar && { liar } });
+function runOne({ seeds, peers, rounds, liar, cellSize, trace }: Options): number {
+  const { broken, observer, peers: all } = simulate({
+    seed: seeds[0]!,
+    peers,
+    rounds,
+    cellSize,
+    ...liar && { liar },
+  });
   if (trace) observer.trace.forEach((line) => console.log(line));
   const liars = all.filter(({ isHonest }) => !isHonest).map(({ id, liarKind }) => `${id} ${liarKind}`);
   if (liars.length > 0) console.log(`liars: ${liars.join(", ")}`);
@@ -89,10 +109,10 @@ function runOne({ seeds, peers, rounds, liar, trace }: Options): number {
 }
 
 /** Prints how far many runs have come, and each that breaks a law. */
-async function runMany({ seeds, peers, rounds, liar }: Options): Promise<number> {
+async function runMany({ seeds, peers, rounds, liar, cellSize }: Options): Promise<number> {
   const startMs = performance.now(), everyMs = 10_000;
   let done = 0, broken = 0, roundCount = 0, toldAtMs = startMs;
-  const results = await runSeeds(seeds.map((seed) => ({ seed, peers, rounds, ...liar && { liar } })), {
+  const results = await runSeeds(seeds.map((seed) => ({ seed, peers, rounds, cellSize, ...liar && { liar } })), {
     onResult: (result) => {
       done++;
       roundCount += result.rounds;
@@ -132,6 +152,10 @@ async function main(): Promise<number> {
   } catch (error) {
     console.error(`Cannot simulate: ${error instanceof Error ? error.message : error}\n\n${USAGE}`);
     return 2;
+  }
+  if (options.cost) {
+    const { seeds, peers: most, cellSize, mild: isMild } = options;
+    return printCosts({ seed: seeds[0]!, most, cellSize, isMild }) ? 0 : 1;
   }
   if (options.storm) return measureStorm({ ...options, seed: options.seeds[0]! }) ? 0 : 1;
   const broken = options.seeds.length === 1 ? runOne(options) : await runMany(options);

@@ -1,20 +1,23 @@
 /**
- * The network between simulated peers: who can reach whom, how long a message takes, and how fast a line is.
+ * The network between simulated peers: how long a message takes, how fast a line is, and when what is cut.
  *
- * Announcements travel as gossip does, over any path of open links; messages and blobs need the direct link. A line
- * carries one transfer after the other: two that begin together end as late as two that share it.
+ * Announcements travel as gossip does, messages and blobs need the direct link (`wiring.ts`). A line carries one transfer
+ * after the other: two that begin together end as late as two that share it.
  * @module
  */
 import type { BlobName, Message, PeerId } from "../../p2p/sync/types.ts";
 import type { Chance } from "../chance.ts";
-import type { SimPeer } from "./sim_peer.ts";
+import { cutOf, Cuts } from "./cuts.ts";
+import { Mesh } from "./mesh.ts";
+import type { Audience, SimPeer } from "./sim_peer.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 import { CALM_LINKS, type Links, type Partition, type Weather } from "./weather.ts";
+import { AllToAll, type Wiring } from "./wiring.ts";
 
 /** A host gives up on a donor that does not deliver. */
 const SLOW_DONOR_MS = 30_000;
-/** Until two notice that they are cut off from each other or can connect again, at most. */
-const NOTICED_MS = 5_000;
+/** Peers that are all connected to each other; more make a mesh. */
+const MOST_ALL_TO_ALL = 33;
 
 export interface NetworkOptions {
   readonly clock: VirtualTime;
@@ -25,12 +28,6 @@ export interface NetworkOptions {
   readonly onReach: (largest: ReadonlySet<PeerId> | null) => void;
 }
 
-interface Cut {
-  /** Group of each peer, by number. */
-  readonly groupOf: readonly number[];
-  readonly oneWay: boolean;
-}
-
 export class Network {
   readonly #clock: VirtualTime;
   readonly #draw: Chance;
@@ -38,16 +35,12 @@ export class Network {
   readonly #byId: ReadonlyMap<PeerId, SimPeer>;
   readonly #bytesPerMs: readonly number[];
   readonly #onReach: NetworkOptions["onReach"];
+  readonly #cuts: Cuts;
+  readonly #wiring: Wiring;
   #links: Links;
-  /** Partitions in force now. */
-  readonly #cuts = new Set<Cut>();
   /** When each line is free again, by peer. */
   readonly #sendsUntilMs: number[];
   readonly #receivesUntilMs: number[];
-  /** Pairs that know of each other: `a * n + b` with a < b. */
-  readonly #connected = new Set<number>();
-  /** Whom gossip of each peer reaches, while something is cut. */
-  #reach: ReadonlyMap<number, ReadonlySet<number>> | null = null;
 
   constructor({ clock, draw, weather, peers, onReach }: NetworkOptions) {
     this.#onReach = onReach;
@@ -59,6 +52,9 @@ export class Network {
     this.#bytesPerMs = weather.machines.map(({ bytesPerMs }) => bytesPerMs);
     this.#sendsUntilMs = peers.map(() => 0);
     this.#receivesUntilMs = peers.map(() => 0);
+    const cuts = this.#cuts = new Cuts(peers);
+    const wired = { clock, draw, peers, cuts, delayMs: () => this.#delayMs() };
+    this.#wiring = peers.length <= MOST_ALL_TO_ALL ? new AllToAll(wired) : new Mesh(wired);
     for (const partition of weather.partitions) this.#plan(partition);
   }
 
@@ -75,34 +71,28 @@ export class Network {
 
   /** A peer came up. */
   onUp(peer: SimPeer): void {
-    this.#reach = null;
-    for (const other of this.#peers) if (other !== peer && other.isUp) this.#review(peer, other, () => this.#delayMs());
+    this.#cuts.onUpOrDown();
+    this.#wiring.onUp(peer);
   }
 
   /** A peer's process ended, and its connections with it. */
   onDown(peer: SimPeer): void {
-    this.#reach = null;
-    for (const other of this.#peers) {
-      const pair = this.#pairOf(peer, other);
-      if (other === peer || !this.#connected.delete(pair)) continue;
-      this.#clock.after(this.#delayMs(), () => {
-        if (!this.#connected.has(pair)) other.tell({ kind: "disconnected", peer: peer.id });
-      });
-    }
+    this.#cuts.onUpOrDown();
+    this.#wiring.onDown(peer);
+  }
+
+  /** Peers that can reach each other both ways, over others too, in groups; for whoever checks progress. */
+  groups(): readonly (readonly SimPeer[])[] {
+    return this.#cuts.groups();
   }
 
   /** Delivers to one peer, or to all that gossip reaches. */
-  deliver(from: SimPeer, to: PeerId | null, message: Message): void {
-    if (to !== null) {
-      const peer = this.#byId.get(to);
-      if (peer?.isUp && peer !== from && this.#isOpen(from, peer)) this.#send(from, peer, message);
-      return;
+  deliver(from: SimPeer, to: Audience, message: Message): void {
+    if ("cell" in to) {
+      return this.#wiring.announce(from, to.cell, (peer, hops) => this.#send(from, peer, { message, hops }));
     }
-    const reached = this.#cuts.size === 0 ? null : this.#reachOf(from);
-    for (const peer of this.#peers) {
-      if (peer === from || !peer.isUp || reached !== null && !reached.has(peer.index)) continue;
-      this.#send(from, peer, message);
-    }
+    const peer = this.#byId.get(to.peer);
+    if (peer?.isUp && peer !== from && this.#mayAsk(from, peer)) this.#send(from, peer, { message, hops: 1 });
   }
 
   /** Calls back once: with the bytes arrived, or with none of these peers having delivered. */
@@ -112,41 +102,32 @@ export class Network {
     const donor = this.#byId.get(first)!;
     const next = () => this.fetch(to, blob, others, done);
     const askMs = Math.min(2 * this.#delayMs(), SLOW_DONOR_MS);
-    if (!donor.isUp || !this.#isOpen(to, donor) || !this.#isOpen(donor, to)) return this.#clock.after(askMs, next);
+    if (!donor.isUp || !this.#mayAsk(to, donor) || !this.#mayAsk(donor, to)) return this.#clock.after(askMs, next);
     if (donor.isFrozen) return this.#clock.after(SLOW_DONOR_MS, next);
     if (!donor.serves(blob.digest, to.id)) return this.#clock.after(askMs, next);
     const endsAtMs = this.#occupy(donor.index, to.index, blob.sizeBytes) + askMs;
     if (endsAtMs - this.#clock.nowMs > SLOW_DONOR_MS) return this.#clock.after(SLOW_DONOR_MS, next);
     this.#clock.at(endsAtMs, () => {
-      const isWhole = donor.isUp && !donor.isFrozen && this.#isOpen(donor, to) &&
+      const isWhole = donor.isUp && !donor.isFrozen && this.#cuts.isOpen(donor, to) &&
         !this.#draw.happens(this.#links.loss / 4);
       return isWhole ? done(true) : next();
     });
   }
 
-  /** Whether messages go from one to the other. */
-  #isOpen(from: SimPeer, to: SimPeer): boolean {
-    for (const { groupOf, oneWay } of this.#cuts) {
-      const a = groupOf[from.index]!, b = groupOf[to.index]!;
-      if (a < b || a > b && !oneWay) return false;
-    }
-    return true;
+  #mayAsk(from: SimPeer, to: SimPeer): boolean {
+    return this.#cuts.isOpen(from, to) && this.#wiring.mayAsk(from, to);
   }
 
-  #plan({ fromMs, untilMs, groups, oneWay = false, flapMs }: Partition): void {
-    const groupOf = this.#peers.map((_, i) => {
-      const group = groups.findIndex((group) => group.includes(i));
-      return group === -1 ? groups.length : group;
-    });
-    const cut: Cut = { groupOf, oneWay };
+  #plan(partition: Partition): void {
+    const { fromMs, untilMs, flapMs } = partition, cut = cutOf(partition, this.#peers.length);
     const begin = (): void => {
       if (this.isCalm || this.#clock.nowMs >= untilMs) return;
-      this.#cuts.add(cut);
+      this.#cuts.begin(cut);
       this.#changed();
       this.#clock.at(flapMs === undefined ? untilMs : Math.min(untilMs, this.#clock.nowMs + flapMs), end);
     };
     const end = (): void => {
-      if (!this.#cuts.delete(cut)) return;
+      if (!this.#cuts.end(cut)) return;
       this.#changed();
       if (flapMs !== undefined) this.#clock.after(flapMs, begin);
     };
@@ -154,45 +135,19 @@ export class Network {
   }
 
   #changed(): void {
-    this.#reach = null;
     const [largest] = this.groups().toSorted((a, b) => b.length - a.length);
-    this.#onReach(this.#cuts.size === 0 ? null : new Set(largest?.map(({ id }) => id)));
-    const noticeMs = () => this.#draw.between(0, NOTICED_MS);
-    for (const peer of this.#peers) {
-      for (const other of this.#peers) if (other.index > peer.index) this.#review(peer, other, noticeMs);
-    }
+    this.#onReach(this.#cuts.areNone ? null : new Set(largest?.map(({ id }) => id)));
+    this.#wiring.onCuts();
   }
 
-  /** Plans that two peers notice a connection lost or found, if what they know of each other is no longer true. */
-  #review(a: SimPeer, b: SimPeer, noticeMs: () => number): void {
-    const pair = this.#pairOf(a, b), wanted = this.#isConnectable(a, b);
-    if (wanted === this.#connected.has(pair)) return;
-    this.#clock.after(noticeMs(), () => {
-      if (this.#isConnectable(a, b) !== wanted || this.#connected.has(pair) === wanted) return;
-      if (wanted) this.#connected.add(pair);
-      else this.#connected.delete(pair);
-      const kind = wanted ? "connected" : "disconnected";
-      a.tell({ kind, peer: b.id });
-      b.tell({ kind, peer: a.id });
-    });
-  }
-
-  #pairOf(a: SimPeer, b: SimPeer): number {
-    return Math.min(a.index, b.index) * this.#peers.length + Math.max(a.index, b.index);
-  }
-
-  /** One-way cuts leave connections as they are: both ends go on believing in them. */
-  #isConnectable(a: SimPeer, b: SimPeer): boolean {
-    if (!a.isUp || !b.isUp) return false;
-    return ![...this.#cuts].some(({ groupOf, oneWay }) => !oneWay && groupOf[a.index] !== groupOf[b.index]);
-  }
-
-  #send(from: SimPeer, to: SimPeer, message: Message): void {
+  #send(from: SimPeer, to: SimPeer, { message, hops }: { readonly message: Message; readonly hops: number }): void {
     const links = this.#links, draw = this.#draw;
     if (links.loss > 0 && draw.happens(links.loss)) return;
     const copies = links.duplication > 0 && draw.happens(links.duplication) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
-      this.#clock.after(this.#delayMs(), () => to.hear(from.id, message));
+      let delayMs = this.#delayMs();
+      for (let hop = 1; hop < hops; hop++) delayMs += this.#delayMs();
+      this.#clock.after(delayMs, () => to.hear(from.id, message));
     }
   }
 
@@ -206,45 +161,10 @@ export class Network {
     return beginsAtMs + sizeBytes / Math.min(this.#bytesPerMs[donor]!, this.#bytesPerMs[to]!);
   }
 
-  #reachOf(from: SimPeer): ReadonlySet<number> {
-    this.#reach ??= new Map(
-      this.#peers.filter(({ isUp }) => isUp).map((peer) => [peer.index, this.#reachedFrom(peer)]),
-    );
-    return this.#reach.get(from.index) ?? new Set();
-  }
-
-  #reachedFrom(start: SimPeer): ReadonlySet<number> {
-    const reached = new Set([start.index]), open = [start];
-    for (const at of open) {
-      for (const peer of this.#peers) {
-        if (reached.has(peer.index) || !peer.isUp || !this.#isOpen(at, peer)) continue;
-        reached.add(peer.index);
-        open.push(peer);
-      }
-    }
-    return reached;
-  }
-
   #delayMs(): number {
     const { delayMs, tail, tailMs } = this.#links;
     return tail > 0 && this.#draw.happens(tail)
       ? this.#draw.between(0, tailMs)
       : delayMs * this.#draw.between(0.5, 1.5);
-  }
-
-  /** Peers that can reach each other both ways, over others too, in groups; for whoever checks progress. */
-  groups(): readonly (readonly SimPeer[])[] {
-    const groups: SimPeer[][] = [];
-    for (const peer of this.#peers) {
-      if (!peer.isUp) continue;
-      const group = groups.find(([first]) => this.#isLinked(first!, peer));
-      if (group === undefined) groups.push([peer]);
-      else group.push(peer);
-    }
-    return groups;
-  }
-
-  #isLinked(a: SimPeer, b: SimPeer): boolean {
-    return this.#cuts.size === 0 || this.#reachOf(a).has(b.index) && this.#reachOf(b).has(a.index);
   }
 }

@@ -29,7 +29,7 @@ export class Observer {
   /** When the author of each offer wrote it down. */
   readonly offeredAtMs = new Map<Digest, number>();
   /** State digests that peers had after each record: there must be one each. */
-  readonly bases = new Map<Digest, Map<Digest, PeerId>>();
+  readonly bases = new Map<string, Map<Digest, PeerId>>();
   /** The last word on each offer, told to its owner. */
   readonly fates = new Map<Digest, Fate>();
   /** Adoptions of each peer, in order. */
@@ -61,6 +61,8 @@ export class Observer {
     lost: 0,
     merged: 0,
     mergedOffers: 0,
+    cells: 0,
+    met: 0,
   };
   /** Largest sizes of any honest core, by name, and most effects of one input. */
   readonly largest = new Map<string, number>();
@@ -152,8 +154,10 @@ export class Observer {
     if (!isHonest) return;
     switch (event.kind) {
       case "round": {
-        const bases = this.bases.get(event.head) ?? new Map<Digest, PeerId>();
-        this.bases.set(event.head, bases);
+        // Of a state with too many members each sees its own part.
+        const part = `${event.head} ${this.adoptions.get(id)!.at(-1)!.chain.cell}`;
+        const bases = this.bases.get(part) ?? new Map<Digest, PeerId>();
+        this.bases.set(part, bases);
         if (!bases.has(event.base)) bases.set(event.base, id);
         return;
       }
@@ -180,6 +184,12 @@ export class Observer {
         const sides = event.sides.map(({ records, tokens }) => `${records} records with ${tokens} tokens`);
         return this.note(id, `took merge record ${event.round}: ${sides.join(" and ")}`);
       }
+      case "cell":
+        this.tally.cells++;
+        return this.note(id, `is in cell '${event.cell}' of ${event.members}, before in '${event.before}'`);
+      case "met":
+        this.tally.met++;
+        return this.note(id, `took a meeting of '${event.cell}' with '${event.with}'`);
       case "mismatch":
         this.mismatches.push({ by: id, event });
         return;

@@ -26,7 +26,8 @@ export interface SeedResult {
 const MOST_FAULTS = 20;
 
 export function runSeed(options: SeedOptions): SeedResult {
-  const { seed, peers, rounds, liar } = options;
+  const { seed, peers, rounds, liar, cellSize } = options;
+  const more = `${liar ? ` --liar "${liar}"` : ""}${cellSize ? ` --cells ${cellSize}` : ""}`;
   const { broken, observer, peers: all } = simulate(options);
   return {
     seed,
@@ -36,6 +37,6 @@ export function runSeed(options: SeedOptions): SeedResult {
     rounds: Math.max(0, ...[...observer.adoptions.values()].map((adopted) => adopted.at(-1)!.chain.round)),
     tally: observer.tally,
     digest: observer.digest(),
-    rerun: `deno task sim --seed ${seed} --peers ${peers} --rounds ${rounds}${liar ? ` --liar "${liar}"` : ""}`,
+    rerun: `deno task sim --seed ${seed} --peers ${peers} --rounds ${rounds}${more}`,
   };
 }

@@ -6,6 +6,7 @@
  * is frozen, and refuses what does not fit. A liar sits between the core and everything else.
  * @module
  */
+import { digitsOf } from "../../p2p/sync/cells.ts";
 import { createCore } from "../../p2p/sync/core.ts";
 import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { Core, CoreOptions, Effect, Input } from "../../p2p/sync/effects.ts";
@@ -16,6 +17,7 @@ import { makeLiar } from "./liars/kinds.ts";
 import type { Liar, LiarKind } from "./liars/liar.ts";
 import { LocalTime } from "./local_time.ts";
 import { Mailbox } from "./mailbox.ts";
+import type { Meter } from "./meter.ts";
 import type { Observer } from "./observer.ts";
 import { signAs, verifySimulated } from "./signatures.ts";
 import { SimDisk } from "./sim_disk.ts";
@@ -23,15 +25,19 @@ import { type Content, foldWeights, INITIAL_WEIGHTS, mergeWeights, SimLearner } 
 import type { VirtualTime } from "./virtual_time.ts";
 import type { DiskDamage, Machine } from "./weather.ts";
 
+/** One peer, or all that listen to a cell's announcements. */
+export type Audience = { readonly peer: PeerId } | { readonly cell: string };
+
 /** What a peer needs from the world around it. */
 export interface Surroundings {
   readonly clock: VirtualTime;
   readonly draw: Chance;
   readonly observer: Observer;
+  readonly meter: Meter | null;
   /** Nobody offers any more, and nobody lies. */
   isSilent(): boolean;
   /** Delivers to one peer, or to all others. */
-  deliver(from: SimPeer, to: PeerId | null, message: Message): void;
+  deliver(from: SimPeer, to: Audience, message: Message): void;
   /** Brings a blob from one of these peers; calls back once. */
   fetch(to: SimPeer, blob: BlobName, from: readonly PeerId[], done: (found: boolean) => void): void;
   /** What is in each contribution. */
@@ -83,6 +89,8 @@ export class SimPeer {
   isRecorded = false;
   hasLeft = false;
   isFrozen = false;
+  /** The first 32 digits of its name, as a whole number. */
+  readonly digits: number;
   readonly #options: SimPeerOptions;
   readonly #world: Surroundings;
   readonly #liar: Liar | null;
@@ -96,12 +104,14 @@ export class SimPeer {
   #lives = 0;
   #cuts = 0;
   #tickAtMs = Infinity;
+  #cell = "";
 
   constructor(options: SimPeerOptions, world: Surroundings) {
     this.index = options.index;
     this.id = options.id;
     this.#options = options;
     this.#world = world;
+    this.digits = Number.parseInt(digitsOf(options.rules, options.id), 2);
     this.time = new LocalTime(options.machine.clock);
     this.#learner = this.#newLearner();
     this.#liar = options.machine.liar === null ? options.bug : makeLiar(options.machine.liar, {
@@ -112,6 +122,11 @@ export class SimPeer {
       others: options.others,
       heard: this.#heard,
     });
+  }
+
+  /** The cell whose state it stands on: where its announcements go. */
+  get cell(): string {
+    return this.#cell;
   }
 
   get isUp(): boolean {
@@ -145,6 +160,7 @@ export class SimPeer {
     if (this.isUp || this.hasLeft) return;
     const { rules, weightsBytes } = this.#options;
     this.#lives++;
+    this.#cell = "";
     this.#learner = this.#newLearner();
     this.#learner.held.add(INITIAL_WEIGHTS);
     this.disk.dropUnnamed(INITIAL_WEIGHTS);
@@ -211,7 +227,8 @@ export class SimPeer {
     if (this.isFrozen) return void this.#mailbox.put(told);
     const input = this.#isLying && this.#liar?.hear !== undefined ? this.#liar.hear(told) : told;
     const nowMs = this.time.shownAt(this.#world.clock.nowMs);
-    const effects = this.core.handle(nowMs, input);
+    const { meter, clock } = this.#world, core = this.core, handle = () => core.handle(nowMs, input);
+    const effects = meter === null ? handle() : meter.handle(clock.nowMs, input, handle);
     if (this.isRecorded) this.life!.inputs.push({ nowMs, input, effects });
     if (this.isHonest) this.#world.observer.onHandled(this, effects.length);
     for (const effect of effects) this.#queue.push(effect);
@@ -246,7 +263,11 @@ export class SimPeer {
       case "announce":
       case "send":
         if (this.isHonest) observer.onSaid(this, effect.message);
-        return this.#world.deliver(this, effect.kind === "send" ? effect.to : null, effect.message);
+        return this.#world.deliver(
+          this,
+          effect.kind === "send" ? { peer: effect.to } : { cell: effect.cell },
+          effect.message,
+        );
       case "journal":
         this.disk.append(effect.entry);
         return observer.onJournal(this, effect.entry);
@@ -266,6 +287,7 @@ export class SimPeer {
       case "merge":
         return this.#later("fold", () => this.#merge(effect));
       case "adopted":
+        this.#cell = effect.chain.cell;
         return observer.onAdopted(this, effect.chain);
       case "train":
         return this.#learner.train(this.#world.clock.nowMs, effect.order);

@@ -8,6 +8,7 @@ import { type Chance, chance } from "../chance.ts";
 import { drawWeather, type WeatherOptions } from "./draw_weather.ts";
 import { ProgressWatch } from "./laws/progress.ts";
 import { brokenLaws } from "./laws/laws.ts";
+import type { Meter } from "./meter.ts";
 import { Network } from "./network.ts";
 import { Observer } from "./observer.ts";
 import { sharing } from "./shared_states.ts";
@@ -23,6 +24,8 @@ export interface SimulateOptions extends WeatherOptions {
   readonly rulebookOf?: (peer: number) => Rulebook;
   /** What an honest peer hears and says wrongly, to plant a bug where no rule is. */
   readonly bugOf?: (peer: number) => Bug | null;
+  /** Counts what the run costs. */
+  readonly meter?: Meter;
 }
 
 export interface Outcome {
@@ -34,7 +37,7 @@ export interface Outcome {
 
 /** Longest rounds for which a run goes on until no head has been adopted for one. */
 const MOST_MORE = 8;
-const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "egret", "stork", "raven", "eagle"];
+export const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "egret", "stork", "raven", "eagle"];
 
 export function simulate(options: SimulateOptions): Outcome {
   const weather = options.weather ?? drawWeather(options);
@@ -69,13 +72,13 @@ class World {
   /** How long a peer stays down when its power fails. */
   readonly #downMs = new Map<SimPeer, number>();
 
-  constructor(weather: Weather, { seed, rulebookOf, bugOf }: SimulateOptions) {
+  constructor(weather: Weather, { seed, rulebookOf, bugOf, meter }: SimulateOptions) {
     const clock = this.clock, draw = chance(seed);
     this.#weather = weather;
     this.#draw = draw;
     const ids = weather.machines.map((_, i) => (NAMES[i] ?? `peer${i}`) as PeerId);
     const honest = sharing(RULEBOOK);
-    const surroundings = this.#surroundings();
+    const surroundings = this.#surroundings(meter ?? null);
     this.peers = weather.machines.map((machine, index) => {
       const id = ids[index]!, others = ids.filter((other) => other !== id);
       const { rules, blobBytes, weightsBytes } = weather;
@@ -129,11 +132,12 @@ class World {
     for (const { atMs, byMs } of jumps) during(atMs, () => peer.jumpClock(byMs));
   }
 
-  #surroundings(): Surroundings {
+  #surroundings(meter: Meter | null): Surroundings {
     return {
       clock: this.clock,
       draw: this.#draw,
       observer: this.observer,
+      meter,
       contents: new Map<Digest, Content>(),
       isSilent: () => this.#isSilent,
       deliver: (from, to, message) => this.#network.deliver(from, to, message),

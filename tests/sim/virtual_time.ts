@@ -1,32 +1,36 @@
 /**
  * Virtual time: a heap of things to do, run in order of time and then of planning, so that every run is the same.
+ *
+ * Most of what a large run does is to plan and to take out: times lie in an array of numbers beside what is to be done.
  * @module
  */
-
-interface Planned {
-  readonly atMs: number;
-  readonly order: number;
-  readonly act: () => void;
-}
-
 const MOST_ACTS_AT_ONCE = 10_000;
 
 export class VirtualTime {
   nowMs = 0;
-  readonly #heap: Planned[] = [];
+  /** The heap, by time and then by order: node i is before nodes 2 i + 1 and 2 i + 2. */
+  readonly #atMs: number[] = [];
+  readonly #orders: number[] = [];
+  readonly #acts: (() => void)[] = [];
   #order = 0;
   /** Acts at this very moment, so far: a core that asks for a tick in the past would go on for ever. */
   #actsNow = 0;
 
   at(atMs: number, act: () => void): void {
-    const heap = this.#heap;
-    heap.push({ atMs: Math.max(atMs, this.nowMs), order: this.#order++, act });
-    for (let i = heap.length - 1; i > 0;) {
+    const times = this.#atMs, orders = this.#orders, acts = this.#acts;
+    const time = Math.max(atMs, this.nowMs), order = this.#order++;
+    let i = times.length;
+    while (i > 0) {
       const parent = (i - 1) >> 1;
-      if (isBefore(heap[parent]!, heap[i]!)) break;
-      [heap[parent], heap[i]] = [heap[i]!, heap[parent]!];
+      if (times[parent]! <= time) break; // what was planned earlier comes first
+      times[i] = times[parent]!;
+      orders[i] = orders[parent]!;
+      acts[i] = acts[parent]!;
       i = parent;
     }
+    times[i] = time;
+    orders[i] = order;
+    acts[i] = act;
   }
 
   after(delayMs: number, act: () => void): void {
@@ -35,8 +39,8 @@ export class VirtualTime {
 
   /** Runs everything up to `untilMs`. */
   runUntil(untilMs: number): void {
-    while (this.#heap.length > 0 && this.#heap[0]!.atMs <= untilMs) {
-      const { atMs, act } = this.#takeFirst();
+    while (this.#atMs.length > 0 && this.#atMs[0]! <= untilMs) {
+      const atMs = this.#atMs[0]!, act = this.#takeFirst();
       this.#actsNow = atMs === this.nowMs ? this.#actsNow + 1 : 0;
       if (this.#actsNow > MOST_ACTS_AT_ONCE) throw new Error(`Time stands still at ${atMs} ms: ${act}`);
       this.nowMs = atMs;
@@ -45,24 +49,26 @@ export class VirtualTime {
     this.nowMs = untilMs;
   }
 
-  #takeFirst(): Planned {
-    const heap = this.#heap;
-    const first = heap[0]!;
-    const last = heap.pop()!;
-    if (heap.length === 0) return first;
-    heap[0] = last;
-    for (let i = 0;;) {
-      const left = 2 * i + 1, right = left + 1;
-      let least = i;
-      if (left < heap.length && isBefore(heap[left]!, heap[least]!)) least = left;
-      if (right < heap.length && isBefore(heap[right]!, heap[least]!)) least = right;
-      if (least === i) return first;
-      [heap[i], heap[least]] = [heap[least]!, heap[i]!];
-      i = least;
+  #takeFirst(): () => void {
+    const times = this.#atMs, orders = this.#orders, acts = this.#acts, first = acts[0]!;
+    const time = times.pop()!, order = orders.pop()!, act = acts.pop()!, { length } = times;
+    if (length === 0) return first;
+    let i = 0;
+    for (let child = 1; child < length; child = 2 * i + 1) {
+      const right = child + 1;
+      if (
+        right < length &&
+        (times[right]! < times[child]! || times[right] === times[child] && orders[right]! < orders[child]!)
+      ) child = right;
+      if (time < times[child]! || time === times[child] && order < orders[child]!) break;
+      times[i] = times[child]!;
+      orders[i] = orders[child]!;
+      acts[i] = acts[child]!;
+      i = child;
     }
+    times[i] = time;
+    orders[i] = order;
+    acts[i] = act;
+    return first;
   }
-}
-
-function isBefore(a: Planned, b: Planned): boolean {
-  return a.atMs < b.atMs || a.atMs === b.atMs && a.order < b.order;
 }

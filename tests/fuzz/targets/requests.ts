@@ -82,7 +82,7 @@ async function beginPair(): Promise<Probe> {
   const serve = serveBlobs(wren, store);
   relayBlobs(wren, serve, { underWay: () => null, onRelayed: () => {} });
   serveGenesis(wren, GENESIS);
-  const mesh = keepConnected(wren, { addresses: [], clock, onUnreachable: () => {} });
+  const mesh = keepConnected(wren, { run: RULES.run, addresses: [], clock, onUnreachable: () => {} });
   const twins = watchForTwins(wren, {
     identity: identity(0),
     run: RULES.run,

@@ -20,6 +20,8 @@ export function boundedness({ observer, weather, peers }: Case): readonly string
     pulled: count,
     asked: count,
     promised: count,
+    found: 8,
+    foreignWeights: 16,
     candidates: 16,
     fetches: 16,
     retries: count * offersEach,

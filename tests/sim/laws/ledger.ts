@@ -3,6 +3,7 @@
  * @module
  */
 import { isDeepStrictEqual } from "node:util";
+import { partOf } from "../../../p2p/sync/cells.ts";
 import { advance, genesisState } from "../../../p2p/sync/chain.ts";
 import { inOrder, type Side, unite } from "../../../p2p/sync/merge.ts";
 import { account } from "../../../p2p/sync/ledger.ts";
@@ -36,7 +37,8 @@ export function stateFollows({ head, history, weather: { rules } }: Case): reado
   };
   for (const { digest, record, offers } of history) {
     if (digest === genesis.head) continue;
-    const [parent, other] = record.parents.map((parent) => states.get(parent));
+    const [before, other] = record.parents.map((parent) => states.get(parent));
+    const parent = before && other === undefined ? partOf(before, record.cell, rules) : before;
     if (parent === undefined) {
       return [`law 10: record ${record.round} follows nothing that leads back to the beginning`];
     }
@@ -45,7 +47,7 @@ export function stateFollows({ head, history, weather: { rules } }: Case): reado
       : unite(inOrder(sideOf(parent, other), sideOf(other, parent)), { record, digest, rules });
     states.set(digest, state);
   }
-  const computed = states.get(head.head);
+  const whole = states.get(head.head), computed = whole && partOf(whole, head.cell, rules);
   if (computed === undefined) return [`law 10: nobody wrote down record ${head.round}, on which all ended`];
   return isDeepStrictEqual(computed, head)
     ? []

@@ -91,6 +91,7 @@ export const lyingGossip = {
             round: 1e6,
             weight: 1e15,
             change: 0,
+            cell: "",
           }),
         ];
         if (model === null) return effects;
@@ -109,7 +110,7 @@ function lastOffer(heard: readonly Message[]): Offer | null {
 }
 
 function announce(message: Message): Effect {
-  return { kind: "announce", message };
+  return { kind: "announce", message, cell: "" };
 }
 
 function send(to: PeerId, message: Message): Effect {

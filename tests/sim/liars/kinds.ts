@@ -4,6 +4,7 @@
  */
 import { lyingContributor } from "./contributions.ts";
 import { lyingGossip } from "./gossip.ts";
+import { lyingMeeting } from "./meetings.ts";
 import type { Liar, LiarKind, LiarTools } from "./liar.ts";
 import { lyingScribe } from "./scribes.ts";
 
@@ -23,9 +24,16 @@ const LIARS: Readonly<Record<LiarKind, (tools: LiarTools) => Liar>> = {
   "gives false states": lyingGossip.givesFalseStates,
   "sends garbage": lyingContributor.sendsGarbage,
   "floods": lyingGossip.floods,
+  "makes up meetings": lyingMeeting.makesUpMeetings,
+  "deceives other cells": lyingMeeting.deceivesOtherCells,
 };
 
 export const LIAR_KINDS = Object.keys(LIARS) as readonly LiarKind[];
+
+/** Those that lie also in a run without cells. */
+export const PLAIN_LIAR_KINDS = LIAR_KINDS.filter((kind) =>
+  kind !== "makes up meetings" && kind !== "deceives other cells"
+);
 
 export function makeLiar(kind: LiarKind, tools: LiarTools): Liar {
   return LIARS[kind](tools);

@@ -25,7 +25,9 @@ export type LiarKind =
   | "counts what is invalid"
   | "gives false states"
   | "sends garbage"
-  | "floods";
+  | "floods"
+  | "makes up meetings"
+  | "deceives other cells";
 
 /** What a liar works with. */
 export interface LiarTools {

@@ -1,0 +1,124 @@
+import { strict as assert } from "node:assert";
+import { tinyRules } from "../../tests/tiny_rules.ts";
+import { batchOf, digitsOf, edgeOf, isIn, partOf, viewOf, withoutSibling } from "./cells.ts";
+import { BLOCK_WINDOWS, freshOf, ownedIn } from "./classes.ts";
+import { genesisState, settleLeases } from "./chain.ts";
+import { account, enterTrained, learnTrained, returnLease, trainedIn } from "./ledger.ts";
+import { intersect, type Ranges, union, windowCount } from "./ranges.ts";
+import type { ChainState, Member, PeerId } from "./types.ts";
+
+const rules = tinyRules({ cellSize: 4 });
+const CELLS = Array.from({ length: 32 }, (_, i) => i.toString(2).padStart(5, "0"));
+
+function member(peer: string, speed: number): Member {
+  return { peer: peer as PeerId, since: 1, lastCounted: 1, speed, nextMs: 10_000, name: peer };
+}
+
+/** Twenty members of unequal speeds with leases, some of them trained and some returned. */
+function crowd(): { readonly chain: ChainState; readonly trained: Ranges } {
+  const roster = Array.from({ length: 20 }, (_, i) => member(`peer${String(i).padStart(2, "0")}`, 500 + 173 * i));
+  const genesis = genesisState(rules), { roundMs } = genesis;
+  const leased = settleLeases(genesis.ledger, roster, { roundMs, rules, cell: "" });
+  const trained = union(
+    ...leased.leases.slice(5).map(({ ranges: [range] }) => [{ ...range!, end: range!.start + 40 }]),
+  );
+  const ledger = [roster[1]!, roster[2]!].reduce(
+    (ledger, { peer }) => returnLease(ledger, peer),
+    enterTrained(leased, trained),
+  );
+  return { chain: { ...genesis, round: 1, roster, ledger }, trained };
+}
+
+/** The parts that the members of a state see, each once. */
+function partsOf(chain: ChainState): readonly ChainState[] {
+  return [...new Set(chain.roster.map(({ peer }) => viewOf(chain, digitsOf(rules, peer), rules)))];
+}
+
+Deno.test("every member of a state with too many sees a part with few enough, and is in that one alone", () => {
+  const { chain } = crowd(), parts = partsOf(chain);
+  assert.ok(parts.length > 4);
+  assert.equal(parts.flatMap(({ roster }) => roster).length, chain.roster.length);
+  for (const { cell, roster, batch, met } of parts) {
+    assert.ok(roster.length <= rules.cellSize || roster.every(({ peer }) => isIn(cell, peer, rules)));
+    assert.deepEqual([batch, met.length], [batchOf(cell, rules), cell.length]);
+  }
+  for (const part of parts) assert.equal(viewOf(part, digitsOf(rules, part.roster[0]!.peer), rules), part);
+});
+
+Deno.test("a state is not split if all its members are on one side: nobody would own the other side's data", () => {
+  const { chain } = crowd(), roster = chain.roster.filter(({ peer }) => isIn("0", peer, rules));
+  assert.ok(roster.length > rules.cellSize);
+  for (const peer of ["wren", "finch", "robin"]) {
+    assert.equal(viewOf({ ...chain, roster }, digitsOf(rules, peer as PeerId), rules).cell, "");
+  }
+});
+
+Deno.test("parts of a state, and parts of those, never lease the same window however far they go", () => {
+  const { chain, trained } = crowd();
+  const grow = (state: ChainState): ChainState => {
+    const roster = state.roster.map((member) => ({ ...member, speed: 3 * member.speed })), { roundMs, cell } = state;
+    return { ...state, roster, ledger: settleLeases(state.ledger, roster, { roundMs, rules, cell }) };
+  };
+  const cells = partsOf(chain).map(grow).flatMap((part) =>
+    ["0", "1"].map((digit) => grow(partOf(part, part.cell + digit, rules)))
+  );
+  const held = cells.map(({ ledger }) => union(...ledger.leases.map(({ ranges }) => ranges)));
+  assert.equal(windowCount(union(...held)), held.reduce((sum, ranges) => sum + windowCount(ranges), 0));
+  for (const { ledger, cell } of cells) {
+    assert.deepEqual(account(ledger, [trained], []), []);
+    for (const { ranges } of ledger.leases) assert.deepEqual(ownedIn(ranges, cell), ranges);
+  }
+});
+
+Deno.test("a peer is in one cell of each depth, and cells are about equally large", () => {
+  const peers = Array.from({ length: 1_000 }, (_, i) => `peer${i}` as PeerId);
+  const sizes = CELLS.map((cell) => peers.filter((peer) => isIn(cell, peer, rules)).length);
+  assert.equal(sizes.reduce((sum, size) => sum + size), 1_000);
+  // 31 on average with a deviation of 5.5: five of them either way.
+  assert.ok(sizes.every((size) => size > 31 - 28 && size < 31 + 28), sizes.join(", "));
+});
+
+Deno.test("each window is of one class of each depth, block by block", () => {
+  const all = [{ start: 10, end: 10 + 40 * BLOCK_WINDOWS }], owned = CELLS.map((cell) => ownedIn(all, cell));
+  assert.deepEqual(union(...owned), all);
+  assert.equal(owned.reduce((sum, ranges) => sum + windowCount(ranges), 0), windowCount(all));
+  assert.deepEqual(ownedIn(all, ""), all);
+  // Block 2 is binary 10: the last digit first, it is of cell 01.
+  assert.deepEqual(ownedIn([{ start: 0, end: 256 }], "01"), [{ start: 128, end: 192 }]);
+  assert.deepEqual(freshOf("01", { from: 150, count: 50 }), [{ start: 150, end: 192 }, { start: 384, end: 392 }]);
+});
+
+Deno.test("a cell counts windows of its class as trained, and of others that they are trained twice", () => {
+  const ledger = enterTrained(genesisState(rules).ledger, [{ start: 60, end: 70 }], "1"); // blocks 0 and 1
+  assert.deepEqual(trainedIn(ledger), [{ start: 64, end: 70 }]);
+  assert.equal(ledger.duplicated, 4);
+});
+
+Deno.test("what another cell knows to be trained is known after a meeting, but for windows of the own class", () => {
+  const own = enterTrained(genesisState(rules).ledger, [{ start: 64, end: 70 }], "1");
+  const ledger = learnTrained(own, [{ start: 0, end: 68 }, { start: 130, end: 140 }], "1");
+  assert.deepEqual(trainedIn(ledger), [{ start: 0, end: 70 }, { start: 130, end: 140 }]);
+  assert.equal(ledger.duplicated, 0);
+  assert.equal(ledger.cursor, 140);
+  assert.deepEqual(intersect(ledger.returned, trainedIn(ledger)), []);
+});
+
+Deno.test("an edge leads to the cell whose name differs in one digit, however deep either is split", () => {
+  assert.equal(edgeOf("0110", "0010"), 1);
+  assert.equal(edgeOf("0110", "1"), 0);
+  assert.equal(edgeOf("01", "0011"), 1);
+  assert.equal(edgeOf("0110", "0011"), null, "two digits differ");
+  assert.equal(edgeOf("0110", "01"), null, "it is a part of it");
+  assert.equal(edgeOf("", "1"), null);
+});
+
+Deno.test("a cell that has not met its sibling for long takes over its part, and no sooner", () => {
+  const part = partOf(crowd().chain, "01", rules), alone = { ...part, round: part.round + 4 * 4 * 2 };
+  assert.equal(withoutSibling({ ...alone, round: alone.round - 1 }, rules).cell, "01");
+  const wider = withoutSibling(alone, rules);
+  assert.deepEqual([wider.cell, wider.met, wider.batch], ["0", [1], 16]);
+  const again = settleLeases(wider.ledger, wider.roster, { roundMs: wider.roundMs, rules, cell: "0" });
+  const leased = union(...again.leases.map(({ ranges }) => ranges));
+  assert.ok(windowCount(ownedIn(leased, "00")) > 0, "of the part that was its sibling's");
+  assert.equal(withoutSibling({ ...alone, cell: "", met: [] }, rules).cell, "");
+});

@@ -1,0 +1,128 @@
+/**
+ * Cells in named situations and in seeds' weather. Scenes are of small cells, so that few machines are many cells; where
+ * machines of one cell must do something, their digits say which ones those are.
+ * @module
+ */
+import { strict as assert } from "node:assert";
+import { digitsOf } from "../../p2p/sync/cells.ts";
+import { ownedIn } from "../../p2p/sync/classes.ts";
+import { windowCount } from "../../p2p/sync/ranges.ts";
+import type { SyncRules } from "../../p2p/sync/types.ts";
+import { drawWeather } from "./draw_weather.ts";
+import { historyOf } from "./laws/history.ts";
+import { lastOf, play, scene } from "./scene.ts";
+import { runSeeds } from "./seeds.ts";
+import { INITIAL_WEIGHTS } from "./sim_learner.ts";
+import { NAMES, type Outcome } from "./simulate.ts";
+import type { Machine, Weather } from "./weather.ts";
+
+const MACHINES = 12;
+
+function rulesOf(cellSize: number, peers = MACHINES): SyncRules {
+  const { rules } = drawWeather({ seed: 1, peers, rounds: 8, cellSize });
+  return { ...rules, firstRoundMs: 10_000, leastRoundMs: 10_000, longestRoundMs: 20_000 };
+}
+
+/** Machines by number whose digits begin so. */
+function machinesIn(cell: string, rules: SyncRules, peers = MACHINES): readonly number[] {
+  const all = Array.from({ length: peers }, (_, i) => i);
+  return all.filter((i) => digitsOf(rules, (NAMES[i] ?? `peer${i}`) as never).startsWith(cell));
+}
+
+/** Twelve machines in cells of four, unless they are said to be otherwise. */
+function inCells(
+  changeOf: (machine: number, rules: SyncRules) => Partial<Machine>,
+  changes: Partial<Weather> = {},
+  cellSize = 4,
+): Outcome {
+  const rules = rulesOf(cellSize);
+  return scene(Array.from({ length: MACHINES }, (_, i) => changeOf(i, rules)), { rules, ...changes });
+}
+
+function cellsOf({ observer, peers }: Outcome): readonly string[] {
+  const cells = peers.flatMap(({ id, isUp }) => isUp ? observer.adoptions.get(id)?.at(-1)?.chain.cell ?? [] : []);
+  return [...new Set(cells)].sort();
+}
+
+Deno.test("a run with more members than a cell may have goes on as several, which meet each other", () => {
+  const outcome = inCells(() => ({}), { stormMs: 200_000 }), { observer, peers } = outcome;
+  assert.ok(cellsOf(outcome).length >= 3, cellsOf(outcome).join());
+  for (const [i, { id }] of peers.entries()) {
+    const { cell, roster, ledger, tokens } = lastOf(outcome, i);
+    assert.ok(roster.length <= 4 && cell !== "", `${id} is in cell '${cell}' of ${roster.length}`);
+    const counted = historyOf(lastOf(outcome, i).head, observer).flatMap(({ offers }) => offers)
+      .reduce((sum, { tokens }) => sum + tokens, 0);
+    assert.ok(tokens > 1.2 * counted, `${id} knows of ${tokens} tokens, its own history counts ${counted}`);
+    assert.ok(windowCount(ownedIn(ledger.returned, cell)) < 0.2 * windowCount(ledger.returned));
+  }
+  assert.ok(observer.tally.met >= 2 * MACHINES);
+  assert.equal(observer.tally.merged, 0);
+});
+
+Deno.test("parts of a state may follow rival records of one round: both go on, and end apart from each other", () => {
+  // Cut in two while the record is written after which the run is split.
+  const outcome = inCells(() => ({}), {
+    partitions: [{ fromMs: 8_000, untilMs: 26_000, groups: [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]] }],
+    stormMs: 200_000,
+  });
+  assert.ok(outcome.observer.tally.reorganised + outcome.observer.tally.merged > 0, "nobody had a rival");
+  assert.ok(cellsOf(outcome).length >= 3);
+});
+
+Deno.test("a run that is cut in two, and split on one side of the cut alone, is one set of cells again when it heals", () => {
+  const few = 4,
+    outcome = inCells((i) => ({ joinsAtMs: i < 2 * few ? 100 * i : 50_000 }), {
+      partitions: [{ fromMs: 25_000, untilMs: 160_000, groups: [[0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7]] }],
+      stormMs: 320_000,
+    }, 8);
+  assert.ok(outcome.observer.merges.length > 0);
+});
+
+Deno.test("a cell whose members have all left is taken over by its sibling, and a newcomer of it waits until then", () => {
+  const rules = rulesOf(8), gone = new Set(machinesIn("1", rules)), newcomer = Math.max(...gone);
+  const outcome = inCells(
+    (i) => ({
+      ...gone.has(i) && i !== newcomer && i !== 0 ? { leavesAtMs: 60_000 + 1000 * i } : {},
+      ...i === newcomer ? { joinsAtMs: 120_000 } : {},
+    }),
+    { stormMs: 420_000 },
+    8,
+  );
+  const { observer, peers } = outcome;
+  assert.deepEqual(cellsOf(outcome), [""]);
+  const first = observer.adoptions.get(peers[newcomer]!.id)![0]!;
+  assert.ok(first.atMs > 200_000, `the newcomer had a state after ${first.atMs} ms`);
+  assert.ok(
+    observer.trace.some((line) => /finds only cells? '?0|found only cells 0/.test(line)),
+    "and was not told why",
+  );
+});
+
+Deno.test("a meeting that its scribe has made up is taken by nobody", () => {
+  const rules = rulesOf(6),
+    outcome = play(
+      Array.from({ length: MACHINES }, (_, i) => ({ liar: i === 3 || i === 8 ? "makes up meetings" as const : null })),
+      { rules, stormMs: 300_000 },
+    );
+  assert.deepEqual(outcome.broken.slice(0, 5), []);
+  const { observer, peers } = outcome;
+  const lies = [...observer.records.values()].filter(({ met }) => met?.weights.digest === INITIAL_WEIGHTS);
+  assert.ok(lies.length > 0, "nobody lied");
+  for (const [i] of peers.entries()) {
+    const taken = historyOf(lastOf(outcome, i).head, observer)
+      .filter(({ record: { met } }) => met?.weights.digest === INITIAL_WEIGHTS);
+    assert.deepEqual(taken, []);
+  }
+});
+
+Deno.test("storms of 12 and 9 peers in cells of 4 and 3 keep every law, and so do liars about meetings", async () => {
+  const seeds = [
+    ...Array.from({ length: 8 }, (_, i) => ({ seed: i + 1, peers: 12, rounds: 8, cellSize: 4 })),
+    ...Array.from({ length: 6 }, (_, i) => ({ seed: i + 1, peers: 9, rounds: 8, cellSize: 3 })),
+    { seed: 3, peers: 12, rounds: 8, cellSize: 4, liar: "makes up meetings" as const },
+    { seed: 4, peers: 12, rounds: 8, cellSize: 4, liar: "deceives other cells" as const },
+  ];
+  const results = await runSeeds(seeds), broken = results.filter(({ broken }) => broken.length > 0);
+  assert.deepEqual(broken.map(({ rerun, broken: [first] }) => `${rerun}: ${first}`), []);
+  assert.ok(results.some(({ tally }) => tally.met > 0) && results.some(({ tally }) => tally.merged > 0));
+});
