@@ -79,7 +79,7 @@ class PeerCore implements Core {
   }
 
   #take(input: Input): void {
-    const parts = this.#parts, { context, book, head, exchange } = parts;
+    const parts = this.#parts, { context, book, head, exchange, work } = parts;
     switch (input.kind) {
       case "start":
         return this.#start(input);
@@ -103,10 +103,13 @@ class PeerCore implements Core {
         return;
       }
       case "missing":
+        if (head !== null && book.offers.find(input.offer)?.signed.body.peer === context.options.self) {
+          work.onOwnMissing(context, head.chain);
+        }
         return parts.fetching.answered(context, input.offer, parts.beatMs);
       case "contributed": {
-        const work = { ...input.contribution, blob: input.blob };
-        const offer = parts.work.onContributed(context, work, head?.link.digest ?? null, parts.fetching);
+        const made = { ...input.contribution, blob: input.blob };
+        const offer = work.onContributed(context, made, head?.link.digest ?? null, parts.fetching);
         return offer ? publishOffer(parts, offer) : undefined;
       }
       case "folded":

@@ -55,6 +55,8 @@ export class Meeting {
   readonly #found = new Map<Digest, Found>();
   /** Weights of other cells that are here, with the round in which they came. */
   readonly #here = new Map<Digest, number>();
+  /** Meetings that were folded and not adopted, because nobody confirmed them. */
+  readonly #doubted = new Map<Digest, Met>();
   /** Whether a meeting waits for somebody's word. */
   isInDoubt = false;
   deadline = Infinity;
@@ -64,8 +66,13 @@ export class Meeting {
   }
 
   /** A head was adopted: what no meeting needs any more is forgotten. */
-  open({ now, emit, options: { rules } }: Context, { chain }: State, book: Book): void {
+  open({ now, emit, report, options: { rules } }: Context, { chain }: State, book: Book): void {
     this.#openedAtMs = now;
+    for (const [record, { cell }] of this.#doubted) {
+      const isTaken = chain.recent.some((recent) => recent.record === record);
+      if (!isTaken) report({ kind: "waiting", reason: `for a word on what was met of cell ${cell}: it is not taken` });
+    }
+    this.#doubted.clear();
     const oldest = chain.round - rules.lateRounds;
     for (const [base, { round, met }] of this.#found) {
       const edge = edgeOf(chain.cell, met.cell);
@@ -115,6 +122,7 @@ export class Meeting {
     const mates = witnesses.count(link.digest, base, { except: scribe });
     const isDoubted = mates.confirm <= mates.contradict;
     this.isInDoubt ||= isDoubted;
+    if (isDoubted) this.#doubted.set(link.digest, met);
     return isDoubted;
   }
 

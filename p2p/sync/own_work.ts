@@ -16,7 +16,7 @@ import { OwnKey } from "./own_key.ts";
 import { OwnOffers } from "./own_offers.ts";
 import { subtract } from "./ranges.ts";
 import { isMember } from "./roster.ts";
-import type { Digest, Offer, Signed } from "./types.ts";
+import type { ChainState, Digest, Offer, Signed } from "./types.ts";
 
 /** How long a peer that leaves stays to serve its last contribution, unless it is counted before. */
 const LONGEST_GOODBYE_MS = 10_000;
@@ -83,6 +83,11 @@ export class OwnWork {
   onNoHead({ emit }: Context): void {
     this.#box.close();
     emit({ kind: "rest" });
+  }
+
+  /** A contribution of our own is with nobody any more: a record may need another one, if nobody else makes any. */
+  onOwnMissing({ now }: Context, { roundMs }: ChainState): void {
+    if (this.#box.deadline === Infinity && !this.#box.isCutting && !this.#leaving) this.#box.open(now, roundMs, false);
   }
 
   /** Asks the learner to cut, when the box has ended. */

@@ -46,6 +46,7 @@ export class Observer {
   readonly passedOver = new Map<Digest, Extract<SyncEvent, { kind: "passed over" }>>();
   /** Merges, as each honest peer was told of them. */
   readonly merges: { readonly by: PeerId; readonly event: Extract<SyncEvent, { kind: "merged" }> }[] = [];
+  readonly waits: { readonly by: PeerId; readonly reason: string }[] = [];
   readonly mismatches: { readonly by: PeerId; readonly event: Extract<SyncEvent, { kind: "mismatch" }> }[] = [];
   /** Lives that ended, of the peer whose inputs are kept. */
   readonly lives: Life[] = [];
@@ -199,6 +200,9 @@ export class Observer {
       case "rejected":
         this.rejections.push({ by: id, event });
         return this.note(id, `rejected ${event.what} of ${event.peer}: ${event.reason}`);
+      case "waiting":
+        this.waits.push({ by: id, reason: event.reason });
+        return;
       default:
         return;
     }

@@ -4,8 +4,11 @@
  */
 import { strict as assert } from "node:assert";
 import type { Effect, Input, SyncEvent } from "../../p2p/sync/effects.ts";
+import { digitsOf } from "../../p2p/sync/cells.ts";
+import { subtract, union } from "../../p2p/sync/ranges.ts";
 import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
 import type { Liar } from "./liars/liar.ts";
+import { drawWeather } from "./draw_weather.ts";
 import { crash, play } from "./scene.ts";
 import { simulate, type SimulateOptions } from "./simulate.ts";
 
@@ -16,6 +19,8 @@ interface Planted {
   readonly rules?: Partial<Rulebook>;
   readonly at?: (peer: number) => boolean;
   readonly wrong?: Pick<Liar, "hear" | "say">;
+  /** Found in a run that is split. */
+  readonly isOfCells?: true;
 }
 
 const ALL = () => true, ONE = (peer: number) => peer === 1;
@@ -141,6 +146,72 @@ const PLANTED: readonly Planted[] = [
     law: "law 10",
     rules: { advance: (...given) => ({ ...RULEBOOK.advance(...given), roundMs: 12_345 }) },
   },
+  {
+    bug: "dealing a window of another class",
+    law: "law 10",
+    isOfCells: true,
+    rules: {
+      advance: (...given) => {
+        const state = RULEBOOK.advance(...given), { cell, ledger } = state, [first, ...others] = ledger.leases;
+        if (cell === "" || first === undefined || ledger.returned.length === 0) return state;
+        const dealt = ledger.returned.slice(0, 1);
+        const leases = [{ ...first, ranges: union(first.ranges, dealt) }, ...others];
+        return { ...state, ledger: { ...ledger, leases, returned: subtract(ledger.returned, dealt) } };
+      },
+    },
+  },
+  {
+    bug: "believing another cell about the windows of its own",
+    law: "law 10",
+    isOfCells: true,
+    rules: {
+      advance: (parent, options) => {
+        const state = RULEBOOK.advance(parent, options), known = options.record.met?.known ?? [];
+        const leases = state.ledger.leases.map((lease) => ({ ...lease, ranges: subtract(lease.ranges, known) }));
+        return { ...state, ledger: { ...state.ledger, leases, returned: subtract(state.ledger.returned, known) } };
+      },
+      // In honest runs the other cell knows less of them: here it knows all.
+      whyNoMeeting: ({ met, ...record }, parent, rules) => {
+        const known = met && [{ start: 0, end: parent.ledger.cursor }];
+        return RULEBOOK.whyNoMeeting({ ...record, met: met && { ...met, known: known! } }, parent, rules);
+      },
+    },
+  },
+  {
+    bug: "counting offers of another cell's members",
+    law: "law 10",
+    isOfCells: true,
+    rules: {
+      selectCounted: (offers, { parent, ...rest }) =>
+        RULEBOOK.selectCounted(offers, { ...rest, parent: { ...parent, cell: "" } }),
+      whyInvalid: () => null,
+    },
+  },
+  {
+    bug: "splitting a state with other numbers than all",
+    law: "law 1",
+    isOfCells: true,
+    at: ONE,
+    rules: { viewOf: (chain, digits, rules) => RULEBOOK.viewOf(chain, digits, { ...rules, cellSize: 2 }) },
+  },
+  {
+    bug: "averaging the cells of a meeting with other shares than all",
+    law: "law 3",
+    isOfCells: true,
+    at: ONE,
+    rules: {
+      meetingSides: (...given) => RULEBOOK.meetingSides(...given).map((side, i) => ({ ...side, share: i + 1 })),
+    },
+  },
+  {
+    bug: "taking itself for a member of another cell",
+    law: "law 1",
+    isOfCells: true,
+    at: ONE,
+    rules: {
+      viewOf: (chain, digits, rules) => RULEBOOK.viewOf(chain, `${digits[0] === "0" ? 1 : 0}${digits.slice(1)}`, rules),
+    },
+  },
 ];
 
 for (const planted of PLANTED) {
@@ -154,12 +225,22 @@ for (const planted of PLANTED) {
   });
 }
 
+/** A run of cells that meet; then seeds, until the law breaks. */
+function* runsOfCells(given: Pick<SimulateOptions, "rulebookOf" | "bugOf">): Generator<readonly string[]> {
+  const { rules } = drawWeather({ seed: 1, peers: 9, rounds: 8, cellSize: 4 });
+  const machines = Array.from({ length: 9 }, (_, i) => ({ joinsAtMs: i < 6 ? 100 * i : 40_000 }));
+  const roundsMs = { firstRoundMs: 10_000, leastRoundMs: 10_000, longestRoundMs: 20_000 };
+  yield play(machines, { rules: { ...rules, ...roundsMs }, stormMs: 150_000 }, given).broken;
+  for (let seed = 1; seed <= 24; seed++) yield simulate({ seed, peers: 9, rounds: 10, cellSize: 4, ...given }).broken;
+}
+
 /** First a scene with a partition, a late joiner, a leaver and a crash; then seeds, until the law breaks. */
-function* runs({ rules, at = ALL, wrong }: Planted): Generator<readonly string[]> {
+function* runs({ rules, at = ALL, wrong, isOfCells }: Planted): Generator<readonly string[]> {
   const given: Pick<SimulateOptions, "rulebookOf" | "bugOf"> = {
     rulebookOf: (peer) => at(peer) ? { ...RULEBOOK, ...rules } : RULEBOOK,
     bugOf: (peer) => at(peer) && wrong !== undefined ? wrong : null,
   };
+  if (isOfCells) return yield* runsOfCells(given);
   yield play(
     [{}, { crashes: [crash(81_000)] }, { speed: 500 }, {}, { leavesAtMs: 52_000 }, { joinsAtMs: 24_000 }],
     { partitions: [{ fromMs: 15_000, untilMs: 145_000, groups: [[0, 1, 2]] }], stormMs: 150_000 },

@@ -52,6 +52,9 @@ export function cellLedgerFollows({ head, history, weather: { rules } }: Case): 
   if (windowCount(ownedIn(leased, cell)) !== windowCount(leased)) {
     faults.push(`law 10: '${cell}' leases other cells' data`);
   }
+  for (const { peer } of roster) {
+    if (!isIn(cell, peer, rules)) faults.push(`law 10: ${peer} is a member of cell '${cell}', and not in it`);
+  }
   for (const { peer } of ledger.leases) {
     if (!roster.some((member) => member.peer === peer)) faults.push(`law 10: ${peer} has a lease and is no member`);
   }
