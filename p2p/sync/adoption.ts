@@ -18,7 +18,7 @@ const PATIENT_ROUNDS = 4;
 export function adopt(parts: Parts, state: State): void {
   const { context, book, exchange, work, head: from } = parts, { rules } = context.options;
   const { link, chain, base, weights } = state;
-  if (from === null) exchange.forgetQuestions();
+  if (from === null) exchange.begin(context.now);
   const change = historyChange(book, { from, to: state, rules });
   parts.head = state;
   parts.membership.learn(context, chain.members);

@@ -11,7 +11,7 @@
  */
 import { digestOf } from "./digest.ts";
 import { returnOutside } from "./ledger.ts";
-import type { ChainState, PeerId, SyncRules } from "./types.ts";
+import type { ChainState, Digest, PeerId, SyncRules } from "./types.ts";
 
 /** Digits of a peer: more than any run has splits. */
 const DIGITS = 32;
@@ -20,23 +20,43 @@ const MOST_REMEMBERED = 4096;
 /** A cell takes over its sibling's part when they have missed so many of their meetings: it is dead or cut off. */
 const ALONE_TURNS = 4;
 
-const remembered = new Map<string, string>();
+/** By run, then by peer. */
+const remembered = new Map<Digest, Map<PeerId, string>>();
 
 /** The binary digits that say in which cells a peer is. */
 export function digitsOf({ run }: Pick<SyncRules, "run">, peer: PeerId): string {
-  const key = `${run} ${peer}`;
-  let digits = remembered.get(key);
+  let ofRun = remembered.get(run);
+  if (ofRun === undefined) {
+    remembered.clear(); // one run at a time
+    remembered.set(run, ofRun = new Map());
+  }
+  let digits = ofRun.get(peer);
   if (digits === undefined) {
     const hash = digestOf({ run, peer }).slice(0, DIGITS / 4);
     digits = Number.parseInt(hash, 16).toString(2).padStart(DIGITS, "0");
-    if (remembered.size >= MOST_REMEMBERED) remembered.clear();
-    remembered.set(key, digits);
+    if (ofRun.size >= MOST_REMEMBERED) ofRun.clear();
+    ofRun.set(peer, digits);
   }
   return digits;
 }
 
 export function isIn(cell: string, peer: PeerId, rules: Pick<SyncRules, "run">): boolean {
   return cell === "" || digitsOf(rules, peer).startsWith(cell);
+}
+
+/** These peers, those first who are in the most cells with `self`. */
+export function nearestFirst(
+  peers: readonly PeerId[],
+  self: PeerId,
+  rules: Pick<SyncRules, "run">,
+): readonly PeerId[] {
+  const own = digitsOf(rules, self);
+  const shared = (peer: PeerId) => {
+    const digits = digitsOf(rules, peer), parted = [...own].findIndex((digit, i) => digit !== digits[i]);
+    return parted === -1 ? DIGITS : parted;
+  };
+  return peers.map((peer) => ({ peer, shared: shared(peer) })).sort((a, b) => b.shared - a.shared)
+    .map(({ peer }) => peer);
 }
 
 /** Whether these are one cell, or one is part of the other. */

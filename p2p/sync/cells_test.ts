@@ -3,7 +3,7 @@ import { tinyRules } from "../../tests/tiny_rules.ts";
 import { batchOf, digitsOf, edgeOf, isIn, partOf, viewOf, withoutSibling } from "./cells.ts";
 import { BLOCK_WINDOWS, freshOf, ownedIn } from "./classes.ts";
 import { genesisState, settleLeases } from "./chain.ts";
-import { account, enterTrained, learnTrained, returnLease, trainedIn } from "./ledger.ts";
+import { account, dealLeases, enterTrained, learnTrained, trainedIn } from "./ledger.ts";
 import { intersect, type Ranges, union, windowCount } from "./ranges.ts";
 import type { ChainState, Member, PeerId } from "./types.ts";
 
@@ -22,10 +22,8 @@ function crowd(): { readonly chain: ChainState; readonly trained: Ranges } {
   const trained = union(
     ...leased.leases.slice(5).map(({ ranges: [range] }) => [{ ...range!, end: range!.start + 40 }]),
   );
-  const ledger = [roster[1]!, roster[2]!].reduce(
-    (ledger, { peer }) => returnLease(ledger, peer),
-    enterTrained(leased, trained),
-  );
+  const staying = roster.filter((_, i) => i !== 1 && i !== 2).map(({ peer }) => ({ peer, windows: 0 }));
+  const ledger = dealLeases(enterTrained(leased, [trained]), staying);
   return { chain: { ...genesis, round: 1, roster, ledger }, trained };
 }
 
@@ -89,13 +87,13 @@ Deno.test("each window is of one class of each depth, block by block", () => {
 });
 
 Deno.test("a cell counts windows of its class as trained, and of others that they are trained twice", () => {
-  const ledger = enterTrained(genesisState(rules).ledger, [{ start: 60, end: 70 }], "1"); // blocks 0 and 1
+  const ledger = enterTrained(genesisState(rules).ledger, [[{ start: 60, end: 70 }]], "1"); // blocks 0 and 1
   assert.deepEqual(trainedIn(ledger), [{ start: 64, end: 70 }]);
   assert.equal(ledger.duplicated, 4);
 });
 
 Deno.test("what another cell knows to be trained is known after a meeting, but for windows of the own class", () => {
-  const own = enterTrained(genesisState(rules).ledger, [{ start: 64, end: 70 }], "1");
+  const own = enterTrained(genesisState(rules).ledger, [[{ start: 64, end: 70 }]], "1");
   const ledger = learnTrained(own, [{ start: 0, end: 68 }, { start: 130, end: 140 }], "1");
   assert.deepEqual(trainedIn(ledger), [{ start: 0, end: 70 }, { start: 130, end: 140 }]);
   assert.equal(ledger.duplicated, 0);

@@ -9,11 +9,11 @@ import { leaseWindows } from "./balance.ts";
 import { firstEncoding, nextEncoding } from "./codec_rule.ts";
 import { edgeOf, withoutSibling } from "./cells.ts";
 import { digestOf } from "./digest.ts";
-import { EMPTY_LEDGER, enterTrained, learnTrained, returnLease, topUpLease, trainedIn } from "./ledger.ts";
+import { dealLeases, EMPTY_LEDGER, enterTrained, learnTrained, trainedIn } from "./ledger.ts";
 import { membersAfter } from "./members.ts";
 import { windowCount } from "./ranges.ts";
 import { within } from "./recent.ts";
-import { type CountedOffer, isMember, nextRoster } from "./roster.ts";
+import { type CountedOffer, nextRoster } from "./roster.ts";
 import { nextRoundMs } from "./round_length.ts";
 import { nextUsual, weightsOf } from "./tokens.ts";
 import type {
@@ -90,6 +90,7 @@ function count(parent: ChainState, { record, digest, offers, rules }: AdvanceOpt
   const roster = nextRoster(parent.roster, record.round, counted, { rules, list: members });
   const roundMs = nextRoundMs(parent.roundMs, fresh, rules);
   const tokens = parent.tokens + offers.reduce((sum, { tokens }) => sum + tokens, 0);
+  const trained = enterTrained(parent.ledger, offers.map(({ ranges }) => ranges), parent.cell);
   return {
     round: record.round,
     head: digest,
@@ -100,7 +101,7 @@ function count(parent: ChainState, { record, digest, offers, rules }: AdvanceOpt
     usual: nextUsual(parent.usual, counted),
     members,
     roster,
-    ledger: settleLeases(enterAll(parent, offers), roster, { roundMs, rules, cell: parent.cell }),
+    ledger: settleLeases(trained, roster, { roundMs, rules, cell: parent.cell }),
     roundMs,
     batch: parent.batch,
     encoding: nextEncoding(parent.encoding, { round: record.round, tokens, offers, rules }),
@@ -152,15 +153,10 @@ export function settleLeases(
   roster: readonly Member[],
   { roundMs, rules, cell }: { readonly roundMs: number; readonly rules: SyncRules; readonly cell: string },
 ): Ledger {
-  for (const { peer } of ledger.leases) {
-    if (!isMember(roster, peer)) ledger = returnLease(ledger, peer);
-  }
-  for (const member of roster) {
-    ledger = topUpLease(ledger, member.peer, leaseWindows(member, { roster, roundMs, rules }), cell);
-  }
-  return ledger;
-}
-
-function enterAll({ ledger, cell }: ChainState, offers: readonly Offer[]): Ledger {
-  return offers.reduce((ledger, { ranges }) => enterTrained(ledger, ranges, cell), ledger);
+  const context = { roster, roundMs, rules };
+  return dealLeases(
+    ledger,
+    roster.map((member) => ({ peer: member.peer, windows: leaseWindows(member, context) })),
+    cell,
+  );
 }

@@ -32,6 +32,24 @@ export function baseOf(
   return digestOf({ cell, head: record, known: digestOf(known), chain: rest, weights });
 }
 
+const meetings = new WeakMap<Met, Digest>();
+
+/** The digest of the state that a meeting met, computed once for each. */
+export function metBase(met: Met): Digest {
+  let digest = meetings.get(met);
+  if (digest === undefined) meetings.set(met, digest = baseOf({ ...met, weights: met.weights.digest }));
+  return digest;
+}
+
+const chains = new WeakMap<ChainState, Digest>();
+
+/** `digestOf` for chain states, computed once for each object: they never change. */
+export function chainDigest(chain: ChainState): Digest {
+  let digest = chains.get(chain);
+  if (digest === undefined) chains.set(chain, digest = digestOf(chain));
+  return digest;
+}
+
 const states = new WeakMap<ChainState, { readonly weights: Digest; readonly digest: Digest }>();
 
 /**
@@ -41,7 +59,7 @@ const states = new WeakMap<ChainState, { readonly weights: Digest; readonly dige
 export function stateDigest(chain: ChainState, weights: Digest): Digest {
   let known = states.get(chain);
   if (known?.weights !== weights) {
-    const parts = { cell: chain.cell, record: chain.head, known: trainedIn(chain.ledger), rest: digestOf(chain) };
+    const parts = { cell: chain.cell, record: chain.head, known: trainedIn(chain.ledger), rest: chainDigest(chain) };
     states.set(chain, known = { weights, digest: baseOf({ ...parts, weights }) });
   }
   return known.digest;

@@ -9,7 +9,7 @@ import { chainOf } from "./link.ts";
 import { genesisState } from "./chain.ts";
 import { whyNotBelievable } from "./claims.ts";
 import type { Context } from "./context.ts";
-import { bodyDigest, digestOf, stateDigest } from "./digest.ts";
+import { bodyDigest, chainDigest, stateDigest } from "./digest.ts";
 import { membersAfter, whyForgedChange, whyNotAllowed } from "./members.ts";
 import { whyMalformed } from "./offer.ts";
 import { whyImpossible } from "./possible_state.ts";
@@ -55,7 +55,7 @@ export function whyNoState(
   if (impossible !== null) return impossible;
   const { chain, weights } = state, digest = chain.head;
   const link = book.links.get(digest), known = link && chainOf(link);
-  if (known && digestOf(known) !== digestOf(chain)) return "its chain state is not what its records give";
+  if (known && chainDigest(known) !== chainDigest(chain)) return "its chain state is not what its records give";
   const { confirm, contradict } = witnesses.count(digest, stateDigest(chain, weights.digest));
   if (contradict > confirm) {
     return `of those who spoke of its record ${contradict} name another state, ${confirm} this one`;

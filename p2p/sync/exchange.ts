@@ -7,7 +7,7 @@
  */
 import type { Book } from "./book.ts";
 import { chainOf, type State } from "./link.ts";
-import { isIn } from "./cells.ts";
+import { isIn, nearestFirst } from "./cells.ts";
 import { beatMs, type Context } from "./context.ts";
 import { isMember } from "./roster.ts";
 import { Witnesses } from "./witnesses.ts";
@@ -24,7 +24,7 @@ const GAP_GROWTH = 1.25;
 /** Least time between two unforced pulls from one peer. */
 const PULL_EVERY_MS = 400;
 /** Peers asked for a state at once. */
-const MOST_ASKED = 32;
+const MOST_ASKED = 16;
 /**
  * Beats for which records are pulled towards a peer's heavier heads before a whole state is asked for: taking that gives
  * up what this peer has of its own, without knowing what could be merged.
@@ -69,6 +69,8 @@ export class Exchange {
   #isMate: (peer: PeerId) => boolean = () => true;
   /** Since when each connected peer has spoken for heads that are not complete here. */
   readonly #soughtSinceMs = new Map<PeerId, number>();
+  /** When this peer had its first head. */
+  #listensSinceMs = -Infinity;
   #turn = 0;
   #beats = 0;
   #isAlone: boolean | null = null;
@@ -132,9 +134,10 @@ export class Exchange {
   }
 
   isPresent(peer: PeerId, nowMs: number, { roundMs, roster }: ChainState): boolean {
-    const heardAtMs = this.#heardAtMs.get(peer);
-    return this.#connected.has(peer) ||
-      heardAtMs !== undefined && nowMs - heardAtMs <= PRESENT_BEATS * this.#turnsOf(roster) * beatMs(roundMs);
+    if (this.#connected.has(peer)) return true;
+    // Who has just come has had no time to hear everybody: it must not go on as if it were alone.
+    const heardAtMs = Math.max(this.#listensSinceMs, this.#heardAtMs.get(peer) ?? -Infinity);
+    return nowMs - heardAtMs <= PRESENT_BEATS * this.#turnsOf(roster) * beatMs(roundMs);
   }
 
   /** Keeps signs of life of these peers and of connected ones only. */
@@ -260,14 +263,18 @@ export class Exchange {
   }
 
   /** This peer has a head now: what it asked without one needs no answer any more. */
-  forgetQuestions(): void {
+  begin(nowMs: number): void {
+    this.#listensSinceMs = nowMs;
     this.#asked.clear();
   }
 
-  askState({ options, emit }: Context, peers: readonly PeerId[] = this.connected): void {
-    for (const to of peers.slice(0, MOST_ASKED)) {
+  /** Asks these peers for a state to start from; unless they are named, those who may be in a cell with this one. */
+  askState({ options, emit }: Context, peers?: readonly PeerId[]): void {
+    const { self, rules } = options;
+    const asked = peers ?? nearestFirst(this.connected, self, rules);
+    for (const to of asked.slice(0, MOST_ASKED)) {
       this.#asked.add(to);
-      emit({ kind: "send", to, message: { kind: "ask-state", run: options.rules.run } });
+      emit({ kind: "send", to, message: { kind: "ask-state", run: rules.run } });
     }
   }
 }

@@ -11,23 +11,24 @@
  */
 import { freshOf, ownedIn } from "./classes.ts";
 import { intersect, type Ranges, subtract, union, windowCount } from "./ranges.ts";
-import type { Lease, Ledger, PeerId } from "./types.ts";
+import type { Lease, Ledger, PeerId, Range } from "./types.ts";
 
 export const EMPTY_LEDGER: Ledger = { cursor: 0, leases: [], returned: [], duplicated: 0 };
 
 /**
- * Enters windows that a counted offer trained, whoever they are leased to: after a fork it may be somebody else, and
- * some may be trained already; these are counted as duplicated. So are windows that are not the cell's: their owner has
- * them trained as well.
+ * Enters windows that counted offers trained, one list for each, whoever they are leased to: after a fork it may be
+ * somebody else, and some may be trained already; these are counted as duplicated. So are windows that are not the cell's:
+ * their owner has them trained as well.
  */
-export function enterTrained(ledger: Ledger, offered: Ranges, cell = ""): Ledger {
-  const trained = ownedIn(offered, cell), opened = openUpTo(ledger, trained.at(-1)?.end ?? 0);
+export function enterTrained(ledger: Ledger, offered: readonly Ranges[], cell = ""): Ledger {
+  const trained = ownedIn(union(...offered), cell), opened = openUpTo(ledger, trained.at(-1)?.end ?? 0);
   const open = union(opened.returned, ...opened.leases.map(({ ranges }) => ranges));
+  const windows = offered.reduce((count, ranges) => count + windowCount(ranges), 0);
   return {
     cursor: opened.cursor,
     leases: withoutEmpty(opened.leases.map(({ peer, ranges }) => ({ peer, ranges: subtract(ranges, trained) }))),
     returned: subtract(opened.returned, trained),
-    duplicated: opened.duplicated + windowCount(offered) - windowCount(intersect(trained, open)),
+    duplicated: opened.duplicated + windows - windowCount(intersect(trained, open)),
   };
 }
 
@@ -41,15 +42,6 @@ export function learnTrained(ledger: Ledger, known: Ranges, cell: string): Ledge
 function openUpTo(ledger: Ledger, end: number): Ledger {
   if (end <= ledger.cursor) return ledger;
   return { ...ledger, cursor: end, returned: union(ledger.returned, [{ start: ledger.cursor, end }]) };
-}
-
-/** Gives the lease of a peer that left to whoever needs windows next. */
-export function returnLease(ledger: Ledger, peer: PeerId): Ledger {
-  return {
-    ...ledger,
-    leases: ledger.leases.filter((lease) => lease.peer !== peer),
-    returned: union(ledger.returned, leaseOf(ledger, peer)),
-  };
 }
 
 /** Gives back what a part of a cell that is split has no say in: leases of others, and windows of another class. */
@@ -67,22 +59,50 @@ export function returnOutside(
   return { ...ledger, leases, returned: subtract([{ start: 0, end: ledger.cursor }], kept) };
 }
 
-/** Tops a lease up to `windows` windows of the cell's: returned ones first, then new ones. */
-export function topUpLease(ledger: Ledger, peer: PeerId, windows: number, cell = ""): Ledger {
-  const held = leaseOf(ledger, peer);
-  const wanted = windows - windowCount(held);
-  if (wanted <= 0) return ledger;
-  const again = ownedIn(ledger.returned, cell, wanted);
+/** How many windows a member is to hold. */
+export interface Share {
+  readonly peer: PeerId;
+  readonly windows: number;
+}
+
+/**
+ * Takes back what those hold who have no share, and tops each lease up to its share, in the order given: of the cell's
+ * windows the returned ones first, then new ones.
+ */
+export function dealLeases(ledger: Ledger, shares: readonly Share[], cell = ""): Ledger {
+  const held = new Map(ledger.leases.map(({ peer, ranges }) => [peer, ranges] as const));
+  const lacking = shares.map(({ peer, windows }) => Math.max(0, windows - windowCount(held.get(peer) ?? [])));
+  const sharers = new Set(shares.map(({ peer }) => peer));
+  const returned = union(
+    ledger.returned,
+    ...ledger.leases.filter(({ peer }) => !sharers.has(peer)).map(({ ranges }) => ranges),
+  );
+  const wanted = lacking.reduce((sum, windows) => sum + windows, 0), again = ownedIn(returned, cell, wanted);
   const fresh = freshOf(cell, { from: ledger.cursor, count: wanted - windowCount(again) });
   const cursor = fresh.at(-1)?.end ?? ledger.cursor, between = subtract([{ start: ledger.cursor, end: cursor }], fresh);
-  const ranges = union(held, again, fresh);
-  const others = ledger.leases.filter((lease) => lease.peer !== peer);
+  const dealt = deal([...again, ...fresh], lacking);
+  const leases = shares.map(({ peer }, i) => ({ peer, ranges: union(held.get(peer) ?? [], dealt[i]!) }));
   return {
     ...ledger,
     cursor,
-    leases: [...others, { peer, ranges }].sort(byPeer),
-    returned: union(subtract(ledger.returned, again), between),
+    leases: withoutEmpty(leases).toSorted(byPeer),
+    returned: union(subtract(returned, again), between),
   };
+}
+
+/** Cuts these ranges, one after another, into pieces of so many windows. */
+function deal(ranges: Ranges, counts: readonly number[]): readonly Ranges[] {
+  let next = 0, at = ranges[0]?.start ?? 0;
+  return counts.map((count) => {
+    const piece: Range[] = [];
+    for (let left = count; left > 0;) {
+      const range = ranges[next]!, end = Math.min(range.end, at + left);
+      piece.push({ start: at, end });
+      left -= end - at;
+      at = end < range.end ? end : ranges[++next]?.start ?? end;
+    }
+    return piece;
+  });
 }
 
 /**
@@ -115,9 +135,17 @@ export function learnedBy(b: Ledger, { a, offered }: { readonly a: Ledger; reado
   return windowCount(subtract(trainedIn(b), union(trainedIn(a), offered)));
 }
 
-/** Below the cursor, what nobody has to train. */
-export function trainedIn({ cursor, leases, returned }: Ledger): Ranges {
-  return subtract([{ start: 0, end: cursor }], union(returned, ...leases.map(({ ranges }) => ranges)));
+const trained = new WeakMap<Ledger, Ranges>();
+
+/** Below the cursor, what nobody has to train; found out once for each ledger, which never changes. */
+export function trainedIn(ledger: Ledger): Ranges {
+  let ranges = trained.get(ledger);
+  if (ranges === undefined) {
+    const { cursor, leases, returned } = ledger;
+    ranges = subtract([{ start: 0, end: cursor }], union(returned, ...leases.map(({ ranges }) => ranges)));
+    trained.set(ledger, ranges);
+  }
+  return ranges;
 }
 
 export function leaseOf(ledger: Ledger, peer: PeerId): Ranges {

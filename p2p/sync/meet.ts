@@ -23,9 +23,19 @@ export function isDue(
   return now - met[edge]! >= rules.cellRounds * cell.length && now - Math.max(...met) >= rules.cellRounds;
 }
 
-/** Who may write the next meeting, in order: the same members round after round, so that they can prepare it. */
-export function meetingRanking({ roster, cell, met }: ChainState): readonly PeerId[] {
-  return rankedBy(roster, { cell, met });
+const rankings = new WeakMap<ChainState, readonly PeerId[]>();
+
+/**
+ * Who may write the next meeting, in order: the same members round after round, so that they can prepare it. Computed once
+ * for each state.
+ */
+export function meetingRanking(chain: ChainState): readonly PeerId[] {
+  let ranked = rankings.get(chain);
+  if (ranked === undefined) {
+    const { roster, cell, met } = chain;
+    rankings.set(chain, ranked = rankedBy(roster, { cell, met }));
+  }
+  return ranked;
 }
 
 /** How much both cells' weights count: as the parts of the run that they are, which is nothing that anybody claims. */

@@ -12,7 +12,7 @@
 import { type Book, historyRounds } from "./book.ts";
 import { edgeOf } from "./cells.ts";
 import { beatMs, type Context } from "./context.ts";
-import { baseOf, digestOf } from "./digest.ts";
+import { chainDigest, metBase } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
 import { trainedIn } from "./ledger.ts";
 import type { State } from "./link.ts";
@@ -108,7 +108,7 @@ export class Meeting {
   /** Another cell's state, given when it was asked for. */
   onState({ chain, weights }: StateAt, { base, round }: { readonly base: Digest; readonly round: number }): void {
     const { cell, head: record, ledger } = chain;
-    const met: Met = { cell, record, known: trainedIn(ledger), rest: digestOf(chain), weights };
+    const met: Met = { cell, record, known: trainedIn(ledger), rest: chainDigest(chain), weights };
     this.#found.set(base, { met, base, round });
     if (this.#found.size > MOST_FOUND) this.#found.delete(this.#found.keys().next().value!);
   }
@@ -117,7 +117,7 @@ export class Meeting {
   doubts({ options: { self } }: Context, { link, base }: State, { witnesses, abroad }: Exchange): boolean {
     const { met, scribe } = link.record.body;
     if (met === null || scribe === self) return false;
-    const theirs = abroad.count(met.record, baseOf({ ...met, weights: met.weights.digest }));
+    const theirs = abroad.count(met.record, metBase(met));
     if (theirs.confirm > theirs.contradict) return false;
     const mates = witnesses.count(link.digest, base, { except: scribe });
     const isDoubted = mates.confirm <= mates.contradict;

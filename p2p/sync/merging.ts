@@ -10,7 +10,7 @@
 import type { Book } from "./book.ts";
 import { chainOf, type Link, type State } from "./link.ts";
 import { beatMs, type Context } from "./context.ts";
-import { digestOf } from "./digest.ts";
+import { chainDigest } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Loading } from "./loading.ts";
 import { buildMergeRecord, mergeRanking } from "./merge.ts";
@@ -107,7 +107,7 @@ export class Merging {
     const { book, head, loading } = scene, link = book.links.get(given.chain.head);
     const chain = link && chainOf(link);
     if (!chain || !book.isDeep(head, link) || book.stateOf(link.digest) !== null) return null;
-    if (digestOf(chain) !== digestOf(given.chain)) {
+    if (chainDigest(chain) !== chainDigest(given.chain)) {
       return `its state after record ${link.round} is not what the records give`;
     }
     const others = this.#speakersFor(link.digest).filter((peer) => peer !== from);

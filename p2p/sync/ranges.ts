@@ -12,6 +12,9 @@ export function windowCount(ranges: Ranges): number {
 
 /** The one form of a set that equal sets share. */
 export function union(...sets: readonly Ranges[]): Ranges {
+  const [first, ...others] = sets.filter((ranges) => ranges.length > 0);
+  if (first === undefined) return [];
+  if (others.length === 0 && isRangeSet(first)) return first;
   const merged: { start: number; end: number }[] = [];
   const sorted = sets.flat().filter(({ start, end }) => start < end).sort((a, b) => a.start - b.start);
   for (const { start, end } of sorted) {
@@ -23,9 +26,9 @@ export function union(...sets: readonly Ranges[]): Ranges {
 }
 
 export function subtract(from: Ranges, minus: Ranges): Ranges {
-  const left: Range[] = [], holes = union(minus);
-  let next = 0;
-  for (const range of union(from)) {
+  const left: Range[] = [], ranges = union(from), holes = union(minus);
+  let next = firstBeyond(holes, ranges[0]?.start ?? Infinity);
+  for (const range of ranges) {
     let { start } = range;
     while (next < holes.length && holes[next]!.end <= start) next++;
     for (let i = next; i < holes.length && holes[i]!.start < range.end; i++) {
@@ -35,6 +38,17 @@ export function subtract(from: Ranges, minus: Ranges): Ranges {
     if (start < range.end) left.push({ start, end: range.end });
   }
   return left;
+}
+
+/** The first of these ranges that ends beyond this window; a set of many is subtracted from one of few, mostly. */
+function firstBeyond(ranges: Ranges, start: number): number {
+  let least = 0, most = ranges.length;
+  while (least < most) {
+    const middle = (least + most) >> 1;
+    if (ranges[middle]!.end <= start) least = middle + 1;
+    else most = middle;
+  }
+  return least;
 }
 
 export function intersect(a: Ranges, b: Ranges): Ranges {

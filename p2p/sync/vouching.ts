@@ -7,7 +7,7 @@
  */
 import type { Book } from "./book.ts";
 import { chainOf } from "./link.ts";
-import { digestOf, stateDigest } from "./digest.ts";
+import { chainDigest, stateDigest } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Candidate, Choice, Proof } from "./joining.ts";
 import type { Digest } from "./types.ts";
@@ -37,7 +37,7 @@ export function proofOf(
   if (link && book.isHopeless(link)) return "refuted";
   if (!chain) return isUnmade(book, record.body.parents) ? "unmade" : "open";
   const { confirm, contradict } = witnesses.count(claimed.head, stateDigest(chain, weights.digest));
-  return digestOf(chain) === digestOf(claimed) && confirm >= contradict ? "proven" : "refuted";
+  return chainDigest(chain) === chainDigest(claimed) && confirm >= contradict ? "proven" : "refuted";
 }
 
 function isKnown(book: Book, record: Digest): boolean {

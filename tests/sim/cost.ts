@@ -52,7 +52,7 @@ export function measureCost({ seed, peers, cellSize, isMild }: CostOptions): Cos
     const { cell } = adopted.at(-1)!.chain;
     cells.set(cell, (cells.get(cell) ?? 0) + 1);
   }
-  const { messagesHeard, messageBytes, announced, sent, fetches, loads, blobBytes, coreMs } = meter.totals;
+  const { messagesHeard, messageBytes, announced, sent, fetches, loads, blobBytes } = meter.totals;
   const connections = all.reduce((sum, { core }) => sum + (core?.sizes["connected"] ?? 0), 0) / all.length;
   return {
     cells: cells.size,
@@ -63,7 +63,7 @@ export function measureCost({ seed, peers, cellSize, isMild }: CostOptions): Cos
     fetches: (fetches + loads) / rounds,
     messageKb: messageBytes / 1000 / rounds,
     blobs: blobBytes / weather.blobBytes / rounds,
-    coreMs: coreMs / rounds,
+    coreMs: meter.coreMs / rounds,
     connections,
   };
 }

@@ -31,6 +31,8 @@ interface Node {
   readonly connected: Set<Node>;
   readonly known: Map<Node, Known>;
   readonly dialing: Set<Node>;
+  /** Whom of those it knows it wants to be connected to, as long as it knows no others, and is in a cell of this depth. */
+  wanted: { readonly depth: number; readonly nodes: readonly Node[] } | null;
   /** Which announcement it heard of last, and over how many hops. */
   heard: number;
   hops: number;
@@ -49,6 +51,7 @@ export class Mesh implements Wiring {
       connected: new Set(),
       known: new Map(),
       dialing: new Set(),
+      wanted: null,
       heard: 0,
       hops: 0,
       turn: 0,
@@ -59,6 +62,7 @@ export class Mesh implements Wiring {
     const node = this.#nodes[peer.index]!, { draw, clock } = this.#world;
     node.known.clear();
     node.dialing.clear();
+    node.wanted = null;
     const ticket = [0, ...Array.from({ length: OF_TICKET - 1 }, () => draw.whole(0, this.#nodes.length - 1))];
     this.#learn(node, ticket.map((index) => this.#nodes[index]!), { isGiven: true });
     this.#dial(node);
@@ -146,6 +150,7 @@ export class Mesh implements Wiring {
       known.set(other, { isGiven, failures: 0, retryAtMs });
       isNews = true;
     }
+    if (isNews) node.wanted = null;
     if (known.size <= MOST_KNOWN) return isNews;
     const { wanted, others: rest } = neighbours(placeOf(node), known.keys(), digitsOf);
     for (const other of [...wanted, ...rest].slice(MOST_KNOWN)) if (!known.get(other)!.isGiven) known.delete(other);
@@ -156,13 +161,20 @@ export class Mesh implements Wiring {
   #dial(node: Node): void {
     const { peer, known, connected, dialing } = node, { nowMs } = this.#world.clock;
     if (!peer.isUp || peer.isFrozen || dialing.size >= MOST_DIALS) return;
-    const { wanted } = neighbours(placeOf(node), known.keys(), digitsOf);
-    const given = [...known].filter(([, { isGiven }]) => isGiven).map(([other]) => other);
-    for (const other of [...given, ...wanted]) {
+    for (const other of this.#wantedBy(node)) {
       if (dialing.size >= MOST_DIALS) return;
       if (connected.has(other) || dialing.has(other) || known.get(other)!.retryAtMs > nowMs) continue;
       this.#try(node, other, known.get(other)!);
     }
+  }
+
+  #wantedBy(node: Node): readonly Node[] {
+    const { known } = node, place = placeOf(node), { depth } = place;
+    if (node.wanted?.depth !== depth) {
+      const given = [...known].filter(([, { isGiven }]) => isGiven).map(([other]) => other);
+      node.wanted = { depth, nodes: [...given, ...neighbours(place, known.keys(), digitsOf).wanted] };
+    }
+    return node.wanted.nodes;
   }
 
   #try(node: Node, other: Node, known: Known): void {
@@ -179,7 +191,10 @@ export class Mesh implements Wiring {
         this.#connect(node, other);
       } else {
         known.retryAtMs = clock.nowMs + Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** known.failures++);
-        if (!known.isGiven && known.failures >= MOST_FAILURES) node.known.delete(other);
+        if (!known.isGiven && known.failures >= MOST_FAILURES) {
+          node.known.delete(other);
+          node.wanted = null;
+        }
       }
       this.#dial(node);
     });

@@ -4,6 +4,7 @@
  * It only looks: a metered run is the same run. Time is the one figure that differs from machine to machine.
  * @module
  */
+import process from "node:process";
 import type { Effect, Input } from "../../p2p/sync/effects.ts";
 import type { Message } from "../../p2p/sync/types.ts";
 import { encodeMessage } from "../../p2p/wire.ts";
@@ -16,7 +17,6 @@ export interface Totals {
   fetches: number;
   loads: number;
   blobBytes: number;
-  coreMs: number;
 }
 
 export class Meter {
@@ -28,8 +28,12 @@ export class Meter {
     fetches: 0,
     loads: 0,
     blobBytes: 0,
-    coreMs: 0,
   };
+  /** Wall time within cores, and of all in the span; and the process's time on processors in it. */
+  #insideMs = 0;
+  #wholeMs = 0;
+  #cpuMs = 0;
+  #isOn = false;
   readonly #span: { readonly fromMs: number; readonly untilMs: number };
   readonly #sizes = new WeakMap<Message, number>();
 
@@ -38,12 +42,18 @@ export class Meter {
     this.#span = span;
   }
 
+  /** Time on a processor that cores took: their part of the process's, which a busy machine does not stretch. */
+  get coreMs(): number {
+    return this.#cpuMs * this.#insideMs / this.#wholeMs;
+  }
+
   /** Hands an input to a core, and counts what it costs. */
   handle(nowMs: number, input: Input, handle: () => readonly Effect[]): readonly Effect[] {
-    if (nowMs < this.#span.fromMs || nowMs >= this.#span.untilMs) return handle();
+    this.#turn(nowMs >= this.#span.fromMs && nowMs < this.#span.untilMs);
+    if (!this.#isOn) return handle();
     const { totals } = this, sinceMs = performance.now();
     const effects = handle();
-    totals.coreMs += performance.now() - sinceMs;
+    this.#insideMs += performance.now() - sinceMs;
     if (input.kind === "message") {
       totals.messagesHeard++;
       totals.messageBytes += this.#sizeOf(input.message);
@@ -57,6 +67,14 @@ export class Meter {
       if (effect.kind === "load") totals.blobBytes += effect.weights.sizeBytes;
     }
     return effects;
+  }
+
+  #turn(isOn: boolean): void {
+    if (this.#isOn === isOn) return;
+    this.#isOn = isOn;
+    const { user, system } = process.cpuUsage(), sign = isOn ? -1 : 1;
+    this.#cpuMs += sign * (user + system) / 1000;
+    this.#wholeMs += sign * performance.now();
   }
 
   /** Of the bytes on the wire; a message is encoded once for all who hear it. */
