@@ -4,7 +4,6 @@
  */
 import { strict as assert } from "node:assert";
 import type { Effect, Input, SyncEvent } from "../../p2p/sync/effects.ts";
-import { digitsOf } from "../../p2p/sync/cells.ts";
 import { subtract, union } from "../../p2p/sync/ranges.ts";
 import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
 import type { Liar } from "./liars/liar.ts";
