@@ -12,6 +12,8 @@ import { modelConfigSchema } from "./model/config.ts";
 import { parameterLayout } from "./model/parameters.ts";
 import { weightsSizeBytes } from "./state/weights.ts";
 
+/** Of this format. */
+const VERSION = 1;
 const MIB = 2 ** 20;
 /** It is read into memory whole; a vocabulary of a million takes a quarter of it. */
 const LARGEST_TOKENIZER_BYTES = 256 * MIB;
@@ -99,7 +101,7 @@ const cellsSchema = z.strictObject({
 
 const runConfigSchema = z.strictObject({
   $schema: z.string().optional(),
-  version: z.literal(1),
+  version: z.literal(VERSION),
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be 1 to 40 of a-z, 0-9 and '-', not starting with '-'"),
   seed: z.int().min(0).max(0xffff_ffff).describe("Of the initial weights and of the data order"),
   model: modelConfigSchema,
@@ -156,6 +158,12 @@ export function parseRunConfig(text: string, source = "run.json"): RunConfig {
     json = JSON.parse(text);
   } catch (cause) {
     throw new ConfigError(`Cannot read ${source}: it is not JSON (${(cause as Error).message})`, { cause });
+  }
+  const version = typeof json === "object" && json !== null ? Reflect.get(json, "version") : undefined;
+  if (typeof version === "number" && version > VERSION) {
+    throw new ConfigError(
+      `Cannot use ${source}: it is of version ${version}, newer than this program understands (${VERSION}). Update it`,
+    );
   }
   const result = runConfigSchema.safeParse(json, { reportInput: true });
   if (result.success) return result.data;

@@ -52,3 +52,11 @@ Deno.test("data and tokenizers of absurd size are refused, with the most that is
   const bpe = { kind: "bpe", blob: "a".repeat(64), sizeBytes: 1e12 };
   refuses({ tokenizer: bpe }, /'tokenizer\.sizeBytes': .*<=268435456, found/);
 });
+
+Deno.test("a run.json of a newer version is refused by its version alone, whatever else is new in it", () => {
+  const text = JSON.stringify({ ...tinyRun(), version: 2, colour: "red" });
+  assert.throws(() => parseRunConfig(text, "club/run.json"), {
+    name: "ConfigError",
+    message: "Cannot use club/run.json: it is of version 2, newer than this program understands (1). Update it",
+  });
+});
