@@ -82,6 +82,11 @@ export class Network {
     this.#wiring.onDown(peer);
   }
 
+  /** A peer is in another cell than before. */
+  onMoved(peer: SimPeer): void {
+    this.#wiring.onMoved(peer);
+  }
+
   /** Peers that can reach each other both ways, over others too, in groups; for whoever checks progress. */
   groups(): readonly (readonly SimPeer[])[] {
     return this.#cuts.groups();

@@ -263,7 +263,7 @@ export class SimPeer {
       case "merge":
         return this.#later("fold", () => this.#merge(effect));
       case "adopted":
-        this.#cell = effect.chain.cell;
+        this.#move(effect.chain.cell);
         return observer.onAdopted(this, effect.chain);
       case "train":
         return this.#learner.train(this.#world.clock.nowMs, effect.order);
@@ -289,6 +289,12 @@ export class SimPeer {
       default:
         effect satisfies never;
     }
+  }
+
+  #move(cell: string): void {
+    if (cell === this.#cell) return;
+    this.#cell = cell;
+    this.#world.moved(this);
   }
 
   /** The author first: only it is sure to have the blob. */

@@ -143,6 +143,7 @@ class World {
       isSilent: () => this.#isSilent,
       deliver: (from, to, message) => this.#network.deliver(from, to, message),
       fetch: (to, blob, from, done) => this.#network.fetch(to, blob, from, done),
+      moved: (peer) => this.#network.onMoved(peer),
       down: (peer) => {
         this.#network.onDown(peer);
         this.clock.after(this.#downMs.get(peer) ?? 0, () => this.#up(peer));

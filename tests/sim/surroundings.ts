@@ -1,5 +1,5 @@
 /**
- * What a simulated peer needs from the world around it; `simulate.ts` has the world.
+ * What a simulated peer needs from the world around it.
  * @module
  */
 import type { BlobName, Digest, Message, PeerId } from "../../p2p/sync/types.ts";
@@ -26,6 +26,8 @@ export interface Surroundings {
   fetch(to: SimPeer, blob: BlobName, from: readonly PeerId[], done: (found: boolean) => void): void;
   /** What is in each contribution. */
   readonly contents: Map<Digest, Content>;
+  /** The peer stands on a state of another cell than before. */
+  moved(peer: SimPeer): void;
   /** The process ended: by itself, or because the power failed. */
   down(peer: SimPeer, reason: "left" | "crashed"): void;
 }
