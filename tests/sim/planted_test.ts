@@ -178,7 +178,7 @@ const PLANTED: readonly Planted[] = [
   },
   {
     bug: "counting offers of another cell's members",
-    law: "law 10",
+    law: "law 8",
     isOfCells: true,
     rules: {
       selectCounted: (offers, { parent, ...rest }) =>

@@ -55,7 +55,7 @@ export function brokenLaws(scene: Scene): readonly string[] {
       ...progressInTheCalm(given),
       ...everyFateIsTold(given),
       ...noAmnesia(given),
-      ...(cells.size > 1 || given.head.cell !== "" ? cellLedgerFollows(given) : ledgerFollows(given)),
+      ...(wasSplit(given) ? cellLedgerFollows(given) : ledgerFollows(given)),
       ...stateFollows(given),
     ]),
     ...cellsApart(judged, headless),
@@ -64,6 +64,10 @@ export function brokenLaws(scene: Scene): readonly string[] {
     ...nobodyWronged(any),
     ...pureCore(any),
   ];
+}
+
+function wasSplit({ head, history }: Case): boolean {
+  return head.cell !== "" || history.some(({ record: { cell } }) => cell !== "");
 }
 
 /**

@@ -10,17 +10,19 @@ import { INITIAL_WEIGHTS } from "../sim_learner.ts";
 import type { Liar, LiarTools } from "./liar.ts";
 
 /** Windows that nobody trained. */
-const MADE_UP_WINDOWS = 1_000_000;
+export const MADE_UP_WINDOWS = 1_000_000;
 
 export const lyingMeeting = {
-  /** Names weights that everybody has and windows that nobody trained as the other cell's. */
+  /** Names its own cell's weights, which everybody there has, and windows that nobody trained as the other cell's. */
   makesUpMeetings({ sign }: LiarTools): Liar {
+    let own = INITIAL_WEIGHTS;
     return {
       say: (effect: Effect): readonly Effect[] => {
+        if (effect.kind === "adopted") own = effect.weights;
         if (effect.kind !== "announce" || effect.message.kind !== "signed") return [effect];
         const { body } = effect.message;
         if (body.kind !== "record" || body.met === null) return [effect];
-        const weights = { ...body.met.weights, digest: INITIAL_WEIGHTS };
+        const weights = { ...body.met.weights, digest: own };
         const met = { ...body.met, known: [{ start: 0, end: MADE_UP_WINDOWS }], weights };
         return [{ ...effect, message: sign({ ...body, met }) }];
       },
