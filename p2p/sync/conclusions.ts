@@ -100,5 +100,7 @@ function act(parts: Parts): boolean {
   });
   if (toWrite === null) return false;
   const { reason, ...choices } = toWrite;
-  return publishRecord(parts, { record: buildRecord(head, { rules, scribe, ...choices }), reason });
+  if (publishRecord(parts, { record: buildRecord(head, { rules, scribe, ...choices }), reason })) return true;
+  work.beginAgain(context, head.chain);
+  return false;
 }

@@ -10,8 +10,11 @@ import type { Context } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
 import { ageOf } from "./record.ts";
 import { isMember } from "./roster.ts";
-import { attemptOf, longestMs, ranking, takeoverMs } from "./scribe.ts";
+import { attemptOf, longestMs, rankedBy, ranking, takeoverMs } from "./scribe.ts";
 import type { ChainState, Change, Counted, Digest, Member, Offer, PeerId, Signed } from "./types.ts";
+
+/** Of those who ask to be admitted, so many at most are given time to write before another one. */
+const MOST_STRANGERS_BEFORE = 4;
 
 export interface SceneOfRound {
   readonly book: Book;
@@ -99,7 +102,7 @@ export class Scribing {
       this.deadline = decision.againAtMs;
       return null;
     }
-    const before = this.#beforeUs(scene, now);
+    const before = this.#beforeUs(context, scene);
     const writeAtMs = (this.#closableSinceMs ?? now) + before * takeoverMs(chain.roundMs);
     // With many peers this is the costly part: not before it could lead to anything.
     if (this.#closableSinceMs === null || now >= writeAtMs) {
@@ -124,10 +127,18 @@ export class Scribing {
     return rulebook.selectCounted(offers, { parent: chain, base: head.base, rules, change });
   }
 
-  /** How many are to be given time to write before us. Nobody has a rank at genesis: whoever founds the run begins. */
-  #beforeUs({ head, exchange, isFounder }: SceneOfRound, now: number): number {
-    if (head.chain.roster.length === 0) return isFounder ? 0 : exchange.connected.length;
-    return this.#before.filter((peer) => exchange.isPresent(peer, now, head.chain)).length;
+  /**
+   * How many are to be given time to write before us. Nobody has a rank at genesis: whoever founds the run begins. Of many
+   * that ask to be admitted when no member is left, not all write at once.
+   */
+  #beforeUs({ now, options: { self } }: Context, { book, head: { chain }, exchange, isFounder }: SceneOfRound): number {
+    if (chain.roster.length === 0) return isFounder ? 0 : exchange.connected.length;
+    const members = this.#before.filter((peer) => exchange.isPresent(peer, now, chain)).length;
+    if (this.#attempt < chain.roster.length) return members;
+    const asking = new Set(book.offers.on(chain.head).map(({ signed: { body } }) => body.peer));
+    const strangers = [...asking].filter((peer) => !isMember(chain.roster, peer)).map((peer) => ({ peer }));
+    const place = rankedBy(strangers, { parent: chain.head }).indexOf(self);
+    return members + (place === -1 ? MOST_STRANGERS_BEFORE : Math.min(place, MOST_STRANGERS_BEFORE));
   }
 
   #expect(

@@ -36,7 +36,7 @@ export interface Cost {
 
 const ROUND_MS = 10_000;
 /** Rounds until cells have formed, and rounds that are counted: two meetings. */
-const WARM_UP_ROUNDS = 10, COUNTED_ROUNDS = 8;
+const WARM_UP_ROUNDS = 8, COUNTED_ROUNDS = 8;
 const MILD_LINKS: Links = { loss: 0.02, duplication: 0.01, delayMs: 50, tail: 0.01, tailMs: 2_000 };
 
 export function measureCost({ seed, peers, cellSize, isMild }: CostOptions): Cost {

@@ -33,10 +33,23 @@ interface Node {
   readonly dialing: Set<Node>;
   /** Whom of those it knows it wants to be connected to, as long as it knows no others, and is in a cell of this depth. */
   wanted: { readonly depth: number; readonly nodes: readonly Node[] } | null;
+  /** Grows whenever it has other connections, or it or one of those is in another cell. */
+  version: number;
+  /** Whom its last announcement reached, as long as none of them has another version. */
+  reach: Reach | null;
   /** Which announcement it heard of last, and over how many hops. */
   heard: number;
   hops: number;
   turn: number;
+}
+
+interface Reach {
+  readonly cell: string;
+  /** The peer itself first, the nearest before others. */
+  readonly nodes: readonly Node[];
+  readonly hops: readonly number[];
+  /** The sum of their versions. */
+  readonly version: number;
 }
 
 export class Mesh implements Wiring {
@@ -52,6 +65,8 @@ export class Mesh implements Wiring {
       known: new Map(),
       dialing: new Set(),
       wanted: null,
+      version: 0,
+      reach: null,
       heard: 0,
       hops: 0,
       turn: 0,
@@ -77,13 +92,21 @@ export class Mesh implements Wiring {
 
   onDown(peer: SimPeer): void {
     const node = this.#nodes[peer.index]!, { clock, delayMs } = this.#world;
+    node.version++;
     for (const other of node.connected) {
       other.connected.delete(node);
+      other.version++;
       clock.after(delayMs(), () => {
         if (!other.connected.has(node)) other.peer.tell({ kind: "disconnected", peer: peer.id });
       });
     }
     node.connected.clear();
+  }
+
+  onMoved(peer: SimPeer): void {
+    const node = this.#nodes[peer.index]!;
+    node.version++;
+    for (const other of node.connected) other.version++;
   }
 
   onCuts(): void {
@@ -105,21 +128,31 @@ export class Mesh implements Wiring {
   }
 
   /** Whoever listens to it relays it. */
-  announce(from: SimPeer, cell: string, reach: (to: SimPeer, hops: number) => void): void {
-    const { cuts } = this.#world, start = this.#nodes[from.index]!, announced = ++this.#announced;
+  announce(from: SimPeer, cell: string, tell: (to: SimPeer, hops: number) => void): void {
+    const start = this.#nodes[from.index]!, known = start.reach;
+    const isStill = known !== null && known.cell === cell && this.#world.cuts.areNone && isUnchanged(known);
+    const { nodes, hops } = isStill ? known : this.#findReach(start, cell);
+    for (let i = 1; i < nodes.length; i++) tell(nodes[i]!.peer, hops[i]!);
+  }
+
+  #findReach(start: Node, cell: string): Reach {
+    const { cuts } = this.#world, announced = ++this.#announced, nodes = [start];
     start.heard = announced;
     start.hops = 0;
-    const relays = [start];
-    for (const relay of relays) {
+    let version = start.version;
+    for (const relay of nodes) {
+      if (relay.peer.isFrozen) continue;
       for (const node of relay.connected) {
-        const { peer } = node;
-        if (node.heard === announced || !listensTo(peer, cell) || !cuts.isOpen(relay.peer, peer)) continue;
+        if (node.heard === announced || !listensTo(node.peer, cell) || !cuts.isOpen(relay.peer, node.peer)) continue;
         node.heard = announced;
         node.hops = relay.hops + 1;
-        if (!peer.isFrozen) relays.push(node);
-        reach(peer, node.hops);
+        version += node.version;
+        nodes.push(node);
       }
     }
+    const reach = { cell, nodes, hops: nodes.map(({ hops }) => hops), version };
+    start.reach = cuts.areNone && !nodes.some(({ peer }) => peer.isFrozen) ? reach : null;
+    return reach;
   }
 
   /** What is due from time to time: asks one of the connected whom it has met, and lets go who is too much. */
@@ -204,6 +237,8 @@ export class Mesh implements Wiring {
     if (node.connected.has(other)) return;
     node.connected.add(other);
     other.connected.add(node);
+    node.version++;
+    other.version++;
     node.peer.tell({ kind: "connected", peer: other.peer.id });
     other.peer.tell({ kind: "connected", peer: node.peer.id });
     this.#learn(other, [node], { isGiven: false });
@@ -214,6 +249,8 @@ export class Mesh implements Wiring {
   #disconnect(node: Node, other: Node): void {
     if (!node.connected.delete(other)) return;
     other.connected.delete(node);
+    node.version++;
+    other.version++;
     for (const [one, two] of [[node, other], [other, node]] as const) {
       const known = one.known.get(two);
       if (known !== undefined) known.retryAtMs = this.#world.clock.nowMs + LONGEST_RETRY_MS;
@@ -228,4 +265,13 @@ function digitsOf({ peer }: Node): number {
 
 function placeOf({ peer }: Node): Place {
   return { digits: peer.digits, depth: peer.cell.length };
+}
+
+function isUnchanged({ nodes, version }: Reach): boolean {
+  let sum = 0;
+  for (const { peer, version } of nodes) {
+    if (peer.isFrozen) return false;
+    sum += version;
+  }
+  return sum === version;
 }

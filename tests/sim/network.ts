@@ -9,7 +9,8 @@ import type { BlobName, Message, PeerId } from "../../p2p/sync/types.ts";
 import type { Chance } from "../chance.ts";
 import { cutOf, Cuts } from "./cuts.ts";
 import { Mesh } from "./mesh.ts";
-import type { Audience, SimPeer } from "./sim_peer.ts";
+import type { SimPeer } from "./sim_peer.ts";
+import type { Audience } from "./surroundings.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 import { CALM_LINKS, type Links, type Partition, type Weather } from "./weather.ts";
 import { AllToAll, type Wiring } from "./wiring.ts";
@@ -79,6 +80,11 @@ export class Network {
   onDown(peer: SimPeer): void {
     this.#cuts.onUpOrDown();
     this.#wiring.onDown(peer);
+  }
+
+  /** A peer is in another cell than before. */
+  onMoved(peer: SimPeer): void {
+    this.#wiring.onMoved(peer);
   }
 
   /** Peers that can reach each other both ways, over others too, in groups; for whoever checks progress. */

@@ -12,39 +12,15 @@ import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { Core, CoreOptions, Effect, Input } from "../../p2p/sync/effects.ts";
 import type { Rulebook } from "../../p2p/sync/rulebook.ts";
 import type { BlobName, Digest, Message, Offer, PeerId, RoundRecord, Signed, SyncRules } from "../../p2p/sync/types.ts";
-import type { Chance } from "../chance.ts";
 import { makeLiar } from "./liars/kinds.ts";
 import type { Liar, LiarKind } from "./liars/liar.ts";
 import { LocalTime } from "./local_time.ts";
 import { Mailbox } from "./mailbox.ts";
-import type { Meter } from "./meter.ts";
-import type { Observer } from "./observer.ts";
 import { signAs, verifySimulated } from "./signatures.ts";
 import { SimDisk } from "./sim_disk.ts";
-import { type Content, foldWeights, INITIAL_WEIGHTS, mergeWeights, SimLearner } from "./sim_learner.ts";
-import type { VirtualTime } from "./virtual_time.ts";
+import { foldWeights, INITIAL_WEIGHTS, mergeWeights, SimLearner } from "./sim_learner.ts";
+import type { Surroundings } from "./surroundings.ts";
 import type { DiskDamage, Machine } from "./weather.ts";
-
-/** One peer, or all that listen to a cell's announcements. */
-export type Audience = { readonly peer: PeerId } | { readonly cell: string };
-
-/** What a peer needs from the world around it. */
-export interface Surroundings {
-  readonly clock: VirtualTime;
-  readonly draw: Chance;
-  readonly observer: Observer;
-  readonly meter: Meter | null;
-  /** Nobody offers any more, and nobody lies. */
-  isSilent(): boolean;
-  /** Delivers to one peer, or to all others. */
-  deliver(from: SimPeer, to: Audience, message: Message): void;
-  /** Brings a blob from one of these peers; calls back once. */
-  fetch(to: SimPeer, blob: BlobName, from: readonly PeerId[], done: (found: boolean) => void): void;
-  /** What is in each contribution. */
-  readonly contents: Map<Digest, Content>;
-  /** The process ended: by itself, or because the power failed. */
-  down(peer: SimPeer, reason: "left" | "crashed"): void;
-}
 
 /** What stands between the core of a peer and the world: a liar, or a bug that a test has planted. */
 export type Bug = Pick<Liar, "hear" | "say">;
@@ -287,7 +263,7 @@ export class SimPeer {
       case "merge":
         return this.#later("fold", () => this.#merge(effect));
       case "adopted":
-        this.#cell = effect.chain.cell;
+        this.#move(effect.chain.cell);
         return observer.onAdopted(this, effect.chain);
       case "train":
         return this.#learner.train(this.#world.clock.nowMs, effect.order);
@@ -313,6 +289,12 @@ export class SimPeer {
       default:
         effect satisfies never;
     }
+  }
+
+  #move(cell: string): void {
+    if (cell === this.#cell) return;
+    this.#cell = cell;
+    this.#world.moved(this);
   }
 
   /** The author first: only it is sure to have the blob. */

@@ -18,10 +18,10 @@ Deno.test("500 runs of 5 to 9 peers keep every law in whatever weather their see
   await keepEveryLaw(seeds);
 });
 
-Deno.test("10 runs of 300 peers keep every law, and go on as cells that meet", async () => {
+Deno.test("10 runs of 300 peers keep every law, and go on as cells", async () => {
   const seeds = Array.from({ length: 10 }, (_, i) => ({ seed: i + 1, peers: 300, rounds: 3 }));
   for (const { rerun, tally } of await keepEveryLaw(seeds)) {
-    assert.ok(tally.cells > 0 && tally.met > 0, `${rerun}: nobody was in a cell, or no cell met another`);
+    assert.ok(tally.cells >= 300, `${rerun}: not everybody was in a cell`);
   }
 });
 

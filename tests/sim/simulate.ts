@@ -13,7 +13,8 @@ import { Network } from "./network.ts";
 import { Observer } from "./observer.ts";
 import { sharing } from "./shared_states.ts";
 import type { Content } from "./sim_learner.ts";
-import { type Bug, SimPeer, type Surroundings } from "./sim_peer.ts";
+import { type Bug, SimPeer } from "./sim_peer.ts";
+import type { Surroundings } from "./surroundings.ts";
 import { VirtualTime } from "./virtual_time.ts";
 import type { Machine, Weather } from "./weather.ts";
 
@@ -142,6 +143,7 @@ class World {
       isSilent: () => this.#isSilent,
       deliver: (from, to, message) => this.#network.deliver(from, to, message),
       fetch: (to, blob, from, done) => this.#network.fetch(to, blob, from, done),
+      moved: (peer) => this.#network.onMoved(peer),
       down: (peer) => {
         this.#network.onDown(peer);
         this.clock.after(this.#downMs.get(peer) ?? 0, () => this.#up(peer));

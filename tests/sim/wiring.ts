@@ -25,6 +25,8 @@ export interface Wiring {
   onUp(peer: SimPeer): void;
   /** A peer's process ended, and its connections with it. */
   onDown(peer: SimPeer): void;
+  /** A peer is in another cell than before, and listens to others. */
+  onMoved(peer: SimPeer): void;
   /** Something was cut, or is whole again. */
   onCuts(): void;
   /** Whether one may send the other a message, or ask it for a blob. */
@@ -62,6 +64,8 @@ export class AllToAll implements Wiring {
       });
     }
   }
+
+  onMoved(): void {}
 
   onCuts(): void {
     const { peers, draw } = this.#world, noticeMs = () => draw.between(0, NOTICED_MS);
