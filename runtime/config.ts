@@ -116,17 +116,6 @@ const runConfigSchema = z.strictObject({
 }).refine(({ membership, owner }) => (membership === "allow") === (owner !== undefined), {
   message: "must be there with membership 'allow', and only then: the peer id of whoever signs the list of members",
   path: ["owner"],
-}).superRefine((config, context) => {
-  // Nobody takes memory for a model whose states could never be handed on.
-  const sizeBytes = stateBytes(config);
-  if (sizeBytes <= LARGEST_BLOB_BYTES) return;
-  const { parameterCount } = parameterLayout(config.model), giga = (value: number) => (value / 1e9).toFixed(1);
-  context.addIssue({
-    code: "custom",
-    path: ["model"],
-    message: `has ${giga(parameterCount)} G parameters, so that a state takes ${giga(sizeBytes)} GB: at most ` +
-      `${giga(LARGEST_BLOB_BYTES)} GB can be handed on; make width, layerCount, hiddenWidth or vocabularySize smaller`,
-  });
 });
 
 /** A valid run. */
@@ -135,6 +124,18 @@ export type TokenizerConfig = RunConfig["tokenizer"];
 export type DataConfig = RunConfig["data"];
 export type TrainingConfig = RunConfig["training"];
 export type OuterConfig = RunConfig["outer"];
+
+/**
+ * Why the states of a run could not be handed on, or null. Nobody takes memory for such a model. Asked of a valid
+ * configuration alone: a layout of sizes out of range would itself take memory without bound.
+ */
+function whyTooLarge(config: RunConfig): string | null {
+  const sizeBytes = stateBytes(config);
+  if (sizeBytes <= LARGEST_BLOB_BYTES) return null;
+  const { parameterCount } = parameterLayout(config.model), giga = (value: number) => (value / 1e9).toFixed(1);
+  return `has ${giga(parameterCount)} G parameters, so that a state takes ${giga(sizeBytes)} GB: at most ` +
+    `${giga(LARGEST_BLOB_BYTES)} GB can be handed on; make width, layerCount, hiddenWidth or vocabularySize smaller`;
+}
 
 /** What one state of a run takes, in memory and as a blob. */
 export function stateBytes({ model, outer }: Pick<RunConfig, "model" | "outer">): number {
@@ -166,7 +167,11 @@ export function parseRunConfig(text: string, source = "run.json"): RunConfig {
     );
   }
   const result = runConfigSchema.safeParse(json, { reportInput: true });
-  if (result.success) return result.data;
+  if (result.success) {
+    const reason = whyTooLarge(result.data);
+    if (reason !== null) throw new ConfigError(`Cannot use ${source}:\n  'model': ${reason}`);
+    return result.data;
+  }
   const lines = result.error.issues.map((issue) => {
     const path = issue.path.length === 0 ? "the whole" : `'${issue.path.join(".")}'`;
     const found = issue.code === "custom" || issue.input === undefined
