@@ -33,7 +33,8 @@ export function publishRecord(parts: Parts, { record: body, reason }: MergeToWri
   if (book.links.has(digest)) return false;
   const record: Signed<RoundRecord> = { kind: "signed", body, signature: context.options.sign(digest) };
   book.addRecord(digest, record, { nowMs: context.now, journaled: false });
-  journalRecord(context, book, book.links.get(digest)!);
+  // With what leads to it: of a merge, the records of the side that this peer did not follow.
+  for (const link of book.lineage.unjournaled(book.links.get(digest)!)) journalRecord(context, book, link);
   context.emit({ kind: "announce", message: record, cell: body.cell });
   context.report({ kind: "closed", round: body.round, reason });
   parts.resolve();
