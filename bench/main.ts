@@ -5,7 +5,7 @@
  * Compare figures of one run only, or of runs on one quiet machine: machines are noisy.
  * @module
  */
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { type Bench, type BenchLine, type BenchOptions, parseLines, subjectOf } from "./line.ts";
 
 /** Loaded one by one, so that `--only` starts nothing else. */
@@ -48,8 +48,8 @@ const { only, json, compare, ...options } = new Command("bench")
   .option("--only <name>", `one of: ${Object.keys(BENCHES).join(", ")}`)
   .option("--json", "one JSON object a line")
   .option("--compare <file>", "JSON lines of an earlier run: prints each figure with its ratio to the figure there")
-  .option("--minutes <n>", "how long, for those that run for a time", Number)
-  .option("--seed <n>", "of chance, for those that have any", Number)
+  .option("--minutes <n>", "how long, for those that run for a time", positive)
+  .option("--seed <n>", "of chance, for those that have any", positive)
   .parse(Deno.args, { from: "user" })
   .opts<{ only?: string; json?: boolean; compare?: string } & BenchOptions>();
 
@@ -70,6 +70,12 @@ for (const name of only === undefined ? Object.keys(BENCHES).filter((name) => !L
   }
 }
 Deno.exit(0); // a device's threads need not be waited for
+
+function positive(given: string): number {
+  const value = Number(given);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError("it must be a number above 0.");
+}
 
 function text({ name, ...figures }: BenchLine, bench: string): string {
   const before = earlier.get(subjectOf({ bench, name, ...figures }));

@@ -108,7 +108,9 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
   screen.say(welcome(run, { name, peer, flags }));
   invitations.begin(peer.ticket);
 
-  const timer = endsAtMs === undefined ? undefined : setTimeout(() => interrupt.stop("time"), endsAtMs - Date.now());
+  const timer = endsAtMs === undefined
+    ? undefined
+    : setTimeout(() => interrupt.stop("time"), Math.max(0, endsAtMs - Date.now())); // starting may have taken longer
   if (flags.attached) stopWithInput(interrupt);
   using _members = run.config.owner === state.identity.peer ? tellMembers(peer, state.path) : undefined;
   await Promise.race([aborted(interrupt.signal), peer.ended]);

@@ -44,8 +44,8 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
 
   function plain(event: PeerEvent): void {
     switch (event.kind) {
-      case "round":
-        return line(roundLine(view, goal(), Date.now()));
+      case "round": // before anybody has trained there is nothing to tell
+        return event.tokens === 0 ? undefined : line(roundLine(view, goal(), Date.now()));
       case "warning":
         return line(`warning: ${event.message}`);
       case "alone":

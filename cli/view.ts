@@ -199,6 +199,8 @@ export function render(view: View, goal: Goal, nowMs: number): string[] {
     lines.push(...table(headings, rows), `  ${stateLine(view, goal)}`);
   } else if (view.progress !== null) {
     lines.push(`  first round: step ${view.progress.steps}, loss ${nats(view.progress.loss)}`);
+  } else {
+    lines.push(view.run === "" ? "  measuring devices, opening the data" : "  waiting for the first round");
   }
   const { text, atMs } = view.notice;
   if (text !== "" && nowMs - atMs < NOTICE_MS) lines.push(`  ${text}`);

@@ -1,46 +1,13 @@
 import { strict as assert } from "node:assert";
-import type { MemberRound, PeerEvent } from "../runtime/event.ts";
+import type { PeerEvent } from "../runtime/event.ts";
+import { type RoundEvent, roundEvent } from "../tests/round_event.ts";
 import { emptyView, observe, remainingMs, render, roundLine, runSpeed, unreachableText, type View } from "./view.ts";
 
-const member: MemberRound = {
-  peer: "12D3KooW",
-  name: "wren",
-  device: "cpu (WebAssembly SIMD, 1 thread)",
-  speed: 1234,
-  batch: 12,
-  microBatch: 8,
-  steps: 14,
-  tokens: 2000,
-  computeShare: 0.97,
-  waitShare: 0.01,
-  transferShare: 0.02,
-  spanMs: 6000,
-  fate: "counted",
-};
-
-function round(
-  number: number,
-  tokens: number,
-  changes: Partial<Extract<PeerEvent, { kind: "round" }>> = {},
-): PeerEvent {
-  return {
-    kind: "round",
-    round: number,
-    head: "ab".repeat(32),
-    digest: "cd".repeat(32),
-    weights: "ef".repeat(32),
-    tokens,
-    targetTokens: null,
-    loss: 5 / number,
-    heldOut: null,
-    peers: 1,
-    members: [member],
-    roster: ["12D3KooW", "12D3KooX", "12D3KooY", "12D3KooZ"],
-    roundMs: 6000,
-    codec: "int8",
+const round = (number: number, tokens: number, changes: Partial<RoundEvent> = {}): PeerEvent =>
+  roundEvent(number, {
+    ...{ tokens, loss: 5 / number, roster: ["12D3KooW", "12D3KooX", "12D3KooY", "12D3KooZ"] },
     ...changes,
-  };
-}
+  });
 
 function after(...events: readonly (readonly [atMs: number, event: PeerEvent])[]): View {
   return events.reduce((view, [atMs, event]) => observe(view, event, atMs), emptyView(0));
@@ -97,7 +64,7 @@ Deno.test("the speed of a run is that of its last rounds, and the time to go fol
   assert.equal(runSpeed(view), 2000);
   assert.equal(remainingMs(view, {}, 10_000), 20_000);
   assert.equal(remainingMs(view, { endsAtMs: 13_000 }, 10_000), 3000);
-  assert.match(roundLine(view, {}, 10_000), /^round 2 .*2,000 tok\/s.*0:20 to go$/);
+  assert.match(roundLine(view, {}, 10_000), /^round 2 .*2,000 tok\/s {2}1 peer {2}.*0:20 to go$/);
 });
 
 Deno.test("a peer that catches up on many rounds at once does not boast of their speed", () => {
@@ -118,6 +85,12 @@ Deno.test("a peer that cannot be reached is told with the address once", () => {
     `Cannot connect to ${address}: off.`,
   );
   assert.equal(unreachableText({ peer, reason: "it has no address" }), `${peer} cannot be reached: it has no address`);
+});
+
+Deno.test("before there is a round the view says what is being done", () => {
+  assert.equal(render(emptyView(0), {}, 5000).at(-1), "  measuring devices, opening the data");
+  const started = { ...emptyView(0), run: "ab".repeat(32) };
+  assert.equal(render(started, {}, 5000).at(-1), "  waiting for the first round");
 });
 
 Deno.test("a notice goes after a while", () => {

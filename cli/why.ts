@@ -14,7 +14,7 @@ export function whyLines(last: PeerStatus, { running }: { readonly running: bool
   const { fates, rejections, screened, happenings } = last, nameOf = namer(last);
   return [
     "",
-    ownStanding(last),
+    ownStanding(last, running),
     ...section(
       "own offers, the last ones:",
       table(
@@ -54,9 +54,12 @@ function section(title: string, lines: readonly string[], none?: string): readon
   return none === undefined ? [] : [`${title} ${none}`];
 }
 
-function ownStanding(last: PeerStatus): string {
+function ownStanding(last: PeerStatus, running: boolean): string {
   const { isMember, isCounted } = standingOf({ ...last, self: last.peer });
-  if (!isMember) return "this peer is no member: it becomes one with the first record that counts an offer of its own";
+  if (!isMember) {
+    const when = running ? "" : ", after its next start";
+    return `this peer is no member: it becomes one with the first record that counts an offer of its own${when}`;
+  }
   const member = `this peer is a member; round ${last.round}`;
   return isCounted ? `${member} counted its work` : `${member} counted no work of it: see its offers below`;
 }

@@ -1,48 +1,22 @@
 import { strict as assert } from "node:assert";
 import type { MemberRound, PeerEvent } from "../runtime/event.ts";
+import { memberRound, roundEvent } from "../tests/round_event.ts";
 import { emptyStatus, type PeerStatus, statusAfter } from "../runtime/status.ts";
 import { statusLines } from "./status.ts";
 import { whyLines } from "./why.ts";
 
 const [WREN, FINCH, ROBIN] = ["12D3KooWwrenwren", "12D3KooWfinchfin", "12D3KooWrobinrob"];
 
-function memberRound(peer: string, name: string, changes: Partial<MemberRound> = {}): MemberRound {
-  return {
-    peer,
-    name,
-    device: "webgpu (NVIDIA RTX 4090, 24 GB, a description as long as drivers like them)",
-    speed: 123_456,
-    batch: 12,
-    microBatch: 8,
-    steps: 14,
-    tokens: 2_000_000,
-    computeShare: 0.97,
-    waitShare: 0.25,
-    transferShare: 0.02,
-    spanMs: 6000,
-    fate: "counted late (3 rounds)",
-    ...changes,
-  };
-}
+const DEVICE = "webgpu (NVIDIA RTX 4090, 24 GB, a description as long as drivers like them)";
 
-function round(number: number, members: readonly MemberRound[]): PeerEvent {
-  return {
-    kind: "round",
-    round: number,
-    head: "ab".repeat(32),
-    digest: "cd".repeat(32),
-    weights: "ef".repeat(32),
-    tokens: 1_000_000,
-    targetTokens: null,
-    loss: 2,
-    heldOut: null,
-    peers: members.length,
-    members,
-    roster: [WREN!, FINCH!, ROBIN!],
-    roundMs: 6000,
-    codec: "int8",
-  };
-}
+/** Numbers as large as they may be shown. */
+const member = (peer: string, name: string, changes: Partial<MemberRound> = {}): MemberRound =>
+  memberRound({
+    ...{ peer, name, device: DEVICE, speed: 123_456, tokens: 2_000_000, waitShare: 0.25 },
+    ...{ fate: "counted late (3 rounds)", ...changes },
+  });
+const round = (number: number, members: readonly MemberRound[]): PeerEvent =>
+  roundEvent(number, { members, roster: [WREN!, FINCH!, ROBIN!] });
 
 const STARTED: PeerEvent = {
   kind: "started",
@@ -63,7 +37,7 @@ function after(...events: readonly PeerEvent[]): PeerStatus {
 
 Deno.test("members, alive and counted are three numbers of a status", () => {
   const met: PeerEvent = { kind: "connected", peer: FINCH!, relay: null };
-  const status = after(STARTED, met, round(41, [memberRound(WREN!, "wren")]));
+  const status = after(STARTED, met, round(41, [member(WREN!, "wren")]));
   const lines = statusLines(status, { running: true });
   assert.ok(lines.includes("members 3, alive 2, counted 1 in round 41"), lines.join("\n"));
   assert.ok(lines.filter((line) => !line.startsWith("ticket")).every((line) => line.length <= 100), lines.join("\n"));
@@ -74,7 +48,7 @@ Deno.test("a status says of every offer that was not counted whose it was, when 
   const told = whyLines(
     after(
       STARTED,
-      round(40, [memberRound(FINCH!, "finch")]),
+      round(40, [member(FINCH!, "finch")]),
       { kind: "offer", round: 38, fate: "counted", reason: "by record 38" },
       { kind: "offer", round: 37, fate: "lost", reason: "no record counted it within 3 rounds: it did not arrive" },
       { kind: "uncounted", peer: FINCH!, round: 36, reason: "its contribution was found with nobody" },
@@ -104,6 +78,7 @@ Deno.test("a status tells what happened to the run in words, each thing once", (
   const status = after(STARTED, waiting, waiting, { kind: "merged", round: 41, reason: merged });
   assert.deepEqual(status.happenings.map(({ reason }) => reason), [waiting.reason, merged]);
   const lines = whyLines(status, { running: false });
-  assert.match(lines[1]!, /^this peer is no member: it becomes one with the first record/);
+  assert.match(lines[1]!, /^this peer is no member: it becomes one with the first record .* after its next start$/);
+  assert.match(whyLines(status, { running: true })[1]!, /counts an offer of its own$/);
   assert.deepEqual(lines.slice(-3), ["what happened lately:", `  round 0: ${waiting.reason}`, `  round 0: ${merged}`]);
 });

@@ -5,7 +5,7 @@
 import type { Journal } from "./store/journal.ts";
 import { StorageError } from "./store/storage_error.ts";
 import type { JournalEntry } from "./sync/effects.ts";
-import { decodeJournalEntry, encodeJournalEntry } from "./wire.ts";
+import { decodeJournalEntry, encodeJournalEntry, entryVersion, WIRE_VERSION } from "./wire.ts";
 
 /** Rounds that a rewritten journal keeps: more than the core ever looks back (`ARCHIVE_ROUNDS`, and late offers). */
 const KEPT_ROUNDS = 320;
@@ -26,9 +26,14 @@ export class PeerJournal {
     this.#journal = journal;
   }
 
-  /** Everything that was appended and can be read. Called once, before `append`. */
+  /**
+   * Everything that was appended and can be read. Called once, before `append`.
+   * @throws {StorageError} if another version of the program wrote it: what it says would be left out, and then lost.
+   */
   async read(): Promise<ReadJournal> {
     const { entries: found, dropped } = await this.#journal.read();
+    const version = found.map(entryVersion).find((version) => version !== WIRE_VERSION);
+    if (version !== undefined) throw new StorageError(otherVersion(version));
     const decoded = found.map(decodeJournalEntry);
     const entries = decoded.flatMap((entry) => entry.ok ? [entry.value] : []);
     const unreadable = decoded.length - entries.length;
@@ -36,7 +41,7 @@ export class PeerJournal {
     if (dropped !== null) {
       damage.push(`${dropped.reason}: ${dropped.sizeBytes} bytes were dropped, kept at ${dropped.keptAt}`);
     }
-    if (unreadable > 0) damage.push(`${unreadable} entries are not of this version and were left out`);
+    if (unreadable > 0) damage.push(`${unreadable} entries are damaged and were left out`);
     return { entries, damage: damage.length === 0 ? null : damage.join("; ") };
   }
 
@@ -52,6 +57,14 @@ export class PeerJournal {
     }
     this.#rewriteAtBytes = Math.max(LARGE_BYTES, 2 * this.#journal.sizeBytes());
   }
+}
+
+function otherVersion(version: number): string {
+  const [writer, remedy] = version > WIRE_VERSION
+    ? ["a newer", "Update this program"]
+    : ["an older", "Go on with that version"];
+  return `Cannot read this peer's journal: it has entries of version ${version}, and this program reads ` +
+    `${WIRE_VERSION}: ${writer} one wrote it. ${remedy}, or give the peer another folder with --state.`;
 }
 
 /** The entries of the last rounds, in their order. */

@@ -5,6 +5,7 @@ import { MemoryJournal } from "./store/journal.ts";
 import { StorageError } from "./store/storage_error.ts";
 import type { JournalEntry } from "./sync/effects.ts";
 import type { Digest } from "./sync/types.ts";
+import { encodeJournalEntry, WIRE_VERSION } from "./wire.ts";
 
 const run = "aa".repeat(32) as Digest;
 const { peer } = identityFromSeed(new Uint8Array(32));
@@ -42,12 +43,29 @@ Deno.test("PeerJournal gives back what was appended and says nothing of damage",
 
 Deno.test("PeerJournal leaves out what is no entry, and says so", async () => {
   const bytes = new MemoryJournal();
-  await bytes.append([new Uint8Array([9, 9])]);
+  await bytes.append([new Uint8Array([WIRE_VERSION, 9])]);
   const journal = new PeerJournal(bytes);
   await journal.append([record(1)]);
   const { entries, damage } = await journal.read();
   assert.deepEqual(entries, [record(1)]);
-  assert.equal(damage, "1 entries are not of this version and were left out");
+  assert.equal(damage, "1 entries are damaged and were left out");
+});
+
+Deno.test("PeerJournal reads no journal that another version has written to, and says what to do", async () => {
+  for (
+    const [version, says] of [
+      [
+        WIRE_VERSION + 1,
+        /entries of version \d+, and this program reads \d+: a newer one wrote it. Update this program/,
+      ],
+      [WIRE_VERSION - 1, /an older one wrote it. Go on with that version, or give the peer another folder/],
+    ] as const
+  ) {
+    const bytes = new MemoryJournal(), entry = encodeJournalEntry(record(2));
+    entry[0] = version;
+    await bytes.append([encodeJournalEntry(record(1)), entry]);
+    await assert.rejects(new PeerJournal(bytes).read(), { name: "StorageError", message: says });
+  }
 });
 
 Deno.test("PeerJournal lets all but the last 320 rounds go when it has grown large, and not at every append", async () => {

@@ -269,6 +269,11 @@ export function encodeJournalEntry(entry: JournalEntry): Uint8Array<ArrayBuffer>
   return frame(entry);
 }
 
+/** Of the program that wrote an entry; 0 if it has not even that. */
+export function entryVersion(bytes: Uint8Array): number {
+  return bytes[0] ?? 0;
+}
+
 /** Reads what `encodeJournalEntry` wrote, whoever may have changed it since. */
 export function decodeJournalEntry(bytes: Uint8Array): Decoded<JournalEntry> {
   const opened = open(bytes);

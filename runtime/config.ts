@@ -12,6 +12,8 @@ import { modelConfigSchema } from "./model/config.ts";
 import { parameterLayout } from "./model/parameters.ts";
 import { weightsSizeBytes } from "./state/weights.ts";
 
+/** Of this format. */
+const VERSION = 1;
 const MIB = 2 ** 20;
 /** It is read into memory whole; a vocabulary of a million takes a quarter of it. */
 const LARGEST_TOKENIZER_BYTES = 256 * MIB;
@@ -99,7 +101,7 @@ const cellsSchema = z.strictObject({
 
 const runConfigSchema = z.strictObject({
   $schema: z.string().optional(),
-  version: z.literal(1),
+  version: z.literal(VERSION),
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be 1 to 40 of a-z, 0-9 and '-', not starting with '-'"),
   seed: z.int().min(0).max(0xffff_ffff).describe("Of the initial weights and of the data order"),
   model: modelConfigSchema,
@@ -114,17 +116,6 @@ const runConfigSchema = z.strictObject({
 }).refine(({ membership, owner }) => (membership === "allow") === (owner !== undefined), {
   message: "must be there with membership 'allow', and only then: the peer id of whoever signs the list of members",
   path: ["owner"],
-}).superRefine((config, context) => {
-  // Nobody takes memory for a model whose states could never be handed on.
-  const sizeBytes = stateBytes(config);
-  if (sizeBytes <= LARGEST_BLOB_BYTES) return;
-  const { parameterCount } = parameterLayout(config.model), giga = (value: number) => (value / 1e9).toFixed(1);
-  context.addIssue({
-    code: "custom",
-    path: ["model"],
-    message: `has ${giga(parameterCount)} G parameters, so that a state takes ${giga(sizeBytes)} GB: at most ` +
-      `${giga(LARGEST_BLOB_BYTES)} GB can be handed on; make width, layerCount, hiddenWidth or vocabularySize smaller`,
-  });
 });
 
 /** A valid run. */
@@ -133,6 +124,18 @@ export type TokenizerConfig = RunConfig["tokenizer"];
 export type DataConfig = RunConfig["data"];
 export type TrainingConfig = RunConfig["training"];
 export type OuterConfig = RunConfig["outer"];
+
+/**
+ * Why the states of a run could not be handed on, or null. Nobody takes memory for such a model. Asked of a valid
+ * configuration alone: a layout of sizes out of range would itself take memory without bound.
+ */
+function whyTooLarge(config: RunConfig): string | null {
+  const sizeBytes = stateBytes(config);
+  if (sizeBytes <= LARGEST_BLOB_BYTES) return null;
+  const { parameterCount } = parameterLayout(config.model), giga = (value: number) => (value / 1e9).toFixed(1);
+  return `has ${giga(parameterCount)} G parameters, so that a state takes ${giga(sizeBytes)} GB: at most ` +
+    `${giga(LARGEST_BLOB_BYTES)} GB can be handed on; make width, layerCount, hiddenWidth or vocabularySize smaller`;
+}
 
 /** What one state of a run takes, in memory and as a blob. */
 export function stateBytes({ model, outer }: Pick<RunConfig, "model" | "outer">): number {
@@ -157,8 +160,18 @@ export function parseRunConfig(text: string, source = "run.json"): RunConfig {
   } catch (cause) {
     throw new ConfigError(`Cannot read ${source}: it is not JSON (${(cause as Error).message})`, { cause });
   }
+  const version = typeof json === "object" && json !== null ? Reflect.get(json, "version") : undefined;
+  if (typeof version === "number" && version > VERSION) {
+    throw new ConfigError(
+      `Cannot use ${source}: it is of version ${version}, newer than this program understands (${VERSION}). Update it`,
+    );
+  }
   const result = runConfigSchema.safeParse(json, { reportInput: true });
-  if (result.success) return result.data;
+  if (result.success) {
+    const reason = whyTooLarge(result.data);
+    if (reason !== null) throw new ConfigError(`Cannot use ${source}:\n  'model': ${reason}`);
+    return result.data;
+  }
   const lines = result.error.issues.map((issue) => {
     const path = issue.path.length === 0 ? "the whole" : `'${issue.path.join(".")}'`;
     const found = issue.code === "custom" || issue.input === undefined

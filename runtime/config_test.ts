@@ -30,16 +30,25 @@ Deno.test("a model whose states could not be handed on is refused by its size, b
     parseRunConfig(JSON.stringify(
       { ...tinyRun(), model: { ...model, ...changes }, outer: { ...tinyRun().outer, momentum } },
     ));
-  const absurd = { width: 65_536, headCount: 256, keyValueHeadCount: 256, hiddenWidth: 262_144, layerCount: 256 };
+  const absurd = { width: 32_768, headCount: 256, keyValueHeadCount: 256, hiddenWidth: 262_144, layerCount: 256 };
   assert.throws(() => read(absurd), {
     name: "ConfigError",
     message:
-      /'model': has 13\d{3}\.\d G parameters, so that a state takes 52\d{3}\.\d GB: at most 8\.6 GB can be handed on; make width/,
+      /'model': has 5\d{3}\.\d G parameters, so that a state takes 2\d{4}\.\d GB: at most 8\.6 GB can be handed on; make width/,
   });
   const large = { width: 8_192, headCount: 64, keyValueHeadCount: 64, hiddenWidth: 8_192, layerCount: 5 };
   assert.equal(read(large).model.width, 8_192);
   assert.throws(() => read(large, 0.9), /'model': has 2\.\d G parameters/, "momentum goes with the state");
   assert.throws(() => read({ ...large, layerCount: 6 }), /'model': has 2\.\d G parameters/);
+});
+
+Deno.test("a count of layers that nothing could list is refused by its range alone", () => {
+  const { model } = tinyRun();
+  const text = JSON.stringify({ ...tinyRun(), model: { ...model, layerCount: 2 ** 53 - 1 } });
+  assert.throws(() => parseRunConfig(text), {
+    name: "ConfigError",
+    message: /'model\.layerCount': .*<=256, found 9007/,
+  });
 });
 
 Deno.test("data and tokenizers of absurd size are refused, with the most that is possible", () => {
@@ -51,4 +60,12 @@ Deno.test("data and tokenizers of absurd size are refused, with the most that is
   refuses({ data: { kind: "shards", shards: [shard] } }, /'data\.shards\.0\.sizeBytes': .*<=8589934592, found/);
   const bpe = { kind: "bpe", blob: "a".repeat(64), sizeBytes: 1e12 };
   refuses({ tokenizer: bpe }, /'tokenizer\.sizeBytes': .*<=268435456, found/);
+});
+
+Deno.test("a run.json of a newer version is refused by its version alone, whatever else is new in it", () => {
+  const text = JSON.stringify({ ...tinyRun(), version: 2, colour: "red" });
+  assert.throws(() => parseRunConfig(text, "club/run.json"), {
+    name: "ConfigError",
+    message: "Cannot use club/run.json: it is of version 2, newer than this program understands (1). Update it",
+  });
 });

@@ -2,6 +2,8 @@
  * Files and folders on disk: the provider of `folder.ts` whose job is disk.
  * @module
  */
+import { writeAll } from "../p2p/store/files.ts";
+import { onDisk } from "../p2p/store/storage_error.ts";
 import { type ByteReader, expectInside, type Folder } from "./folder.ts";
 
 /**
@@ -28,7 +30,7 @@ export function openFile(path: string): ByteReader {
   };
 }
 
-/** A folder on disk; `write` makes it when it is missing. */
+/** A folder on disk; `write` makes it when it is missing, and throws a `StorageError` if the disk refuses. */
 export function diskFolder(path: string): Folder {
   return {
     source: path,
@@ -42,11 +44,11 @@ export function diskFolder(path: string): Folder {
       }
     },
     async write(name, pieces) {
-      await Deno.mkdir(path, { recursive: true });
-      const unfinished = `${path}/.${name}.partial`;
+      const action = `write ${path}/${name}`, unfinished = `${path}/.${name}.partial`;
+      await onDisk(action, () => Deno.mkdir(path, { recursive: true }));
       try {
-        await writePieces(unfinished, pieces);
-        await Deno.rename(unfinished, `${path}/${name}`);
+        await writePieces(unfinished, pieces, action);
+        await onDisk(action, () => Deno.rename(unfinished, `${path}/${name}`));
       } catch (error) {
         await Deno.remove(unfinished).catch(() => {}); // the first error is the one to tell
         throw error;
@@ -55,10 +57,8 @@ export function diskFolder(path: string): Folder {
   };
 }
 
-async function writePieces(path: string, pieces: Iterable<Uint8Array>): Promise<void> {
-  using file = await Deno.open(path, { write: true, create: true, truncate: true });
-  for (const piece of pieces) {
-    for (let written = 0; written < piece.length;) written += await file.write(piece.subarray(written));
-  }
-  await file.sync();
+async function writePieces(path: string, pieces: Iterable<Uint8Array>, action: string): Promise<void> {
+  using file = await onDisk(action, () => Deno.open(path, { write: true, create: true, truncate: true }));
+  for (const piece of pieces) await onDisk(action, () => writeAll(file, piece));
+  await onDisk(action, () => file.sync());
 }

@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { type Folder, memoryFolder, memoryReader, readText } from "./folder.ts";
+import { StorageError } from "../p2p/store/storage_error.ts";
 import { diskFolder } from "./folder_disk.ts";
 
 const providers: Record<string, () => Promise<{ folder: Folder; remove(): Promise<void> }>> = {
@@ -79,4 +80,18 @@ Deno.test("A folder that is no folder, or is not there, has no files", async () 
 Deno.test("readText() takes UTF-8 and nothing else", () => {
   assert.equal(readText(memoryReader(new TextEncoder().encode("naïve"))), "naïve");
   assert.throws(() => readText(memoryReader(Uint8Array.of(0xff))), TypeError);
+});
+
+Deno.test("a folder that cannot be written names the file and what to do", async () => {
+  const path = await Deno.makeTempDir(), file = `${path}/file`;
+  try {
+    await Deno.writeFile(file, new Uint8Array());
+    await assert.rejects(diskFolder(`${file}/model`).write("config.json", []), (error: unknown) => {
+      assert.ok(error instanceof StorageError);
+      assert.ok(error.message.startsWith(`Cannot write ${file}/model/config.json: a part of the path is a file`));
+      return true;
+    });
+  } finally {
+    await Deno.remove(path, { recursive: true });
+  }
 });

@@ -198,9 +198,9 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
       case "blobs spared":
         return {
           kind: "warning",
-          message:
-            `${event.blobs} blobs (${(event.bytes / 1e6).toFixed(1)} MB) were dropped, because ${event.reason}. ` +
-            "None was needed here; those who catch up find them with others.",
+          message: `${event.blobs} old ${event.blobs === 1 ? "blob" : "blobs"} of ` +
+            `${(event.bytes / 1e6).toFixed(1)} MB dropped, because ${event.reason}. ` +
+            "Nothing here needs what was dropped; those who catch up find it with others.",
         };
       case "closed":
       case "offered":

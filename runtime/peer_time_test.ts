@@ -1,12 +1,10 @@
 import { strict as assert } from "node:assert";
+import { memberRound } from "../tests/round_event.ts";
 import type { MemberRound } from "./event.ts";
 import { type PeerTime, timesAfter, waitedShare } from "./peer_time.ts";
 
-const member = (peer: string, changes: Partial<MemberRound> = {}): MemberRound => ({
-  ...{ peer, name: peer, device: "cpu", speed: 1, batch: 1, microBatch: 1, steps: 1, tokens: 1, fate: "counted" },
-  ...{ computeShare: 0.9, waitShare: 0.1, transferShare: 0.2, spanMs: 1000 },
-  ...changes,
-});
+const member = (peer: string, changes: Partial<MemberRound> = {}): MemberRound =>
+  memberRound({ peer, waitShare: 0.1, spanMs: 1000, ...changes });
 
 Deno.test("the time that a peer waited is a share of all its time, long rounds weighing more", () => {
   const first = timesAfter([], [member("wren", { waitShare: 0.5 }), member("finch")]);

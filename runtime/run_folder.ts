@@ -28,7 +28,7 @@ import { openDiskJournal } from "../p2p/store/disk_journal.ts";
 import type { BlobStore } from "../p2p/store/blob_store.ts";
 import type { Journal } from "../p2p/store/journal.ts";
 import { openIdentity } from "../p2p/store/key_file.ts";
-import { lockState, StateInUseError } from "../p2p/store/lock.ts";
+import { isLocked, lockState } from "../p2p/store/lock.ts";
 import type { PeerId } from "../p2p/sync/types.ts";
 import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "../p2p/store/files.ts";
 import { onDisk, StorageError, storageError } from "../p2p/store/storage_error.ts";
@@ -203,15 +203,8 @@ export async function usedBytes(statePath: string): Promise<number> {
 }
 
 /** Whether a peer runs on this folder now. */
-export async function isRunning(statePath: string): Promise<boolean> {
-  if (await readBytesIfThere(join(statePath, "identity.key")) === null) return false;
-  try {
-    (await lockState(statePath, { now: new Date(0) }))[Symbol.dispose]();
-    return false;
-  } catch (error) {
-    if (error instanceof StateInUseError) return true;
-    throw error;
-  }
+export function isRunning(statePath: string): Promise<boolean> {
+  return isLocked(statePath);
 }
 
 /**

@@ -14,12 +14,11 @@ import { LOCAL, starling } from "./starling.ts";
 import { tinyRun } from "./tiny_run.ts";
 
 const { model, ...rest } = tinyRun({ membership: "open" });
-/** Each size is one that a model may have; together they are 13 · 10¹² parameters. */
-const HUGE = { ...model, width: 65_536, headCount: 256, keyValueHeadCount: 256, hiddenWidth: 262_144, layerCount: 256 };
+/** Each size is one that a model may have; together they are 5 · 10¹² parameters. */
+const HUGE = { ...model, width: 32_768, headCount: 256, keyValueHeadCount: 256, hiddenWidth: 262_144, layerCount: 256 };
 /** Sizes that no model may have. */
 const ABSURD = { ...model, width: 1_000_000, headCount: 10_000, keyValueHeadCount: 10_000, layerCount: 1_000 };
-const TOO_LARGE =
-  /'model': has 13\d{3}\.\d G parameters, so that a state takes 52\d{3}\.\d GB: at most 8\.6 GB.*smaller/;
+const TOO_LARGE = /'model': has 5\d{3}\.\d G parameters, so that a state takes 2\d{4}\.\d GB: at most 8\.6 GB.*smaller/;
 
 Deno.test("join refuses a ticket to a run with an absurd model, with what is wrong, and makes no folder of it", async () => {
   const path = await Deno.makeTempDir();

@@ -3,7 +3,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { dirname, join, normalize, relative } from "node:path";
+import { basename, dirname, join, normalize, relative } from "node:path";
 import { kernels } from "../kernels/all.ts";
 import { SHAPES } from "./kernels/shapes.ts";
 
@@ -153,6 +153,13 @@ Deno.test("the table of kernels in ARCHITECTURE.md has every kernel with its sha
     const written = Object.entries(bindings).map(([key, { access }]) => access === "write" ? `${key}\\*` : `${key}\\b`);
     assert.match(row.bindings!, new RegExp(`^${written.join(".*? ")}`), name);
   }
+});
+
+Deno.test("ARCHITECTURE.md names every file of p2p/sync, and every one beside the folders of p2p and runtime", () => {
+  const page = Deno.readTextFileSync(join(ROOT, "ARCHITECTURE.md"));
+  const wanted = product.filter((path) => ["p2p", "p2p/sync", "runtime"].includes(dirname(path)));
+  const absent = wanted.filter((path) => !new RegExp(`(^|[\\s/\`])${basename(path, ".ts")}\\.ts`, "m").test(page));
+  assert.deepEqual(absent, []);
 });
 
 function listFiles(folder: string): string[] {

@@ -4,16 +4,11 @@
  */
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
+import { makeRunPlace } from "./run_place.ts";
 import { LOCAL, Seat, starling } from "./starling.ts";
 import { tinyRun } from "./tiny_run.ts";
 
-/** A folder with a run of random tokens. */
-async function makeRun() {
-  const path = await Deno.makeTempDir(), run = join(path, "run");
-  await Deno.mkdir(run);
-  await Deno.writeTextFile(join(run, "run.json"), JSON.stringify(tinyRun({ membership: "open" })));
-  return { path, run, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}
+const makeRun = () => makeRunPlace(tinyRun({ membership: "open" }));
 
 Deno.test("--device webgpu on a machine without a GPU ends with the reason and what to do", async () => {
   await using place = await makeRun();

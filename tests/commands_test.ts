@@ -46,6 +46,7 @@ const REFUSALS: readonly (readonly [title: string, args: readonly string[], code
   ["an unknown flag", ["demo", "--minuets", "1"], 2, /unknown option '--minuets'[\s\S]*--minutes/],
   ["a flag of the wrong type", ["demo", "--peers", "two"], 2, /'two' is invalid.*whole number from 1 to 8/],
   ["a flag out of range", ["start", "{folder}", "--throttle", "0"], 2, /whole number from 1 to 100/],
+  ["a run of a newer version", ["start", "{folder}/newer"], 4, /of version 2, newer than this program .*\(1\). Update/],
   ["an unknown preset", ["init", "{folder}/new", "--preset", "huge"], 2, /Allowed choices are demo, small, gpt2/],
   ["an unknown device", ["devices", "--device", "tpu"], 2, /unknown option '--device'/],
   [
@@ -181,6 +182,8 @@ async function makePlace(): Promise<AsyncDisposable & { readonly path: string }>
   await Deno.mkdir(join(path, "empty"));
   await Deno.writeTextFile(join(path, "run", "run.json"), JSON.stringify(run));
   await Deno.writeTextFile(join(path, "run", "network.key"), `${"ab".repeat(32)}\n`);
+  await Deno.mkdir(join(path, "newer"));
+  await Deno.writeTextFile(join(path, "newer", "run.json"), JSON.stringify({ ...run, version: 2 }));
   await Deno.writeTextFile(join(path, "short.txt"), "hello world\n");
   await Deno.writeFile(join(path, "wrong.u32"), new Uint8Array(Uint32Array.of(1, 300, 2).buffer));
   const weights = initialWeights(model, 1), tokenizerJson = bytesTokenizer().toJson();

@@ -4,6 +4,7 @@
  * The file's text (who holds it, since when) is only for the message; the lock is what counts.
  * @module
  */
+import { nullIfAbsent } from "./files.ts";
 import { onDisk } from "./storage_error.ts";
 
 /** Another peer uses the folder. */
@@ -37,6 +38,17 @@ export async function lockState(folder: string, options: { readonly now: Date })
     throw error;
   }
   return { [Symbol.dispose]: () => file.close() };
+}
+
+/**
+ * Whether somebody holds the lock of a folder now. It writes nothing: the folder may be one that can only be read.
+ * @throws {StorageError}
+ */
+export function isLocked(folder: string): Promise<boolean> {
+  return onDisk(`look at ${folder}/lock`, async () => {
+    using file = await nullIfAbsent(Deno.open(`${folder}/lock`));
+    return file !== null && !await file.tryLock(false);
+  });
 }
 
 /** What the holder wrote, in brackets; empty where a locked file cannot be read (Windows) or it has just been taken. */

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { lockState, StateInUseError } from "./lock.ts";
+import { isLocked, lockState, StateInUseError } from "./lock.ts";
 
 const now = new Date(2026, 4, 1, 13, 40);
 
@@ -19,6 +19,22 @@ Deno.test("lockState() lets one peer in and tells the second who is there and wh
     });
     first[Symbol.dispose]();
     using _third = await lockState(`${folder}/wren`, { now });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("isLocked() tells whether somebody holds a folder, and changes nothing in it", async () => {
+  const folder = await Deno.makeTempDir(), held = `${folder}/wren`;
+  try {
+    assert.equal(await isLocked(`${folder}/none`), false);
+    await assert.rejects(Deno.stat(`${folder}/none`), Deno.errors.NotFound);
+    const lock = await lockState(held, { now }), text = await Deno.readTextFile(`${held}/lock`);
+    await Deno.chmod(`${held}/lock`, 0o400);
+    assert.equal(await isLocked(held), true);
+    lock[Symbol.dispose]();
+    assert.equal(await isLocked(held), false);
+    assert.equal(await Deno.readTextFile(`${held}/lock`), text);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

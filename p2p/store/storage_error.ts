@@ -17,13 +17,17 @@ export class StorageError extends Error {
 
 const FULL: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 
+const FORBIDDEN = "this user may not do that there. Change the permissions, or use another folder " +
+  "(for a peer's own files: --state)";
+
 const REMEDIES: Readonly<Record<string, string>> = {
-  ENOSPC: "the disk is full. Free some space there, or use another disk with --state",
-  EDQUOT: "your quota on this disk is used up. Free some space there, or use another disk with --state",
-  EROFS: "the disk is mounted read-only. Use another folder with --state",
-  EACCES: "this user may not write there. Change the folder's permissions, or use another folder with --state",
-  EPERM: "this user may not write there. Change the folder's permissions, or use another folder with --state",
-  ENOTDIR: "a part of the path is a file, not a folder. Use another folder with --state",
+  ENOSPC: "the disk is full. Free some space there, or use another disk (for a peer's own files: --state)",
+  EDQUOT:
+    "your quota on this disk is used up. Free some space there, or use another disk (for a peer's own files: --state)",
+  EROFS: "the disk is mounted read-only. Use another folder (for a peer's own files: --state)",
+  EACCES: FORBIDDEN,
+  EPERM: FORBIDDEN,
+  ENOTDIR: "a part of the path is a file, not a folder. Use another folder (for a peer's own files: --state)",
   ENOENT: "the folder is gone. Was it moved or deleted while a peer was using it?",
   EMFILE: "too many files are open. Raise the limit with `ulimit -n 4096`",
 };

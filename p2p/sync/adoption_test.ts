@@ -24,9 +24,13 @@ const genesis = beginning(), first = following(genesis, [finch, wren]), second =
 /** Two records after the second, the heavier one with its sequel. */
 const light = following(second, [wren]), heavy = following(second, [finch, wren]), last = following(heavy, [finch]);
 
-/** What robin is made of when it knows these rounds, and what each brought about. */
-function begin(chapters: readonly Chapter[], isHeld: (chapter: Chapter) => boolean = () => true) {
-  const parts = new Parts(OPTIONS, RULEBOOK);
+/** What a peer is made of when it knows these rounds; of those that are held it has the weights. */
+function begin(
+  chapters: readonly Chapter[],
+  isHeld: (chapter: Chapter) => boolean = () => true,
+  self: PeerId = robin,
+) {
+  const parts = new Parts({ ...OPTIONS, self }, RULEBOOK);
   const { book } = parts, states = new Map<Chapter, State>();
   parts.exchange.connect(finch);
   book.addPast(genesis.record, genesis.chain);
@@ -143,4 +147,15 @@ Deno.test("garbage that no record counts is named, and nothing else happens", ()
   assert.deepEqual(eventsOf(effects), [{ kind: "rejected", what: "offer", peer: author, reason: REASON }]);
   assert.equal(effects.length, 1);
   assert.equal(parts.head, stateAfter(second));
+});
+
+Deno.test("a peer that begins again tells when it was admitted, and calls nobody new who was there before", () => {
+  const joined = (self: PeerId, chapter: Chapter) => {
+    const { parts, stateAfter } = begin([first, second, light], () => true, self);
+    adopt(parts, stateAfter(chapter));
+    return eventsOf(parts.takeEffects()).flatMap((event) => event.kind === "joined" ? [[event.peer, event.round]] : []);
+  };
+  assert.deepEqual(joined(finch, first), [[finch, 1], [wren, 1]], "the record before it admitted both");
+  assert.deepEqual(joined(finch, light), [[finch, 1]]);
+  assert.deepEqual(joined(robin, light), []);
 });

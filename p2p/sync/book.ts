@@ -10,6 +10,7 @@
 import { stateDigest } from "./digest.ts";
 import { Lineage } from "./lineage.ts";
 import { chainOf, type HeldOffer, type Link, type Stage, type State } from "./link.ts";
+import { leastOwn } from "./merge.ts";
 import { OfferShelf } from "./offer_shelf.ts";
 import { neighbourhood } from "./recent.ts";
 import { isMember } from "./roster.ts";
@@ -242,8 +243,10 @@ export class Book {
     if (isDeep === undefined) {
       const chain = chainOf(link);
       if (chain === null) return false;
-      const isLighter = this.#rulebook.isHeavier(head.chain, chain), most = this.#rules.lateRounds;
+      const isLighter = this.#rulebook.isHeavier(head.chain, chain);
       const [lighter, heavier] = isLighter ? [link, head.link] : [head.link, link];
+      const cellOf = (link: Link) => (this.wholeOf(link) ?? chainOf(link)!).cell;
+      const most = leastOwn([cellOf(heavier), cellOf(lighter)], this.#rules);
       const own = this.lineage.exclusive(lighter, heavier, most);
       if (own === null) return false;
       isDeep = own.length >= most && this.lineage.sidesOf({ parents: [lighter.digest, heavier.digest] }) !== null;
@@ -392,8 +395,6 @@ export class Book {
   }
 
   #blobs(): Set<Digest> {
-    const blobs = this.offers.blobs();
-    for (const { weights } of this.#folded) blobs.add(weights.digest);
-    return blobs;
+    return new Set([...this.offers.blobs(), ...[...this.#folded].map(({ weights }) => weights.digest)]);
   }
 }

@@ -3,7 +3,8 @@ import { tinyRules } from "../../tests/tiny_rules.ts";
 import { batchOf, digitsOf, edgeOf, isIn, partOf, viewOf, withoutSibling } from "./cells.ts";
 import { BLOCK_WINDOWS, freshOf, ownedIn } from "./classes.ts";
 import { genesisState, settleLeases } from "./chain.ts";
-import { account, dealLeases, enterTrained, learnTrained, trainedIn } from "./ledger.ts";
+import { account, dealLeases, enterTrained, learnedBy, learnTrained, trainedIn, uniteLedgers } from "./ledger.ts";
+import { leastOwn } from "./merge.ts";
 import { intersect, type Ranges, union, windowCount } from "./ranges.ts";
 import type { ChainState, Member, PeerId } from "./types.ts";
 
@@ -119,4 +120,21 @@ Deno.test("a cell that has not met its sibling for long takes over its part, and
   const leased = union(...again.leases.map(({ ranges }) => ranges));
   assert.ok(windowCount(ownedIn(leased, "00")) > 0, "of the part that was its sibling's");
   assert.equal(withoutSibling({ ...alone, cell: "", met: [] }, rules).cell, "");
+});
+
+Deno.test("when two histories of related cells become one, what one learned in meetings is known, and counted once", () => {
+  const empty = genesisState(rules).ledger;
+  const a = enterTrained(empty, [[{ start: 0, end: 10 }]], ""), offered = [{ start: 64, end: 70 }];
+  const b = learnTrained(enterTrained(empty, [offered], "1"), [{ start: 0, end: 20 }], "1");
+  const learned = learnedBy(b, { a, offered });
+  assert.equal(learned, 10, "windows 10 to 20: the first ten are in both");
+  const united = uniteLedgers(a, b, { windows: windowCount(offered) + learned });
+  assert.deepEqual(trainedIn(united), [{ start: 0, end: 20 }, { start: 64, end: 70 }]);
+  assert.equal(united.duplicated, 0);
+});
+
+Deno.test("a merge needs S records of the lighter side, or two if it is of a cell that the other is a part of", () => {
+  assert.equal(leastOwn(["", ""], rules), rules.lateRounds);
+  assert.equal(leastOwn(["01", "0"], rules), 2);
+  assert.equal(leastOwn(["0", "01"], rules), rules.lateRounds, "its members can follow the wider one");
 });

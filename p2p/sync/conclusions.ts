@@ -10,6 +10,7 @@ import type { State } from "./link.ts";
 import type { Parts } from "./parts.ts";
 import { isHeldBack, publishRecord } from "./publishing.ts";
 import { ageOf, buildRecord } from "./record.ts";
+import type { Digest } from "./types.ts";
 import { vouching } from "./vouching.ts";
 
 /** Beats for which the records that lead to a state are waited for. */
@@ -35,9 +36,10 @@ export function repairLosses(parts: Parts): void {
 }
 
 function choiceOf(parts: Parts): Choice {
-  const { book, exchange, head, beatMs } = parts;
+  const { book, exchange, fetching, head, beatMs } = parts;
   return vouching(book, exchange, {
     isWorth: ({ chain }: Candidate) => parts.isWorth(chain),
+    isMissed: (offer: Digest) => fetching.isMissed(offer),
     isNeedy: head === null,
     patienceMs: PROOF_BEATS * beatMs,
   });
@@ -100,5 +102,7 @@ function act(parts: Parts): boolean {
   });
   if (toWrite === null) return false;
   const { reason, ...choices } = toWrite;
-  return publishRecord(parts, { record: buildRecord(head, { rules, scribe, ...choices }), reason });
+  if (publishRecord(parts, { record: buildRecord(head, { rules, scribe, ...choices }), reason })) return true;
+  work.beginAgain(context, head.chain);
+  return false;
 }

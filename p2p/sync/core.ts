@@ -104,7 +104,7 @@ class PeerCore implements Core {
       }
       case "missing":
         if (head !== null && book.offers.find(input.offer)?.signed.body.peer === context.options.self) {
-          work.onOwnMissing(context, head.chain);
+          work.beginAgain(context, head.chain); // our disk has lost it
         }
         return parts.fetching.answered(context, input.offer, parts.beatMs);
       case "contributed": {

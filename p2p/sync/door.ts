@@ -87,7 +87,8 @@ export function whyDoubted(
 ): { readonly reason: string | null; readonly isStale: boolean } {
   const near = neighbourhood(chain);
   if (near.counted.has(bodyDigest(offer))) return { reason: null, isStale: false }; // it was good enough before
-  if (offer.round < chain.round + 1 - historyRounds(rules)) {
+  // A record just behind the head may be of far fewer rounds: that of the shorter side of a merge.
+  if (!near.records.has(offer.parent) && offer.round < chain.round + 1 - historyRounds(rules)) {
     return { reason: `it is stale: it is for round ${offer.round}, too long ago to matter`, isStale: true };
   }
   const reason = whyNotAllowed(offer.peer, membersAfter(chain, change), rules) ??

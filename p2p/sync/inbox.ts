@@ -16,7 +16,7 @@ import { isChange, isRecord } from "./record.ts";
 import { reportEquivocation, reportMismatch } from "./report.ts";
 import { isMember } from "./roster.ts";
 import { proofOf } from "./vouching.ts";
-import type { Beat, Change, Message, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
+import type { Beat, Change, Digest, Message, Offer, PeerId, RoundRecord, Signed, StateAt } from "./types.ts";
 
 /** Takes a message that `from` sent or passed on. */
 export function onMessage(parts: Parts, message: Message, from: PeerId): void {
@@ -165,7 +165,8 @@ function onState(parts: Parts, message: StateAt, from: PeerId): void {
   if (!parts.isWorth(chain)) return;
   parts.hasNews = true;
   parts.joining.addFromPeer(context, message, from);
-  const proof = proofOf(message, { book, witnesses: exchange.witnesses });
+  const isMissed = (offer: Digest) => parts.fetching.isMissed(offer);
+  const proof = proofOf(message, { book, witnesses: exchange.witnesses, isMissed });
   if (proof === "open" || proof === "unmade") pull(parts, from);
 }
 

@@ -89,13 +89,22 @@ export function mergeShares(sides: Sides, weights: readonly BlobName[]): readonl
   return gains.map((share, i) => ({ weights: weights[i]!.digest, share: isNothing ? 1 : share }));
 }
 
+/**
+ * Records of its own that the lighter side of a merge must have: S, since fewer are given up and counted late. If it is of
+ * a wider cell than the heavier, not all of its members could follow that one: then one record and one more are enough.
+ */
+export function leastOwn([heavier, lighter]: readonly [string, string], { lateRounds }: SyncRules): number {
+  return lighter.length < heavier.length ? Math.min(2, lateRounds) : lateRounds;
+}
+
 /** Why this merge record is not one of these two sides, or null. */
 export function whyInvalidMerge(record: RoundRecord, sides: Sides, rules: SyncRules): string | null {
   const [heavier, lighter] = sides;
   const { round, parents, bases, weights, counted, scribe, attempt, change } = record;
   if (parents[0] !== heavier.chain.head || parents[1] !== lighter.chain.head) return "its parents are not in order";
-  if (lighter.own.length < rules.lateRounds) {
-    return `its lighter side has ${lighter.own.length} records of its own, a merge needs ${rules.lateRounds}`;
+  const least = leastOwn([heavier.chain.cell, lighter.chain.cell], rules);
+  if (lighter.own.length < least) {
+    return `its lighter side has ${lighter.own.length} records of its own, a merge needs ${least}`;
   }
   const after = Math.max(heavier.chain.round, lighter.chain.round);
   if (round !== after + 1) return `its round is ${round} after round ${after}`;

@@ -85,8 +85,8 @@ export class OwnWork {
     emit({ kind: "rest" });
   }
 
-  /** A contribution of our own is with nobody any more: a record may need another one, if nobody else makes any. */
-  onOwnMissing({ now }: Context, { roundMs }: ChainState): void {
+  /** What we offered on this head came to nothing, and perhaps nobody else offers: another box on it. */
+  beginAgain({ now }: Context, { roundMs }: ChainState): void {
     if (this.#box.deadline === Infinity && !this.#box.isCutting && !this.#leaving) this.#box.open(now, roundMs, false);
   }
 

@@ -24,7 +24,7 @@ export function reportAdoption(
   book: Book,
   { from, to, change }: { readonly from: State | null; readonly to: State; readonly change: HistoryChange },
 ): void {
-  const { report, options: { rules } } = context, { chain, base, link } = to;
+  const { report, options: { rules, self } } = context, { chain, base, link } = to;
   const depth = change.lostCount;
   if (from !== null && depth !== 0) {
     report({ kind: "reorganised", from: from.link.digest, to: link.digest, depth });
@@ -77,8 +77,11 @@ export function reportAdoption(
   if (from !== null) reportPassedOver(context, book, { from, to });
 
   const before = from?.chain.roster ?? [];
-  for (const { peer, name } of chain.roster) {
-    if (!isMember(before, peer)) report({ kind: "joined", peer, name, round: chain.round });
+  for (const { peer, name, since } of chain.roster) {
+    if (isMember(before, peer)) continue;
+    // Whoever begins, or begins again, finds the others there, and may itself be a member of old.
+    if (from === null && peer !== self && since < chain.round) continue;
+    report({ kind: "joined", peer, name, round: from === null ? since : chain.round });
   }
   for (const member of before) {
     if (isMember(chain.roster, member.peer)) continue;

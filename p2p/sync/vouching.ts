@@ -6,7 +6,7 @@
  * @module
  */
 import type { Book } from "./book.ts";
-import { chainOf } from "./link.ts";
+import { chainOf, type Link } from "./link.ts";
 import { chainDigest, stateDigest } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Candidate, Choice, Proof } from "./joining.ts";
@@ -16,28 +16,52 @@ import type { Witnesses } from "./witnesses.ts";
 export function vouching(
   book: Book,
   { connected, witnesses }: Exchange,
-  needs: Omit<Choice, "words" | "proofOf" | "isKnown">,
+  needs: Omit<Choice, "words" | "proofOf" | "isKnown"> & Pick<Evidence, "isMissed">,
 ): Choice {
   return {
     ...needs,
     get words() {
       return witnesses.words(connected);
     },
-    proofOf: (state) => proofOf(state, { book, witnesses }),
+    proofOf: (state) => proofOf(state, { book, witnesses, isMissed: needs.isMissed }),
     isKnown: (record) => isKnown(book, record),
   };
 }
 
-/** What the records that we know say of a state; where they reach it, also who has spoken of its weights. */
+export interface Evidence {
+  readonly book: Book;
+  readonly witnesses: Witnesses;
+  /** Whether nobody gave the contribution of an offer when it was asked for. */
+  readonly isMissed: (offer: Digest) => boolean;
+}
+
+/**
+ * What the records that we know say of a state; where they reach it, also who has spoken of its weights. Records that count
+ * what nobody gives prove nothing: others must have been given it.
+ */
 export function proofOf(
   { record, chain: claimed, weights }: Pick<Candidate, "record" | "chain" | "weights">,
-  { book, witnesses }: { readonly book: Book; readonly witnesses: Witnesses },
+  { book, witnesses, isMissed }: Evidence,
 ): Proof {
   const link = book.links.get(claimed.head), chain = link && chainOf(link);
   if (link && book.isHopeless(link)) return "refuted";
   if (!chain) return isUnmade(book, record.body.parents) ? "unmade" : "open";
   const { confirm, contradict } = witnesses.count(claimed.head, stateDigest(chain, weights.digest));
+  if (link && countsMissed(book, link, isMissed)) return "open";
   return chainDigest(chain) === chainDigest(claimed) && confirm >= contradict ? "proven" : "refuted";
+}
+
+/** Whether this record counts what nobody gives, or one before it that is not folded here either. */
+function countsMissed(book: Book, link: Link, isMissed: Evidence["isMissed"]): boolean {
+  const unfolded = new Set(link.stage.kind === "complete" ? [link] : []);
+  for (const { parents, record } of unfolded) {
+    if (record.body.counted.some(({ offer }) => isMissed(offer))) return true;
+    for (const parent of parents) {
+      const before = book.links.get(parent);
+      if (before?.stage.kind === "complete") unfolded.add(before);
+    }
+  }
+  return false;
 }
 
 function isKnown(book: Book, record: Digest): boolean {

@@ -18,6 +18,7 @@ export class SimDisk {
   /** Offers that a cut journal lost. */
   readonly #forgotten = new Set<Digest>();
   #isCut = false;
+  #wasDamaged = false;
 
   /** @param permanent Blobs that the run's folder brings along. */
   constructor(permanent: readonly Digest[]) {
@@ -30,6 +31,11 @@ export class SimDisk {
 
   get blobCount(): number {
     return this.#blobs.size;
+  }
+
+  /** Whether it ever broke what it had promised. */
+  get wasDamaged(): boolean {
+    return this.#wasDamaged;
   }
 
   append(entry: JournalEntry): void {
@@ -71,6 +77,7 @@ export class SimDisk {
     for (const blob of this.#deleted) this.#blobs.add(blob);
     this.#deleted.clear();
     if (damage === null) return;
+    this.#wasDamaged = true;
     if (damage.kind === "cut journal") {
       for (const entry of this.#journal.splice(Math.max(0, this.#journal.length - damage.entries))) {
         if (entry.kind === "offer") this.#forgotten.add(bodyDigest(entry.offer.body));

@@ -124,6 +124,14 @@ export class Flock implements AsyncDisposable {
     return this.#bird(name).peer;
   }
 
+  /** Whether a peer, as far as it has said, is connected to another now. */
+  isConnected(name: string, peer: PeerId): boolean {
+    const last = this.seat(name).events.findLast((event) =>
+      (event.kind === "connected" || event.kind === "disconnected") && event.peer === peer
+    );
+    return last?.kind === "connected";
+  }
+
   /** A peer as it was started last. */
   seat(name: string): Seat {
     return this.#bird(name).seats.at(-1)!;
@@ -158,7 +166,7 @@ export class Flock implements AsyncDisposable {
    */
   async audit(rounds: number): Promise<Audit & { readonly record: RoundEvent }> {
     const settledRound = Math.max(...this.seats().map((seat) => seat.rounds().at(-1)?.round ?? 0));
-    let record = await this.#agreedAfter(settledRound);
+    let record = await this.#agreedAfter(0); // one after the other: rounds of a fork that was given up may be far ahead
     while (record.round <= settledRound + rounds) record = await this.#agreedAfter(record.round);
     const isTold = (author: PeerId, round: number) => {
       const name = this.names.find((name) => this.peer(name) === author)!;

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Digest } from "../../p2p/sync/types.ts";
-import { type RoundEvent } from "../starling.ts";
+import { expect, type RoundEvent } from "../starling.ts";
 import { ancestry } from "./chronicle.ts";
 import { agreement, type Flock, type Partition } from "./flock.ts";
 
@@ -17,7 +17,7 @@ export interface PartitionOptions {
 export interface Reunion {
   /** The last record that all had before the cut. */
   readonly together: RoundEvent;
-  /** What each side stood on when they could reach each other again. */
+  /** What each side stood on when the first two of them were connected again: how soon they dial is not the protocol's. */
   readonly sides: readonly [RoundEvent, RoundEvent];
   /** Held-out loss of each side's last measured state, in nats per token. */
   readonly heldOut: readonly [number, number];
@@ -38,9 +38,13 @@ export async function partAndMeet(flock: Flock, { sides, rounds, partition }: Pa
   const enough = ({ round, heldOut }: RoundEvent) => round >= together.round + rounds && heldOut !== null;
   await Promise.all(flock.seats().map((seat) => seat.round(enough)));
 
-  const [left, right] = sides.map(([name]) => flock.seat(name!).rounds()) as [RoundEvent[], RoundEvent[]];
-  const healedAtMs = Date.now(), lastRound = Math.max(left.at(-1)!.round, right.at(-1)!.round);
+  const healedAtMs = Date.now();
   flock.heal();
+  const others = sides[1].map((name) => flock.peer(name));
+  const isAcross = () => sides[0].some((name) => others.some((peer) => flock.isConnected(name, peer)));
+  await expect("a connection across the cut", flock.seats(), () => isAcross() || null);
+  const [left, right] = sides.map(([name]) => [...flock.seat(name!).rounds()]) as [RoundEvent[], RoundEvent[]];
+  const lastRound = Math.max(left.at(-1)!.round, right.at(-1)!.round);
   const same = await agreement(flock.seats(), ({ round }) => round > lastRound);
   const healedMs = Date.now() - healedAtMs;
   const history = ancestry(await flock.chronicle(), same[0].head as Digest);

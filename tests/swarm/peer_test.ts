@@ -4,8 +4,8 @@
  */
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
+import { makeRunPlace, type RunPlace } from "../run_place.ts";
 import { Seat, starling } from "../starling.ts";
-import { tinyRun } from "../tiny_run.ts";
 
 Deno.test("a running peer guards its folder and its port, and shows its status, chain and ledger", async () => {
   await using place = await makeRun();
@@ -99,18 +99,9 @@ async function flipByte(path: string): Promise<void> {
   await file.write(byte.map((value) => value ^ 1));
 }
 
-interface Place extends AsyncDisposable {
-  readonly path: string;
-  readonly run: string;
-  /** The default folder of the run's peer. */
-  readonly state: string;
-}
-
-async function makeRun(): Promise<Place> {
-  const path = await Deno.makeTempDir({ prefix: "starling-peer-" }), run = join(path, "run");
-  await Deno.mkdir(run);
-  await Deno.writeTextFile(join(run, "run.json"), JSON.stringify(tinyRun()));
-  await Deno.writeTextFile(join(run, "network.key"), `${"ab".repeat(32)}\n`);
-  await Deno.writeTextFile(join(path, "text"), "The quick brown fox jumps over the lazy dog. ".repeat(40));
-  return { path, run, state: join(run, "peer"), [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+/** A run, the default folder of its peer, and some text. */
+async function makeRun(): Promise<RunPlace & { readonly state: string }> {
+  const place = await makeRunPlace();
+  await Deno.writeTextFile(join(place.path, "text"), "The quick brown fox jumps over the lazy dog. ".repeat(40));
+  return { ...place, state: join(place.run, "peer") };
 }

@@ -5,15 +5,12 @@
  */
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
+import { makeRunPlace } from "../run_place.ts";
 import { type RoundEvent, Seat, sharedRound } from "../starling.ts";
-import { tinyRun } from "../tiny_run.ts";
 
 Deno.test("three peers train, one is killed and returns, one joins late: one digest, and the loss has fallen", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "starling-swarm-" });
-  const run = join(folder, "run");
-  await Deno.mkdir(run);
-  await Deno.writeTextFile(join(run, "run.json"), JSON.stringify(tinyRun()));
-  await Deno.writeTextFile(join(run, "network.key"), "ab".repeat(32) + "\n");
+  await using place = await makeRunPlace();
+  const { path: folder, run } = place;
   const seats = new Map<string, Seat>();
   const sit = (name: string, args: readonly string[]) => {
     const seat = new Seat([...args, "--state", join(folder, name), "--name", name]);
@@ -47,7 +44,6 @@ Deno.test("three peers train, one is killed and returns, one joins late: one dig
     throw error;
   } finally {
     await Promise.all([...seats.values()].map((seat) => seat[Symbol.asyncDispose]()));
-    await Deno.remove(folder, { recursive: true });
   }
 });
 

@@ -45,7 +45,7 @@ export function brokenLaws(scene: Scene): readonly string[] {
     const head = headOf(living[0]!)!;
     return { ...scene, living, head, history: historyOf(head.head, observer) };
   });
-  const [any] = cases, judged = cases.filter((given) => !isOverrun(given));
+  const [any] = cases, judged = cases.filter((given) => !isOverrun(given) && !isForsaken(given));
   if (any === undefined) return ["law 4: nobody ever had a head"];
   return [
     ...observer.faults,
@@ -68,6 +68,11 @@ export function brokenLaws(scene: Scene): readonly string[] {
 
 function wasSplit({ head, history }: Case): boolean {
   return head.cell !== "" || history.some(({ record: { cell } }) => cell !== "");
+}
+
+/** A cell of one whose disk broke its promise: nobody else has what it lost, so law 6 promises nothing. */
+function isForsaken({ head: { cell }, living }: Case): boolean {
+  return cell !== "" && living.length === 1 && living[0]!.disk.wasDamaged;
 }
 
 /**

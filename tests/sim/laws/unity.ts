@@ -49,8 +49,8 @@ export function sameBits({ observer: { bases, mismatches }, peers }: Case): read
 
 /** What a liar says in another's name proves nothing against that other. */
 const UNPROVEN = ["its signature is not its author's", "it belongs to run"];
-/** What is nobody's fault: a state that few stand on, whose sender may have been cut off. */
-const BLAMELESS = [/connected peers stand on it$/];
+/** What is nobody's fault: a state that few stand on, or work on a history of far fewer rounds, from who was cut off. */
+const BLAMELESS = [/connected peers stand on it$/, /^it is stale/];
 
 /** Law 8: only liars are rejected. */
 export function nobodyWronged({ observer: { rejections }, peers }: Case): readonly string[] {
