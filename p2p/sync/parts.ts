@@ -24,8 +24,8 @@ import type { Rulebook } from "./rulebook.ts";
 import { Scribing } from "./scribing.ts";
 import type { Beat, ChainState, PeerId } from "./types.ts";
 
-/** Share of a round, for each member, in which offers are looked at together: 30 ms of 15 s for 32 members. */
-const BURST_SHARE = 2 ** -14;
+/** Share of a round, for each member, in which offers are looked at together: 15 ms of 15 s for 32 members. */
+const BURST_SHARE = 2 ** -15;
 
 export class Parts {
   readonly context: Context;
