@@ -24,7 +24,7 @@ export function vouching(
       return witnesses.words(connected);
     },
     proofOf: (state) => proofOf(state, { book, witnesses, isMissed: needs.isMissed }),
-    isKnown: (record) => isKnown(book, record),
+    isKnown: (record) => isKnown(book, record) && !countsMissed(book, book.links.get(record)!, needs.isMissed),
   };
 }
 
