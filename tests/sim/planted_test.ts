@@ -165,25 +165,12 @@ const PLANTED: readonly Planted[] = [
     isOfCells: true,
     rules: {
       advance: (parent, options) => {
-        const state = RULEBOOK.advance(parent, options), known = options.record.met?.known ?? [];
+        const state = RULEBOOK.advance(parent, options), { met } = options.record;
+        // In honest runs the other cell knows less of them: here it is believed to know all.
+        const known = met === null ? [] : [{ start: 0, end: parent.ledger.cursor }];
         const leases = state.ledger.leases.map((lease) => ({ ...lease, ranges: subtract(lease.ranges, known) }));
         return { ...state, ledger: { ...state.ledger, leases, returned: subtract(state.ledger.returned, known) } };
       },
-      // In honest runs the other cell knows less of them: here it knows all.
-      whyNoMeeting: ({ met, ...record }, parent, rules) => {
-        const known = met && [{ start: 0, end: parent.ledger.cursor }];
-        return RULEBOOK.whyNoMeeting({ ...record, met: met && { ...met, known: known! } }, parent, rules);
-      },
-    },
-  },
-  {
-    bug: "counting offers of another cell's members",
-    law: "law 8",
-    isOfCells: true,
-    rules: {
-      selectCounted: (offers, { parent, ...rest }) =>
-        RULEBOOK.selectCounted(offers, { ...rest, parent: { ...parent, cell: "" } }),
-      whyInvalid: () => null,
     },
   },
   {
