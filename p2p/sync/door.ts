@@ -56,7 +56,7 @@ export function whyNoState(
   const { chain, weights } = state, digest = chain.head;
   const link = book.links.get(digest), known = link && chainOf(link);
   if (known && chainDigest(known) !== chainDigest(chain)) return "its chain state is not what its records give";
-  const { confirm, contradict } = witnesses.count(digest, stateDigest(chain, weights.digest));
+  const { confirm, contradict } = witnesses.count(digest, stateDigest(chain, weights.digest), chain);
   if (contradict > confirm) {
     return `of those who spoke of its record ${contradict} name another state, ${confirm} this one`;
   }

@@ -111,6 +111,8 @@ Deno.test("Witnesses count who confirms a state and who names another, each once
   witnesses.says({ peer: egret, head: head!, base: base! });
   assert.deepEqual(witnesses.count(head!, base!), { confirm: 2, contradict: 1 });
   assert.deepEqual(witnesses.count(other!, base!), { confirm: 0, contradict: 0 });
+  witnesses.says({ peer: "heron" as PeerId, head: head!, base: other!, cell: "01" });
+  assert.deepEqual(witnesses.count(head!, base!, { cell: "00" }), { confirm: 2, contradict: 1 }, "another part of it");
   for (let i = 0; i < 64; i++) witnesses.says({ peer: wren, head: digestOf(i), base: base! });
   assert.deepEqual(witnesses.count(head!, base!), { confirm: 0, contradict: 0 });
 });

@@ -114,12 +114,12 @@ export class Meeting {
   }
 
   /** Whether a meeting that was folded here is not to be adopted: nobody who could know confirms what it met. */
-  doubts({ options: { self } }: Context, { link, base }: State, { witnesses, abroad }: Exchange): boolean {
+  doubts({ options: { self } }: Context, { link, base, chain }: State, { witnesses, abroad }: Exchange): boolean {
     const { met, scribe } = link.record.body;
     if (met === null || scribe === self) return false;
-    const theirs = abroad.count(met.record, metBase(met));
+    const theirs = abroad.count(met.record, metBase(met), met);
     if (theirs.confirm > theirs.contradict) return false;
-    const mates = witnesses.count(link.digest, base, { except: scribe });
+    const mates = witnesses.count(link.digest, base, { except: scribe, cell: chain.cell });
     const isDoubted = mates.confirm <= mates.contradict;
     this.isInDoubt ||= isDoubted;
     if (isDoubted) this.#doubted.set(link.digest, met);
@@ -160,7 +160,7 @@ export class Meeting {
     const candidates = [...this.#found.values()].filter(({ met }) => edgeOf(chain.cell, met.cell) === edge).reverse();
     for (const { met, base } of candidates) {
       const there = exchange.abroad.words(exchange.others).filter(({ cell }) => cell === met.cell);
-      const { confirm, contradict } = exchange.abroad.count(met.record, base);
+      const { confirm, contradict } = exchange.abroad.count(met.record, base, met);
       if (confirm < Math.min(VOUCHERS, there.length) || confirm <= contradict) continue;
       if (this.has(met.weights.digest)) return { edge, met };
       loading.want(context, met.record, { weights: met.weights, from: there.map(({ peer }) => peer) });

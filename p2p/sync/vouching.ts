@@ -46,7 +46,7 @@ export function proofOf(
   const link = book.links.get(claimed.head), chain = link && chainOf(link);
   if (link && book.isHopeless(link)) return "refuted";
   if (!chain) return isUnmade(book, record.body.parents) ? "unmade" : "open";
-  const { confirm, contradict } = witnesses.count(claimed.head, stateDigest(chain, weights.digest));
+  const { confirm, contradict } = witnesses.count(claimed.head, stateDigest(chain, weights.digest), chain);
   if (link && countsMissed(book, link, isMissed)) return "open";
   return chainDigest(chain) === chainDigest(claimed) && confirm >= contradict ? "proven" : "refuted";
 }

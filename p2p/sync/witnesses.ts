@@ -20,8 +20,14 @@ export interface Standing extends Word {
   readonly cell: string;
 }
 
+interface Said {
+  readonly base: Digest;
+  /** Of which part of the state it spoke; null if it did not say. */
+  readonly cell: string | null;
+}
+
 export class Witnesses {
-  readonly #bases = new Map<Digest, Map<PeerId, Digest>>();
+  readonly #bases = new Map<Digest, Map<PeerId, Said>>();
   readonly #last = new Map<PeerId, Standing>();
 
   /** A peer says that `base` is the state after `head`, and that this is where it stands. */
@@ -33,20 +39,24 @@ export class Witnesses {
   }
 
   /** A peer says that `base` is the state after `head`. */
-  says({ peer, head, base }: Word): void {
-    const bases = this.#bases.get(head) ?? new Map<PeerId, Digest>();
-    if (!bases.has(peer) && bases.size < MOST_PEERS) bases.set(peer, base);
+  says({ peer, head, base, cell }: Word & { readonly cell?: string }): void {
+    const bases = this.#bases.get(head) ?? new Map<PeerId, Said>();
+    if (!bases.has(peer) && bases.size < MOST_PEERS) bases.set(peer, { base, cell: cell ?? null });
     this.#bases.set(head, bases);
     if (this.#bases.size > MOST_HEADS) this.#bases.delete(this.#bases.keys().next().value!);
   }
 
-  /** How many of those who spoke of a record confirm its state, and how many name another. */
-  count(head: Digest, base: Digest, { except }: { readonly except?: PeerId } = {}): {
+  /**
+   * How many of those who spoke of a record confirm its state, and how many name another. Of a state with too many members
+   * each sees its own part: who spoke of another one than that of `cell` says nothing of this.
+   */
+  count(head: Digest, base: Digest, { except, cell }: { readonly except?: PeerId; readonly cell?: string } = {}): {
     readonly confirm: number;
     readonly contradict: number;
   } {
-    const said = [...this.#bases.get(head) ?? []].filter(([peer]) => peer !== except).map(([, base]) => base);
-    const confirm = said.filter((other) => other === base).length;
+    const isOfPart = (said: Said) => cell === undefined || said.cell === null || said.cell === cell;
+    const said = [...this.#bases.get(head) ?? []].filter(([peer, said]) => peer !== except && isOfPart(said));
+    const confirm = said.filter(([, other]) => other.base === base).length;
     return { confirm, contradict: said.length - confirm };
   }
 
