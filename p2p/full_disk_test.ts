@@ -7,7 +7,6 @@ import { type Chance, chance } from "../tests/chance.ts";
 import { identity } from "../tests/conformance/transport.ts";
 import { ManualClock } from "../tests/manual_clock.ts";
 import { openStubLearner } from "../tests/stub_learner.ts";
-import { runIdOf } from "./genesis.ts";
 import { type Host, type HostOptions, startHost } from "./host.ts";
 import type { HostEnd, HostEvent } from "./host_event.ts";
 import { MemoryNetwork } from "./net/memory.ts";
@@ -15,19 +14,9 @@ import { MemoryJournal } from "./store/journal.ts";
 import { MemoryBlobStore } from "./store/memory.ts";
 import { StorageError } from "./store/storage_error.ts";
 import type { Digest } from "./sync/types.ts";
-import { tinyRules } from "../tests/tiny_rules.ts";
+import { contextLength, genesis, rules as stubRules } from "../tests/stub_peer.ts";
 
-const genesis = new TextEncoder().encode(`{"name":"club"}`);
-const contextLength = 16;
-const rules = tinyRules({
-  run: await runIdOf(genesis),
-  firstRoundMs: 2000,
-  leastRoundMs: 1000,
-  longestRoundMs: 10_000,
-  batch: 8,
-  contextLength,
-  codec: "int8",
-});
+const rules = { ...stubRules, codec: "int8" as const };
 
 /** A disk whose writes fail when `isFull` says so. */
 function disk(isFull: () => boolean) {
