@@ -181,6 +181,29 @@ Deno.test("a host that leaves dials nobody and says of nobody that it cannot be 
   assert.deepEqual(finch.events.filter(({ kind }) => kind === "unreachable"), []);
 });
 
+/** Lets the weights of an order go before it comes, as many loads in between would. */
+function forgetfulLearner(n: number): StubLearner {
+  const learner = openStubLearner({ contextLength, pull: 0.1 + n / 100 });
+  let loaded = "";
+  return {
+    ...learner,
+    load: async (bytes) => loaded = await learner.load(bytes),
+    train(order) {
+      if (order.weights !== loaded) throw new Error(`Cannot use weights ${order.weights}: they are not held`);
+      learner.train(order);
+    },
+  };
+}
+
+Deno.test("a host gives its learner back the weights that it has let go", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork(), addresses = [`/memory/${identity(0).peer}`];
+  const join = (n: number) => network.join(identity(n).peer);
+  const wren = await startStubPeer(0, join(0), { clock, learner: forgetfulLearner(0) });
+  const finch = await startStubPeer(1, join(1), { clock, addresses, learner: forgetfulLearner(1) });
+  await clock.runUntil("both agree on round 4", () => agree([wren, finch], 4));
+  for (const { host } of [wren, finch]) assert.equal((await host.close()).kind, "closed");
+});
+
 Deno.test("two hosts train together through libp2p on this machine", async () => {
   const clock = new ManualClock();
   await using stack = new AsyncDisposableStack();

@@ -96,6 +96,10 @@ export interface Learner {
   load(bytes: Uint8Array<ArrayBuffer>): Promise<Digest>;
   /** The bytes of weights still held, the outer optimizer's momentum included, or null. Their blob digest is `digest`. */
   save(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * Begins with an order at once. Its weights stay held until another names others.
+   * @throws {Error} if its weights are not held any more.
+   */
   train(order: TrainOrder): void;
   /** Cuts what was trained since the last contribution and goes on training. */
   contribute(): Promise<Contribution>;

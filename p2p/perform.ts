@@ -113,7 +113,7 @@ export class Performer {
         return; // the host's status
       case "train":
         this.#lastOrder = effect.order;
-        return learner.train(effect.order);
+        return await this.#train(effect.order);
       case "rest":
         // An order without data: there is nothing to train on.
         return this.#lastOrder === null ? undefined : learner.train({ ...this.#lastOrder, ranges: [] });
@@ -127,6 +127,19 @@ export class Performer {
         return; // the loop ends with it
       default:
         effect satisfies never;
+    }
+  }
+
+  async #train(order: TrainOrder): Promise<void> {
+    const { store, learner } = this.#options;
+    try {
+      learner.train(order);
+    } catch (error) {
+      // Weights of other states may have come in between, and the learner holds only so many.
+      const kept = await store.get(order.weights);
+      if (kept === null) throw error;
+      await learner.load(kept);
+      learner.train(order);
     }
   }
 

@@ -46,7 +46,7 @@ export function openStubLearner(
     const digest = await blobDigest(bytes.slice());
     held.delete(digest); // to be the newest
     held.set(digest, bytes);
-    for (const oldest of held.keys()) if (held.size > MOST_HELD) held.delete(oldest);
+    for (const oldest of held.keys()) if (held.size > MOST_HELD && oldest !== order?.weights) held.delete(oldest);
     return digest;
   };
   const find = (digest: Digest): Float32Array => {
