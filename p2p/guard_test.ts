@@ -155,7 +155,7 @@ Deno.test("a host names what is wrong with an offer, and who sent it, and goes o
     ],
     [offerFrom(7, chain, base, { ...work, ranges: range(0, 1e5) }), /not leased to it|were ever leased/],
     [offerFrom(7, chain, base, { ...work, blob: original.blob, ranges: range(0, 1), tokens: 16 }), /it is copied/],
-    [offerFrom(7, chain, base, { round: 2 }), /it is stale: it is for round 2/],
+    [offerFrom(7, chain, base, { round: 2, parent: digestOf("a record long ago") }), /it is stale: it is for round 2/],
     [offerFrom(7, chain, base, { name: "x".repeat(80), tokens: 1 }), /claims 1 tokens of windows that hold 0/],
   ];
   for (const [lie, wanted] of lies) {
