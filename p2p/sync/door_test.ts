@@ -56,10 +56,10 @@ Deno.test("a state that no history of the run leads to is none, whoever confirms
 Deno.test("weights that more peers deny than confirm are no state", () => {
   const book = new Book(rules, RULEBOOK), witnesses = new Witnesses(), { head } = state.chain;
   const told = stateDigest(state.chain, weights.digest);
-  witnesses.says({ peer: finch, head, base: told });
-  witnesses.says({ peer: robin, head, base: digestOf("other") });
+  witnesses.says({ peer: finch, head, base: told, cell: "" });
+  witnesses.says({ peer: robin, head, base: digestOf("other"), cell: "" });
   assert.equal(whyNoState(context, state, { book, witnesses }), null, "one against one");
-  witnesses.says({ peer: "wren" as PeerId, head, base: digestOf("other") });
+  witnesses.says({ peer: "wren" as PeerId, head, base: digestOf("other"), cell: "" });
   assert.match(whyNoState(context, state, { book, witnesses })!, /2 name another state, 1 this one/);
 });
 

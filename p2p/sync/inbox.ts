@@ -5,7 +5,7 @@
  * @module
  */
 import { ARCHIVE_ROUNDS } from "./book.ts";
-import { isIn } from "./cells.ts";
+import { digitsOf, isIn, viewOf } from "./cells.ts";
 import { chainOf } from "./link.ts";
 import { bodyDigest, stateDigest } from "./digest.ts";
 import { whyDoubted, whyImpossibleState, whyNoOffer, whyNoRecord, whyNoState } from "./door.ts";
@@ -87,14 +87,14 @@ function onOffer(parts: Parts, signed: Signed<Offer>, { isNews }: { readonly isN
   if (!chain) return;
   exchange.heard(body.peer, context.now);
   parts.scribing.onOffer(context, held, chain);
-  if (seesSame(parts, body)) exchange.witnesses.says({ peer: body.peer, head: body.parent, base: body.base });
+  exchange.witnesses.says({ peer: body.peer, head: body.parent, base: body.base, cell: partSeenBy(parts, body) });
   reportMismatch(context, book, body);
 }
 
-/** Whether the author of an offer sees the part of its parent's state that we see, as far as that is known here. */
-function seesSame({ book, head, context }: Parts, { parent, peer }: Offer): boolean {
-  const link = book.links.get(parent), chain = link && chainOf(link) || head?.chain;
-  return chain !== undefined && isIn(chain.cell, peer, context.options.rules);
+/** The part of its parent's state that the author of an offer sees; null if that is not known here. */
+function partSeenBy({ book, context: { options: { rules } } }: Parts, { parent, peer }: Offer): string | null {
+  const link = book.links.get(parent), chain = link && chainOf(link);
+  return chain && isIn(chain.cell, peer, rules) ? viewOf(chain, digitsOf(rules, peer), rules).cell : null;
 }
 
 function onNewRecord(parts: Parts, signed: Signed<RoundRecord>, from: PeerId): void {

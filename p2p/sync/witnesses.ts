@@ -22,7 +22,7 @@ export interface Standing extends Word {
 
 interface Said {
   readonly base: Digest;
-  /** Of which part of the state it spoke; null if it did not say. */
+  /** Of which part of the state it spoke; null if that is not known. */
   readonly cell: string | null;
 }
 
@@ -39,22 +39,22 @@ export class Witnesses {
   }
 
   /** A peer says that `base` is the state after `head`. */
-  says({ peer, head, base, cell }: Word & { readonly cell?: string }): void {
+  says({ peer, head, base, cell }: Word & { readonly cell: string | null }): void {
     const bases = this.#bases.get(head) ?? new Map<PeerId, Said>();
-    if (!bases.has(peer) && bases.size < MOST_PEERS) bases.set(peer, { base, cell: cell ?? null });
+    if (!bases.has(peer) && bases.size < MOST_PEERS) bases.set(peer, { base, cell });
     this.#bases.set(head, bases);
     if (this.#bases.size > MOST_HEADS) this.#bases.delete(this.#bases.keys().next().value!);
   }
 
   /**
    * How many of those who spoke of a record confirm its state, and how many name another. Of a state with too many members
-   * each sees its own part: who spoke of another one than that of `cell` says nothing of this.
+   * each sees its own part: who spoke of another one than that of `cell`, or who may have, says nothing of this.
    */
   count(head: Digest, base: Digest, { except, cell }: { readonly except?: PeerId; readonly cell?: string } = {}): {
     readonly confirm: number;
     readonly contradict: number;
   } {
-    const isOfPart = (said: Said) => cell === undefined || said.cell === null || said.cell === cell;
+    const isOfPart = (said: Said) => cell === undefined || (said.cell ?? "") === cell;
     const said = [...this.#bases.get(head) ?? []].filter(([peer, said]) => peer !== except && isOfPart(said));
     const confirm = said.filter(([, other]) => other.base === base).length;
     return { confirm, contradict: said.length - confirm };
