@@ -11,7 +11,7 @@ import type { Digest, Offer } from "./types.ts";
 
 /** Fetches open at once. */
 const MOST_OPEN = 16;
-/** Peers named as donors in one fetch. */
+/** Peers named as donors in one fetch: the author, and others each time it is tried again. */
 const MOST_DONORS = 8;
 /**
  * What nobody had is asked for again after a beat, and each time after twice as many, up to half a round: of those who
@@ -73,7 +73,8 @@ export class Fetching {
     }
     wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
-      const from = options.exchange.donors(offer.peer).slice(0, MOST_DONORS);
+      const first = (MOST_DONORS - 1) * (this.#missed.get(digest)?.count ?? 0);
+      const from = options.exchange.donors(offer.peer, first).slice(0, MOST_DONORS);
       this.#open.add(digest);
       if (options.urgent.has(digest) || !options.isRechecked(digest)) {
         if (this.#needed.size === 0) this.#busySinceMs = context.now;

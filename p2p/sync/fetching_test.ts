@@ -33,6 +33,12 @@ function begin(options: Partial<FetchingOptions>) {
     ({ now, emit: (effect: Effect) => effects.push(effect) }) as unknown as Context; // what fetching uses of it
   return {
     fetching,
+    exchange,
+    donorsAt(now: number): readonly PeerId[] {
+      const effects: Effect[] = [];
+      fetching.run(context(now, effects), book, all);
+      return effects.flatMap((effect) => effect.kind === "fetch" ? effect.from : []);
+    },
     at(now: number): readonly Digest[] {
       const effects: Effect[] = [];
       fetching.run(context(now, effects), book, all);
@@ -127,4 +133,19 @@ Deno.test("Fetching makes together the retries of what was missed at nearly one 
   at(1_200);
   assert.equal(fetching.deadline, 2_250);
   assert.deepEqual(at(2_250), asked);
+});
+
+Deno.test("Fetching asks the author with each try, and in a few tries everybody of the cell", () => {
+  const mates = Array.from({ length: 24 }, (_, i) => `mate ${String(i).padStart(2, "0")}` as PeerId);
+  const { exchange, donorsAt, miss } = begin({ mayCount: (offer) => bodyDigest(offer) === first });
+  const author = offers[0]!.body.peer, asked = new Set<PeerId>();
+  [author, ...mates].forEach((peer) => exchange.connect(peer));
+  for (const now of [1_000, 2_000, 4_000, 8_000]) {
+    const donors = donorsAt(now);
+    assert.equal(donors[0], author);
+    assert.equal(donors.length, 8);
+    donors.forEach((peer) => asked.add(peer));
+    miss(now, first);
+  }
+  assert.deepEqual(mates.filter((peer) => !asked.has(peer)), []);
 });
