@@ -6,8 +6,9 @@ import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
 import type { Digest, PeerId } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
 import { drawWeather, type WeatherOptions } from "./draw_weather.ts";
-import { ProgressWatch } from "./laws/progress.ts";
+import { longestWaitMs, ProgressWatch } from "./laws/progress.ts";
 import { brokenLaws } from "./laws/laws.ts";
+import { areAtOne } from "./laws/unity.ts";
 import type { Meter } from "./meter.ts";
 import { Network } from "./network.ts";
 import { Observer } from "./observer.ts";
@@ -36,8 +37,8 @@ export interface Outcome {
   readonly peers: readonly SimPeer[];
 }
 
-/** Longest rounds for which a run goes on until no head has been adopted for one. */
-const MOST_MORE = 8;
+/** Longest rounds for which a run goes on, at most, until it has come to rest. */
+const MOST_MORE = 32;
 export const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "egret", "stork", "raven", "eagle"];
 
 export function simulate(options: SimulateOptions): Outcome {
@@ -51,8 +52,7 @@ export function simulate(options: SimulateOptions): Outcome {
     world.silence();
     const endMs = weather.stormMs + weather.calmMs + weather.silenceMs, { longestRoundMs } = weather.rules;
     world.clock.runUntil(endMs);
-    // Liars are never silent: a record that counts a late offer of theirs may still be on its way.
-    for (let more = 1; more <= MOST_MORE && observer.lastAdoptedAtMs > world.clock.nowMs - longestRoundMs; more++) {
+    for (let more = 1; more <= MOST_MORE && !world.isAtRest; more++) {
       world.clock.runUntil(endMs + more * longestRoundMs);
     }
   } catch (error) {
@@ -111,6 +111,17 @@ class World {
 
   silence(): void {
     this.#isSilent = true;
+  }
+
+  /**
+   * Whether nothing more is to come: all are at one and were so for a round, since what was said last may still be on its
+   * way; or nothing came for as long as the protocol lets anybody wait, and what they do not agree on by then they never
+   * will. Of large parts that were cut off from each other the last merge comes long after the last offer.
+   */
+  get isAtRest(): boolean {
+    const { observer, peers } = this, quietMs = this.clock.nowMs - observer.lastAdoptedAtMs;
+    const isQuiet = quietMs >= this.#weather.rules.longestRoundMs;
+    return isQuiet && (areAtOne({ observer, peers }) || quietMs >= longestWaitMs(this.#weather));
   }
 
   #plan(peer: SimPeer, { joinsAtMs, leavesAtMs, crashes, freezes, clock: { jumps } }: Machine): void {

@@ -4,13 +4,25 @@
  */
 import type { Digest } from "../../../p2p/sync/types.ts";
 import { ancestorsIn } from "./history.ts";
-import type { Case } from "./laws.ts";
+import type { Case, Scene } from "./laws.ts";
 
 /** All of a cell who are up end on one head; where states differ, law 3 says so. */
 export function convergence({ living, observer }: Case): readonly string[] {
   const ends = living.map(({ id }) => ({ id, chain: observer.adoptions.get(id)?.at(-1)?.chain }));
   if (new Set(ends.map(({ chain }) => chain?.head)).size === 1) return [];
   return [`law 1: ${ends.map(({ id, chain }) => `${id} ended on round ${chain?.round ?? "none"}`).join(", ")}`];
+}
+
+/** Whether every honest peer that is up has a head, all of a cell have the same, and no cell is part of another. */
+export function areAtOne({ observer, peers }: Pick<Scene, "observer" | "peers">): boolean {
+  const heads = new Map<string, Digest>();
+  for (const { id } of peers.filter(({ isUp, isHonest }) => isUp && isHonest)) {
+    const chain = observer.adoptions.get(id)?.at(-1)?.chain;
+    if (chain === undefined || (heads.get(chain.cell) ?? chain.head) !== chain.head) return false;
+    heads.set(chain.cell, chain.head);
+  }
+  const cells = [...heads.keys()].sort(); // what follows a name and begins with it comes next
+  return cells.every((cell, i) => i === 0 || !cell.startsWith(cells[i - 1]!));
 }
 
 /** No offer is counted by a record and again by one that follows it; two sides of a fork may each count it. */
