@@ -8,6 +8,7 @@
  */
 import { Book } from "./book.ts";
 import { genesisRecord, genesisState } from "./chain.ts";
+import { digitsIn } from "./cells.ts";
 import { ownedIn } from "./classes.ts";
 import { bodyDigest, digestOf, stateDigest } from "./digest.ts";
 import type { JournalEntry } from "./effects.ts";
@@ -159,7 +160,7 @@ function walk({ records, offers, states }: Evidence, { head, rules, problems }: 
 }): readonly Step[] {
   const genesis = genesisState(rules);
   // Whose journal it is sees of each state what it wrote down.
-  const digits = [...states.values()].map(({ chain }) => chain.cell).reduce((a, b) => a.length > b.length ? a : b, "");
+  const digits = digitsIn([...states.values()].map(({ chain }) => chain.cell));
   const book = new Book(rules, RULEBOOK, digits);
   book.addPast(genesisRecord(rules), genesis);
   for (const [digest, offer] of offers) book.offers.add(digest, offer, { nowMs: 0, own: true, journaled: true });

@@ -8,6 +8,7 @@
  * @module
  */
 import { stateDigest } from "./digest.ts";
+import { fits } from "./cells.ts";
 import { Lineage } from "./lineage.ts";
 import { chainOf, type HeldOffer, type Link, type Stage, type State } from "./link.ts";
 import { leastOwn } from "./merge.ts";
@@ -311,7 +312,7 @@ export class Book {
 
   /** Whether this peer is in the cell of a record or a state; others are here only for what they were merged into. */
   #isOurs({ cell }: { readonly cell: string }): boolean {
-    return this.#digits.startsWith(cell);
+    return fits(cell, this.#digits);
   }
 
   #mayReplace(head: State, link: Link): boolean {

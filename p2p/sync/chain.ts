@@ -7,7 +7,7 @@
  */
 import { leaseWindows } from "./balance.ts";
 import { firstEncoding, nextEncoding } from "./codec_rule.ts";
-import { edgeOf, withoutSibling } from "./cells.ts";
+import { edgeOf, withoutDead } from "./cells.ts";
 import { digestOf } from "./digest.ts";
 import { dealLeases, EMPTY_LEDGER, enterTrained, learnTrained, trainedIn } from "./ledger.ts";
 import { membersAfter } from "./members.ts";
@@ -80,7 +80,7 @@ export interface AdvanceOptions {
 export function advance(parent: ChainState, options: AdvanceOptions): ChainState {
   const { record, rules } = options;
   const state = record.met === null ? count(parent, options) : meet(parent, { ...options, met: record.met });
-  return withoutSibling(state, rules);
+  return withoutDead(state, rules);
 }
 
 function count(parent: ChainState, { record, digest, offers, rules }: AdvanceOptions): ChainState {

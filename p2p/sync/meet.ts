@@ -8,7 +8,7 @@
  * no two cells ever wait for each other, and nobody needs another cell's records or offers.
  * @module
  */
-import { edgeOf } from "./cells.ts";
+import { depthOf, edgeOf } from "./cells.ts";
 import { isFinished } from "./chain.ts";
 import { rankedBy } from "./scribe.ts";
 import type { MergeSide } from "../learner.ts";
@@ -20,7 +20,7 @@ export function isDue(
   { edge, rules, ahead = 0 }: { readonly edge: number; readonly rules: SyncRules; readonly ahead?: number },
 ): boolean {
   const now = round + ahead;
-  return now - met[edge]! >= rules.cellRounds * cell.length && now - Math.max(...met) >= rules.cellRounds;
+  return now - met[edge]! >= rules.cellRounds * depthOf(cell) && now - Math.max(...met) >= rules.cellRounds;
 }
 
 const rankings = new WeakMap<ChainState, readonly PeerId[]>();
@@ -41,8 +41,8 @@ export function meetingRanking(chain: ChainState): readonly PeerId[] {
 /** How much both cells' weights count: as the parts of the run that they are, which is nothing that anybody claims. */
 export function meetingSides({ cell }: RoundRecord, { met, own }: { readonly met: Met; readonly own: Digest }) {
   const sides: readonly MergeSide[] = [
-    { weights: own, share: 2 ** -cell.length },
-    { weights: met.weights.digest, share: 2 ** -met.cell.length },
+    { weights: own, share: 2 ** -depthOf(cell) },
+    { weights: met.weights.digest, share: 2 ** -depthOf(met.cell) },
   ];
   return sides;
 }
@@ -58,7 +58,7 @@ export function whyNoMeeting(record: RoundRecord, parent: ChainState, rules: Syn
   if (change !== null) return "it is a meeting and changes the members";
   if (weights.length !== 0 || bases.length !== 1) return "it does not name the state of its parent, and that alone";
   const edge = edgeOf(cell, met.cell);
-  if (edge === null) return `it meets cell '${met.cell}', which is across no edge of '${cell}'`;
+  if (edge === null) return `it meets cell '${met.cell}', which is beyond no edge of '${cell}'`;
   if (!isDue(parent, { edge, rules })) {
     return `it meets across edge ${edge}, which was met in round ${parent.met[edge]}, after one in ${
       Math.max(...parent.met)

@@ -77,8 +77,8 @@ Deno.test("an edge is due when it was not met for so many rounds as the cell has
 Deno.test("what is no meeting is refused, with the reason", () => {
   assert.match(why({ met: null })!, /meets nobody/);
   assert.match(why({ cell: "01" })!, /is of cell '01' after a state of cell '00'/);
-  assert.match(why({ met: { ...met, cell: "11" } })!, /across no edge/);
-  assert.match(why({ met: { ...met, cell: "0" } })!, /across no edge/);
+  assert.match(why({ met: { ...met, cell: "0" } })!, /beyond no edge/);
+  assert.match(why({ met: { ...met, cell: "*0" } })!, /beyond no edge/);
   assert.match(why({ counted: [{ offer: digestOf("offer"), peer: scribe!, age: 0 }] })!, /counts 1 offers/);
   assert.match(why({}, { ...own, met: [1, 7] })!, /was met in round 7/);
   assert.match(why({ round: 11 })!, /its round is 11/);

@@ -10,7 +10,7 @@
  * @module
  */
 import { type Book, historyRounds } from "./book.ts";
-import { edgeOf } from "./cells.ts";
+import { areOpposite, depthOf, edgeOf, edgesOf } from "./cells.ts";
 import { beatMs, type Context } from "./context.ts";
 import { chainDigest, metBase } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
@@ -26,6 +26,8 @@ import type { ChainState, Digest, Met, StateAt } from "./types.ts";
 const MOST_SEEKERS = 3, MOST_ASKED = 3;
 /** Peers of the other cell that must name the same state, of those that are connected. */
 const VOUCHERS = 2;
+/** After so many turns over all edges any cell beyond an edge will do, if the one opposite did not. */
+const OVERDUE_TURNS = 2;
 /** States of other cells that are remembered, and weights of theirs that are kept. */
 const MOST_FOUND = 8;
 /** Share of a round in which a meeting may begin it: who offers on the head before is counted late. */
@@ -151,14 +153,14 @@ export class Meeting {
   }
 
   /** Those edges of the cell, the one longest not met first. */
-  #edges({ met }: ChainState, isWanted: (edge: number) => boolean): readonly number[] {
-    return [...met.keys()].filter(isWanted).sort((a, b) => met[a]! - met[b]! || a - b);
+  #edges({ cell, met }: ChainState, isWanted: (edge: number) => boolean): readonly number[] {
+    return edgesOf(cell).filter(isWanted).sort((a, b) => met[a]! - met[b]! || a - b);
   }
 
   /** A state across this edge that enough name, if its weights are here; they are loaded if they are not. */
   #choose(context: Context, { head: { chain }, exchange, loading }: SceneOfMeeting, edge: number) {
-    const candidates = [...this.#found.values()].filter(({ met }) => edgeOf(chain.cell, met.cell) === edge).reverse();
-    for (const { met, base } of candidates) {
+    const found = [...this.#found.values()].filter(({ met }) => edgeOf(chain.cell, met.cell) === edge).reverse();
+    for (const { met, base } of oppositeFirst(found, ({ met }) => areOpposite(chain.cell, met.cell))) {
       const there = exchange.abroad.words(exchange.others).filter(({ cell }) => cell === met.cell);
       const { confirm, contradict } = exchange.abroad.count(met.record, base, met);
       if (confirm < Math.min(VOUCHERS, there.length) || confirm <= contradict) continue;
@@ -169,15 +171,24 @@ export class Meeting {
     return null;
   }
 
-  /** Asks some of those who stand across one of these edges, another one each time. */
+  /** Asks some of those who stand beyond one of these edges, another one each time. */
   #ask(context: Context, { head: { chain }, exchange }: SceneOfMeeting, edges: readonly number[]): void {
     if (context.now >= this.#askAtMs) {
       this.#askAtMs = context.now + beatMs(chain.roundMs);
       const turn = this.#turn++, edge = edges[turn % edges.length]!;
-      const there = exchange.abroad.words(exchange.others).filter(({ cell }) => edgeOf(chain.cell, cell) === edge);
+      const beyond = exchange.abroad.words(exchange.others).filter(({ cell }) => edgeOf(chain.cell, cell) === edge);
+      const opposite = beyond.filter(({ cell }) => areOpposite(chain.cell, cell));
+      const isOverdue =
+        chain.round - chain.met[edge]! >= OVERDUE_TURNS * context.options.rules.cellRounds * depthOf(chain.cell);
+      const there = opposite.length > 0 && !isOverdue ? opposite : beyond;
       const asked = there.slice(0, MOST_ASKED).map((_, i) => there[(turn * MOST_ASKED + i) % there.length]!.peer);
       exchange.askState(context, asked);
     }
     this.deadline = Math.min(this.deadline, this.#askAtMs);
   }
+}
+
+/** These, those first that are opposite; else in their order. */
+function oppositeFirst<T>(all: readonly T[], isOpposite: (one: T) => boolean): readonly T[] {
+  return [...all.filter(isOpposite), ...all.filter((one) => !isOpposite(one))];
 }

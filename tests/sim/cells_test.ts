@@ -4,15 +4,18 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { digitsOf } from "../../p2p/sync/cells.ts";
+import { depthOf, digitsOf } from "../../p2p/sync/cells.ts";
+import { ownedIn } from "../../p2p/sync/classes.ts";
+import { trainedIn } from "../../p2p/sync/ledger.ts";
+import { intersect, union, windowCount } from "../../p2p/sync/ranges.ts";
 import type { SyncRules } from "../../p2p/sync/types.ts";
 import { drawWeather } from "./draw_weather.ts";
 import { historyOf } from "./laws/history.ts";
 import { MADE_UP_WINDOWS } from "./liars/meetings.ts";
 import { lastOf, scene } from "./scene.ts";
 import { runSeeds } from "./seeds.ts";
-import { NAMES, type Outcome } from "./simulate.ts";
-import type { Machine, Weather } from "./weather.ts";
+import type { Outcome } from "./simulate.ts";
+import { type Machine, nameOf, type Weather } from "./weather.ts";
 
 const MACHINES = 12;
 
@@ -24,7 +27,7 @@ function rulesOf(cellSize: number, peers = MACHINES): SyncRules {
 /** Machines by number whose digits begin so. */
 function machinesIn(cell: string, rules: SyncRules, peers = MACHINES): readonly number[] {
   const all = Array.from({ length: peers }, (_, i) => i);
-  return all.filter((i) => digitsOf(rules, (NAMES[i] ?? `peer${i}`) as never).startsWith(cell));
+  return all.filter((i) => digitsOf(rules, nameOf(i)).startsWith(cell));
 }
 
 /** Twelve machines in cells of four, unless they are said to be otherwise. */
@@ -92,6 +95,37 @@ Deno.test("a cell whose members have all left is taken over by its sibling, and 
   assert.ok(first.atMs > 200_000, `the newcomer had a state after ${first.atMs} ms`);
   const told = observer.waits.filter(({ by }) => by === peers[newcomer]!.id).map(({ reason }) => reason);
   assert.ok(told.some((reason) => /found only cells/.test(reason)), told.join());
+});
+
+Deno.test("what is left of a run takes over the data of a half that died, however many cells it is, and its newcomers", () => {
+  const rules = { ...rulesOf(3), cellRounds: 2 }, dead = machinesIn("0", rules).includes(0) ? "1" : "0";
+  const gone = machinesIn(dead, rules), newcomers = gone.slice(-2), diedAtMs = 80_000;
+  const outcome = scene(
+    Array.from({ length: MACHINES }, (_, i): Partial<Machine> => {
+      if (!gone.includes(i)) return {};
+      return newcomers.includes(i) ? { joinsAtMs: 150_000 + 1000 * i } : { leavesAtMs: diedAtMs - 1000 * i };
+    }),
+    { rules, stormMs: 500_000 },
+  );
+  const { observer, peers } = outcome, cells = cellsOf(outcome);
+  const left = new Set(Array.from({ length: MACHINES }, (_, i) => i).filter((i) => !gone.includes(i)));
+  for (const i of left) {
+    const after = observer.adoptions.get(peers[i]!.id)!.filter(({ atMs }) => atMs > diedAtMs && atMs < 150_000);
+    assert.ok(after.some(({ chain: { cell } }) => cell.length > 1), "several cells were left");
+  }
+  // Together they own everything, and what is the dead half's is trained.
+  assert.equal(cells.reduce((sum, cell) => sum + 2 ** -depthOf(cell), 0), 1, cells.join());
+  const heads = peers.flatMap(({ isUp }, i) => isUp ? [lastOf(outcome, i)] : []);
+  // What is returned is dealt first: what was behind when the half died must not be by now.
+  const whole = Math.min(...heads.map(({ ledger: { cursor } }) => cursor)) / 2,
+    half = ownedIn([{ start: 0, end: whole }], dead);
+  const trained = ownedIn(union(...heads.map(({ cell, ledger }) => ownedIn(trainedIn(ledger), cell))), dead);
+  const share = windowCount(intersect(trained, half)) / windowCount(half);
+  assert.ok(share > 0.9, `${share} of the dead half's windows are trained`);
+  for (const i of newcomers) {
+    const [first] = observer.adoptions.get(peers[i]!.id)!;
+    assert.ok(first!.atMs < 260_000, `machine ${i} waited until ${first!.atMs} ms`);
+  }
 });
 
 Deno.test("a meeting that its scribe has made up is taken by nobody, and they say why", () => {

@@ -3,7 +3,7 @@
  * @module
  */
 import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
-import type { Digest, PeerId } from "../../p2p/sync/types.ts";
+import type { Digest } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
 import { drawWeather, type WeatherOptions } from "./draw_weather.ts";
 import { ProgressWatch } from "./laws/progress.ts";
@@ -16,7 +16,7 @@ import type { Content } from "./sim_learner.ts";
 import { type Bug, SimPeer } from "./sim_peer.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { VirtualTime } from "./virtual_time.ts";
-import type { Machine, Weather } from "./weather.ts";
+import { type Machine, nameOf, type Weather } from "./weather.ts";
 
 export interface SimulateOptions extends WeatherOptions {
   /** In place of what the seed draws. */
@@ -38,7 +38,6 @@ export interface Outcome {
 
 /** Longest rounds for which a run goes on until no head has been adopted for one. */
 const MOST_MORE = 8;
-export const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "egret", "stork", "raven", "eagle"];
 
 export function simulate(options: SimulateOptions): Outcome {
   const weather = options.weather ?? drawWeather(options);
@@ -77,7 +76,7 @@ class World {
     const clock = this.clock, draw = chance(seed);
     this.#weather = weather;
     this.#draw = draw;
-    const ids = weather.machines.map((_, i) => (NAMES[i] ?? `peer${i}`) as PeerId);
+    const ids = weather.machines.map((_, i) => nameOf(i));
     const honest = sharing(RULEBOOK);
     const surroundings = this.#surroundings(meter ?? null);
     this.peers = weather.machines.map((machine, index) => {

@@ -3,7 +3,7 @@
  * to train.
  * @module
  */
-import { isIn } from "../../../p2p/sync/cells.ts";
+import { areRelated, depthOf, isIn } from "../../../p2p/sync/cells.ts";
 import { ownedIn } from "../../../p2p/sync/classes.ts";
 import { intersect, subtract, union, windowCount } from "../../../p2p/sync/ranges.ts";
 import { trainedIn } from "../../../p2p/sync/ledger.ts";
@@ -15,8 +15,8 @@ export function cellsApart(cases: readonly Case[], headless: readonly SimPeer[])
   const faults: string[] = [], heads = cases.map(({ head }) => head);
   for (const [i, a] of heads.entries()) {
     for (const b of heads.slice(i + 1)) {
-      if (a.cell.startsWith(b.cell) || b.cell.startsWith(a.cell)) {
-        faults.push(`law 1: some stand on cell '${a.cell}', others on its part '${b.cell}'`);
+      if (areRelated(a.cell, b.cell)) {
+        faults.push(`law 1: some stand on cell '${a.cell}', others on '${b.cell}', and these have a part in common`);
       }
       const leased = [a, b].map(({ ledger }) => union(...ledger.leases.map(({ ranges }) => ranges)));
       for (const { start, end } of intersect(leased[0]!, leased[1]!)) {
@@ -64,7 +64,7 @@ export function cellLedgerFollows({ head, history, weather: { rules } }: Case): 
   const counted = [...each.values()].map(({ ranges }) => ranges);
   const twice = counted.reduce((sum, ranges) => sum + windowCount(ranges), 0) - windowCount(union(...counted));
   if (ledger.duplicated < twice) faults.push(`law 10: ${twice} windows are duplicated, not ${ledger.duplicated}`);
-  if (head.batch !== Math.max(1, Math.round(rules.batch / 2 ** cell.length))) {
+  if (head.batch !== Math.max(1, Math.round(rules.batch / 2 ** depthOf(cell)))) {
     faults.push("law 10: the batch is not the cell's");
   }
   return faults;
