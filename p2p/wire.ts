@@ -41,7 +41,11 @@ export type Decoded<T> =
   | { readonly ok: false; readonly reason: string };
 
 // Bounds. A message that keeps them all may still be too large to announce; the sender finds that out.
-const MOST_RANGES = 2048;
+/**
+ * What a cell knows to be trained of 10⁶ windows is in at most half as many ranges as those have blocks of classes, since
+ * cells are not equally far, and some for each of 1,000 leases. A state with all of them, its record too, fits a message.
+ */
+const MOST_RANGES = 16_384;
 const MOST_RECORDS = 512;
 const MOST_OFFERS = 2048;
 const MOST_DIGESTS = 2048;

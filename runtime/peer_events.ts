@@ -166,7 +166,9 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
         return { kind: "cell", round: event.round, cell: event.cell, reason: cellReason(event) };
       case "met": {
         const told = `cell ${event.cell} met cell ${event.with}: the weights are the average of both`;
-        const reason = `${told}, and ${thousands(event.tokens)} tokens more are known to be counted`;
+        const doubt = `; ${thousands(event.doubted)} windows that it cannot have known to be trained are not believed`;
+        const reason = `${told}, and ${thousands(event.tokens)} tokens more are known to be counted` +
+          (event.doubted > 0 ? doubt : "");
         return { kind: "cell", round: event.round, cell: event.cell, reason };
       }
       case "reorganised":

@@ -9,6 +9,7 @@ import { leaseWindows } from "./balance.ts";
 import { firstEncoding, nextEncoding } from "./codec_rule.ts";
 import { edgeOf, withoutDead } from "./cells.ts";
 import { digestOf } from "./digest.ts";
+import { hear } from "./hearsay.ts";
 import { dealLeases, EMPTY_LEDGER, enterTrained, learnTrained, trainedIn } from "./ledger.ts";
 import { membersAfter } from "./members.ts";
 import { windowCount } from "./ranges.ts";
@@ -126,7 +127,7 @@ function count(parent: ChainState, { record, digest, offers, rules }: AdvanceOpt
  */
 function meet(parent: ChainState, { record, met, digest, rules }: AdvanceOptions & { readonly met: Met }): ChainState {
   const { cell, roster } = parent, { round, parents, bases } = record, edge = edgeOf(cell, met.cell);
-  const ledger = learnTrained(parent.ledger, met.known, cell);
+  const ledger = learnTrained(parent.ledger, hear(parent, { met, round, rules }).believed);
   const learned = windowCount(trainedIn(ledger)) - windowCount(trainedIn(parent.ledger));
   const entry = { record: digest, round, parents, bases, counted: [], blobs: [] };
   return {

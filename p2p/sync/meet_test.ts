@@ -19,7 +19,15 @@ function stateOf(cell: string, ledger: Partial<Ledger> = {}): ChainState {
   const roster = peers.filter((peer) => digitsOf(rules, peer).startsWith(cell)).slice(0, 3).sort()
     .map((peer): Member => ({ peer, since: 1, lastCounted: 9, speed: 1000, nextMs: 10_000, name: peer }));
   const { roundMs } = genesis, settled = settleLeases(genesis.ledger, roster, { roundMs, rules, cell });
-  return { ...genesis, round: 9, cell, met: [1, 1], roster, ledger: { ...settled, ...ledger } };
+  return {
+    ...genesis,
+    round: 9,
+    usual: 10 * rules.contextLength,
+    cell,
+    met: [1, 1],
+    roster,
+    ledger: { ...settled, ...ledger },
+  };
 }
 
 const own = stateOf("00");

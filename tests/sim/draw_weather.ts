@@ -30,7 +30,7 @@ export interface WeatherOptions {
   readonly liar?: LiarKind;
   /** Most members of a cell. */
   readonly cellSize?: number;
-  /** A part of the run, by name, is away for long; cells meet in every round, so that the others take it over. */
+  /** A part of the run, by name, is away for long; cells meet in every second round, so that the others soon take it over. */
   readonly isDying?: boolean;
 }
 
@@ -115,7 +115,7 @@ function drawRules(
 
 /** Some come back during the storm, some when it has ended. */
 function withDying(weather: Weather, draw: Chance): Weather {
-  const rules = { ...weather.rules, cellRounds: 1 }, { stormMs } = weather;
+  const rules = { ...weather.rules, cellRounds: 2 }, { stormMs } = weather;
   const part = draw.pick(["0", "1", "00", "01", "10", "11"]);
   const atMs = draw.between(0.1, 0.3) * stormMs, awayMs = draw.pick([0.3, 0.6, 1]) * stormMs;
   const machines = weather.machines.map((machine, i): Machine => {

@@ -21,7 +21,7 @@ deno task sim --cost [--seed N] [--peers M] [--cells C] [--mild]
   --peers   how many peers (6)
   --rounds  about how many rounds the storm lasts (10)
   --cells   most members of a cell (32)
-  --dying   … of which a part is away for long, and cells meet in every round
+  --dying   … of which a part is away for long, and cells meet in every second round
   --liar    gives every run liars of this kind: ${LIAR_KINDS.map((kind) => `"${kind}"`).join(", ")}
   --trace   says what happens in one run, line by line
   --storm   measures what 125 faults an hour cost 32 peers, against the same run without them

@@ -64,6 +64,7 @@ export class Observer {
     mergedOffers: 0,
     cells: 0,
     met: 0,
+    doubted: 0,
   };
   /** Largest sizes of any honest core, by name, and most effects of one input. */
   readonly largest = new Map<string, number>();
@@ -190,6 +191,7 @@ export class Observer {
         return this.note(id, `is in cell '${event.cell}' of ${event.members}, before in '${event.before}'`);
       case "met":
         this.tally.met++;
+        if (event.doubted > 0) this.tally.doubted++;
         return this.note(id, `took a meeting of '${event.cell}' with '${event.with}'`);
       case "mismatch":
         this.mismatches.push({ by: id, event });

@@ -3,6 +3,7 @@
  * hostile senders. The bounds are those that the rooms name, with room for one more of each.
  * @module
  */
+import { historyRounds } from "../../../p2p/sync/book.ts";
 import { beatMs } from "../../../p2p/sync/context.ts";
 import type { Case } from "./laws.ts";
 
@@ -21,7 +22,8 @@ export function boundedness({ observer, weather, peers }: Case): readonly string
     asked: count,
     promised: count,
     found: 8,
-    foreignWeights: 16,
+    // Some prepare each meeting, and what was met is kept as long as contributions.
+    foreignWeights: 4 * historyRounds(rules) / rules.cellRounds,
     candidates: 16,
     fetches: 16,
     retries: count * offersEach,
