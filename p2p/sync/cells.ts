@@ -193,6 +193,28 @@ export function withoutDead(chain: ChainState, rules: SyncRules): ChainState {
   return { ...chain, cell: wider, met: met.slice(0, wider.length), batch: batchOf(wider, rules) };
 }
 
+/**
+ * The name of a cell without what it has in common with another that lives, which has come back after this one took over
+ * for it; null if neither has to yield so. The one yields that has dropped the earlier digit, and only what none of its
+ * members is in: whoever is in both cells makes one history of them.
+ */
+export function yielded(
+  { cell, roster }: Pick<ChainState, "cell" | "roster">,
+  other: string,
+  rules: Pick<SyncRules, "run">,
+): string | null {
+  if (!areRelated(cell, other) || fits(cell, other) || fits(other, cell)) return null;
+  const digitAt = (name: string, i: number) => name[i] ?? ANY;
+  const open = Array.from({ length: Math.max(cell.length, other.length) }, (_, i) => i)
+    .filter((i) => (digitAt(cell, i) === ANY) !== (digitAt(other, i) === ANY));
+  if (digitAt(cell, open[0]!) !== ANY) return null;
+  const at = open.find((i) =>
+    digitAt(cell, i) === ANY && roster.every(({ peer }) => digitsOf(rules, peer)[i] !== other[i])
+  );
+  if (at === undefined) return null;
+  return cell.slice(0, at).padEnd(at, ANY) + (other[at] === "0" ? "1" : "0") + cell.slice(at + 1);
+}
+
 /** A name ends with a digit. */
 function trimmed(cell: string): string {
   return cell.replace(/\*+$/, "");

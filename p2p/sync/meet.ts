@@ -8,7 +8,7 @@
  * no two cells ever wait for each other, and nobody needs another cell's records or offers.
  * @module
  */
-import { depthOf, edgeOf } from "./cells.ts";
+import { depthOf, edgeOf, yielded } from "./cells.ts";
 import { isFinished } from "./chain.ts";
 import { rankedBy } from "./scribe.ts";
 import type { MergeSide } from "../learner.ts";
@@ -58,8 +58,10 @@ export function whyNoMeeting(record: RoundRecord, parent: ChainState, rules: Syn
   if (change !== null) return "it is a meeting and changes the members";
   if (weights.length !== 0 || bases.length !== 1) return "it does not name the state of its parent, and that alone";
   const edge = edgeOf(cell, met.cell);
-  if (edge === null) return `it meets cell '${met.cell}', which is beyond no edge of '${cell}'`;
-  if (!isDue(parent, { edge, rules })) {
+  if (edge === null && yielded(parent, met.cell, rules) === null) {
+    return `it meets cell '${met.cell}', which is beyond no edge of '${cell}'`;
+  }
+  if (edge !== null && !isDue(parent, { edge, rules })) {
     return `it meets across edge ${edge}, which was met in round ${parent.met[edge]}, after one in ${
       Math.max(...parent.met)
     }`;

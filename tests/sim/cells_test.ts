@@ -12,7 +12,7 @@ import type { SyncRules } from "../../p2p/sync/types.ts";
 import { drawWeather } from "./draw_weather.ts";
 import { historyOf } from "./laws/history.ts";
 import { MADE_UP_WINDOWS } from "./liars/meetings.ts";
-import { lastOf, scene } from "./scene.ts";
+import { crash, lastOf, scene } from "./scene.ts";
 import { runSeeds } from "./seeds.ts";
 import type { Outcome } from "./simulate.ts";
 import { type Machine, nameOf, type Weather } from "./weather.ts";
@@ -125,6 +125,45 @@ Deno.test("what is left of a run takes over the data of a half that died, howeve
   for (const i of newcomers) {
     const [first] = observer.adoptions.get(peers[i]!.id)!;
     assert.ok(first!.atMs < 260_000, `machine ${i} waited until ${first!.atMs} ms`);
+  }
+});
+
+Deno.test("a half that comes back after all of it was taken over is one set of cells with the others again", () => {
+  const rules = { ...rulesOf(3), cellRounds: 2 }, away = machinesIn("0", rules).includes(0) ? "1" : "0";
+  const gone = machinesIn(away, rules), backAtMs = 330_000;
+  const outcome = scene(
+    Array.from({ length: MACHINES }, (_, i): Partial<Machine> => {
+      const atMs = 80_000 + 1000 * i;
+      return gone.includes(i) ? { crashes: [crash(atMs, { downMs: backAtMs - atMs })] } : {};
+    }),
+    { rules, stormMs: 600_000 },
+  );
+  const { observer, peers } = outcome, cells = cellsOf(outcome);
+  for (const i of peers.keys()) {
+    if (gone.includes(i)) continue;
+    const before = observer.adoptions.get(peers[i]!.id)!.findLast(({ atMs }) => atMs < backAtMs)!.chain.cell;
+    assert.ok(before.startsWith("*"), `machine ${i} was in '${before}'`);
+  }
+  assert.ok(observer.merges.length > 0);
+  assert.equal(cells.reduce((sum, cell) => sum + 2 ** -depthOf(cell), 0), 1, cells.join());
+});
+
+Deno.test("a cell of liars is believed what it may have trained, and no more", () => {
+  const rules = rulesOf(4),
+    [liars] = ["00", "01", "10", "11"].map((cell) => machinesIn(cell, rules))
+      .filter((machines) => !machines.includes(0) && machines.length > 0);
+  const outcome = scene(
+    Array.from({ length: MACHINES }, (_, i): Partial<Machine> => (
+      liars!.includes(i) ? { liar: "deceives other cells" } : {}
+    )),
+    { rules, stormMs: 200_000 },
+  );
+  const { observer, peers } = outcome;
+  assert.ok(observer.tally.doubted > 0, "nobody was told too much");
+  for (const i of peers.keys()) {
+    if (liars!.includes(i)) continue;
+    const { tokens, round } = lastOf(outcome, i), trained = tokens / rules.contextLength;
+    assert.ok(trained < MADE_UP_WINDOWS / 2, `machine ${i} knows of ${trained} windows after ${round} rounds`);
   }
 });
 

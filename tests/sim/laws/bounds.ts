@@ -10,8 +10,10 @@ import type { Case } from "./laws.ts";
 export function boundedness({ observer, weather, peers }: Case): readonly string[] {
   const { rules } = weather, count = peers.length;
   const offersEach = 16 + 2 * rules.rosterRounds;
+  // Who merges what parted long ago takes and writes down all that the other side has.
+  const rounds = Math.max(...[...observer.adoptions.values()].map((adopted) => adopted.at(-1)!.chain.round));
   const bounds: Readonly<Record<string, number>> = {
-    links: 400,
+    links: Math.max(400, 8 * rounds),
     offers: count * 2 * offersEach,
     // Older ones, for 256 rounds.
     archivedOffers: 16 * count * 2 * offersEach,
@@ -31,7 +33,7 @@ export function boundedness({ observer, weather, peers }: Case): readonly string
   const faults = [...observer.largest].filter(([what, size]) => size > (bounds[what] ?? 0)).map(([what, size]) =>
     `law 7: a core held ${size} ${what}, ${bounds[what] ?? 0} is the most`
   );
-  const mostEffects = 8 * offersEach + 4 * count;
+  const mostEffects = Math.max(8 * offersEach + 4 * count, 12 * rounds);
   if (observer.mostEffects > mostEffects) {
     faults.push(`law 7: one input had ${observer.mostEffects} effects, ${mostEffects} is the most`);
   }
