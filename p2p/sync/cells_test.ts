@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { tinyRules } from "../../tests/tiny_rules.ts";
 import {
   areOpposite,
+  areRelated,
   batchOf,
   digitsIn,
   digitsOf,
@@ -13,6 +14,7 @@ import {
   partsOf as cellParts,
   viewOf,
   withoutDead,
+  yielded,
 } from "./cells.ts";
 import { BLOCK_WINDOWS, freshOf, ownedIn } from "./classes.ts";
 import { genesisState, settleLeases } from "./chain.ts";
@@ -159,6 +161,28 @@ Deno.test("a cell that has met nobody beyond an edge for long goes on without th
   assert.equal(after([dead, dead, alive]).cell, "0*0");
   assert.equal(after([dead, alive, dead]).cell, "01");
   assert.equal(after([alive, alive, alive]).cell, "010");
+});
+
+Deno.test("of two cells with a part in common one yields, of what nobody of it is in, and they have none in common then", () => {
+  const { roster } = crowd().chain,
+    of = (cell: string) => ({ cell, roster: roster.filter(({ peer }) => isIn(cell, peer, rules)) });
+  const only = (cell: string, within: string) => ({ cell, roster: of(within).roster });
+  assert.equal(yielded(only("*0", "10"), "0", rules), "10");
+  assert.equal(yielded(only("0", "01"), "*0", rules), null, "it has not dropped the earlier digit");
+  assert.equal(yielded(only("*0", "*0"), "0", rules), null, "those in both merge them");
+  assert.equal(yielded(only("1*0", "100"), "11", rules), "100");
+  assert.equal(yielded(only("**0", "0*0"), "11", rules), "0*0");
+  for (const other of ["10", "*0", "", "11"]) assert.equal(yielded(of("10"), other, rules), null, other);
+  // Of any two, whoever they are, one at most yields.
+  const names = ["0", "1", "*0", "*1", "**0", "0*1", "1*0", "*01", "00", "1**1"];
+  for (const a of names) {
+    for (const b of names) {
+      const [one, other] = [yielded({ cell: a, roster: [] }, b, rules), yielded({ cell: b, roster: [] }, a, rules)];
+      const isPartly = areRelated(a, b) && !fits(a, b.padEnd(9, "*")) && !fits(b, a.padEnd(9, "*"));
+      assert.equal([one, other].filter((name) => name !== null).length, isPartly ? 1 : 0, `${a} and ${b}`);
+      if (one !== null) assert.equal(areRelated(one, b), false);
+    }
+  }
 });
 
 Deno.test("parts of any shape own each window once together, and the next of theirs is found from wherever one looks", () => {

@@ -2,10 +2,11 @@
  * Meetings: records after which a cell's weights are the average of its own and of another cell's.
  *
  * Facts of the chain and of names only, so every peer computes alike; that the record names a true state of the other
- * cell is for its members to say (`meeting.ts`). Cells are the corners of a cube: digit i of the name is an edge, across
- * which lies the cell whose name has that digit flipped. One edge after another is met, so that after as many meetings
- * as a name has digits every cell has something of all others. A meeting is written by a cell for itself, at its own time:
- * no two cells ever wait for each other, and nobody needs another cell's records or offers.
+ * cell is for its members to say (`meeting.ts`). Cells are the corners of a cube: each digit of the name is an edge,
+ * beyond which lies all that differs there first. One edge after another is met, opposite if that can be, so that after
+ * as many meetings as a name has digits every cell has something of all others; and who lives beyond an edge is met by
+ * somebody. A meeting is written by a cell for itself, at its own time: no two cells ever wait for each other, and nobody
+ * needs another cell's records or offers.
  * @module
  */
 import { depthOf, edgeOf, yielded } from "./cells.ts";

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { tinyRules } from "../../tests/tiny_rules.ts";
-import { digitsOf } from "./cells.ts";
+import { batchOf, digitsOf } from "./cells.ts";
 import { ownedIn } from "./classes.ts";
 import { advance, genesisState, settleLeases } from "./chain.ts";
 import { baseOf, bodyDigest, digestOf, stateDigest } from "./digest.ts";
@@ -67,6 +67,30 @@ Deno.test("meeting again tells nothing new and counts nothing twice", () => {
   const again = advance(once, { record: { ...record, round: 11 }, digest: digestOf("again"), offers: [], rules });
   assert.equal(again.tokens, once.tokens);
   assert.deepEqual(again.ledger, once.ledger);
+});
+
+Deno.test("a meeting with a cell that came back gives up what both own, and what is leased of it", () => {
+  const taken = { ...stateOf("10"), cell: "*0", met: [1, 1] }, back = { ...met, cell: "0" };
+  const meeting = buildMeeting({ chain: taken, base: digestOf("base") }, {
+    rules,
+    scribe: meetingRanking(taken)[0]!,
+    attempt: 0,
+    met: back,
+  });
+  assert.equal(whyNoMeeting(meeting, taken, rules), null);
+  const leased = settleLeases({ ...taken.ledger, leases: [] }, taken.roster, { ...taken, rules });
+  const after = advance({ ...taken, ledger: leased }, {
+    record: meeting,
+    digest: bodyDigest(meeting),
+    offers: [],
+    rules,
+  });
+  assert.deepEqual([after.cell, after.met, after.batch], ["10", [10, 1], batchOf("10", rules)]);
+  for (const { ranges } of after.ledger.leases) assert.deepEqual(ownedIn(ranges, "10"), ranges);
+  assert.ok(
+    leased.leases.some(({ ranges }) => windowCount(ownedIn(ranges, "00")) > 0),
+    "there was something to give up",
+  );
 });
 
 Deno.test("both cells count as the parts of the run that they are", () => {

@@ -181,6 +181,13 @@ Deno.test("a meeting that its scribe has made up is taken by nobody, and they sa
   }
 });
 
+Deno.test("storms in which a part of the run is away for long, and comes back, keep every law", async () => {
+  // Where a lone peer's last meeting is in doubt, and where two cells have a part in common that nobody is in.
+  const seeds = [5, 21].map((seed) => ({ seed, peers: 12, rounds: 30, cellSize: 3, isDying: true }));
+  const results = await runSeeds(seeds);
+  assert.deepEqual(results.flatMap(({ rerun, broken }) => broken.map((fault) => `${rerun}: ${fault}`)), []);
+});
+
 Deno.test("storms of 12 and 9 peers in cells of 4 and 3 keep every law, and so do liars about meetings", async () => {
   const seeds = [
     ...Array.from({ length: 8 }, (_, i) => ({ seed: i + 1, peers: 12, rounds: 8, cellSize: 4 })),
