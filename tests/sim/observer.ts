@@ -7,10 +7,12 @@ import { isHeavier } from "../../p2p/sync/fork.ts";
 import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { JournalEntry, SyncEvent } from "../../p2p/sync/effects.ts";
 import type { ChainState, Digest, Message, Offer, PeerId, RoundRecord } from "../../p2p/sync/types.ts";
+import { historyOf } from "./laws/history.ts";
 import type { Life, SimPeer } from "./sim_peer.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 
-export type Fate = Extract<SyncEvent, { kind: "fate" }>;
+/** With the life of the owner in which it was told. */
+export type Fate = Extract<SyncEvent, { kind: "fate" }> & { readonly life: number };
 export type Rejection = Extract<SyncEvent, { kind: "rejected" }>;
 
 export interface Adoption {
@@ -87,7 +89,12 @@ export class Observer {
   onStart({ id, disk }: SimPeer): void {
     this.#running.add(id);
     this.#look();
-    const states = disk.journal.filter((entry) => entry.kind === "state");
+    const refuted = new Set(
+      disk.journal.flatMap((entry) => entry.kind === "refuted" ? [bodyDigest(entry.offer.body)] : []),
+    );
+    const isWrong = (head: Digest) => historyOf(head, this).some(({ record }) => countsAny(record, refuted));
+    const states = disk.journal.filter((entry) => entry.kind === "state")
+      .filter(({ chain }) => refuted.size === 0 || !isWrong(chain.head));
     const tried = states.sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1).slice(0, MOST_STATES);
     const best = tried.find(({ weights }) => disk.isWhole(weights.digest));
     if (best !== undefined) this.#onDisk.set(id, best.chain);
@@ -151,7 +158,7 @@ export class Observer {
     this.adoptions.set(id, adopted);
   }
 
-  onEvent({ id, isHonest }: SimPeer, event: SyncEvent): void {
+  onEvent({ id, isHonest, lives }: SimPeer, event: SyncEvent): void {
     if (!isHonest) return;
     switch (event.kind) {
       case "round": {
@@ -172,7 +179,7 @@ export class Observer {
         if (event.fate === "counted late") this.tally.late++;
         if (event.fate === "lost") this.tally.lost++;
         if (event.fate === "merged") this.tally.mergedOffers++;
-        this.fates.set(event.offer, event);
+        this.fates.set(event.offer, { ...event, life: lives });
         if (event.fate !== "counted") this.note(id, `offer of round ${event.round} is ${event.fate}`);
         return;
       case "reorganised":
@@ -208,6 +215,14 @@ export class Observer {
     }
   }
 
+  /** A peer ends against its user's will: it may where its disk broke its promise and has no state left. */
+  onFault({ id, isHonest, disk }: SimPeer, reason: string): void {
+    if (!isHonest) return;
+    this.note(id, `cannot go on: ${reason}`);
+    const isSound = disk.journal.some((entry) => entry.kind === "state" && disk.isWhole(entry.weights.digest));
+    if (!disk.wasDamaged || isSound) this.faults.push(`law 4: ${id} ended although it could go on: ${reason}`);
+  }
+
   onDown(peer: SimPeer, reason: "left" | "crashed"): void {
     this.#running.delete(peer.id);
     this.#look();
@@ -225,4 +240,9 @@ export class Observer {
   note(who: string, text: string): void {
     this.trace.push(`${(this.#clock.nowMs / 1000).toFixed(1).padStart(8)} s  ${who.padEnd(7)} ${text}`);
   }
+}
+
+/** Whether a record counts one of these offers: what follows it is given up, and not gone on from. */
+function countsAny({ counted }: RoundRecord, offers: ReadonlySet<Digest>): boolean {
+  return counted.some(({ offer }) => offers.has(offer));
 }

@@ -267,10 +267,6 @@ export class SimPeer {
         return observer.onAdopted(this, effect.chain);
       case "train":
         return this.#learner.train(this.#world.clock.nowMs, effect.order);
-      case "admit": // the simulator's runs have no list of members
-      case "rest":
-      case "settle":
-        return;
       case "contribute":
         return this.#later("cut", () => this.#cut());
       case "evaluate":
@@ -285,7 +281,12 @@ export class SimPeer {
         return observer.onEvent(this, effect.event);
       case "stop":
         this.hasLeft = true;
+        if (effect.fault !== null) observer.onFault(this, effect.reason);
         return this.#stop("left");
+      case "admit": // the simulator's runs have no list of members
+      case "rest":
+      case "settle":
+        return;
       default:
         effect satisfies never;
     }
@@ -315,8 +316,10 @@ export class SimPeer {
   }
 
   #load(weights: BlobName, from: readonly PeerId[]): void {
+    const { digest } = weights;
+    // The first follow from the run: no disk need have them.
+    if (digest === INITIAL_WEIGHTS) return this.#later("judge", () => ({ kind: "loaded", weights: digest }));
     this.#bring(weights, from, (isHere): Input => {
-      const { digest } = weights;
       if (!isHere) return { kind: "load-failed", weights: digest, reason: "nobody has them" };
       this.#learner.held.add(digest);
       return { kind: "loaded", weights: digest };
@@ -329,15 +332,16 @@ export class SimPeer {
     if (!this.#learner.held.has(parent) && !this.disk.read(parent)) {
       return { kind: "fold-failed", record, reason: `weights ${parent} are gone` };
     }
-    const digest = foldWeights(parent, parts);
-    this.#learner.held.add(digest);
-    return { kind: "folded", record, weights: { digest, sizeBytes: this.#options.weightsBytes }, screen: null };
+    return this.#folded(record, foldWeights(parent, parts));
   }
 
   #merge({ record, sides }: Extract<Effect, { kind: "merge" }>): Input {
     const lacking = sides.find(({ weights }) => !this.#learner.held.has(weights) && !this.disk.read(weights));
     if (lacking !== undefined) return { kind: "fold-failed", record, reason: `weights ${lacking.weights} are gone` };
-    const digest = mergeWeights(sides);
+    return this.#folded(record, mergeWeights(sides));
+  }
+
+  #folded(record: Digest, digest: Digest): Input {
     this.#learner.held.add(digest);
     return { kind: "folded", record, weights: { digest, sizeBytes: this.#options.weightsBytes }, screen: null };
   }
