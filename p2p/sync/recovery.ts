@@ -11,6 +11,7 @@ import type { Book } from "./book.ts";
 import { genesisRecord, genesisState } from "./chain.ts";
 import type { Context } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Fetching } from "./fetching.ts";
 import type { Folding } from "./folding.ts";
 import type { Joining } from "./joining.ts";
 import { chainOf, type State } from "./link.ts";
@@ -31,6 +32,7 @@ export interface SceneOfRecovery {
   readonly head: State | null;
   readonly joining: Joining;
   readonly folding: Folding;
+  readonly fetching: Fetching;
 }
 
 type Stage =
@@ -113,13 +115,14 @@ export class Recovery {
       "Give the address of a peer that has the run with --peer, or begin anew in another folder with --state";
   }
 
-  #made(context: Context, { book, folding }: SceneOfRecovery, ground: State): State | null {
+  #made(context: Context, { book, folding, fetching }: SceneOfRecovery, ground: State): State | null {
     if (folding.hopeUntilMs !== null) {
       this.deadline = folding.hopeUntilMs;
       return null;
     }
     const best = book.heaviestFolded(ground, () => false), { others, round } = this.#saved;
     if (best.chain.round >= Math.max(1, round - context.options.rules.lateRounds - 1)) return best;
+    for (const part of [folding, fetching]) part.close();
     this.#stage = { kind: "lost", sinceMs: context.now };
     this.deadline = this.#patientUntilMs(context, context.now);
     const who = others.length > 0 ? ` (members were ${others.join(", ")})` : "";

@@ -6,8 +6,9 @@
 import { isHeavier } from "../../p2p/sync/fork.ts";
 import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { JournalEntry, SyncEvent } from "../../p2p/sync/effects.ts";
-import type { ChainState, Digest, Message, Offer, PeerId, RoundRecord } from "../../p2p/sync/types.ts";
+import type { ChainState, Digest, Message, Offer, PeerId, RoundRecord, SyncRules } from "../../p2p/sync/types.ts";
 import { historyOf } from "./laws/history.ts";
+import { hasLostRun, triedStates } from "./laws/loss.ts";
 import type { Life, SimPeer } from "./sim_peer.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 
@@ -20,8 +21,6 @@ export interface Adoption {
   readonly chain: ChainState;
 }
 
-/** Saved states that a restarting core tries. */
-const MOST_STATES = 8;
 /** A core's sizes are looked at after so many inputs. */
 const LOOK_EVERY = 20;
 
@@ -93,9 +92,7 @@ export class Observer {
       disk.journal.flatMap((entry) => entry.kind === "refuted" ? [bodyDigest(entry.offer.body)] : []),
     );
     const isWrong = (head: Digest) => historyOf(head, this).some(({ record }) => countsAny(record, refuted));
-    const states = disk.journal.filter((entry) => entry.kind === "state")
-      .filter(({ chain }) => refuted.size === 0 || !isWrong(chain.head));
-    const tried = states.sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1).slice(0, MOST_STATES);
+    const tried = triedStates(disk).filter(({ chain }) => refuted.size === 0 || !isWrong(chain.head));
     const best = tried.find(({ weights }) => disk.isWhole(weights.digest));
     if (best !== undefined) this.#onDisk.set(id, best.chain);
   }
@@ -216,11 +213,12 @@ export class Observer {
   }
 
   /** A peer ends against its user's will: it may where its disk broke its promise and has no state left. */
-  onFault({ id, isHonest, disk }: SimPeer, reason: string): void {
+  onFault({ id, isHonest, disk }: SimPeer, reason: string, rules: SyncRules): void {
     if (!isHonest) return;
     this.note(id, `cannot go on: ${reason}`);
-    const isSound = disk.journal.some((entry) => entry.kind === "state" && disk.isWhole(entry.weights.digest));
-    if (!disk.wasDamaged || isSound) this.faults.push(`law 4: ${id} ended although it could go on: ${reason}`);
+    if (!disk.wasDamaged || !hasLostRun(disk, rules)) {
+      this.faults.push(`law 4: ${id} ended although it could go on: ${reason}`);
+    }
   }
 
   onDown(peer: SimPeer, reason: "left" | "crashed"): void {

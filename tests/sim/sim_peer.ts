@@ -281,7 +281,7 @@ export class SimPeer {
         return observer.onEvent(this, effect.event);
       case "stop":
         this.hasLeft = true;
-        if (effect.fault !== null) observer.onFault(this, effect.reason);
+        if (effect.fault !== null) observer.onFault(this, effect.reason, this.#options.rules);
         return this.#stop("left");
       case "admit": // the simulator's runs have no list of members
       case "rest":
@@ -305,9 +305,8 @@ export class SimPeer {
 
   /** Has the blob on the disk, if it can be had, and answers. */
   #bring(blob: BlobName, from: readonly PeerId[], answer: (isHere: boolean) => Input): void {
-    const read = () => this.#later("judge", () => answer(this.disk.read(blob.digest)));
+    const life = this.#lives, read = () => this.#later("judge", () => answer(this.disk.read(blob.digest)));
     if (this.disk.has(blob.digest)) return read();
-    const life = this.#lives;
     this.#world.fetch(this, blob, from, (found) => {
       if (life !== this.#lives || !this.isUp) return;
       if (found) this.disk.put(blob.digest);
@@ -317,8 +316,7 @@ export class SimPeer {
 
   #load(weights: BlobName, from: readonly PeerId[]): void {
     const { digest } = weights;
-    // The first follow from the run: no disk need have them.
-    if (digest === INITIAL_WEIGHTS) return this.#later("judge", () => ({ kind: "loaded", weights: digest }));
+    if (digest === INITIAL_WEIGHTS) return this.#later("judge", () => ({ kind: "loaded", weights: digest })); // made anew
     this.#bring(weights, from, (isHere): Input => {
       if (!isHere) return { kind: "load-failed", weights: digest, reason: "nobody has them" };
       this.#learner.held.add(digest);
@@ -382,9 +380,7 @@ export class SimPeer {
   }
 
   #stop(reason: "left" | "crashed"): void {
-    this.core = null;
-    this.#queue = [];
-    this.#powerFor = Infinity;
+    [this.core, this.#queue, this.#powerFor] = [null, [], Infinity];
     this.isFrozen = false;
     this.#mailbox.clear();
     if (reason === "crashed") this.disk.powerCut(this.#damage, this.#world.draw);

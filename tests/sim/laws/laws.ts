@@ -46,7 +46,10 @@ export function brokenLaws(scene: Scene): readonly string[] {
     return { ...scene, living, head, history: historyOf(head.head, observer) };
   });
   const [any] = cases, judged = cases.filter((given) => !isOverrun(given) && !isForsaken(given));
-  if (any === undefined) return ["law 4: nobody ever had a head"];
+  if (any === undefined) {
+    // Each may have left, or ended for good reasons, which the observer judges.
+    return [...observer.faults, ...living.length > 0 ? ["law 4: nobody ever had a head"] : []];
+  }
   return [
     ...observer.faults,
     ...judged.flatMap((given) => [
