@@ -69,8 +69,11 @@ function onOffer(parts: Parts, signed: Signed<Offer>, { isNews }: { readonly isN
   if (isNews && chain) {
     const change = parts.membership.changeAfter(chain);
     const { reason, isStale } = whyDoubted(context, body, { chain, change });
+    if (reason !== null && isStale) { // whoever was cut off for long is not to blame for it
+      const { round, peer, tokens } = body;
+      return context.report({ kind: "passed over", round, offer: digest, peer, tokens, reason });
+    }
     if (reason !== null) parts.reject("offer", body.peer, reason);
-    if (isStale) return;
   }
   const isStranger = !chain || !isMember(chain.roster, body.peer);
   book.offers.add(digest, signed, { nowMs: context.now, own: false, journaled: false, isStranger });

@@ -16,15 +16,15 @@ import type { Folding } from "./folding.ts";
 import type { Joining } from "./joining.ts";
 import { chainOf, type State } from "./link.ts";
 import { longestMs } from "./scribe.ts";
-import type { BlobName, Digest, PeerId } from "./types.ts";
+import type { BlobName, Digest } from "./types.ts";
 
 /** What a journal says that there was, whether it can be read or not. */
 export interface Saved {
   readonly states: number;
   /** The last round whose state this peer had. */
   readonly round: number;
-  /** Members of that time, without this peer. */
-  readonly others: readonly PeerId[];
+  /** Names of those whose offers were heard last, without this peer. */
+  readonly others: readonly string[];
 }
 
 export interface SceneOfRecovery {
@@ -99,8 +99,8 @@ export class Recovery {
       case "folding":
         return head === null ? this.#made(context, scene, this.#stage.ground) : this.#close(context, head);
       case "lost":
-        if (head === null) this.deadline = this.#patientUntilMs(context, this.#stage.sinceMs);
-        else this.#stage = { kind: "closed" };
+        if (head !== null) this.#stage = { kind: "closed" };
+        else this.#wait(context, this.#stage.sinceMs);
         return null;
       default:
         return this.#stage satisfies never;
@@ -124,7 +124,7 @@ export class Recovery {
     if (best.chain.round >= Math.max(1, round - context.options.rules.lateRounds - 1)) return best;
     for (const part of [folding, fetching]) part.close();
     this.#stage = { kind: "lost", sinceMs: context.now };
-    this.deadline = this.#patientUntilMs(context, context.now);
+    this.#wait(context, context.now);
     const who = others.length > 0 ? ` (members were ${others.join(", ")})` : "";
     context.report({ kind: "waiting", reason: `for a peer that has the run${who}: ${this.#loss()}` });
     return null;
@@ -142,6 +142,11 @@ export class Recovery {
   #loss(): string {
     const { states, round } = this.#saved;
     return `none of ${states} saved states can be read, nor what would fold them anew: rounds 1 to ${round} are lost here`;
+  }
+
+  #wait(context: Context, sinceMs: number): void {
+    const untilMs = this.#patientUntilMs(context, sinceMs);
+    if (context.now < untilMs) this.deadline = untilMs;
   }
 
   /** As long as anything is waited for. */

@@ -84,5 +84,5 @@ function savedIn(
   for (const offer of offers) round = Math.max(round, offer.round - 1);
   if (round === 0) return null;
   const late = offers.filter((offer) => offer.peer !== self && offer.round > round - rules.rosterRounds);
-  return { states, round, others: [...new Set(late.map(({ peer }) => peer))].sort() };
+  return { states, round, others: [...new Set(late.map(({ name }) => name))].sort() };
 }
