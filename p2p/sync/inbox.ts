@@ -127,6 +127,7 @@ function onBeat(parts: Parts, beat: Beat, from: PeerId): void {
   if (isConnected) parts.membership.onBeat(context, beat);
   if (parts.meeting.isInDoubt) parts.hasNews = true; // its word may confirm what we met
   if (!parts.isOurs(beat)) {
+    exchange.witnesses.left(beat.peer);
     if (isConnected) exchange.abroad.stands(beat);
     return;
   }
@@ -156,6 +157,7 @@ function onState(parts: Parts, message: StateAt, from: PeerId): void {
   if (!parts.isOurs(chain)) {
     const reason = whyImpossibleState(context, message);
     if (reason !== null) return parts.reject("state", from, reason);
+    exchange.witnesses.left(from);
     exchange.abroad.stands(word);
     parts.hasNews = true;
     if (head === null) return parts.joining.hear(context, chain.cell);

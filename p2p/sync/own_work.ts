@@ -56,7 +56,8 @@ export class OwnWork {
     const offered = this.offers.hasOfferOn(chain.head);
     if (!isMember(chain.roster, self)) {
       this.#box.close();
-      const asked = this.offers.pending().some(({ body }) => body.blob === null);
+      // One that was made before a disk lost the states until then is ahead of this head: nobody could count it.
+      const asked = this.offers.pending().some(({ body }) => body.blob === null && body.round <= chain.round + 1);
       return offered || asked ? null : this.#make(context, { chain, base }, { work: NO_WORK, isForHead: true });
     }
     this.#box.open(now, chain.roundMs, offered);
