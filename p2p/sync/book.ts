@@ -99,10 +99,10 @@ export class Book {
   }
 
   /** The weights of a state are not here after all: it can be folded again, once all that it counts is known. */
-  lose({ link, chain }: State, nowMs: number): void {
-    const isKnown = this.countedOffers(link) !== null;
-    const stage = { kind: "complete", chain, sinceMs: nowMs, failures: 0 } as const;
-    this.#set(link, isKnown ? stage : { kind: "incomplete", sinceMs: nowMs });
+  lose(link: Link, nowMs: number): void {
+    const chain = chainOf(link), since = { sinceMs: nowMs };
+    const isKnown = chain !== null && this.countedOffers(link) !== null;
+    this.#set(link, isKnown ? { kind: "complete", chain, failures: 0, ...since } : { kind: "incomplete", ...since });
   }
 
   /** A fold failed; returns how often so far. */

@@ -71,8 +71,11 @@ function onOffer(parts: Parts, signed: Signed<Offer>, { isNews }: { readonly isN
   if (isNews && chain) {
     const change = parts.membership.changeAfter(chain);
     const { reason, isStale } = whyDoubted(context, body, { chain, change });
+    if (reason !== null && isStale) { // whoever was cut off for long is not to blame for it
+      const { round, peer, tokens } = body;
+      return context.report({ kind: "passed over", round, offer: digest, peer, tokens, reason });
+    }
     if (reason !== null) parts.reject("offer", body.peer, reason);
-    if (isStale) return;
   }
   const isStranger = !chain || !isMember(chain.roster, body.peer);
   book.offers.add(digest, signed, { nowMs: context.now, own: false, journaled: false, isStranger });
@@ -126,6 +129,7 @@ function onBeat(parts: Parts, beat: Beat, from: PeerId): void {
   if (isConnected) parts.membership.onBeat(context, beat);
   if (parts.meeting.isInDoubt) parts.hasNews = true; // its word may confirm what we met
   if (!parts.isOurs(beat)) {
+    exchange.witnesses.left(beat.peer);
     if (isConnected) exchange.abroad.stands(beat);
     return;
   }
@@ -155,6 +159,7 @@ function onState(parts: Parts, message: StateAt, from: PeerId): void {
   if (!parts.isOurs(chain)) {
     const reason = whyImpossibleState(context, message);
     if (reason !== null) return parts.reject("state", from, reason);
+    exchange.witnesses.left(from);
     exchange.abroad.stands(word);
     parts.hasNews = true;
     if (head === null) return parts.joining.hear(context, chain.cell);

@@ -51,7 +51,8 @@ export function simulate(options: SimulateOptions): Outcome {
     const endMs = weather.stormMs + weather.calmMs + weather.silenceMs, { longestRoundMs } = weather.rules;
     world.clock.runUntil(endMs);
     // Liars are never silent: a record that counts a late offer of theirs may still be on its way.
-    for (let more = 1; more <= MOST_MORE && observer.lastAdoptedAtMs > world.clock.nowMs - longestRoundMs; more++) {
+    const mostMore = peers.every(({ isHonest }) => isHonest) ? 0 : MOST_MORE;
+    for (let more = 1; more <= mostMore && observer.lastAdoptedAtMs > world.clock.nowMs - longestRoundMs; more++) {
       world.clock.runUntil(endMs + more * longestRoundMs);
     }
   } catch (error) {

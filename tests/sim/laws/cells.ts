@@ -10,7 +10,7 @@ import { trainedIn } from "../../../p2p/sync/ledger.ts";
 import type { SimPeer } from "../sim_peer.ts";
 import type { Case } from "./laws.ts";
 
-/** Peers without a head are those of which no living cell is. */
+/** Whoever has no head is told why: the cell that it belongs to died out, and nobody else may give it a state. */
 export function cellsApart(cases: readonly Case[], headless: readonly SimPeer[]): readonly string[] {
   const faults: string[] = [], heads = cases.map(({ head }) => head);
   for (const [i, a] of heads.entries()) {
@@ -27,6 +27,9 @@ export function cellsApart(cases: readonly Case[], headless: readonly SimPeer[])
   for (const { id } of headless) {
     const home = cases.find(({ head, weather: { rules } }) => isIn(head.cell, id, rules));
     if (home !== undefined) faults.push(`law 1: ${id} has no head, and cell '${home.head.cell}' is there`);
+    else if (!cases[0]?.observer.waits.some(({ by, reason }) => by === id && /found only cells/.test(reason))) {
+      faults.push(`law 4: ${id} has no head, and was not told why`);
+    }
   }
   return faults;
 }
