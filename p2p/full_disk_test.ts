@@ -46,6 +46,7 @@ async function start(clock: ManualClock, options: Pick<HostOptions, "store" | "j
     ...options,
   });
   host.ended.then((end) => ends.push(end));
+  clock.watch("The host", host.ended);
   return { host, events, ends };
 }
 

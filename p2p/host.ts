@@ -25,6 +25,7 @@ import type { BlobStore } from "./store/blob_store.ts";
 import type { Journal } from "./store/journal.ts";
 import { Stock } from "./store/stock.ts";
 import { StorageError } from "./store/storage_error.ts";
+import { digitsOf } from "./sync/cells.ts";
 import { createCore } from "./sync/core.ts";
 import type { Core, Effect, Input, JournalEntry } from "./sync/effects.ts";
 import type {
@@ -195,7 +196,7 @@ class PeerHost implements Host {
       ...options,
       self: this.peer,
       run: rules.run,
-      weightsBytes: start.initial.sizeBytes,
+      initial: start.initial,
       answer: (input) => this.#mailbox.put(input),
       emit: options.onEvent,
       fail: (error) => this.#finish({ kind: "failed", error }),
@@ -303,10 +304,7 @@ class PeerHost implements Host {
         }
         await this.#performer.performAll(effects);
         const stop = effects.find((effect) => effect.kind === "stop");
-        if (stop?.isFault) {
-          return this.#finish({ kind: "failed", error: new IdentityInUseError(`Cannot go on: ${stop.reason}.`) });
-        }
-        if (stop !== undefined) return this.#finish({ kind: "stopped", reason: stop.reason });
+        if (stop !== undefined) return this.#finish(endOf(stop));
         this.#setAlarm();
         if (clock.now() - turnSinceMs < LONGEST_TURN_MS) continue;
         await new Promise((resolve) => setTimeout(resolve, 0));
@@ -319,7 +317,7 @@ class PeerHost implements Host {
 
   #adopt({ chain, weights }: Extract<Effect, { kind: "adopted" }>): void {
     if (chain.cell !== (this.#chain?.cell ?? "")) {
-      this.#options.transport.hear(chain.cell);
+      this.#options.transport.hear(digitsOf(this.#options.rules, this.peer).slice(0, chain.cell.length));
       this.#mesh.enter(chain.cell);
     }
     [this.#chain, this.#weights] = [chain, weights];
@@ -343,6 +341,12 @@ class PeerHost implements Host {
     const quiet = [this.#mesh[Symbol.asyncDispose](), this.#performer.close(), this.#loop];
     Promise.all(quiet).then(() => this.#resolveEnded(end));
   }
+}
+
+function endOf({ reason, fault }: Extract<Effect, { kind: "stop" }>): HostEnd {
+  if (fault === null) return { kind: "stopped", reason };
+  const FaultError = fault === "key" ? IdentityInUseError : StorageError;
+  return { kind: "failed", error: new FaultError(`Cannot go on: ${reason}.`) };
 }
 
 /** The name of the run's first weights; whoever begins the run also stores them, for those who join early. */

@@ -13,7 +13,7 @@ import type { PeerJournal } from "./journal_entries.ts";
 import type { FoldPart, Learner, TrainOrder } from "./learner.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES, type Transport } from "./net/transport.ts";
 import type { Stock } from "./store/stock.ts";
-import { isIn } from "./sync/cells.ts";
+import { isIn, partsOf } from "./sync/cells.ts";
 import type { Effect, Input, JournalEntry } from "./sync/effects.ts";
 import type { BlobName, Digest, PeerId } from "./sync/types.ts";
 import { encodeMessage } from "./wire.ts";
@@ -34,8 +34,8 @@ export interface PerformerOptions {
   readonly journal: PeerJournal;
   readonly learner: Learner;
   readonly clock: Clock;
-  /** Every weights blob of a run has the size of the first. */
-  readonly weightsBytes: number;
+  /** The run's first weights; every weights blob of a run has their size. */
+  readonly initial: BlobName;
   readonly answer: (input: Input) => void;
   readonly emit: (event: HostEvent) => void;
   /** Something of our own broke. */
@@ -154,7 +154,10 @@ export class Performer {
   #announce({ message, cell }: EffectOf<"announce">): void {
     const { transport, run } = this.#options;
     const bytes = encodeMessage(message);
-    if (bytes.length <= LARGEST_ANNOUNCEMENT_BYTES) return transport.announce(bytes, cell);
+    if (bytes.length <= LARGEST_ANNOUNCEMENT_BYTES) {
+      for (const part of partsOf(cell)) transport.announce(bytes, part);
+      return;
+    }
     // Too large for gossip, not for a stream.
     for (const peer of transport.peers()) if (isIn(cell, peer, { run })) this.#send(peer, bytes);
   }
@@ -189,7 +192,7 @@ export class Performer {
   }
 
   async #fetch({ digest, offer, blob, from }: EffectOf<"fetch">): Promise<void> {
-    const { store, learner, answer, weightsBytes } = this.#options;
+    const { store, learner, answer, initial: { sizeBytes: weightsBytes } } = this.#options;
     if (blob.sizeBytes > AUTHOR_BYTES + weightsBytes) {
       // No codec needs more than the weights themselves: it is not worth a transfer to find out what else is wrong.
       const reason = `its contribution has ${blob.sizeBytes} bytes, the weights of this run have ${weightsBytes}`;
@@ -214,7 +217,11 @@ export class Performer {
   }
 
   async #load({ weights, from }: EffectOf<"load">): Promise<void> {
-    const { store, learner, transport, answer } = this.#options;
+    const { store, learner, transport, answer, initial } = this.#options;
+    if (weights.digest === initial.digest) { // they follow from the run: no disk need have them
+      await learner.initial();
+      return answer({ kind: "loaded", weights: weights.digest });
+    }
     const failed = (reason: string) => answer({ kind: "load-failed", weights: weights.digest, reason });
     store.name(weights.digest, { kind: "weights", round: 0 }); // until they are those of a state
     const wanted = { donors: from, others: transport.peers().filter((peer) => !from.includes(peer)) };
@@ -235,7 +242,7 @@ export class Performer {
   }
 
   async #fold({ record, parent, parts }: EffectOf<"fold">): Promise<void> {
-    const { store, learner, answer, weightsBytes } = this.#options;
+    const { store, learner, answer, initial: { sizeBytes: weightsBytes } } = this.#options;
     const failed = (reason: string) => answer({ kind: "fold-failed", record, reason });
     const read: FoldPart[] = [];
     for (const { blob, weight } of parts) {
@@ -258,7 +265,7 @@ export class Performer {
   }
 
   async #merge({ record, sides }: EffectOf<"merge">): Promise<void> {
-    const { store, learner, answer, weightsBytes } = this.#options;
+    const { store, learner, answer, initial: { sizeBytes: weightsBytes } } = this.#options;
     try {
       const digest = await learner.merge(sides).catch(async (error: unknown) => {
         for (const { weights } of sides) {

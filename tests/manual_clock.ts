@@ -3,6 +3,7 @@
  * @module
  */
 import type { Clock } from "../p2p/clock.ts";
+import type { HostEnd } from "../p2p/host_event.ts";
 
 /** Virtual milliseconds of one turn of the event loop in `runUntil`, unless told otherwise. */
 const STEP_MS = 10;
@@ -11,6 +12,8 @@ const MOST_MS = 600_000;
 export class ManualClock implements Clock {
   readonly #alarms = new Set<{ readonly atMs: number; readonly act: () => void }>();
   #nowMs = 0;
+  /** Of a watched host, not yet thrown or expected. */
+  #failure: Error | null = null;
 
   now(): number {
     return this.#nowMs;
@@ -29,13 +32,24 @@ export class ManualClock implements Clock {
     for (const alarm of due) if (this.#alarms.delete(alarm)) alarm.act();
   }
 
+  /** Whatever waits for a host that fails need wait no longer: unless it waited for that, it fails with the host's error. */
+  watch(name: string, ended: Promise<HostEnd>): void {
+    ended.then((end) => {
+      if (end.kind !== "failed") return;
+      const reason = end.error instanceof Error ? end.error.message : String(end.error);
+      this.#failure ??= new Error(`${name} failed: ${reason}`, { cause: end.error });
+    });
+  }
+
   /** Lets time pass, a little with every turn of the event loop, until something has come true. */
   async runUntil(what: string, isTrue: () => boolean, stepMs = STEP_MS): Promise<void> {
     const endMs = this.#nowMs + MOST_MS;
     while (!isTrue()) {
+      if (this.#failure !== null) throw this.#failure;
       if (this.#nowMs > endMs) throw new Error(`Waited in vain for ${MOST_MS} ms until ${what}`);
       await new Promise((resolve) => setTimeout(resolve, 0));
       this.advance(stepMs);
     }
+    this.#failure = null; // it was waited for
   }
 }

@@ -12,6 +12,7 @@ import { type Journal, MemoryJournal } from "../p2p/store/journal.ts";
 import { MemoryBlobStore } from "../p2p/store/memory.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import { identity } from "./conformance/transport.ts";
+import { ManualClock } from "./manual_clock.ts";
 import { openStubLearner, type StubLearner } from "./stub_learner.ts";
 import { tinyRules } from "./tiny_rules.ts";
 
@@ -63,6 +64,7 @@ export async function startStubPeer(
     ...options,
   };
   const host = await startHost(all);
+  if (all.clock instanceof ManualClock) all.clock.watch(`Peer ${n}`, host.ended);
   return { host, events, learner, transport, store: all.store, journal: all.journal };
 }
 

@@ -21,8 +21,9 @@ export function conclude(parts: Parts): void {
   parts.resolve();
   do {
     parts.joining.run(parts.context, choiceOf(parts));
-    if (parts.head !== null) towardsHeavier(parts, parts.head);
-  } while (adoptHeaviest(parts) || merge(parts) || meet(parts) || act(parts));
+    const ground = parts.head ?? parts.recovery.ground;
+    if (ground !== null) towardsHeavier(parts, ground);
+  } while (recover(parts) || adoptHeaviest(parts) || merge(parts) || meet(parts) || act(parts));
 }
 
 /** Everything that repairs losses, once a beat. */
@@ -55,6 +56,13 @@ function towardsHeavier(parts: Parts, head: State): void {
     isRechecked: (offer) => recheck.wants(offer),
     exchange,
   });
+}
+
+/** Goes on from what could be made of a damaged disk; whether a head was adopted. */
+function recover(parts: Parts): boolean {
+  const state = parts.recovery.run(parts.context, parts);
+  if (state !== null) adopt(parts, state);
+  return state !== null;
 }
 
 function adoptHeaviest(parts: Parts): boolean {

@@ -4,8 +4,8 @@
  * A pure machine (law 9): no clock, chance, I/O or promise. Every input first changes what is known: what other peers
  * say in `inbox.ts`, what this machine answers here. Then `conclusions.ts` draws all conclusions in one fixed order.
  *
- * The parts (`parts.ts`): `book.ts` what is known, `joining.ts` where a first head comes from, `fetching.ts`,
- * `loading.ts` and `folding.ts` how the next one is made, `own_work.ts` our own boxes and offers, `scribing.ts` closing,
+ * The parts (`parts.ts`): `book.ts` what is known, `joining.ts` and `recovery.ts` where a first head comes from,
+ * `fetching.ts`, `loading.ts` and `folding.ts` how the next one is made, `own_work.ts` our own boxes and offers, `scribing.ts` closing,
  * `merging.ts` two histories, `exchange.ts` repair of losses, `members.ts` who belongs. Rules that all peers must compute
  * alike are pure functions beside them, gathered in `rulebook.ts`.
  * @module
@@ -72,7 +72,8 @@ class PeerCore implements Core {
       this.#beatAtMs = now + parts.beatMs;
       repairLosses(parts);
     }
-    const stop = work.whyStop(context, book);
+    const lost = parts.recovery.whyStop(context, parts.exchange);
+    const stop = lost === null ? work.whyStop(context, book) : { reason: lost, fault: "disk" } as const;
     this.#stopped = stop !== null;
     if (stop !== null) context.emit({ kind: "stop", ...stop });
     this.#dueAtMs = Math.min(this.#beatAtMs!, parts.deadline);
@@ -122,8 +123,7 @@ class PeerCore implements Core {
       case "loaded":
         return this.#onLoaded(input.weights);
       case "load-failed":
-        this.#onLoadFailed(input.weights);
-        return context.report({ kind: "waiting", reason: `a state could not be loaded: ${input.reason}` });
+        return this.#onLoadFailed(input);
       case "evaluated":
         return parts.work.onEvaluated(input.record, input.loss);
       case "change":
@@ -142,14 +142,15 @@ class PeerCore implements Core {
     const { rules, self } = context.options;
     this.#beatAtMs = now;
     this.#weightsBytes = initial.sizeBytes;
-    parts.isFounder = found;
     book.addPast(genesisRecord(rules), genesisState(rules)); // what everybody knows
     const { offers: own, key } = work;
-    const stateCount = restore(journal, { book, own, key, joining, membership, self, rules, nowMs: now });
+    const saved = restore(journal, { book, own, key, joining, membership, self, rules, nowMs: now });
     membership.admit(context);
-    if (found && stateCount === 0) { // else a damaged disk would begin the run anew
+    parts.isFounder = found && saved === null;
+    if (saved !== null) parts.recovery.open(saved, initial);
+    else if (found) { // else a damaged disk would begin the run anew
       joining.add({ record: genesisRecord(rules), chain: genesisState(rules), weights: initial, from: [] }, now);
-    } else if (stateCount === 0) {
+    } else {
       context.report({ kind: "waiting", reason: "for a peer that has the run" });
     }
   }
@@ -157,6 +158,7 @@ class PeerCore implements Core {
   #onLoaded(digest: Digest): void {
     const parts = this.#parts, { context, book } = parts, weights = { digest, sizeBytes: this.#weightsBytes };
     const record = parts.loading.answered(context, digest, null), link = record && book.links.get(record);
+    if (parts.recovery.onLoaded(context, book, digest)) return;
     const candidate = parts.joining.answered(digest);
     if (record !== null) parts.meeting.onLoaded(digest, parts.head?.chain.round ?? 0);
     const side = link && book.hold(link, weights), { rules } = context.options;
@@ -176,10 +178,13 @@ class PeerCore implements Core {
     if (parts.isWorth(state.chain)) adopt(parts, state);
   }
 
-  #onLoadFailed(digest: Digest): void {
-    const { context, book, head, joining, loading, beatMs, now } = this.#parts;
-    loading.answered(context, digest, beatMs);
-    const state = book.stateOf(joining.answered(digest)?.chain.head ?? this.#genesis);
-    if (state !== null && state !== head) book.lose(state, now); // it can still be folded again
+  #onLoadFailed({ weights, reason }: Extract<Input, { kind: "load-failed" }>): void {
+    const { context, book, head, joining, recovery, loading, beatMs, now } = this.#parts;
+    loading.answered(context, weights, beatMs);
+    const candidate = joining.answered(weights), state = book.stateOf(candidate?.chain.head ?? this.#genesis);
+    const what = candidate === null ? "a state" : `the state of round ${candidate.chain.round}`;
+    context.report({ kind: "waiting", reason: `${what} could not be loaded: ${reason}` });
+    if (candidate?.from.length === 0) recovery.onDamaged();
+    if (state !== null && state !== head) book.lose(state.link, now); // it can still be folded again
   }
 }

@@ -79,7 +79,7 @@ export interface DoubtContext {
   readonly change: Signed<Change> | null;
 }
 
-/** Why no record will count an offer that its author has just announced, if that is the author's doing; else null. */
+/** Why no record will count an offer that was just announced: if it is stale that is nobody's fault, else its author's. */
 export function whyDoubted(
   { options: { rules } }: Context,
   offer: Offer,

@@ -148,7 +148,10 @@ export type Effect =
   | { readonly kind: "forget"; readonly blobs: readonly Digest[] }
   | { readonly kind: "report"; readonly event: SyncEvent }
   /** The last effect ever: the peer has left, or must not go on. */
-  | { readonly kind: "stop"; readonly reason: string; readonly isFault: boolean };
+  | { readonly kind: "stop"; readonly reason: string; readonly fault: Fault | null };
+
+/** What ends a peer against its user's will: another machine with its key, or a disk that has lost the run. */
+export type Fault = "key" | "disk";
 
 /** What users and checkers may want to know; law 5 lives on these. */
 export type SyncEvent =
@@ -257,6 +260,8 @@ export type SyncEvent =
     readonly with: string;
     /** Counted there, and not known here before. */
     readonly tokens: number;
+    /** Windows that it cannot have known to be trained: they are not believed (`hearsay.ts`). */
+    readonly doubted: number;
   }
   /** Waiting for a state, for blobs, for company: shown to users, changes nothing. */
   | { readonly kind: "waiting"; readonly reason: string }

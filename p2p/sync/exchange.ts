@@ -16,6 +16,8 @@ import type { AskState, Beat, ChainState, Digest, Message, Offer, PeerId, Pull, 
 /** Most of each in one History: it must fit a message. */
 const MOST_RECORDS = 16;
 const MOST_OFFERS = 512;
+/** Ranges in the meetings of one History, of 21 bytes at most. */
+const MOST_TOLD_RANGES = 32_768;
 /** Records named in a pull: ends of histories, then ancestors of the head, all of the last ones and then with gaps. */
 const MOST_ENDS = 32;
 const NAMED_WITHOUT_GAPS = 16;
@@ -338,8 +340,11 @@ function answerPull(
     if (held !== undefined && offers.size < MOST_OFFERS) offers.set(digest, held.signed);
   };
   pull.want.forEach(add);
+  let ranges = 0;
   for (const { record } of lacking.toReversed().slice(0, MOST_RECORDS)) {
-    if (records.length > 0 && offers.size + record.body.counted.length > MOST_OFFERS) break;
+    ranges += record.body.met?.known.length ?? 0;
+    const isFull = offers.size + record.body.counted.length > MOST_OFFERS || ranges > MOST_TOLD_RANGES;
+    if (records.length > 0 && isFull) break;
     records.push(record);
     record.body.counted.forEach(({ offer }) => add(offer));
   }

@@ -149,7 +149,7 @@ export class Folding {
   #loseSides(book: Book, { parents }: Link, nowMs: number): void {
     for (const parent of parents) {
       const state = book.stateOf(parent);
-      if (state !== null && !state.link.journaled) book.lose(state, nowMs);
+      if (state !== null && !state.link.journaled) book.lose(state.link, nowMs);
     }
   }
 

@@ -27,14 +27,16 @@ export function onMessage(parts: Parts, message: Message, from: PeerId): void {
       if (isRecord(message)) return onNewRecord(parts, message, from);
       if (isChange(message)) return onChange(parts, message, from);
       return onOffer(parts, message, { isNews: true });
-    case "history":
+    case "history": {
       // Offers that are not recent are taken only if a record waits for them.
       // Nor are records of other cells dropped: they may lead to a merge with ours.
+      const isNew = message.records.some(({ body }) => !book.links.has(bodyDigest(body)));
       for (const record of message.records) onRecord(parts, record);
       for (const offer of message.offers) onOffer(parts, offer, { isNews: false });
       parts.resolve();
-      if (isFull(message.records.length)) exchange.pullOn(context, from, { book, head });
+      if (isNew && isFull(message.records.length)) exchange.pullOn(context, from, { book, head });
       return;
+    }
     case "beat":
       if (message.run === run) onBeat(parts, message, from);
       return;
@@ -69,8 +71,11 @@ function onOffer(parts: Parts, signed: Signed<Offer>, { isNews }: { readonly isN
   if (isNews && chain) {
     const change = parts.membership.changeAfter(chain);
     const { reason, isStale } = whyDoubted(context, body, { chain, change });
+    if (reason !== null && isStale) { // whoever was cut off for long is not to blame for it
+      const { round, peer, tokens } = body;
+      return context.report({ kind: "passed over", round, offer: digest, peer, tokens, reason });
+    }
     if (reason !== null) parts.reject("offer", body.peer, reason);
-    if (isStale) return;
   }
   const isStranger = !chain || !isMember(chain.roster, body.peer);
   book.offers.add(digest, signed, { nowMs: context.now, own: false, journaled: false, isStranger });
@@ -124,6 +129,7 @@ function onBeat(parts: Parts, beat: Beat, from: PeerId): void {
   if (isConnected) parts.membership.onBeat(context, beat);
   if (parts.meeting.isInDoubt) parts.hasNews = true; // its word may confirm what we met
   if (!parts.isOurs(beat)) {
+    exchange.witnesses.left(beat.peer);
     if (isConnected) exchange.abroad.stands(beat);
     return;
   }
@@ -153,6 +159,7 @@ function onState(parts: Parts, message: StateAt, from: PeerId): void {
   if (!parts.isOurs(chain)) {
     const reason = whyImpossibleState(context, message);
     if (reason !== null) return parts.reject("state", from, reason);
+    exchange.witnesses.left(from);
     exchange.abroad.stands(word);
     parts.hasNews = true;
     if (head === null) return parts.joining.hear(context, chain.cell);

@@ -61,6 +61,11 @@ export class Joining {
     return this.#candidates.length;
   }
 
+  /** Whether a state of our own disk has still to be tried. */
+  get hasOwn(): boolean {
+    return [...this.#candidates, ...this.#loading ? [this.#loading] : []].some(({ from }) => from.length === 0);
+  }
+
   /** Heaviest first is decided when it is time; `atMs` is when. */
   add(candidate: Candidate, atMs: number): void {
     const same = this.#candidates.findIndex((known) => baseOfState(known) === baseOfState(candidate));

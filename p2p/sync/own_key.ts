@@ -2,12 +2,12 @@
  * Whether somebody else signs with this peer's key: seen in the history, however the two may be connected.
  *
  * An offer of this peer that it does not know may be its own all the same: made before a disk was lost. But one that was
- * trained on a history which counts an offer of this very life was made after that offer, by another process.
+ * trained on a history which counts work of this very life was made after that offer, by another process.
  * @module
  */
 import type { Book } from "./book.ts";
 import type { Link } from "./link.ts";
-import type { Digest } from "./types.ts";
+import type { Digest, Offer } from "./types.ts";
 
 /** Own offers of this life that are remembered, newest last: more than a history shows. */
 const MOST_MADE = 256;
@@ -18,6 +18,8 @@ export class OwnKey {
   /** Of former lives, from the journal. */
   readonly #restored = new Set<Digest>();
   readonly #made = new Set<Digest>();
+  /** Those with work in them: what only asks to be admitted is the same again in another life. */
+  readonly #worked = new Set<Digest>();
   /** Signed with this key, heard from others, and not known to be made here. */
   readonly #suspect = new Set<Digest>();
 
@@ -25,8 +27,9 @@ export class OwnKey {
     this.#restored.add(offer);
   }
 
-  made(offer: Digest): void {
+  made(offer: Digest, { blob }: Offer): void {
     add(this.#made, offer, MOST_MADE);
+    if (blob !== null) add(this.#worked, offer, MOST_MADE);
   }
 
   /** Another peer passed on an offer of this peer's. */
@@ -39,7 +42,7 @@ export class OwnKey {
     for (const digest of this.#suspect) {
       const body = book.offers.find(digest)?.signed.body, ground = body && book.links.get(body.parent);
       if (ground === undefined) continue; // judged when its record is known
-      const counts = ({ record }: Link): boolean => record.body.counted.some(({ offer }) => this.#made.has(offer));
+      const counts = ({ record }: Link): boolean => record.body.counted.some(({ offer }) => this.#worked.has(offer));
       if (!book.lineage.ancestry(ground).some(counts)) {
         this.#suspect.delete(digest);
         continue;

@@ -39,7 +39,11 @@ function offerOn(parent: Digest, peer: PeerId, steps: number): Signed<Offer> {
     leaving: false,
     transferMs: 0,
   };
-  return sign({ ...buildOffer(ground, NO_WORK, of), steps });
+  return sign({
+    ...buildOffer(ground, NO_WORK, of),
+    steps,
+    blob: { digest: "b".repeat(64) as Digest, sizeBytes: steps },
+  });
 }
 
 function counting(parent: Digest, offer: Signed<Offer>): Signed<RoundRecord> {
@@ -49,37 +53,52 @@ function counting(parent: Digest, offer: Signed<Offer>): Signed<RoundRecord> {
   });
 }
 
+function made(key: OwnKey, { body }: Signed<Offer>): void {
+  key.made(bodyDigest(body), body);
+}
+
 /** A history of one record, which counts this peer's offer; then another offer of its key on top of it. */
-function history(onTop: Signed<Offer> | null = null) {
+function history(onTop: Signed<Offer> | null = null, first = offerOn(genesis, self, 1)) {
   const book = new Book(rules, RULEBOOK), key = new OwnKey();
-  const first = offerOn(genesis, self, 1), record = counting(genesis, first), head = bodyDigest(record.body);
+  const record = counting(genesis, first), head = bodyDigest(record.body);
   const second = onTop ?? offerOn(head, self, 2);
   for (const offer of [first, second]) {
     book.offers.add(bodyDigest(offer.body), offer, { nowMs: 0, own: false, journaled: false });
   }
   book.addRecord(head, record, { nowMs: 0, journaled: false });
-  return { book, key, first: bodyDigest(first.body), second: bodyDigest(second.body), head };
+  return { book, key, first, second };
 }
 
 Deno.test("a peer stops when an offer of its key that it did not make follows one that it did make", () => {
   const { book, key, first, second } = history();
-  key.made(first);
-  key.heard(first);
+  made(key, first);
+  key.heard(bodyDigest(first.body));
   assert.equal(key.whyStop(book), null);
-  key.heard(second);
+  key.heard(bodyDigest(second.body));
   assert.match(key.whyStop(book)!, /another machine runs with this peer's key: offer [0-9a-f]{8}… of round 1/);
 });
 
 Deno.test("a peer takes offers of its former lives for its own, with or without its journal", () => {
   const lost = history();
-  lost.key.heard(lost.first);
-  lost.key.made(lost.second);
+  lost.key.heard(bodyDigest(lost.first.body));
+  made(lost.key, lost.second);
   assert.equal(lost.key.whyStop(lost.book), null, "the first was made before");
   const whole = history();
-  whole.key.restored(whole.second);
-  whole.key.made(whole.first);
-  whole.key.heard(whole.second);
+  whole.key.restored(bodyDigest(whole.second.body));
+  made(whole.key, whole.first);
+  whole.key.heard(bodyDigest(whole.second.body));
   assert.equal(whole.key.whyStop(whole.book), null);
+});
+
+Deno.test("a peer that begins the run a second time with its key, without its journal, is no other machine", () => {
+  const asking = offerOn(genesis, self, 0),
+    { book, key, first, second } = history(null, {
+      ...asking,
+      body: { ...asking.body, blob: null },
+    });
+  made(key, first); // the same, to the bit, as in the life before
+  key.heard(bodyDigest(second.body));
+  assert.equal(key.whyStop(book), null, "the work on it is of the life before");
 });
 
 Deno.test("an offer on a record that is not known yet says nothing of a peer's key until it is", () => {
@@ -87,7 +106,7 @@ Deno.test("an offer on a record that is not known yet says nothing of a peer's k
   const { book, key } = history(offerOn("f".repeat(64) as Digest, self, 4));
   const later = offerOn(head, self, 5), other = new Book(rules, RULEBOOK);
   other.offers.add(bodyDigest(later.body), later, { nowMs: 0, own: false, journaled: false });
-  key.made(bodyDigest(first.body));
+  made(key, first);
   key.heard(bodyDigest(later.body));
   assert.equal(key.whyStop(book), null, "the offer is not known");
   assert.equal(key.whyStop(other), null, "its record is not known");

@@ -8,6 +8,7 @@ import type { Book } from "./book.ts";
 import { BoxTimer } from "./box_timer.ts";
 import { isFinished } from "./chain.ts";
 import type { Context } from "./context.ts";
+import type { Fault } from "./effects.ts";
 import { bodyDigest } from "./digest.ts";
 import type { Fetching } from "./fetching.ts";
 import { leaseOf } from "./ledger.ts";
@@ -55,7 +56,8 @@ export class OwnWork {
     const offered = this.offers.hasOfferOn(chain.head);
     if (!isMember(chain.roster, self)) {
       this.#box.close();
-      const asked = this.offers.pending().some(({ body }) => body.blob === null);
+      // One that was made before a disk lost the states until then is ahead of this head: nobody could count it.
+      const asked = this.offers.pending().some(({ body }) => body.blob === null && body.round <= chain.round + 1);
       return offered || asked ? null : this.#make(context, { chain, base }, { work: NO_WORK, isForHead: true });
     }
     this.#box.open(now, chain.roundMs, offered);
@@ -126,15 +128,15 @@ export class OwnWork {
   }
 
   /** Why this peer must stop, or why one that leaves may; null if it goes on. */
-  whyStop({ now }: Context, book: Book): { readonly reason: string; readonly isFault: boolean } | null {
+  whyStop({ now }: Context, book: Book): { readonly reason: string; readonly fault: Fault | null } | null {
     const fault = this.key.whyStop(book);
-    if (fault !== null) return { reason: fault, isFault: true };
+    if (fault !== null) return { reason: fault, fault: "key" };
     if (this.#stopAtMs === null) return null;
     if (!this.#box.isCutting && this.offers.pending().length === 0) {
-      return { reason: "it left, and all its work is counted", isFault: false };
+      return { reason: "it left, and all its work is counted", fault: null };
     }
     if (now < this.#stopAtMs) return null;
-    return { reason: "it left; its last offer may be counted without it", isFault: false };
+    return { reason: "it left; its last offer may be counted without it", fault: null };
   }
 
   #make(context: Context, ground: Ground, made: {
@@ -159,7 +161,7 @@ export class OwnWork {
     const digest = bodyDigest(body);
     const signed: Signed<Offer> = { kind: "signed", body, signature: options.sign(digest) };
     this.offers.add(digest, signed);
-    this.key.made(digest);
+    this.key.made(digest, body);
     report({ kind: "offered", round: body.round, offer: digest, tokens: body.tokens });
     return signed;
   }

@@ -20,6 +20,7 @@ import { Meeting } from "./meeting.ts";
 import { Merging } from "./merging.ts";
 import { OwnWork } from "./own_work.ts";
 import { Recheck } from "./recheck.ts";
+import { Recovery } from "./recovery.ts";
 import type { Rulebook } from "./rulebook.ts";
 import { Scribing } from "./scribing.ts";
 import type { Beat, ChainState, PeerId } from "./types.ts";
@@ -39,6 +40,7 @@ export class Parts {
   readonly meeting = new Meeting();
   readonly loading = new Loading();
   readonly recheck = new Recheck();
+  readonly recovery = new Recovery();
   readonly exchange = new Exchange();
   readonly membership = new Membership();
   /** The state that this peer stands on; null until it has one. Changed by `adoption.ts` alone. */
@@ -78,6 +80,7 @@ export class Parts {
   get deadline(): number {
     return Math.min(
       this.joining.deadline,
+      this.recovery.deadline,
       this.fetching.deadline,
       this.work.deadline,
       this.scribing.deadline,

@@ -11,6 +11,7 @@ import type { Joining } from "./joining.ts";
 import type { Membership } from "./members.ts";
 import type { OwnKey } from "./own_key.ts";
 import type { OwnOffers } from "./own_offers.ts";
+import type { Saved } from "./recovery.ts";
 import type { PeerId, SyncRules } from "./types.ts";
 
 /** Saved states tried, heaviest first, should blobs be damaged. */
@@ -27,8 +28,8 @@ export interface RestoreOptions {
   readonly nowMs: number;
 }
 
-/** Fills the parts of a new core; returns how many states the journal had. */
-export function restore(journal: readonly JournalEntry[], options: RestoreOptions): number {
+/** Fills the parts of a new core; returns what the journal says that there was, or null if there was no history yet. */
+export function restore(journal: readonly JournalEntry[], options: RestoreOptions): Saved | null {
   const { book, own, key, joining, membership, self, rules, nowMs } = options;
   const states = journal.filter((entry) => entry.kind === "state").sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1);
   const lastRound = states[0]?.chain.round ?? 0, archiveRound = lastRound - ARCHIVE_ROUNDS;
@@ -69,5 +70,19 @@ export function restore(journal: readonly JournalEntry[], options: RestoreOption
   for (const { record, chain, weights } of states.slice(0, MOST_STATES)) {
     joining.add({ record, chain, weights, from: [] }, nowMs);
   }
-  return states.length;
+  return savedIn(journal, { states: states.length, self, rules });
+}
+
+/** An offer for round 2 is made on the state of round 1, also if that was not written down, or is damaged. */
+function savedIn(
+  journal: readonly JournalEntry[],
+  { states, self, rules }: { readonly states: number; readonly self: PeerId; readonly rules: SyncRules },
+): Saved | null {
+  const offers = journal.flatMap((entry) => entry.kind === "offer" ? [entry.offer.body] : []);
+  let round = 0;
+  for (const entry of journal) if (entry.kind === "state") round = Math.max(round, entry.chain.round);
+  for (const offer of offers) round = Math.max(round, offer.round - 1);
+  if (round === 0) return null;
+  const late = offers.filter((offer) => offer.peer !== self && offer.round > round - rules.rosterRounds);
+  return { states, round, others: [...new Set(late.map(({ name }) => name))].sort() };
 }

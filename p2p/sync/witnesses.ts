@@ -38,6 +38,11 @@ export class Witnesses {
     this.says(word);
   }
 
+  /** A peer is in another cell now: where it stood says nothing any more of who stands where. */
+  left(peer: PeerId): void {
+    this.#last.delete(peer);
+  }
+
   /** A peer says that `base` is the state after `head`. */
   says({ peer, head, base, cell }: Word & { readonly cell: string | null }): void {
     const bases = this.#bases.get(head) ?? new Map<PeerId, Said>();

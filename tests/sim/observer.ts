@@ -6,11 +6,14 @@
 import { isHeavier } from "../../p2p/sync/fork.ts";
 import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { JournalEntry, SyncEvent } from "../../p2p/sync/effects.ts";
-import type { ChainState, Digest, Message, Offer, PeerId, RoundRecord } from "../../p2p/sync/types.ts";
+import type { ChainState, Digest, Message, Offer, PeerId, RoundRecord, SyncRules } from "../../p2p/sync/types.ts";
+import { historyOf } from "./laws/history.ts";
+import { hasLostRun, triedStates } from "./laws/loss.ts";
 import type { Life, SimPeer } from "./sim_peer.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 
-export type Fate = Extract<SyncEvent, { kind: "fate" }>;
+/** With the life of the owner in which it was told. */
+export type Fate = Extract<SyncEvent, { kind: "fate" }> & { readonly life: number };
 export type Rejection = Extract<SyncEvent, { kind: "rejected" }>;
 
 export interface Adoption {
@@ -18,8 +21,6 @@ export interface Adoption {
   readonly chain: ChainState;
 }
 
-/** Saved states that a restarting core tries. */
-const MOST_STATES = 8;
 /** A core's sizes are looked at after so many inputs. */
 const LOOK_EVERY = 20;
 
@@ -64,6 +65,7 @@ export class Observer {
     mergedOffers: 0,
     cells: 0,
     met: 0,
+    doubted: 0,
   };
   /** Largest sizes of any honest core, by name, and most effects of one input. */
   readonly largest = new Map<string, number>();
@@ -84,11 +86,19 @@ export class Observer {
     this.#clock = clock;
   }
 
+  /** How long the run has lasted. */
+  get nowMs(): number {
+    return this.#clock.nowMs;
+  }
+
   onStart({ id, disk }: SimPeer): void {
     this.#running.add(id);
     this.#look();
-    const states = disk.journal.filter((entry) => entry.kind === "state");
-    const tried = states.sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1).slice(0, MOST_STATES);
+    const refuted = new Set(
+      disk.journal.flatMap((entry) => entry.kind === "refuted" ? [bodyDigest(entry.offer.body)] : []),
+    );
+    const isWrong = (head: Digest) => historyOf(head, this).some(({ record }) => countsAny(record, refuted));
+    const tried = triedStates(disk).filter(({ chain }) => refuted.size === 0 || !isWrong(chain.head));
     const best = tried.find(({ weights }) => disk.isWhole(weights.digest));
     if (best !== undefined) this.#onDisk.set(id, best.chain);
   }
@@ -151,7 +161,7 @@ export class Observer {
     this.adoptions.set(id, adopted);
   }
 
-  onEvent({ id, isHonest }: SimPeer, event: SyncEvent): void {
+  onEvent({ id, isHonest, lives }: SimPeer, event: SyncEvent): void {
     if (!isHonest) return;
     switch (event.kind) {
       case "round": {
@@ -172,7 +182,7 @@ export class Observer {
         if (event.fate === "counted late") this.tally.late++;
         if (event.fate === "lost") this.tally.lost++;
         if (event.fate === "merged") this.tally.mergedOffers++;
-        this.fates.set(event.offer, event);
+        this.fates.set(event.offer, { ...event, life: lives });
         if (event.fate !== "counted") this.note(id, `offer of round ${event.round} is ${event.fate}`);
         return;
       case "reorganised":
@@ -190,6 +200,7 @@ export class Observer {
         return this.note(id, `is in cell '${event.cell}' of ${event.members}, before in '${event.before}'`);
       case "met":
         this.tally.met++;
+        if (event.doubted > 0) this.tally.doubted++;
         return this.note(id, `took a meeting of '${event.cell}' with '${event.with}'`);
       case "mismatch":
         this.mismatches.push({ by: id, event });
@@ -205,6 +216,15 @@ export class Observer {
         return;
       default:
         return;
+    }
+  }
+
+  /** A peer ends against its user's will: it may where its disk broke its promise and has no state left. */
+  onFault({ id, isHonest, disk }: SimPeer, reason: string, rules: SyncRules): void {
+    if (!isHonest) return;
+    this.note(id, `cannot go on: ${reason}`);
+    if (!disk.wasDamaged || !hasLostRun(disk, rules)) {
+      this.faults.push(`law 4: ${id} ended although it could go on: ${reason}`);
     }
   }
 
@@ -225,4 +245,9 @@ export class Observer {
   note(who: string, text: string): void {
     this.trace.push(`${(this.#clock.nowMs / 1000).toFixed(1).padStart(8)} s  ${who.padEnd(7)} ${text}`);
   }
+}
+
+/** Whether a record counts one of these offers: what follows it is given up, and not gone on from. */
+function countsAny({ counted }: RoundRecord, offers: ReadonlySet<Digest>): boolean {
+  return counted.some(({ offer }) => offers.has(offer));
 }

@@ -4,7 +4,8 @@
  */
 import { strict as assert } from "node:assert";
 import type { Effect, Input, SyncEvent } from "../../p2p/sync/effects.ts";
-import { subtract, union } from "../../p2p/sync/ranges.ts";
+import { trainedIn } from "../../p2p/sync/ledger.ts";
+import { intersect, subtract, union, windowCount } from "../../p2p/sync/ranges.ts";
 import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
 import type { Liar } from "./liars/liar.ts";
 import { drawWeather } from "./draw_weather.ts";
@@ -174,6 +175,28 @@ const PLANTED: readonly Planted[] = [
     },
   },
   {
+    bug: "counting offers of another cell's members",
+    law: "law 10",
+    isOfCells: true,
+    rules: {
+      selectCounted: (offers, context) => RULEBOOK.selectCounted(offers, ofNoCell(context)),
+      whyInvalid: (record, offers, context) => RULEBOOK.whyInvalid(record, offers, ofNoCell(context)),
+    },
+    wrong: { say: toAllCells, hear: asHistory },
+  },
+  {
+    bug: "adding to its tokens all that another cell knows, at each meeting anew",
+    law: "law 2",
+    isOfCells: true,
+    rules: {
+      advance: (parent, options) => {
+        const state = RULEBOOK.advance(parent, options), { met } = options.record;
+        const known = met === null ? 0 : windowCount(intersect(met.known, trainedIn(parent.ledger)));
+        return { ...state, tokens: state.tokens + known * options.rules.contextLength };
+      },
+    },
+  },
+  {
     bug: "splitting a state with other numbers than all",
     law: "law 1",
     isOfCells: true,
@@ -233,6 +256,24 @@ function* runs({ rules, at = ALL, wrong, isOfCells }: Planted): Generator<readon
     given,
   ).broken;
   for (let seed = 1; seed <= 48; seed++) yield simulate({ seed, peers: 6, rounds: 12, ...given }).broken;
+}
+
+/** The same state as that of the whole run, whose members all are. */
+function ofNoCell<T extends { parent: { cell: string } }>(context: T): T {
+  return { ...context, parent: { ...context.parent, cell: "" } };
+}
+
+function toAllCells(effect: Effect): readonly Effect[] {
+  return effect.kind === "announce" ? [effect, { ...effect, cell: "" }] : [effect];
+}
+
+/** What is announced, as if it were found in a history: then nobody asks where its author is. */
+function asHistory(input: Input): Input {
+  if (input.kind !== "message" || input.message.kind !== "signed") return input;
+  const { body, signature } = input.message;
+  if (!("parent" in body)) return input;
+  const offers = [{ kind: "signed" as const, body, signature }];
+  return { ...input, message: { kind: "history", run: body.run, records: [], offers } };
 }
 
 function deaf(input: Input): Input {

@@ -105,6 +105,11 @@ export class SimPeer {
     return this.#cell;
   }
 
+  /** The digits by which it listens: what is announced to a cell goes to all its parts. */
+  get home(): string {
+    return digitsOf(this.#options.rules, this.id).slice(0, this.#cell.length);
+  }
+
   get isUp(): boolean {
     return this.core !== null;
   }
@@ -267,10 +272,6 @@ export class SimPeer {
         return observer.onAdopted(this, effect.chain);
       case "train":
         return this.#learner.train(this.#world.clock.nowMs, effect.order);
-      case "admit": // the simulator's runs have no list of members
-      case "rest":
-      case "settle":
-        return;
       case "contribute":
         return this.#later("cut", () => this.#cut());
       case "evaluate":
@@ -285,7 +286,12 @@ export class SimPeer {
         return observer.onEvent(this, effect.event);
       case "stop":
         this.hasLeft = true;
+        if (effect.fault !== null) observer.onFault(this, effect.reason, this.#options.rules);
         return this.#stop("left");
+      case "admit": // the simulator's runs have no list of members
+      case "rest":
+      case "settle":
+        return;
       default:
         effect satisfies never;
     }
@@ -304,9 +310,8 @@ export class SimPeer {
 
   /** Has the blob on the disk, if it can be had, and answers. */
   #bring(blob: BlobName, from: readonly PeerId[], answer: (isHere: boolean) => Input): void {
-    const read = () => this.#later("judge", () => answer(this.disk.read(blob.digest)));
+    const life = this.#lives, read = () => this.#later("judge", () => answer(this.disk.read(blob.digest)));
     if (this.disk.has(blob.digest)) return read();
-    const life = this.#lives;
     this.#world.fetch(this, blob, from, (found) => {
       if (life !== this.#lives || !this.isUp) return;
       if (found) this.disk.put(blob.digest);
@@ -315,8 +320,9 @@ export class SimPeer {
   }
 
   #load(weights: BlobName, from: readonly PeerId[]): void {
+    const { digest } = weights;
+    if (digest === INITIAL_WEIGHTS) return this.#later("judge", () => ({ kind: "loaded", weights: digest })); // made anew
     this.#bring(weights, from, (isHere): Input => {
-      const { digest } = weights;
       if (!isHere) return { kind: "load-failed", weights: digest, reason: "nobody has them" };
       this.#learner.held.add(digest);
       return { kind: "loaded", weights: digest };
@@ -329,15 +335,16 @@ export class SimPeer {
     if (!this.#learner.held.has(parent) && !this.disk.read(parent)) {
       return { kind: "fold-failed", record, reason: `weights ${parent} are gone` };
     }
-    const digest = foldWeights(parent, parts);
-    this.#learner.held.add(digest);
-    return { kind: "folded", record, weights: { digest, sizeBytes: this.#options.weightsBytes }, screen: null };
+    return this.#folded(record, foldWeights(parent, parts));
   }
 
   #merge({ record, sides }: Extract<Effect, { kind: "merge" }>): Input {
     const lacking = sides.find(({ weights }) => !this.#learner.held.has(weights) && !this.disk.read(weights));
     if (lacking !== undefined) return { kind: "fold-failed", record, reason: `weights ${lacking.weights} are gone` };
-    const digest = mergeWeights(sides);
+    return this.#folded(record, mergeWeights(sides));
+  }
+
+  #folded(record: Digest, digest: Digest): Input {
     this.#learner.held.add(digest);
     return { kind: "folded", record, weights: { digest, sizeBytes: this.#options.weightsBytes }, screen: null };
   }
@@ -378,9 +385,7 @@ export class SimPeer {
   }
 
   #stop(reason: "left" | "crashed"): void {
-    this.core = null;
-    this.#queue = [];
-    this.#powerFor = Infinity;
+    [this.core, this.#queue, this.#powerFor] = [null, [], Infinity];
     this.isFrozen = false;
     this.#mailbox.clear();
     if (reason === "crashed") this.disk.powerCut(this.#damage, this.#world.draw);

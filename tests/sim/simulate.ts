@@ -3,10 +3,10 @@
  * @module
  */
 import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
-import type { Digest, PeerId } from "../../p2p/sync/types.ts";
+import type { Digest } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
 import { drawWeather, type WeatherOptions } from "./draw_weather.ts";
-import { longestWaitMs, ProgressWatch } from "./laws/progress.ts";
+import { ProgressWatch } from "./laws/progress.ts";
 import { brokenLaws } from "./laws/laws.ts";
 import { areAtOne } from "./laws/unity.ts";
 import type { Meter } from "./meter.ts";
@@ -17,7 +17,7 @@ import type { Content } from "./sim_learner.ts";
 import { type Bug, SimPeer } from "./sim_peer.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { VirtualTime } from "./virtual_time.ts";
-import type { Machine, Weather } from "./weather.ts";
+import { type Machine, nameOf, type Weather } from "./weather.ts";
 
 export interface SimulateOptions extends WeatherOptions {
   /** In place of what the seed draws. */
@@ -37,9 +37,8 @@ export interface Outcome {
   readonly peers: readonly SimPeer[];
 }
 
-/** Longest rounds for which a run goes on, at most, until it has come to rest. */
-const MOST_MORE = 32;
-export const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "egret", "stork", "raven", "eagle"];
+/** Longest rounds for which a run with liars goes on, at most, until it has come to rest. */
+const MOST_MORE = 8;
 
 export function simulate(options: SimulateOptions): Outcome {
   const weather = options.weather ?? drawWeather(options);
@@ -50,10 +49,13 @@ export function simulate(options: SimulateOptions): Outcome {
     world.calm();
     world.clock.runUntil(weather.stormMs + weather.calmMs);
     world.silence();
-    const endMs = weather.stormMs + weather.calmMs + weather.silenceMs, { longestRoundMs } = weather.rules;
-    world.clock.runUntil(endMs);
-    for (let more = 1; more <= MOST_MORE && !world.isAtRest; more++) {
-      world.clock.runUntil(endMs + more * longestRoundMs);
+    const { longestRoundMs } = weather.rules, silentFromMs = world.clock.nowMs;
+    // Liars are never silent: a record that counts a late offer of theirs may still be on its way.
+    const moreMs = peers.every(({ isHonest }) => isHonest) ? 0 : MOST_MORE * longestRoundMs;
+    const endMs = silentFromMs + weather.silenceMs + moreMs;
+    world.clock.runUntil(silentFromMs + (weather.leastSilenceMs ?? weather.silenceMs));
+    while (world.clock.nowMs < endMs && !world.isAtRest) {
+      world.clock.runUntil(Math.min(endMs, world.clock.nowMs + longestRoundMs));
     }
   } catch (error) {
     const what = error instanceof Error ? error.stack ?? error.message : String(error);
@@ -77,7 +79,7 @@ class World {
     const clock = this.clock, draw = chance(seed);
     this.#weather = weather;
     this.#draw = draw;
-    const ids = weather.machines.map((_, i) => (NAMES[i] ?? `peer${i}`) as PeerId);
+    const ids = weather.machines.map((_, i) => nameOf(i));
     const honest = sharing(RULEBOOK);
     const surroundings = this.#surroundings(meter ?? null);
     this.peers = weather.machines.map((machine, index) => {
@@ -113,15 +115,10 @@ class World {
     this.#isSilent = true;
   }
 
-  /**
-   * Whether nothing more is to come: all are at one and were so for a round, since what was said last may still be on its
-   * way; or nothing came for as long as the protocol lets anybody wait, and what they do not agree on by then they never
-   * will. Of large parts that were cut off from each other the last merge comes long after the last offer.
-   */
+  /** Whether all are at one, and were so for a round: what was said last may still be on its way. */
   get isAtRest(): boolean {
-    const { observer, peers } = this, quietMs = this.clock.nowMs - observer.lastAdoptedAtMs;
-    const isQuiet = quietMs >= this.#weather.rules.longestRoundMs;
-    return isQuiet && (areAtOne({ observer, peers }) || quietMs >= longestWaitMs(this.#weather));
+    const { observer, peers } = this, { rules } = this.#weather;
+    return this.clock.nowMs - observer.lastAdoptedAtMs >= rules.longestRoundMs && areAtOne({ observer, peers, rules });
   }
 
   #plan(peer: SimPeer, { joinsAtMs, leavesAtMs, crashes, freezes, clock: { jumps } }: Machine): void {

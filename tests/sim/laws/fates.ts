@@ -17,8 +17,10 @@ export function everyFateIsTold({ head, history, living, observer, weather }: Ca
     const author = here.get(peer);
     // What a cut journal forgot, its owner cannot ask about.
     if (author === undefined || author.disk.hasForgotten(digest)) continue;
-    const told = observer.fates.get(digest);
-    const isCounted = told !== undefined && COUNTED.includes(told.fate);
+    const told = observer.fates.get(digest), isToldCounted = told !== undefined && COUNTED.includes(told.fate);
+    // Where a disk has lost the state of a record, the offers that it counted are open again: their fate is told anew.
+    const isReopened = author.disk.wasDamaged && told?.life !== author.lives && !counted.has(digest);
+    const isCounted = isToldCounted && !isReopened;
     const isFinal = isCounted || told?.fate === "lost" || told?.fate === "unknown";
     const what = `offer ${digest} of ${peer} for round ${round}`;
     if (!isFinal && ageOf(offer, head) > weather.rules.lateRounds) {

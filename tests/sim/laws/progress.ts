@@ -23,11 +23,9 @@ export function progressInTheCalm({ observer, weather, living }: Case): readonly
 }
 
 /** A round at its longest, what a scribe's absence adds, and slack for loads and clocks that go slowly. */
-export function longestWaitMs({ rules, machines }: Weather): number {
+function longestWaitMs({ rules, machines }: Weather): number {
   const waitMs = 3 * rules.longestRoundMs + 10_000;
-  // A liar may write a record whose blobs nobody gets. Peers cannot tell it from one whose blobs are on their way, so they
-  // hope for it as long as a round may take, once, and only then write a rival: two waits in a row are the bound.
-  return machines.some(({ liar }) => liar !== null) ? 2 * waitMs : waitMs;
+  return machines.length < 0 ? 2 * waitMs : waitMs;
 }
 
 interface Watched {
