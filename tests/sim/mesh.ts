@@ -175,19 +175,20 @@ export class Mesh implements Wiring {
     });
   }
 
-  /** Whether any of these was new. */
+  /** Whether any of these was new, and near or useful enough to be remembered. */
   #learn(node: Node, others: Iterable<Node>, { isGiven }: { readonly isGiven: boolean }): boolean {
-    const { known } = node, retryAtMs = this.#world.clock.nowMs;
-    let isNews = false;
+    const { known } = node, retryAtMs = this.#world.clock.nowMs, added: Node[] = [];
     for (const other of others) {
       if (other === node || known.has(other)) continue;
       known.set(other, { isGiven, failures: 0, retryAtMs });
-      isNews = true;
+      added.push(other);
     }
+    if (added.length > 0 && known.size > MOST_KNOWN) {
+      const { wanted, others: rest } = neighbours(placeOf(node), known.keys(), digitsOf);
+      for (const other of [...wanted, ...rest].slice(MOST_KNOWN)) if (!known.get(other)!.isGiven) known.delete(other);
+    }
+    const isNews = added.some((other) => known.has(other));
     if (isNews) node.wanted = null;
-    if (known.size <= MOST_KNOWN) return isNews;
-    const { wanted, others: rest } = neighbours(placeOf(node), known.keys(), digitsOf);
-    for (const other of [...wanted, ...rest].slice(MOST_KNOWN)) if (!known.get(other)!.isGiven) known.delete(other);
     return isNews;
   }
 
