@@ -13,6 +13,9 @@ const MOST_MATES = 32;
 /** Of each part of the run beyond an edge, and of each part of the own cell that may be a cell next. */
 const OF_EACH_PART = 3;
 
+/** More than anybody chooses among: a number holds this and 32 digits exactly. */
+const MOST_KNOWN = 2 ** 20;
+
 /** Where a peer is: the first 32 digits of its name, as a whole number, and which of them name its cell, as ones. */
 export interface Place {
   readonly digits: number;
@@ -28,11 +31,13 @@ export interface Neighbours<T> {
 
 /** Chooses among peers that are known. */
 export function neighbours<T>(own: Place, known: Iterable<T>, digitsOf: (peer: T) => number): Neighbours<T> {
-  const nearest = [...known].map((peer) => ({ peer, apart: (digitsOf(peer) ^ own.digits) >>> 0 }))
-    .sort((a, b) => a.apart - b.apart);
+  const peers = [...known];
+  // One number each, how far apart and then its place, sorts many times faster than objects.
+  const nearest = Float64Array.from(peers, (peer, i) => ((digitsOf(peer) ^ own.digits) >>> 0) * MOST_KNOWN + i).sort();
   const mates: [first: T[], rest: T[]] = [[], []], beyond: [first: T[], rest: T[]] = [[], []];
   const counts = new Map<number, number>();
-  for (const { peer, apart } of nearest) {
+  for (const key of nearest) {
+    const peer = peers[key % MOST_KNOWN]!, apart = Math.floor(key / MOST_KNOWN);
     const edge = (apart & own.mask) >>> 0,
       isMate = edge === 0,
       part = (isMate ? 32 : 0) + Math.clz32(isMate ? apart : edge);

@@ -110,9 +110,9 @@ export class Exchange {
     return this.#connected.has(peer);
   }
 
-  /** Who may have a blob of our cell: its author, if it is connected, then all others. */
-  donors(author: PeerId): readonly PeerId[] {
-    const others = this.mates.filter((peer) => peer !== author);
+  /** Who may have a blob of our cell: its author, if it is connected, then all others, from this one of them on. */
+  donors(author: PeerId, first = 0): readonly PeerId[] {
+    const others = inTurn(this.mates.filter((peer) => peer !== author), { first });
     return this.#connected.has(author) ? [author, ...others] : others;
   }
 
@@ -179,7 +179,9 @@ export class Exchange {
     readonly pending: readonly Signed<Offer>[];
   }): void {
     const turn = this.#beats++, { roster } = head.chain, { mates, others } = this, { cell } = beat;
-    for (const to of inTurn(others, turn * NEIGHBOURS)) emit({ kind: "send", to, message: beat });
+    for (const to of inTurn(others, { first: turn * NEIGHBOURS, most: NEIGHBOURS })) {
+      emit({ kind: "send", to, message: beat });
+    }
     if (isMember(roster, self)) {
       if (turn % this.#turnsOf(roster) === 0) {
         for (const message of [beat, ...pending]) emit({ kind: "announce", message, cell });
@@ -190,7 +192,9 @@ export class Exchange {
       for (const message of pending.filter(isDue)) emit({ kind: "announce", message, cell });
     }
     const first = mates.findIndex((peer) => peer > self) + turn * NEIGHBOURS;
-    for (const to of inTurn(mates, Math.max(0, first))) emit({ kind: "send", to, message: beat });
+    for (const to of inTurn(mates, { first: Math.max(0, first), most: NEIGHBOURS })) {
+      emit({ kind: "send", to, message: beat });
+    }
   }
 
   #parted(): readonly [mates: readonly PeerId[], others: readonly PeerId[]] {
@@ -281,9 +285,12 @@ export class Exchange {
   }
 }
 
-/** Some of these peers, from this one on. */
-function inTurn(peers: readonly PeerId[], first: number): readonly PeerId[] {
-  return peers.slice(0, NEIGHBOURS).map((_, i) => peers[(first + i) % peers.length]!);
+/** So many of these peers, from this one on and around. */
+export function inTurn(
+  peers: readonly PeerId[],
+  { first, most = peers.length }: { readonly first: number; readonly most?: number },
+): readonly PeerId[] {
+  return peers.slice(0, most).map((_, i) => peers[(first + i) % peers.length]!);
 }
 
 /** Whether a History was cut, so that there is more to pull. */

@@ -34,7 +34,7 @@ export interface WeatherOptions {
   readonly isDying?: boolean;
 }
 
-/** Beyond this many peers rounds are short and crashes rare, and calm and silence too: everybody hears everybody. */
+/** Beyond this many peers rounds are short and crashes rare, the calm is too, and the silence if all are at one: it costs much. */
 const MANY_PEERS = 64;
 /** Bytes per millisecond: 1, 10 and 100 Mbit/s. */
 const LINES = [125, 1_250, 12_500];
@@ -85,8 +85,10 @@ function drawOwn({ seed, peers, rounds, liar, cellSize = 32 }: WeatherOptions): 
     blobBytes: Math.round(Math.min(mostBytes, draw.whole(20_000, 1_000_000))),
     weightsBytes: Math.round(Math.min(400_000, 2 * mostBytes)),
     stormMs,
+    // Large parts that were cut off from each other are still becoming one long after the last offer.
     calmMs: (isMany ? 1 : 4) * rules.longestRoundMs,
-    silenceMs: (isMany ? 1.5 : 6) * rules.longestRoundMs,
+    silenceMs: (isMany ? 9 : 6) * rules.longestRoundMs,
+    ...isMany && { leastSilenceMs: 1.5 * rules.longestRoundMs },
   };
 }
 

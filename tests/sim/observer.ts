@@ -86,6 +86,11 @@ export class Observer {
     this.#clock = clock;
   }
 
+  /** How long the run has lasted. */
+  get nowMs(): number {
+    return this.#clock.nowMs;
+  }
+
   onStart({ id, disk }: SimPeer): void {
     this.#running.add(id);
     this.#look();

@@ -90,6 +90,8 @@ export interface Weather {
   readonly stormMs: number;
   readonly calmMs: number;
   readonly silenceMs: number;
+  /** The silence ends as early as this if all are at one by then; else it lasts whole. */
+  readonly leastSilenceMs?: number;
 }
 
 const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "egret", "stork", "raven", "eagle"];

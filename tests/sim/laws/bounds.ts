@@ -37,8 +37,7 @@ export function boundedness({ observer, weather, peers }: Case): readonly string
   if (observer.mostEffects > mostEffects) {
     faults.push(`law 7: one input had ${observer.mostEffects} effects, ${mostEffects} is the most`);
   }
-  const totalMs = weather.stormMs + weather.calmMs + weather.silenceMs;
-  const beats = totalMs / beatMs(rules.leastRoundMs);
+  const beats = observer.nowMs / beatMs(rules.leastRoundMs);
   // With every beat: the beat, what is pending, a pull, and an answer to whoever asks.
   const mostSaid = beats * (2 + rules.lateRounds + count);
   for (const [peer, said] of observer.saidCount) {
