@@ -281,7 +281,7 @@ export class SimPeer {
         return observer.onEvent(this, effect.event);
       case "stop":
         this.hasLeft = true;
-        if (effect.fault !== null) observer.onFault(this, effect.reason, this.#options.rules);
+        if (effect.fault !== null) observer.onFault(this, effect.reason);
         return this.#stop("left");
       case "admit": // the simulator's runs have no list of members
       case "rest":
