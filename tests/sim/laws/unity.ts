@@ -5,7 +5,7 @@
 import { areRelated, isIn } from "../../../p2p/sync/cells.ts";
 import { ownedIn } from "../../../p2p/sync/classes.ts";
 import { subtract, union, windowCount } from "../../../p2p/sync/ranges.ts";
-import type { ChainState, Digest, SyncRules } from "../../../p2p/sync/types.ts";
+import type { Digest, SyncRules } from "../../../p2p/sync/types.ts";
 import { ancestorsIn, type Chapter } from "./history.ts";
 import type { Case, Scene } from "./laws.ts";
 
