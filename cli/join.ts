@@ -5,7 +5,7 @@
 import { fetchGenesis, runIdOf } from "../p2p/genesis.ts";
 import { startLibp2p } from "../p2p/net/libp2p.ts";
 import type { Transport } from "../p2p/net/transport.ts";
-import { TransportError, whyNotConnected } from "../p2p/net/transport_error.ts";
+import { failureOf, TransportError, whyNotConnected } from "../p2p/net/transport_error.ts";
 import type { PeerId } from "../p2p/sync/types.ts";
 import { parseTicket, type Ticket } from "../p2p/ticket.ts";
 import { genesisBytes, parseRunConfig } from "../runtime/config.ts";
@@ -80,7 +80,7 @@ async function meet(transport: Transport, addresses: readonly string[], { name }
     try {
       return await transport.connect(address, patience);
     } catch (error) {
-      const kind = error instanceof TransportError ? error.kind : null;
+      const kind = failureOf(error);
       const cause = kind === "aborted"
         ? `no answer within ${IMPATIENT_MS / 1000} s. It may be switched off, or behind a firewall.`
         : whyNotConnected(error);

@@ -290,7 +290,7 @@ export class Performer {
 
   async #forget(blobs: readonly Digest[]): Promise<void> {
     for (const digest of blobs) {
-      this.#bringer.stop(digest);
+      await this.#bringer.stop(digest); // what it still wrote would be there again, or not be there to be finished
       await this.#options.store.delete(digest);
     }
   }
