@@ -31,6 +31,9 @@ const fileSchema = z.looseObject({
     vocab: z.record(z.string(), z.int().min(0).max(1_048_575)).refine(
       (vocab) => BYTE_CHARACTERS.every((character) => Object.hasOwn(vocab, character)),
       "must hold all 256 bytes",
+    ).refine(
+      (vocab) => new Set(Object.values(vocab)).size === Object.keys(vocab).length,
+      "must give every token an id of its own, or text would change",
     ),
     merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
   }),
