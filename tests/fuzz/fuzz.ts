@@ -37,7 +37,7 @@ export interface TargetResult {
 const EPISODES = 3;
 
 /** How many cases each target gets: about its share of all, whole episodes where it is more than one. */
-export function casesOf(chosen: readonly Target[], cases: number): ReadonlyMap<Target, number> {
+function casesOf(chosen: readonly Target[], cases: number): ReadonlyMap<Target, number> {
   const parts = chosen.reduce((sum, { share }) => sum + share, 0);
   return new Map(chosen.map((target) => [target, Math.ceil(cases * target.share / parts)]));
 }
