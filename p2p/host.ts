@@ -25,6 +25,7 @@ import type { BlobStore } from "./store/blob_store.ts";
 import type { Journal } from "./store/journal.ts";
 import { Stock } from "./store/stock.ts";
 import { StorageError } from "./store/storage_error.ts";
+import { digitsOf } from "./sync/cells.ts";
 import { createCore } from "./sync/core.ts";
 import type { Core, Effect, Input, JournalEntry } from "./sync/effects.ts";
 import type {
@@ -318,7 +319,7 @@ class PeerHost implements Host {
 
   #adopt({ chain, weights }: Extract<Effect, { kind: "adopted" }>): void {
     if (chain.cell !== (this.#chain?.cell ?? "")) {
-      this.#options.transport.hear(chain.cell);
+      this.#options.transport.hear(digitsOf(this.#options.rules, this.peer).slice(0, chain.cell.length));
       this.#mesh.enter(chain.cell);
     }
     [this.#chain, this.#weights] = [chain, weights];

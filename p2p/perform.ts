@@ -13,7 +13,7 @@ import type { PeerJournal } from "./journal_entries.ts";
 import type { FoldPart, Learner, TrainOrder } from "./learner.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES, type Transport } from "./net/transport.ts";
 import type { Stock } from "./store/stock.ts";
-import { isIn } from "./sync/cells.ts";
+import { isIn, partsOf } from "./sync/cells.ts";
 import type { Effect, Input, JournalEntry } from "./sync/effects.ts";
 import type { BlobName, Digest, PeerId } from "./sync/types.ts";
 import { encodeMessage } from "./wire.ts";
@@ -154,7 +154,10 @@ export class Performer {
   #announce({ message, cell }: EffectOf<"announce">): void {
     const { transport, run } = this.#options;
     const bytes = encodeMessage(message);
-    if (bytes.length <= LARGEST_ANNOUNCEMENT_BYTES) return transport.announce(bytes, cell);
+    if (bytes.length <= LARGEST_ANNOUNCEMENT_BYTES) {
+      for (const part of partsOf(cell)) transport.announce(bytes, part);
+      return;
+    }
     // Too large for gossip, not for a stream.
     for (const peer of transport.peers()) if (isIn(cell, peer, { run })) this.#send(peer, bytes);
   }

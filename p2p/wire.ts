@@ -11,6 +11,7 @@ import { z } from "zod";
 import { isPeerId, SIGNATURE_BYTES } from "./identity.ts";
 import { isPlainText, toPlainText } from "./plain_text.ts";
 import { LARGEST_BLOB_BYTES } from "./store/chunks.ts";
+import { MOST_CELL_DIGITS } from "./sync/cells.ts";
 import type { JournalEntry } from "./sync/effects.ts";
 import { LONGEST_NAME } from "./sync/offer.ts";
 import { isRangeSet } from "./sync/ranges.ts";
@@ -41,7 +42,11 @@ export type Decoded<T> =
   | { readonly ok: false; readonly reason: string };
 
 // Bounds. A message that keeps them all may still be too large to announce; the sender finds that out.
-const MOST_RANGES = 2048;
+/**
+ * What a cell knows to be trained of 10⁶ windows is in at most half as many ranges as those have blocks of classes, since
+ * cells are not equally far, and some for each of 1,000 leases. A state with all of them, its record too, fits a message.
+ */
+const MOST_RANGES = 16_384;
 const MOST_RECORDS = 512;
 const MOST_OFFERS = 2048;
 const MOST_DIGESTS = 2048;
@@ -51,8 +56,8 @@ const MOST_RECENT = 256;
 const MOST_RECENTLY_COUNTED = 64 * MOST_COUNTED;
 /** Peers on an allow list: a change must fit an announcement and a record. */
 const MOST_ALLOWED = 512;
-/** Splits of a run; far more than any has. */
-const LONGEST_CELL = /^[01]{0,32}$/;
+/** Either digit, or `*` for both; the last one says something. */
+const CELL = new RegExp(`^([01*]{0,${MOST_CELL_DIGITS - 1}}[01])?$`);
 /** A year. */
 const LONGEST_MS = 366 * 24 * 3600 * 1000;
 
@@ -69,7 +74,7 @@ const count = z.int().min(0);
 const ms = z.number().min(0).max(LONGEST_MS);
 const amount = z.number().min(0).max(1e18);
 const label = z.string().max(LONGEST_NAME).refine(isPlainText, "holds control characters");
-const cell = z.string().regex(LONGEST_CELL);
+const cell = z.string().regex(CELL);
 
 /**
  * An array that is given up at its first wrong item: by itself, zod writes a complaint about each, and a message of 1 MiB
@@ -189,7 +194,7 @@ const chain: z.ZodType<ChainState> = z.strictObject({
   round: count,
   head: digest,
   cell,
-  met: list(count, 32),
+  met: list(count, MOST_CELL_DIGITS),
   weight: amount,
   tokens: count,
   usual: count,

@@ -5,6 +5,7 @@
  * @module
  */
 import type { HostEvent } from "../p2p/host_event.ts";
+import { depthOf } from "../p2p/sync/cells.ts";
 import type { MergedSide, SyncEvent } from "../p2p/sync/effects.ts";
 import type { Digest, Offer, PeerId } from "../p2p/sync/types.ts";
 import type { RunConfig } from "./config.ts";
@@ -165,7 +166,9 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
         return { kind: "cell", round: event.round, cell: event.cell, reason: cellReason(event) };
       case "met": {
         const told = `cell ${event.cell} met cell ${event.with}: the weights are the average of both`;
-        const reason = `${told}, and ${thousands(event.tokens)} tokens more are known to be counted`;
+        const doubt = `; ${thousands(event.doubted)} windows that it cannot have known to be trained are not believed`;
+        const reason = `${told}, and ${thousands(event.tokens)} tokens more are known to be counted` +
+          (event.doubted > 0 ? doubt : "");
         return { kind: "cell", round: event.round, cell: event.cell, reason };
       }
       case "reorganised":
@@ -232,7 +235,9 @@ function mergedReason(round: number, sides: readonly MergedSide[]): string {
 }
 
 function cellReason({ before, cell, members }: Extract<SyncEvent, { kind: "cell" }>): string {
-  if (cell.length > before.length) return `the run has grown: this peer trains in cell ${cell}, of ${members} members`;
+  if (depthOf(cell) > depthOf(before)) {
+    return `the run has grown: this peer trains in cell ${cell}, of ${members} members`;
+  }
   const name = cell === "" ? "the whole run" : `cell ${cell}`;
   return `the other part of ${name} is away or here again: this peer trains in ${name}, of ${members} members`;
 }

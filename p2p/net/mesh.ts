@@ -13,7 +13,7 @@
 import { decode, encode } from "@ipld/dag-cbor";
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
-import { digitsOf } from "../sync/cells.ts";
+import { digitsOf, maskOf } from "../sync/cells.ts";
 import type { Digest, PeerId } from "../sync/types.ts";
 import { isPeerId } from "../identity.ts";
 import { isPlainText } from "../plain_text.ts";
@@ -98,7 +98,7 @@ class ConnectedMesh implements Mesh {
   #alarm: Disposable | null = null;
   #askAtMs: number;
   #turn = 0;
-  #depth = 0;
+  #mask = 0;
 
   constructor(transport: Transport, options: MeshOptions) {
     this.#transport = transport;
@@ -126,7 +126,7 @@ class ConnectedMesh implements Mesh {
   }
 
   enter(cell: string): void {
-    this.#depth = cell.length;
+    this.#mask = maskOf(cell);
     this.#run();
   }
 
@@ -159,7 +159,7 @@ class ConnectedMesh implements Mesh {
     const others = transport.peers().filter((peer) =>
       peer !== asker && this.#seeking.has(peer) && transport.link(peer)?.kind === "direct"
     );
-    const near = neighbours({ digits: this.#digitsOf(asker), depth: 0 }, others, (peer) => this.#digitsOf(peer));
+    const near = neighbours({ digits: this.#digitsOf(asker), mask: 0 }, others, (peer) => this.#digitsOf(peer));
     const connected = [...near.wanted, ...near.others].map((peer) => {
       const addresses = this.#said.get(peer)?.slice(0, 4) ?? [];
       return addresses.length === 0 ? [`${NAME_ONLY}${peer}`] : addresses;
@@ -231,7 +231,7 @@ class ConnectedMesh implements Mesh {
   }
 
   #neighbours(peers: Iterable<PeerId>): Neighbours<PeerId> {
-    const place = { digits: this.#digitsOf(this.#transport.peer), depth: this.#depth };
+    const place = { digits: this.#digitsOf(this.#transport.peer), mask: this.#mask };
     return neighbours(place, peers, (peer) => this.#digitsOf(peer));
   }
 

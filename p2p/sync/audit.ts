@@ -8,9 +8,11 @@
  */
 import { Book } from "./book.ts";
 import { genesisRecord, genesisState } from "./chain.ts";
+import { digitsIn, partOf } from "./cells.ts";
 import { ownedIn } from "./classes.ts";
 import { bodyDigest, digestOf, stateDigest } from "./digest.ts";
 import type { JournalEntry } from "./effects.ts";
+import { hear } from "./hearsay.ts";
 import { isHeavier } from "./fork.ts";
 import { account, differences, leaseOf, trainedIn } from "./ledger.ts";
 import { chainOf } from "./link.ts";
@@ -98,7 +100,7 @@ export function audit(entries: Iterable<JournalEntry>, rules: SyncRules): Audit 
   // An offer on both sides of a merge counts once.
   const counted = new Set(computed.flatMap(({ record }) => record.counted.map(({ offer }) => offer)));
   const offers = [...counted].flatMap((digest) => evidence.offers.get(digest)?.body ?? []);
-  if (given.length === 0) problems.push(...account(head.ledger, trainedBy(computed, evidence), toldTo(computed)));
+  if (given.length === 0) problems.push(...account(head.ledger, trainedBy(computed, evidence), toldTo(steps, rules)));
   const uncounted = uncountedIn(steps, evidence, { head, rules });
   return {
     head,
@@ -126,12 +128,14 @@ function trainedBy(steps: readonly Step[], { offers }: Evidence): readonly Range
   return [...trained.values()];
 }
 
-/** What meetings told of other cells' windows; null in a history that was never split. */
-function toldTo(steps: readonly Step[]): Ranges | null {
+/** What meetings told of other cells' windows and was believed; null in a history that was never split. */
+function toldTo(steps: readonly Step[], rules: SyncRules): Ranges | null {
   if (steps.every(({ record: { cell } }) => cell === "")) return null;
-  return union(
-    ...steps.map(({ record: { cell, met } }) => subtract(met?.known ?? [], ownedIn(met?.known ?? [], cell))),
-  );
+  const states = new Map(steps.map(({ digest, chain }) => [digest, chain] as const));
+  return union(...steps.map(({ record: { cell, met, parents, round } }) => {
+    const before = states.get(parents[0]!);
+    return met === null || !before ? [] : hear(partOf(before, cell, rules), { met, round, rules }).believed;
+  }));
 }
 
 function gather(entries: Iterable<JournalEntry>, problems: string[]): Evidence {
@@ -159,7 +163,7 @@ function walk({ records, offers, states }: Evidence, { head, rules, problems }: 
 }): readonly Step[] {
   const genesis = genesisState(rules);
   // Whose journal it is sees of each state what it wrote down.
-  const digits = [...states.values()].map(({ chain }) => chain.cell).reduce((a, b) => a.length > b.length ? a : b, "");
+  const digits = digitsIn([...states.values()].map(({ chain }) => chain.cell));
   const book = new Book(rules, RULEBOOK, digits);
   book.addPast(genesisRecord(rules), genesis);
   for (const [digest, offer] of offers) book.offers.add(digest, offer, { nowMs: 0, own: true, journaled: true });

@@ -8,6 +8,7 @@
  * @module
  */
 import { stateDigest } from "./digest.ts";
+import { fits } from "./cells.ts";
 import { Lineage } from "./lineage.ts";
 import { chainOf, type HeldOffer, type Link, type Stage, type State } from "./link.ts";
 import { leastOwn } from "./merge.ts";
@@ -197,10 +198,11 @@ export class Book {
 
   /**
    * The heaviest folded state that may be adopted in place of `head`, without a meeting that is in doubt between them;
-   * `head` if there is none.
+   * `head` if there is none. What a history met that parted from ours long ago is its own affair: who saw it may be gone.
    */
   heaviestFolded(head: State, isDoubted: (meeting: State) => boolean): State {
-    const doubted = new Set([...this.#folded].filter((state) => isDoubted(state)).map(({ link }) => link));
+    const met = [...this.#folded].filter(({ link }) => link.record.body.met !== null && !this.isDeep(head, link));
+    const doubted = new Set(met.filter(isDoubted).map(({ link }) => link));
     const isTrue = ({ link }: State) =>
       doubted.size === 0 || !this.lineage.exclusive(link, head.link)?.some((link) => doubted.has(link));
     let best = head;
@@ -311,7 +313,7 @@ export class Book {
 
   /** Whether this peer is in the cell of a record or a state; others are here only for what they were merged into. */
   #isOurs({ cell }: { readonly cell: string }): boolean {
-    return this.#digits.startsWith(cell);
+    return fits(cell, this.#digits);
   }
 
   #mayReplace(head: State, link: Link): boolean {

@@ -1,6 +1,21 @@
 import { strict as assert } from "node:assert";
 import { tinyRules } from "../../tests/tiny_rules.ts";
-import { batchOf, digitsOf, edgeOf, isIn, partOf, viewOf, withoutSibling } from "./cells.ts";
+import {
+  areOpposite,
+  areRelated,
+  batchOf,
+  digitsIn,
+  digitsOf,
+  edgeOf,
+  fits,
+  hullOf,
+  isIn,
+  partOf,
+  partsOf as cellParts,
+  viewOf,
+  withoutDead,
+  yielded,
+} from "./cells.ts";
 import { BLOCK_WINDOWS, freshOf, ownedIn } from "./classes.ts";
 import { genesisState, settleLeases } from "./chain.ts";
 import { account, dealLeases, enterTrained, learnedBy, learnTrained, trainedIn, uniteLedgers } from "./ledger.ts";
@@ -44,12 +59,26 @@ Deno.test("every member of a state with too many sees a part with few enough, an
   for (const part of parts) assert.equal(viewOf(part, digitsOf(rules, part.roster[0]!.peer), rules), part);
 });
 
-Deno.test("a state is not split if all its members are on one side: nobody would own the other side's data", () => {
+Deno.test("a state is not split at a digit that all its members share: nobody would own the other side's data", () => {
   const { chain } = crowd(), roster = chain.roster.filter(({ peer }) => isIn("0", peer, rules));
   assert.ok(roster.length > rules.cellSize);
-  for (const peer of ["wren", "finch", "robin"]) {
-    assert.equal(viewOf({ ...chain, roster }, digitsOf(rules, peer as PeerId), rules).cell, "");
+  const cells = new Set(roster.map(({ peer }) => viewOf({ ...chain, roster }, digitsOf(rules, peer), rules).cell));
+  assert.ok(cells.size > 1);
+  for (const cell of cells) assert.equal(cell[0], "*");
+  // Whoever is no member, and beyond that digit, has its place in one of them all the same.
+  for (const peer of chain.roster.map(({ peer }) => peer).filter((peer) => isIn("1", peer, rules))) {
+    assert.equal([...cells].filter((cell) => isIn(cell, peer, rules)).length, 1);
   }
+});
+
+Deno.test("a cell that took over what was beyond a digit is split at that digit first, once it has members beyond it", () => {
+  const { chain } = crowd(), roster = chain.roster.filter(({ peer }) => isIn("*0", peer, rules));
+  const taken = { ...partOf(chain, "10", rules), cell: "*0", roster, round: 9, met: [2, 3] };
+  assert.ok(roster.length > rules.cellSize);
+  const [member] = roster.map(({ peer }) => peer).filter((peer) => isIn("0", peer, rules));
+  const { cell, met } = viewOf(taken, digitsOf(rules, member!), rules);
+  assert.ok(cell.startsWith("00"));
+  assert.deepEqual(met.slice(0, 2), [9, 3]);
 });
 
 Deno.test("parts of a state, and parts of those, never lease the same window however far they go", () => {
@@ -93,39 +122,99 @@ Deno.test("a cell counts windows of its class as trained, and of others that the
   assert.equal(ledger.duplicated, 4);
 });
 
-Deno.test("what another cell knows to be trained is known after a meeting, but for windows of the own class", () => {
+Deno.test("what is believed to be trained by others is known, and what lies between stays untrained", () => {
   const own = enterTrained(genesisState(rules).ledger, [[{ start: 64, end: 70 }]], "1");
-  const ledger = learnTrained(own, [{ start: 0, end: 68 }, { start: 130, end: 140 }], "1");
+  const ledger = learnTrained(own, [{ start: 0, end: 64 }, { start: 130, end: 140 }]);
   assert.deepEqual(trainedIn(ledger), [{ start: 0, end: 70 }, { start: 130, end: 140 }]);
   assert.equal(ledger.duplicated, 0);
   assert.equal(ledger.cursor, 140);
   assert.deepEqual(intersect(ledger.returned, trainedIn(ledger)), []);
 });
 
-Deno.test("an edge leads to the cell whose name differs in one digit, however deep either is split", () => {
+Deno.test("a cell lies beyond the first digit in which it differs, however deep either is split", () => {
   assert.equal(edgeOf("0110", "0010"), 1);
   assert.equal(edgeOf("0110", "1"), 0);
   assert.equal(edgeOf("01", "0011"), 1);
-  assert.equal(edgeOf("0110", "0011"), null, "two digits differ");
+  assert.equal(edgeOf("0110", "0011"), 1);
+  assert.deepEqual([areOpposite("0110", "0010"), areOpposite("0110", "0011")], [true, false]);
+  assert.equal(edgeOf("*0", "11"), 1, "either digit does not differ");
   assert.equal(edgeOf("0110", "01"), null, "it is a part of it");
+  assert.equal(edgeOf("*0", "0"), null, "they have a part in common");
   assert.equal(edgeOf("", "1"), null);
+});
+
+Deno.test("a cell has as many parts as its name leaves digits open, and what holds two cells is the least that can", () => {
+  assert.deepEqual(cellParts("*0*1"), ["0001", "0011", "1001", "1011"]);
+  assert.deepEqual(cellParts(""), [""]);
+  assert.equal(hullOf("0", "*0"), "");
+  assert.equal(hullOf("010", "0*011"), "0*0");
+  assert.equal(hullOf("01", "011"), "01");
+  assert.equal(digitsIn(["*0", "10", "*01"]), "101");
+});
+
+Deno.test("a cell that has met nobody beyond an edge for long goes on without that digit: the last such one first", () => {
+  const part = partOf(crowd().chain, "010", rules), { round } = part, long = 4 * 4 * 3;
+  const after = (met: readonly number[]) => withoutDead({ ...part, round: round + long, met }, rules);
+  const [dead, alive] = [round, round + long - 1];
+  assert.deepEqual([after([dead, alive, alive]).cell, after([dead, alive, alive]).batch], ["*10", 8]);
+  assert.equal(after([alive, dead, alive]).cell, "0*0");
+  assert.equal(after([dead, dead, alive]).cell, "0*0");
+  assert.equal(after([dead, alive, dead]).cell, "01");
+  assert.equal(after([alive, alive, alive]).cell, "010");
+});
+
+Deno.test("of two cells with a part in common one yields, of what nobody of it is in, and they have none in common then", () => {
+  const { roster } = crowd().chain,
+    of = (cell: string) => ({ cell, roster: roster.filter(({ peer }) => isIn(cell, peer, rules)) });
+  const only = (cell: string, within: string) => ({ cell, roster: of(within).roster });
+  assert.equal(yielded(only("*0", "10"), "0", rules), "10");
+  assert.equal(yielded(only("0", "01"), "*0", rules), null, "it has not dropped the earlier digit");
+  assert.equal(yielded(only("*0", "*0"), "0", rules), null, "those in both merge them");
+  assert.equal(yielded(only("1*0", "100"), "11", rules), "100");
+  assert.equal(yielded(only("**0", "0*0"), "11", rules), "0*0");
+  for (const other of ["10", "*0", "", "11"]) assert.equal(yielded(of("10"), other, rules), null, other);
+  // Of any two, whoever they are, one at most yields.
+  const names = ["0", "1", "*0", "*1", "**0", "0*1", "1*0", "*01", "00", "1**1"];
+  for (const a of names) {
+    for (const b of names) {
+      const [one, other] = [yielded({ cell: a, roster: [] }, b, rules), yielded({ cell: b, roster: [] }, a, rules)];
+      const isPartly = areRelated(a, b) && !fits(a, b.padEnd(9, "*")) && !fits(b, a.padEnd(9, "*"));
+      assert.equal([one, other].filter((name) => name !== null).length, isPartly ? 1 : 0, `${a} and ${b}`);
+      if (one !== null) assert.equal(areRelated(one, b), false);
+    }
+  }
+});
+
+Deno.test("parts of any shape own each window once together, and the next of theirs is found from wherever one looks", () => {
+  const all = [{ start: 10, end: 10 + 40 * BLOCK_WINDOWS }], cells = ["*00", "*10", "**1"];
+  const owned = cells.map((cell) => ownedIn(all, cell));
+  assert.deepEqual(union(...owned), all);
+  assert.equal(owned.reduce((sum, ranges) => sum + windowCount(ranges), 0), windowCount(all));
+  for (const cell of [...cells, "0*1", "1**0", "01*"]) {
+    for (let block = 0; block < 40; block++) {
+      let next = block;
+      while (!fits(cell, [...next.toString(2).padStart(8, "0")].reverse().join(""))) next++;
+      const [first] = freshOf(cell, { from: block * BLOCK_WINDOWS, count: 1 });
+      assert.equal(first!.start, next * BLOCK_WINDOWS, `of '${cell}' from block ${block}`);
+    }
+  }
 });
 
 Deno.test("a cell that has not met its sibling for long takes over its part, and no sooner", () => {
   const part = partOf(crowd().chain, "01", rules), alone = { ...part, round: part.round + 4 * 4 * 2 };
-  assert.equal(withoutSibling({ ...alone, round: alone.round - 1 }, rules).cell, "01");
-  const wider = withoutSibling(alone, rules);
+  assert.equal(withoutDead({ ...alone, round: alone.round - 1 }, rules).cell, "01");
+  const wider = withoutDead(alone, rules);
   assert.deepEqual([wider.cell, wider.met, wider.batch], ["0", [1], 16]);
   const again = settleLeases(wider.ledger, wider.roster, { roundMs: wider.roundMs, rules, cell: "0" });
   const leased = union(...again.leases.map(({ ranges }) => ranges));
   assert.ok(windowCount(ownedIn(leased, "00")) > 0, "of the part that was its sibling's");
-  assert.equal(withoutSibling({ ...alone, cell: "", met: [] }, rules).cell, "");
+  assert.equal(withoutDead({ ...alone, cell: "", met: [] }, rules).cell, "");
 });
 
 Deno.test("when two histories of related cells become one, what one learned in meetings is known, and counted once", () => {
   const empty = genesisState(rules).ledger;
   const a = enterTrained(empty, [[{ start: 0, end: 10 }]], ""), offered = [{ start: 64, end: 70 }];
-  const b = learnTrained(enterTrained(empty, [offered], "1"), [{ start: 0, end: 20 }], "1");
+  const b = learnTrained(enterTrained(empty, [offered], "1"), [{ start: 0, end: 20 }]);
   const learned = learnedBy(b, { a, offered });
   assert.equal(learned, 10, "windows 10 to 20: the first ten are in both");
   const united = uniteLedgers(a, b, { windows: windowCount(offered) + learned });
@@ -133,8 +222,9 @@ Deno.test("when two histories of related cells become one, what one learned in m
   assert.equal(united.duplicated, 0);
 });
 
-Deno.test("a merge needs S records of the lighter side, or two if it is of a cell that the other is a part of", () => {
+Deno.test("a merge needs S records of the lighter side, or two if its members could not all follow the other", () => {
   assert.equal(leastOwn(["", ""], rules), rules.lateRounds);
   assert.equal(leastOwn(["01", "0"], rules), 2);
+  assert.equal(leastOwn(["0", "*0"], rules), 2);
   assert.equal(leastOwn(["0", "01"], rules), rules.lateRounds, "its members can follow the wider one");
 });

@@ -7,8 +7,9 @@
  */
 import { leaseWindows } from "./balance.ts";
 import { firstEncoding, nextEncoding } from "./codec_rule.ts";
-import { edgeOf, withoutSibling } from "./cells.ts";
+import { edgeOf, partOf, withoutDead, yielded } from "./cells.ts";
 import { digestOf } from "./digest.ts";
+import { hear } from "./hearsay.ts";
 import { dealLeases, EMPTY_LEDGER, enterTrained, learnTrained, trainedIn } from "./ledger.ts";
 import { membersAfter } from "./members.ts";
 import { windowCount } from "./ranges.ts";
@@ -80,7 +81,7 @@ export interface AdvanceOptions {
 export function advance(parent: ChainState, options: AdvanceOptions): ChainState {
   const { record, rules } = options;
   const state = record.met === null ? count(parent, options) : meet(parent, { ...options, met: record.met });
-  return withoutSibling(state, rules);
+  return withoutDead(state, rules);
 }
 
 function count(parent: ChainState, { record, digest, offers, rules }: AdvanceOptions): ChainState {
@@ -122,14 +123,14 @@ function count(parent: ChainState, { record, digest, offers, rules }: AdvanceOpt
 
 /**
  * The state after a meeting. What the other cell knows to be trained is known here too; members, leases and weight stay,
- * and nobody grows more silent by it.
+ * and nobody grows more silent by it. Of what it has in common with that cell it owns nothing any more.
  */
 function meet(parent: ChainState, { record, met, digest, rules }: AdvanceOptions & { readonly met: Met }): ChainState {
   const { cell, roster } = parent, { round, parents, bases } = record, edge = edgeOf(cell, met.cell);
-  const ledger = learnTrained(parent.ledger, met.known, cell);
+  const ledger = learnTrained(parent.ledger, hear(parent, { met, round, rules }).believed);
   const learned = windowCount(trainedIn(ledger)) - windowCount(trainedIn(parent.ledger));
   const entry = { record: digest, round, parents, bases, counted: [], blobs: [] };
-  return {
+  const after: ChainState = {
     ...parent,
     round,
     head: digest,
@@ -140,6 +141,7 @@ function meet(parent: ChainState, { record, met, digest, rules }: AdvanceOptions
     evaluator: roster[round % Math.max(1, roster.length)]?.peer ?? null,
     recent: within(rules.lateRounds, digest, [entry, ...parent.recent]),
   };
+  return partOf(after, edge === null ? yielded(parent, met.cell, rules) ?? cell : cell, rules);
 }
 
 /** Whether the run has reached its target: then no record follows. */

@@ -8,6 +8,7 @@
  * @module
  */
 import { leaseWindows, unmeasuredWindows } from "./balance.ts";
+import { depthOf } from "./cells.ts";
 import { leaseOf } from "./ledger.ts";
 import { subtract, windowCount } from "./ranges.ts";
 import { isMember } from "./roster.ts";
@@ -30,7 +31,7 @@ export function whyNotBelievable(offer: Offer, parent: ChainState, rules: SyncRu
   if (end === 0) return null;
   const lease = largestLease(parent, rules);
   // Each round moves the cursor by no more than everybody's lease, and over the windows of other cells between.
-  const reach = (rules.lateRounds + 1) * (roster.length + UNKNOWN_PEERS) * (lease * 2 ** parent.cell.length);
+  const reach = (rules.lateRounds + 1) * (roster.length + UNKNOWN_PEERS) * (lease * 2 ** depthOf(parent.cell));
   if (end > ledger.cursor + reach) {
     return `it trained windows up to ${end}, and only ${ledger.cursor} were ever leased`;
   }

@@ -1,7 +1,7 @@
 /**
  * Which windows of the data order are a cell's, by name alone: windows come in blocks, and a block belongs to the cells
- * whose names the last binary digits of its number spell, the last digit first. So no two cells of which neither is part
- * of the other ever own the same window, and a cell owns the same ones as long as it has its name.
+ * whose names fit the last binary digits of its number, the last digit first. So no two cells that have no part in common
+ * ever own the same window, and a cell owns the same ones as long as it has its name.
  * @module
  */
 import { type Ranges, union } from "./ranges.ts";
@@ -35,8 +35,19 @@ export function freshOf(cell: string, { from, count }: { readonly from: number; 
 /** The next of the cell's windows from `at` on that lie side by side, `most` at most. */
 function nextOwned(at: number, most: number, cell: string): Range {
   if (cell === "") return { start: at, end: at + most };
-  const every = 2 ** cell.length, block = Math.floor(at / BLOCK_WINDOWS);
-  const first = [...cell].reduce((sum, digit, i) => sum + Number(digit) * 2 ** i, 0);
-  const ahead = ((first - block) % every + every) % every, start = Math.max(at, (block + ahead) * BLOCK_WINDOWS);
-  return { start, end: Math.min(start + most, (block + ahead + 1) * BLOCK_WINDOWS) };
+  const block = nextBlock(Math.floor(at / BLOCK_WINDOWS), cell), start = Math.max(at, block * BLOCK_WINDOWS);
+  return { start, end: Math.min(start + most, (block + 1) * BLOCK_WINDOWS) };
+}
+
+/** The first of the cell's blocks from this one on. */
+function nextBlock(from: number, cell: string): number {
+  let block = from;
+  for (let i = cell.length - 1, place = 2 ** i; i >= 0; i--, place /= 2) {
+    const digit = Math.floor(block / place) % 2;
+    if (cell[i] === "*" || cell[i] === String(digit)) continue;
+    // A 0 becomes 1, and all below it 0; a 1 becomes 0 by carrying, after which those above must fit anew.
+    block = (Math.floor(block / place) + 1) * place;
+    if (digit === 1) return nextBlock(block, cell);
+  }
+  return block;
 }

@@ -260,6 +260,8 @@ export type SyncEvent =
     readonly with: string;
     /** Counted there, and not known here before. */
     readonly tokens: number;
+    /** Windows that it cannot have known to be trained: they are not believed (`hearsay.ts`). */
+    readonly doubted: number;
   }
   /** Waiting for a state, for blobs, for company: shown to users, changes nothing. */
   | { readonly kind: "waiting"; readonly reason: string }

@@ -16,6 +16,8 @@ import type { AskState, Beat, ChainState, Digest, Message, Offer, PeerId, Pull, 
 /** Most of each in one History: it must fit a message. */
 const MOST_RECORDS = 16;
 const MOST_OFFERS = 512;
+/** Ranges in the meetings of one History, of 21 bytes at most. */
+const MOST_TOLD_RANGES = 32_768;
 /** Records named in a pull: ends of histories, then ancestors of the head, all of the last ones and then with gaps. */
 const MOST_ENDS = 32;
 const NAMED_WITHOUT_GAPS = 16;
@@ -108,9 +110,9 @@ export class Exchange {
     return this.#connected.has(peer);
   }
 
-  /** Who may have a blob of our cell: its author, if it is connected, then all others. */
-  donors(author: PeerId): readonly PeerId[] {
-    const others = this.mates.filter((peer) => peer !== author);
+  /** Who may have a blob of our cell: its author, if it is connected, then all others, from this one of them on. */
+  donors(author: PeerId, first = 0): readonly PeerId[] {
+    const others = inTurn(this.mates.filter((peer) => peer !== author), { first });
     return this.#connected.has(author) ? [author, ...others] : others;
   }
 
@@ -177,7 +179,9 @@ export class Exchange {
     readonly pending: readonly Signed<Offer>[];
   }): void {
     const turn = this.#beats++, { roster } = head.chain, { mates, others } = this, { cell } = beat;
-    for (const to of inTurn(others, turn * NEIGHBOURS)) emit({ kind: "send", to, message: beat });
+    for (const to of inTurn(others, { first: turn * NEIGHBOURS, most: NEIGHBOURS })) {
+      emit({ kind: "send", to, message: beat });
+    }
     if (isMember(roster, self)) {
       if (turn % this.#turnsOf(roster) === 0) {
         for (const message of [beat, ...pending]) emit({ kind: "announce", message, cell });
@@ -188,7 +192,9 @@ export class Exchange {
       for (const message of pending.filter(isDue)) emit({ kind: "announce", message, cell });
     }
     const first = mates.findIndex((peer) => peer > self) + turn * NEIGHBOURS;
-    for (const to of inTurn(mates, Math.max(0, first))) emit({ kind: "send", to, message: beat });
+    for (const to of inTurn(mates, { first: Math.max(0, first), most: NEIGHBOURS })) {
+      emit({ kind: "send", to, message: beat });
+    }
   }
 
   #parted(): readonly [mates: readonly PeerId[], others: readonly PeerId[]] {
@@ -279,9 +285,12 @@ export class Exchange {
   }
 }
 
-/** Some of these peers, from this one on. */
-function inTurn(peers: readonly PeerId[], first: number): readonly PeerId[] {
-  return peers.slice(0, NEIGHBOURS).map((_, i) => peers[(first + i) % peers.length]!);
+/** So many of these peers, from this one on and around. */
+export function inTurn(
+  peers: readonly PeerId[],
+  { first, most = peers.length }: { readonly first: number; readonly most?: number },
+): readonly PeerId[] {
+  return peers.slice(0, most).map((_, i) => peers[(first + i) % peers.length]!);
 }
 
 /** Whether a History was cut, so that there is more to pull. */
@@ -331,8 +340,11 @@ function answerPull(
     if (held !== undefined && offers.size < MOST_OFFERS) offers.set(digest, held.signed);
   };
   pull.want.forEach(add);
+  let ranges = 0;
   for (const { record } of lacking.toReversed().slice(0, MOST_RECORDS)) {
-    if (records.length > 0 && offers.size + record.body.counted.length > MOST_OFFERS) break;
+    ranges += record.body.met?.known.length ?? 0;
+    const isFull = offers.size + record.body.counted.length > MOST_OFFERS || ranges > MOST_TOLD_RANGES;
+    if (records.length > 0 && isFull) break;
     records.push(record);
     record.body.counted.forEach(({ offer }) => add(offer));
   }

@@ -11,8 +11,15 @@ import type { Digest, Offer } from "./types.ts";
 
 /** Fetches open at once. */
 const MOST_OPEN = 16;
-/** Peers named as donors in one fetch. */
+/** Peers named as donors in one fetch: the author, and others each time it is tried again. */
 const MOST_DONORS = 8;
+/**
+ * What nobody had is asked for again after a beat, and each time after twice as many, up to half a round: of those who
+ * announce what they never give there may be many, and whoever has come by it meanwhile is found soon enough.
+ */
+const LONGEST_RETRY_BEATS = 4;
+/** Retries fall due at whole parts of a beat: those of many that were missed at nearly one moment are made together. */
+const RETRY_GRAIN = 1 / 4;
 
 export interface FetchingOptions {
   /** Offers whose blobs are needed for a fold. */
@@ -24,21 +31,26 @@ export interface FetchingOptions {
   readonly exchange: Exchange;
 }
 
+/** An offer whose blob nobody had: how often it was asked for in vain, the last time of it, and a beat's time then. */
+interface Missed {
+  readonly count: number;
+  readonly atMs: number;
+  readonly beatMs: number;
+}
+
 export class Fetching {
   readonly #open = new Set<Digest>();
   /** Those of them that the rounds need; the others only judge what was counted long ago. */
   readonly #needed = new Set<Digest>();
   /** Offers whose blob nobody gave when it was last asked for. */
-  readonly #missed = new Set<Digest>();
-  /** Offers whose blob nobody had, and when to ask again. */
-  readonly #retryAtMs = new Map<Digest, number>();
+  readonly #missed = new Map<Digest, Missed>();
   /** When the next retry is due. */
   deadline = Infinity;
   #busySinceMs = 0;
   #busyMs = 0;
 
   get sizes(): Readonly<Record<string, number>> {
-    return { fetches: this.#open.size, retries: this.#retryAtMs.size };
+    return { fetches: this.#open.size, retries: this.#missed.size };
   }
 
   /** There is no head to fetch for. */
@@ -51,41 +63,43 @@ export class Fetching {
     this.deadline = Infinity;
     if (this.#open.size >= MOST_OPEN) return;
     const isWanted = ({ digest, signed: { body } }: HeldOffer) => options.mayCount(body) || options.urgent.has(digest);
-    const askable = [...book.offers.unjudged].filter((held) => this.#mayAsk(context, held));
+    const retryAtMs = (offer: Digest) => this.#retryAtMs(offer, options.urgent);
+    const askable = [...book.offers.unjudged].filter(({ digest }) =>
+      !this.#open.has(digest) && retryAtMs(digest) <= context.now
+    );
     const wanted = askable.filter(isWanted);
     if (wanted.length + this.#open.size === 0) {
       wanted.push(...askable.filter(({ digest }) => options.isRechecked(digest)).slice(-1)); // the last that came
     }
     wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
-      const from = options.exchange.donors(offer.peer).slice(0, MOST_DONORS);
+      const first = (MOST_DONORS - 1) * (this.#missed.get(digest)?.count ?? 0);
+      const from = options.exchange.donors(offer.peer, first).slice(0, MOST_DONORS);
       this.#open.add(digest);
       if (options.urgent.has(digest) || !options.isRechecked(digest)) {
         if (this.#needed.size === 0) this.#busySinceMs = context.now;
         this.#needed.add(digest);
       }
-      this.#retryAtMs.delete(digest);
       context.emit({ kind: "fetch", digest, offer, blob: offer.blob!, from });
     }
-    for (const [offer, atMs] of this.#retryAtMs) {
+    for (const offer of this.#missed.keys()) {
+      if (this.#open.has(offer)) continue;
       const held = book.offers.find(offer), isOpen = held !== undefined && book.offers.unjudged.has(held);
       if (isOpen && isWanted(held)) {
-        this.deadline = this.#open.size < MOST_OPEN ? Math.min(this.deadline, atMs) : Infinity;
+        this.deadline = this.#open.size < MOST_OPEN ? Math.min(this.deadline, retryAtMs(offer)) : Infinity;
       } else if (!isOpen || !options.isRechecked(offer)) {
-        this.#retryAtMs.delete(offer); // a recheck waits for the next beat
-        this.#missed.delete(offer);
+        this.#missed.delete(offer); // a recheck waits for the next beat
       }
     }
   }
 
-  /** A fetch was answered; `retryInMs` if in vain. */
-  answered(context: Context, offer: Digest, retryInMs: number | null): void {
+  /** A fetch was answered; in vain if there is a `beatMs`, the time between two beats. */
+  answered({ now: atMs }: Context, offer: Digest, beatMs: number | null): void {
     if (!this.#open.delete(offer)) return;
-    if (this.#needed.delete(offer) && this.#needed.size === 0) this.#busyMs += context.now - this.#busySinceMs;
+    if (this.#needed.delete(offer) && this.#needed.size === 0) this.#busyMs += atMs - this.#busySinceMs;
+    const count = 1 + (this.#missed.get(offer)?.count ?? 0);
     this.#missed.delete(offer);
-    if (retryInMs === null) return;
-    this.#missed.add(offer);
-    this.#retryAtMs.set(offer, context.now + retryInMs);
+    if (beatMs !== null) this.#missed.set(offer, { count, atMs, beatMs });
   }
 
   /** Whether nobody gave the blob of this offer when it was last asked for. */
@@ -100,7 +114,12 @@ export class Fetching {
     return busyMs;
   }
 
-  #mayAsk(context: Context, { digest }: HeldOffer): boolean {
-    return !this.#open.has(digest) && (this.#retryAtMs.get(digest) ?? context.now) <= context.now;
+  /** When to ask again for what was missed: what a fold needs, with every beat. */
+  #retryAtMs(offer: Digest, urgent: ReadonlySet<Digest>): number {
+    const missed = this.#missed.get(offer);
+    if (missed === undefined) return -Infinity;
+    const { count, atMs, beatMs } = missed, grainMs = RETRY_GRAIN * beatMs;
+    const beats = urgent.has(offer) ? 1 : Math.min(LONGEST_RETRY_BEATS, 2 ** (count - 1));
+    return Math.ceil((atMs + beats * beatMs) / grainMs) * grainMs;
   }
 }

@@ -9,6 +9,7 @@ import { Fetching, type FetchingOptions } from "./fetching.ts";
 import { RULEBOOK } from "./rulebook.ts";
 import type { Digest, PeerId } from "./types.ts";
 
+const BEAT_MS = 1_000;
 const finch = "finch" as PeerId, wren = "wren" as PeerId;
 const [, , ...chapters] = historyOf([finch, wren], 4);
 const offers = chapters.flatMap(({ offers }) => offers);
@@ -32,10 +33,19 @@ function begin(options: Partial<FetchingOptions>) {
     ({ now, emit: (effect: Effect) => effects.push(effect) }) as unknown as Context; // what fetching uses of it
   return {
     fetching,
+    exchange,
+    donorsAt(now: number): readonly PeerId[] {
+      const effects: Effect[] = [];
+      fetching.run(context(now, effects), book, all);
+      return effects.flatMap((effect) => effect.kind === "fetch" ? effect.from : []);
+    },
     at(now: number): readonly Digest[] {
       const effects: Effect[] = [];
       fetching.run(context(now, effects), book, all);
       return effects.flatMap((effect) => effect.kind === "fetch" ? [effect.digest] : []);
+    },
+    miss(now: number, offer: Digest) {
+      fetching.answered(context(now), offer, BEAT_MS);
     },
     answer(now: number, offer: Digest) {
       fetching.answered(context(now), offer, null);
@@ -87,4 +97,55 @@ Deno.test("Fetching counts a recheck that a fold turns out to need", () => {
   assert.equal(at(1_000)[0], first);
   answer(1_400, first);
   assert.equal(fetching.takeTransferMs(), 400);
+});
+
+Deno.test("Fetching asks for what nobody has again and again, less and less often, but for half a round", () => {
+  const { at, miss, fetching } = begin({ mayCount: (offer) => bodyDigest(offer) === first });
+  const asked: number[] = [];
+  for (let now = 1_000; now <= 20_000; now += 100) {
+    if (at(now).length === 0) continue;
+    asked.push(now);
+    miss(now, first);
+    assert.ok(fetching.isMissed(first));
+  }
+  assert.deepEqual(asked, [1_000, 2_000, 4_000, 8_000, 12_000, 16_000, 20_000]);
+});
+
+Deno.test("Fetching asks with every beat for what nobody had as soon as a fold needs it", () => {
+  const urgent = new Set<Digest>();
+  const { at, miss } = begin({ urgent, mayCount: (offer) => bodyDigest(offer) === first });
+  for (const now of [1_000, 2_000, 4_000]) {
+    assert.deepEqual(at(now), [first]);
+    miss(now, first);
+  }
+  assert.deepEqual(at(5_000), []);
+  urgent.add(first);
+  for (const now of [5_000, 6_000, 7_000]) {
+    assert.deepEqual(at(now), [first]);
+    miss(now, first);
+  }
+});
+
+Deno.test("Fetching makes together the retries of what was missed at nearly one moment", () => {
+  const { fetching, at, miss } = begin({ mayCount: () => true });
+  const asked = at(1_000).slice(0, 3);
+  asked.forEach((offer, i) => miss(1_010 + 50 * i, offer));
+  at(1_200);
+  assert.equal(fetching.deadline, 2_250);
+  assert.deepEqual(at(2_250), asked);
+});
+
+Deno.test("Fetching asks the author with each try, and in a few tries everybody of the cell", () => {
+  const mates = Array.from({ length: 24 }, (_, i) => `mate ${String(i).padStart(2, "0")}` as PeerId);
+  const { exchange, donorsAt, miss } = begin({ mayCount: (offer) => bodyDigest(offer) === first });
+  const author = offers[0]!.body.peer, asked = new Set<PeerId>();
+  [author, ...mates].forEach((peer) => exchange.connect(peer));
+  for (const now of [1_000, 2_000, 4_000, 8_000]) {
+    const donors = donorsAt(now);
+    assert.equal(donors[0], author);
+    assert.equal(donors.length, 8);
+    donors.forEach((peer) => asked.add(peer));
+    miss(now, first);
+  }
+  assert.deepEqual(mates.filter((peer) => !asked.has(peer)), []);
 });

@@ -27,14 +27,16 @@ export function onMessage(parts: Parts, message: Message, from: PeerId): void {
       if (isRecord(message)) return onNewRecord(parts, message, from);
       if (isChange(message)) return onChange(parts, message, from);
       return onOffer(parts, message, { isNews: true });
-    case "history":
+    case "history": {
       // Offers that are not recent are taken only if a record waits for them.
       // Nor are records of other cells dropped: they may lead to a merge with ours.
+      const isNew = message.records.some(({ body }) => !book.links.has(bodyDigest(body)));
       for (const record of message.records) onRecord(parts, record);
       for (const offer of message.offers) onOffer(parts, offer, { isNews: false });
       parts.resolve();
-      if (isFull(message.records.length)) exchange.pullOn(context, from, { book, head });
+      if (isNew && isFull(message.records.length)) exchange.pullOn(context, from, { book, head });
       return;
+    }
     case "beat":
       if (message.run === run) onBeat(parts, message, from);
       return;

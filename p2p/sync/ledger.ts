@@ -32,9 +32,9 @@ export function enterTrained(ledger: Ledger, offered: readonly Ranges[], cell = 
   };
 }
 
-/** Enters what another cell knows to be trained, less what is this cell's: there its own account alone counts. */
-export function learnTrained(ledger: Ledger, known: Ranges, cell: string): Ledger {
-  const foreign = subtract(known, ownedIn(known, cell)), opened = openUpTo(ledger, foreign.at(-1)?.end ?? 0);
+/** Enters what is believed to be trained by other cells. */
+export function learnTrained(ledger: Ledger, foreign: Ranges): Ledger {
+  const opened = openUpTo(ledger, foreign.at(-1)?.end ?? 0);
   return { ...opened, returned: subtract(opened.returned, foreign) };
 }
 

@@ -4,44 +4,53 @@
  * @module
  */
 import type { Context } from "./context.ts";
+import { inTurn } from "./exchange.ts";
 import type { BlobName, Digest, PeerId } from "./types.ts";
 
-/** Peers named as donors of one load. */
+/** Peers named as donors of one load: others each time it is tried again. */
 const MOST_DONORS = 8;
 /** Loads open or failed that are remembered. */
 const MOST_LOADS = 32;
 
+/** Weights that nobody of those who were asked had: how often so far, and when to ask again. */
+interface Failed {
+  readonly count: number;
+  readonly retryAtMs: number;
+}
+
 export class Loading {
   /** Weights on their way here, with the record of their state. */
   readonly #open = new Map<Digest, Digest>();
-  /** Weights that nobody had, and when to ask again. */
-  readonly #retryAtMs = new Map<Digest, number>();
+  readonly #failed = new Map<Digest, Failed>();
 
   /** Begins to load the weights of the state after `record`, unless that goes on or has just failed. */
   want(context: Context, record: Digest, { weights, from }: {
     readonly weights: BlobName;
     readonly from: readonly PeerId[];
   }): void {
-    const { digest } = weights;
+    const { digest } = weights, failed = this.#failed.get(digest);
     if (this.#open.has(digest) || this.#open.size >= MOST_LOADS) return;
-    if ((this.#retryAtMs.get(digest) ?? context.now) > context.now) return;
-    this.#retryAtMs.delete(digest);
+    if (failed !== undefined && failed.retryAtMs > context.now) return;
     this.#open.set(digest, record);
-    context.emit({ kind: "load", weights, from: from.slice(0, MOST_DONORS) });
+    const first = MOST_DONORS * (failed?.count ?? 0);
+    context.emit({ kind: "load", weights, from: inTurn(from, { first, most: MOST_DONORS }) });
   }
 
   /** A load was answered; returns the record of the state that it was for, if it was one of these. */
   answered({ now }: Context, weights: Digest, retryInMs: number | null): Digest | null {
     const record = this.#open.get(weights) ?? null;
     this.#open.delete(weights);
+    const count = 1 + (this.#failed.get(weights)?.count ?? 0);
+    this.#failed.delete(weights);
     if (record === null || retryInMs === null) return record;
-    if (this.#retryAtMs.size >= MOST_LOADS) this.#retryAtMs.clear();
-    this.#retryAtMs.set(weights, now + retryInMs);
+    if (this.#failed.size >= MOST_LOADS) this.#failed.clear();
+    this.#failed.set(weights, { count, retryAtMs: now + retryInMs });
     return record;
   }
 
   /** When the next retry is due. */
   deadline(nowMs: number): number {
-    return Math.min(Infinity, ...[...this.#retryAtMs.values()].filter((atMs) => atMs > nowMs));
+    const times = [...this.#failed.values()].map(({ retryAtMs }) => retryAtMs);
+    return Math.min(Infinity, ...times.filter((atMs) => atMs > nowMs));
   }
 }

@@ -2,13 +2,14 @@
  * Meetings: records after which a cell's weights are the average of its own and of another cell's.
  *
  * Facts of the chain and of names only, so every peer computes alike; that the record names a true state of the other
- * cell is for its members to say (`meeting.ts`). Cells are the corners of a cube: digit i of the name is an edge, across
- * which lies the cell whose name has that digit flipped. One edge after another is met, so that after as many meetings
- * as a name has digits every cell has something of all others. A meeting is written by a cell for itself, at its own time:
- * no two cells ever wait for each other, and nobody needs another cell's records or offers.
+ * cell is for its members to say (`meeting.ts`). Cells are the corners of a cube: each digit of the name is an edge,
+ * beyond which lies all that differs there first. One edge after another is met, opposite if that can be, so that after
+ * as many meetings as a name has digits every cell has something of all others; and who lives beyond an edge is met by
+ * somebody. A meeting is written by a cell for itself, at its own time: no two cells ever wait for each other, and nobody
+ * needs another cell's records or offers.
  * @module
  */
-import { edgeOf } from "./cells.ts";
+import { depthOf, edgeOf, yielded } from "./cells.ts";
 import { isFinished } from "./chain.ts";
 import { rankedBy } from "./scribe.ts";
 import type { MergeSide } from "../learner.ts";
@@ -20,7 +21,7 @@ export function isDue(
   { edge, rules, ahead = 0 }: { readonly edge: number; readonly rules: SyncRules; readonly ahead?: number },
 ): boolean {
   const now = round + ahead;
-  return now - met[edge]! >= rules.cellRounds * cell.length && now - Math.max(...met) >= rules.cellRounds;
+  return now - met[edge]! >= rules.cellRounds * depthOf(cell) && now - Math.max(...met) >= rules.cellRounds;
 }
 
 const rankings = new WeakMap<ChainState, readonly PeerId[]>();
@@ -41,8 +42,8 @@ export function meetingRanking(chain: ChainState): readonly PeerId[] {
 /** How much both cells' weights count: as the parts of the run that they are, which is nothing that anybody claims. */
 export function meetingSides({ cell }: RoundRecord, { met, own }: { readonly met: Met; readonly own: Digest }) {
   const sides: readonly MergeSide[] = [
-    { weights: own, share: 2 ** -cell.length },
-    { weights: met.weights.digest, share: 2 ** -met.cell.length },
+    { weights: own, share: 2 ** -depthOf(cell) },
+    { weights: met.weights.digest, share: 2 ** -depthOf(met.cell) },
   ];
   return sides;
 }
@@ -58,8 +59,10 @@ export function whyNoMeeting(record: RoundRecord, parent: ChainState, rules: Syn
   if (change !== null) return "it is a meeting and changes the members";
   if (weights.length !== 0 || bases.length !== 1) return "it does not name the state of its parent, and that alone";
   const edge = edgeOf(cell, met.cell);
-  if (edge === null) return `it meets cell '${met.cell}', which is across no edge of '${cell}'`;
-  if (!isDue(parent, { edge, rules })) {
+  if (edge === null && yielded(parent, met.cell, rules) === null) {
+    return `it meets cell '${met.cell}', which is beyond no edge of '${cell}'`;
+  }
+  if (edge !== null && !isDue(parent, { edge, rules })) {
     return `it meets across edge ${edge}, which was met in round ${parent.met[edge]}, after one in ${
       Math.max(...parent.met)
     }`;

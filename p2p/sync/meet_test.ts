@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { tinyRules } from "../../tests/tiny_rules.ts";
-import { digitsOf } from "./cells.ts";
+import { batchOf, digitsOf } from "./cells.ts";
 import { ownedIn } from "./classes.ts";
 import { advance, genesisState, settleLeases } from "./chain.ts";
 import { baseOf, bodyDigest, digestOf, stateDigest } from "./digest.ts";
@@ -19,7 +19,15 @@ function stateOf(cell: string, ledger: Partial<Ledger> = {}): ChainState {
   const roster = peers.filter((peer) => digitsOf(rules, peer).startsWith(cell)).slice(0, 3).sort()
     .map((peer): Member => ({ peer, since: 1, lastCounted: 9, speed: 1000, nextMs: 10_000, name: peer }));
   const { roundMs } = genesis, settled = settleLeases(genesis.ledger, roster, { roundMs, rules, cell });
-  return { ...genesis, round: 9, cell, met: [1, 1], roster, ledger: { ...settled, ...ledger } };
+  return {
+    ...genesis,
+    round: 9,
+    usual: 10 * rules.contextLength,
+    cell,
+    met: [1, 1],
+    roster,
+    ledger: { ...settled, ...ledger },
+  };
 }
 
 const own = stateOf("00");
@@ -61,6 +69,30 @@ Deno.test("meeting again tells nothing new and counts nothing twice", () => {
   assert.deepEqual(again.ledger, once.ledger);
 });
 
+Deno.test("a meeting with a cell that came back gives up what both own, and what is leased of it", () => {
+  const taken = { ...stateOf("10"), cell: "*0", met: [1, 1] }, back = { ...met, cell: "0" };
+  const meeting = buildMeeting({ chain: taken, base: digestOf("base") }, {
+    rules,
+    scribe: meetingRanking(taken)[0]!,
+    attempt: 0,
+    met: back,
+  });
+  assert.equal(whyNoMeeting(meeting, taken, rules), null);
+  const leased = settleLeases({ ...taken.ledger, leases: [] }, taken.roster, { ...taken, rules });
+  const after = advance({ ...taken, ledger: leased }, {
+    record: meeting,
+    digest: bodyDigest(meeting),
+    offers: [],
+    rules,
+  });
+  assert.deepEqual([after.cell, after.met, after.batch], ["10", [10, 1], batchOf("10", rules)]);
+  for (const { ranges } of after.ledger.leases) assert.deepEqual(ownedIn(ranges, "10"), ranges);
+  assert.ok(
+    leased.leases.some(({ ranges }) => windowCount(ownedIn(ranges, "00")) > 0),
+    "there was something to give up",
+  );
+});
+
 Deno.test("both cells count as the parts of the run that they are", () => {
   assert.deepEqual(meetingSides(record, { met, own: weights.digest }).map(({ share }) => share), [1 / 4, 1 / 4]);
   const wider = meetingSides(record, { met: { ...met, cell: "1" }, own: weights.digest });
@@ -77,8 +109,8 @@ Deno.test("an edge is due when it was not met for so many rounds as the cell has
 Deno.test("what is no meeting is refused, with the reason", () => {
   assert.match(why({ met: null })!, /meets nobody/);
   assert.match(why({ cell: "01" })!, /is of cell '01' after a state of cell '00'/);
-  assert.match(why({ met: { ...met, cell: "11" } })!, /across no edge/);
-  assert.match(why({ met: { ...met, cell: "0" } })!, /across no edge/);
+  assert.match(why({ met: { ...met, cell: "0" } })!, /beyond no edge/);
+  assert.match(why({ met: { ...met, cell: "*0" } })!, /beyond no edge/);
   assert.match(why({ counted: [{ offer: digestOf("offer"), peer: scribe!, age: 0 }] })!, /counts 1 offers/);
   assert.match(why({}, { ...own, met: [1, 7] })!, /was met in round 7/);
   assert.match(why({ round: 11 })!, /its round is 11/);

@@ -10,7 +10,7 @@
  * @module
  */
 import { type Book, historyRounds } from "./book.ts";
-import { edgeOf } from "./cells.ts";
+import { areOpposite, depthOf, edgeOf, edgesOf, yielded } from "./cells.ts";
 import { beatMs, type Context } from "./context.ts";
 import { chainDigest, metBase } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
@@ -20,16 +20,21 @@ import type { Loading } from "./loading.ts";
 import { buildMeeting, isDue, meetingRanking } from "./meet.ts";
 import type { MergeToWrite } from "./merging.ts";
 import { takeoverMs } from "./scribe.ts";
-import type { ChainState, Digest, Met, StateAt } from "./types.ts";
+import type { ChainState, Digest, Met, StateAt, SyncRules } from "./types.ts";
 
 /** Members that prepare a meeting, and peers of the other cell that each asks at once. */
 const MOST_SEEKERS = 3, MOST_ASKED = 3;
 /** Peers of the other cell that must name the same state, of those that are connected. */
 const VOUCHERS = 2;
+/** After so many turns over all edges any cell beyond an edge will do, if the one opposite did not. */
+const OVERDUE_TURNS = 2;
 /** States of other cells that are remembered, and weights of theirs that are kept. */
 const MOST_FOUND = 8;
 /** Share of a round in which a meeting may begin it: who offers on the head before is counted late. */
 const OPENING_SHARE = 0.5;
+
+/** A digit of the name; null stands for what this cell has in common with another. */
+type Edge = number | null;
 
 interface Found {
   readonly met: Met;
@@ -76,7 +81,8 @@ export class Meeting {
     const oldest = chain.round - rules.lateRounds;
     for (const [base, { round, met }] of this.#found) {
       const edge = edgeOf(chain.cell, met.cell);
-      if (round < oldest || edge === null || chain.met[edge]! >= round) this.#found.delete(base);
+      const isOver = edge === null ? yielded(chain, met.cell, rules) === null : chain.met[edge]! >= round;
+      if (round < oldest || isOver) this.#found.delete(base);
     }
     // As long as contributions: others may need them to follow.
     const oldestKept = chain.round - historyRounds(rules);
@@ -130,7 +136,8 @@ export class Meeting {
   decide(context: Context, scene: SceneOfMeeting): MergeToWrite | null {
     const { now, options: { rules, self } } = context, { head, exchange, hopeUntilMs } = scene, { chain } = head;
     this.deadline = Infinity;
-    const edges = this.#edges(chain, (edge) => isDue(chain, { edge, rules, ahead: 1 }));
+    const edges: Edge[] = [...this.#edges(chain, (edge) => isDue(chain, { edge, rules, ahead: 1 }))];
+    if (this.#beyond(context, scene, null).length > 0) edges.unshift(null);
     const ranked = meetingRanking(chain), rank = ranked.indexOf(self);
     if (edges.length === 0 || rank === -1) return null;
     const before = ranked.slice(0, rank).filter((peer) => exchange.isPresent(peer, now, chain)).length;
@@ -138,7 +145,7 @@ export class Meeting {
     const ready = edges.flatMap((edge) => this.#choose(context, scene, edge) ?? []);
     if (ready.length < edges.length) this.#ask(context, scene, edges);
 
-    const due = ready.find(({ edge }) => isDue(chain, { edge, rules }));
+    const due = ready.find(({ edge }) => edge === null || isDue(chain, { edge, rules }));
     const fromMs = Math.max(this.#openedAtMs + before * takeoverMs(chain.roundMs), hopeUntilMs ?? -Infinity);
     const untilMs = this.#openedAtMs + OPENING_SHARE * chain.roundMs;
     if (due === undefined || now > untilMs) return null;
@@ -151,14 +158,15 @@ export class Meeting {
   }
 
   /** Those edges of the cell, the one longest not met first. */
-  #edges({ met }: ChainState, isWanted: (edge: number) => boolean): readonly number[] {
-    return [...met.keys()].filter(isWanted).sort((a, b) => met[a]! - met[b]! || a - b);
+  #edges({ cell, met }: ChainState, isWanted: (edge: number) => boolean): readonly number[] {
+    return edgesOf(cell).filter(isWanted).sort((a, b) => met[a]! - met[b]! || a - b);
   }
 
   /** A state across this edge that enough name, if its weights are here; they are loaded if they are not. */
-  #choose(context: Context, { head: { chain }, exchange, loading }: SceneOfMeeting, edge: number) {
-    const candidates = [...this.#found.values()].filter(({ met }) => edgeOf(chain.cell, met.cell) === edge).reverse();
-    for (const { met, base } of candidates) {
+  #choose(context: Context, { head: { chain }, exchange, loading }: SceneOfMeeting, edge: Edge) {
+    const { rules } = context.options;
+    const found = [...this.#found.values()].filter(({ met }) => liesBeyond(chain, met.cell, { edge, rules })).reverse();
+    for (const { met, base } of oppositeFirst(found, ({ met }) => areOpposite(chain.cell, met.cell))) {
       const there = exchange.abroad.words(exchange.others).filter(({ cell }) => cell === met.cell);
       const { confirm, contradict } = exchange.abroad.count(met.record, base, met);
       if (confirm < Math.min(VOUCHERS, there.length) || confirm <= contradict) continue;
@@ -169,15 +177,40 @@ export class Meeting {
     return null;
   }
 
-  /** Asks some of those who stand across one of these edges, another one each time. */
-  #ask(context: Context, { head: { chain }, exchange }: SceneOfMeeting, edges: readonly number[]): void {
+  /** Those who stand beyond an edge. */
+  #beyond({ options: { rules } }: Context, { head: { chain }, exchange }: SceneOfMeeting, edge: Edge) {
+    const words = exchange.abroad.words(exchange.others);
+    return words.filter(({ cell }) => liesBeyond(chain, cell, { edge, rules }));
+  }
+
+  /** Asks some of those who stand beyond one of these edges, another one each time. */
+  #ask(context: Context, scene: SceneOfMeeting, edges: readonly Edge[]): void {
+    const { head: { chain }, exchange } = scene;
     if (context.now >= this.#askAtMs) {
       this.#askAtMs = context.now + beatMs(chain.roundMs);
-      const turn = this.#turn++, edge = edges[turn % edges.length]!;
-      const there = exchange.abroad.words(exchange.others).filter(({ cell }) => edgeOf(chain.cell, cell) === edge);
+      const turn = this.#turn++, edge = edges[turn % edges.length]!, beyond = this.#beyond(context, scene, edge);
+      const opposite = beyond.filter(({ cell }) => areOpposite(chain.cell, cell));
+      const overdue = OVERDUE_TURNS * context.options.rules.cellRounds * depthOf(chain.cell);
+      const isOverdue = edge !== null && chain.round - chain.met[edge]! >= overdue;
+      const there = opposite.length > 0 && !isOverdue ? opposite : beyond;
       const asked = there.slice(0, MOST_ASKED).map((_, i) => there[(turn * MOST_ASKED + i) % there.length]!.peer);
       exchange.askState(context, asked);
     }
     this.deadline = Math.min(this.deadline, this.#askAtMs);
   }
+}
+
+/** Whether a cell is one to meet across this edge; or one to yield to, if that is null. */
+function liesBeyond(
+  chain: ChainState,
+  cell: string,
+  { edge, rules }: { readonly edge: Edge; readonly rules: SyncRules },
+): boolean {
+  if (edge !== null) return edgeOf(chain.cell, cell) === edge;
+  return yielded(chain, cell, rules) !== null;
+}
+
+/** These, those first that are opposite; else in their order. */
+function oppositeFirst<T>(all: readonly T[], isOpposite: (one: T) => boolean): readonly T[] {
+  return [...all.filter(isOpposite), ...all.filter((one) => !isOpposite(one))];
 }

@@ -10,7 +10,7 @@
 import type { MergeSide } from "../learner.ts";
 import { settleLeases } from "./chain.ts";
 import { stateDigest } from "./digest.ts";
-import { batchOf } from "./cells.ts";
+import { batchOf, fits, hullOf } from "./cells.ts";
 import { isHeavier } from "./fork.ts";
 import { learnedBy, uniteLedgers } from "./ledger.ts";
 import { isAllowed, newerMembers, whyNotAllowed } from "./members.ts";
@@ -90,11 +90,11 @@ export function mergeShares(sides: Sides, weights: readonly BlobName[]): readonl
 }
 
 /**
- * Records of its own that the lighter side of a merge must have: S, since fewer are given up and counted late. If it is of
- * a wider cell than the heavier, not all of its members could follow that one: then one record and one more are enough.
+ * Records of its own that the lighter side of a merge must have: S, since fewer are given up and counted late. If its
+ * cell is no part of the heavier's, not all of its members could follow that one: then one record and one more are enough.
  */
 export function leastOwn([heavier, lighter]: readonly [string, string], { lateRounds }: SyncRules): number {
-  return lighter.length < heavier.length ? Math.min(2, lateRounds) : lateRounds;
+  return fits(heavier, lighter) ? lateRounds : Math.min(2, lateRounds);
 }
 
 /** Why this merge record is not one of these two sides, or null. */
@@ -108,7 +108,7 @@ export function whyInvalidMerge(record: RoundRecord, sides: Sides, rules: SyncRu
   }
   const after = Math.max(heavier.chain.round, lighter.chain.round);
   if (round !== after + 1) return `its round is ${round} after round ${after}`;
-  if (record.cell !== widerOf([heavier.chain, lighter.chain])) return `it is of cell '${record.cell}'`;
+  if (record.cell !== hullOf(heavier.chain.cell, lighter.chain.cell)) return `it is of cell '${record.cell}'`;
   if (record.met !== null) return "it merges and is a meeting";
   if (counted.length > 0) return `it merges and counts ${counted.length} offers`;
   if (change !== null) return "it merges and changes the members";
@@ -152,7 +152,7 @@ export function buildMergeRecord(
     scribe,
     attempt,
     change: null,
-    cell: widerOf(states.map(({ chain }) => chain)),
+    cell: states.map(({ chain }) => chain.cell).reduce(hullOf),
     met: null,
   };
 }
@@ -176,11 +176,6 @@ export function gain(
     }
   }
   return { weight, tokens, ranges };
-}
-
-/** The cell of two histories of which one may be that of a part: the wider one, which may be split again at once. */
-function widerOf(chains: readonly Pick<ChainState, "cell">[]): string {
-  return chains.map(({ cell }) => cell).reduce((wider, cell) => cell.length < wider.length ? cell : wider);
 }
 
 function countedIn({ own }: Side): ReadonlySet<Digest> {

@@ -9,7 +9,8 @@ import type { Context } from "./context.ts";
 import type { MergedSide } from "./effects.ts";
 import type { HistoryChange } from "./history_change.ts";
 import { chainOf, type HeldOffer, type Link, type State } from "./link.ts";
-import { isIn } from "./cells.ts";
+import { isIn, partOf } from "./cells.ts";
+import { hear } from "./hearsay.ts";
 import { gain, type Side } from "./merge.ts";
 import { neighbourhood } from "./recent.ts";
 import { ageOf, whyNotCountable } from "./record.ts";
@@ -45,9 +46,11 @@ export function reportAdoption(
   for (const meeting of change.gained ?? []) {
     const { round, parents, record: { body: { met, cell } } } = meeting;
     if (met === null) continue;
-    const before = book.links.get(parents[0]!), after = chainOf(meeting)?.tokens ?? 0;
-    const tokens = after - (before && chainOf(before)?.tokens || 0);
-    report({ kind: "met", round, cell, with: met.cell, tokens });
+    const link = book.links.get(parents[0]!), whole = link && chainOf(link);
+    if (!whole) continue;
+    const before = partOf(whole, cell, rules), tokens = (chainOf(meeting)?.tokens ?? before.tokens) - before.tokens;
+    const { doubted } = hear(before, { met, round, rules });
+    report({ kind: "met", round, cell, with: met.cell, tokens, doubted });
   }
   if (from !== null && from.chain.cell !== chain.cell) {
     const members = chain.roster.length;

@@ -6,7 +6,7 @@
  * It asks the rules, and changes no record.
  * @module
  */
-import { areRelated, digitsOf, isIn } from "./cells.ts";
+import { areRelated, depthOf, digitsOf, isIn } from "./cells.ts";
 import type { Lineage } from "./lineage.ts";
 import { chainOf, type Link } from "./link.ts";
 import type { OfferShelf } from "./offer_shelf.ts";
@@ -69,7 +69,7 @@ export class States {
    */
   wholeOf(link: Link): ChainState | null {
     const chain = chainOf(link);
-    if (chain === null || chain.cell.length <= link.record.body.cell.length) return chain;
+    if (chain === null || depthOf(chain.cell) <= depthOf(link.record.body.cell)) return chain;
     const known = this.#wholes.get(link.digest);
     if (known !== undefined) return known;
     const made = this.after(link);

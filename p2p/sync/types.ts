@@ -100,7 +100,7 @@ export interface RoundRecord {
   readonly attempt: number;
   /** Who belongs to the run from this record on, if the owner has changed it since the parent; else null. */
   readonly change: Signed<Change> | null;
-  /** The cell whose record it is; "" while the run is not split (`cells.ts`). */
+  /** The cell whose record it is: digits, and `*` for either; "" while the run is not split (`cells.ts`). */
   readonly cell: string;
   /** In a *meeting*, the state of another cell whose weights are averaged with the parent's; else null. */
   readonly met: Met | null;

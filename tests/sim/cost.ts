@@ -6,6 +6,7 @@
  * lost and late, and one machine in ten fails once.
  * @module
  */
+import { depthOf } from "../../p2p/sync/cells.ts";
 import { chance } from "../chance.ts";
 import { drawWeather } from "./draw_weather.ts";
 import { Meter } from "./meter.ts";
@@ -56,7 +57,7 @@ export function measureCost({ seed, peers, cellSize, isMild }: CostOptions): Cos
   const connections = all.reduce((sum, { core }) => sum + (core?.sizes["connected"] ?? 0), 0) / all.length;
   return {
     cells: cells.size,
-    depth: [...cells].reduce((sum, [cell, members]) => sum + members * cell.length, 0) / observer.adoptions.size,
+    depth: [...cells].reduce((sum, [cell, members]) => sum + members * depthOf(cell), 0) / observer.adoptions.size,
     broken,
     heard: messagesHeard / rounds,
     said: (announced + sent) / rounds,

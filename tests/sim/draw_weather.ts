@@ -2,6 +2,7 @@
  * The weather of one seed. Each kind of trouble comes in some runs only, so that a failure has few suspects.
  * @module
  */
+import { isIn } from "../../p2p/sync/cells.ts";
 import { digestOf } from "../../p2p/sync/digest.ts";
 import type { SyncRules } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
@@ -14,6 +15,7 @@ import {
   type Links,
   type LocalClock,
   type Machine,
+  nameOf,
   type Partition,
   TRUE_CLOCK,
   type Weather,
@@ -28,16 +30,23 @@ export interface WeatherOptions {
   readonly liar?: LiarKind;
   /** Most members of a cell. */
   readonly cellSize?: number;
+  /** A part of the run, by name, is away for long; cells meet in every second round, so that the others soon take it over. */
+  readonly isDying?: boolean;
 }
 
-/** Beyond this many peers rounds are short and crashes rare, and calm and silence too: everybody hears everybody. */
+/** Beyond this many peers rounds are short and crashes rare, the calm is too, and the silence if all are at one: it costs much. */
 const MANY_PEERS = 64;
 /** Bytes per millisecond: 1, 10 and 100 Mbit/s. */
 const LINES = [125, 1_250, 12_500];
 /** Share of a round's time in which the slowest line carries everybody's blobs, at most. */
 const CARRIED_SHARE = 0.3;
 
-export function drawWeather({ seed, peers, rounds, liar, cellSize = 32 }: WeatherOptions): Weather {
+export function drawWeather(options: WeatherOptions): Weather {
+  const weather = drawOwn(options);
+  return options.isDying === true ? withDying(weather, chance(options.seed)) : weather;
+}
+
+function drawOwn({ seed, peers, rounds, liar, cellSize = 32 }: WeatherOptions): Weather {
   const draw = chance(seed * 7919 + peers), isMany = peers > MANY_PEERS;
   const rules = drawRules(draw, { seed, peers, isMany, cellSize });
   const stormMs = rounds * rules.firstRoundMs * 1.3;
@@ -76,8 +85,10 @@ export function drawWeather({ seed, peers, rounds, liar, cellSize = 32 }: Weathe
     blobBytes: Math.round(Math.min(mostBytes, draw.whole(20_000, 1_000_000))),
     weightsBytes: Math.round(Math.min(400_000, 2 * mostBytes)),
     stormMs,
+    // Large parts that were cut off from each other are still becoming one long after the last offer.
     calmMs: (isMany ? 1 : 4) * rules.longestRoundMs,
-    silenceMs: (isMany ? 1.5 : 6) * rules.longestRoundMs,
+    silenceMs: (isMany ? 9 : 6) * rules.longestRoundMs,
+    ...isMany && { leastSilenceMs: 1.5 * rules.longestRoundMs },
   };
 }
 
@@ -102,6 +113,26 @@ function drawRules(
     cellSize,
     cellRounds: 4,
   };
+}
+
+/** Some come back during the storm, some when it has ended. */
+function withDying(weather: Weather, draw: Chance): Weather {
+  const rules = { ...weather.rules, cellRounds: 2 }, { stormMs } = weather;
+  const part = draw.pick(["0", "1", "00", "01", "10", "11"]);
+  const atMs = draw.between(0.1, 0.3) * stormMs, awayMs = draw.pick([0.3, 0.6, 1]) * stormMs;
+  const machines = weather.machines.map((machine, i): Machine => {
+    if (!isIn(part, nameOf(i), rules)) return machine;
+    const untilMs = atMs + awayMs, isHere = (crash: Crash) => crash.atMs < atMs || crash.atMs > untilMs;
+    const { crashes, leavesAtMs, joinsAtMs } = machine, downMs = awayMs + draw.between(0, 20_000);
+    const away: Crash = { atMs: atMs + draw.between(0, 20_000), afterEffects: 0, downMs, disk: null };
+    return {
+      ...machine,
+      joinsAtMs: Math.min(joinsAtMs, 0.05 * stormMs),
+      leavesAtMs: leavesAtMs === null ? null : Math.max(leavesAtMs, 0.95 * stormMs),
+      crashes: [...crashes.filter(isHere), away].toSorted((a, b) => a.atMs - b.atMs),
+    };
+  });
+  return { ...weather, rules, machines };
 }
 
 function drawLinks(draw: Chance, isBad: boolean): Links {

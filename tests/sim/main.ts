@@ -11,7 +11,8 @@ import { runSeeds } from "./seeds.ts";
 import { simulate } from "./simulate.ts";
 import { measureStorm } from "./storm.ts";
 
-const USAGE = `deno task sim [--seed N | --seeds A..B] [--peers M] [--rounds R] [--liar KIND] [--cells C] [--trace]
+const USAGE =
+  `deno task sim [--seed N | --seeds A..B] [--peers M] [--rounds R] [--liar KIND] [--cells C] [--dying] [--trace]
 deno task sim --storm [--seed N] [--peers M] [--hours H]
 deno task sim --cost [--seed N] [--peers M] [--cells C] [--mild]
 
@@ -20,6 +21,7 @@ deno task sim --cost [--seed N] [--peers M] [--cells C] [--mild]
   --peers   how many peers (6)
   --rounds  about how many rounds the storm lasts (10)
   --cells   most members of a cell (32)
+  --dying   … of which a part is away for long, and cells meet in every second round
   --liar    gives every run liars of this kind: ${LIAR_KINDS.map((kind) => `"${kind}"`).join(", ")}
   --trace   says what happens in one run, line by line
   --storm   measures what 125 faults an hour cost 32 peers, against the same run without them
@@ -36,6 +38,7 @@ interface Options {
   readonly trace: boolean;
   readonly storm: boolean;
   readonly cellSize: number;
+  readonly isDying: boolean;
   readonly cost: boolean;
   readonly mild: boolean;
 }
@@ -53,6 +56,7 @@ function parse(args: readonly string[]): Options {
       trace: { type: "boolean", default: false },
       storm: { type: "boolean", default: false },
       cells: { type: "string", default: "32" },
+      dying: { type: "boolean", default: false },
       cost: { type: "boolean", default: false },
       mild: { type: "boolean", default: false },
     },
@@ -72,6 +76,7 @@ function parse(args: readonly string[]): Options {
     trace: values.trace,
     storm: values.storm,
     cellSize: whole("--cells", values.cells),
+    isDying: values.dying,
     cost: values.cost,
     mild: values.mild,
   };
@@ -90,12 +95,13 @@ function whole(flag: string, text: string): number {
 }
 
 /** Prints one run; returns how many laws it broke. */
-function runOne({ seeds, peers, rounds, liar, cellSize, trace }: Options): number {
+function runOne({ seeds, peers, rounds, liar, cellSize, isDying, trace }: Options): number {
   const { broken, observer, peers: all } = simulate({
     seed: seeds[0]!,
     peers,
     rounds,
     cellSize,
+    isDying,
     ...liar && { liar },
   });
   if (trace) observer.trace.forEach((line) => console.log(line));
@@ -109,28 +115,31 @@ function runOne({ seeds, peers, rounds, liar, cellSize, trace }: Options): numbe
 }
 
 /** Prints how far many runs have come, and each that breaks a law. */
-async function runMany({ seeds, peers, rounds, liar, cellSize }: Options): Promise<number> {
+async function runMany({ seeds, peers, rounds, liar, cellSize, isDying }: Options): Promise<number> {
   const startMs = performance.now(), everyMs = 10_000;
   let done = 0, broken = 0, roundCount = 0, toldAtMs = startMs;
-  const results = await runSeeds(seeds.map((seed) => ({ seed, peers, rounds, cellSize, ...liar && { liar } })), {
-    onResult: (result) => {
-      done++;
-      roundCount += result.rounds;
-      if (result.broken.length > 0) {
-        broken++;
-        console.log(
-          `${result.rerun} (liars: ${result.liars.join(", ") || "none"})\n  BROKEN ${
-            result.broken.slice(0, 3).join("\n  BROKEN ")
-          }`,
-        );
-      }
-      const nowMs = performance.now();
-      if (nowMs - toldAtMs < everyMs) return;
-      toldAtMs = nowMs;
-      const leftS = Math.round((nowMs - startMs) / done * (seeds.length - done) / 1000);
-      console.error(`${done} of ${seeds.length} seeds, ${broken} broken, about ${leftS} s left`);
+  const results = await runSeeds(
+    seeds.map((seed) => ({ seed, peers, rounds, cellSize, isDying, ...liar && { liar } })),
+    {
+      onResult: (result) => {
+        done++;
+        roundCount += result.rounds;
+        if (result.broken.length > 0) {
+          broken++;
+          console.log(
+            `${result.rerun} (liars: ${result.liars.join(", ") || "none"})\n  BROKEN ${
+              result.broken.slice(0, 3).join("\n  BROKEN ")
+            }`,
+          );
+        }
+        const nowMs = performance.now();
+        if (nowMs - toldAtMs < everyMs) return;
+        toldAtMs = nowMs;
+        const leftS = Math.round((nowMs - startMs) / done * (seeds.length - done) / 1000);
+        console.error(`${done} of ${seeds.length} seeds, ${broken} broken, about ${leftS} s left`);
+      },
     },
-  });
+  );
   const tally: Record<string, number> = {};
   for (const result of results) {
     for (const [what, count] of Object.entries(result.tally)) {

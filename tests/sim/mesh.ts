@@ -7,6 +7,7 @@
  * @module
  */
 import { neighbours, type Place } from "../../p2p/net/neighbours.ts";
+import { maskOf } from "../../p2p/sync/cells.ts";
 import type { SimPeer } from "./sim_peer.ts";
 import { listensTo, NOTICED_MS, type Wiring, type WiringOptions } from "./wiring.ts";
 
@@ -31,8 +32,8 @@ interface Node {
   readonly connected: Set<Node>;
   readonly known: Map<Node, Known>;
   readonly dialing: Set<Node>;
-  /** Whom of those it knows it wants to be connected to, as long as it knows no others, and is in a cell of this depth. */
-  wanted: { readonly depth: number; readonly nodes: readonly Node[] } | null;
+  /** Whom of those it knows it wants to be connected to, as long as it knows no others, and is in a cell whose name has these digits. */
+  wanted: { readonly mask: number; readonly nodes: readonly Node[] } | null;
   /** Grows whenever it has other connections, or it or one of those is in another cell. */
   version: number;
   /** Whom its last announcement reached, as long as none of them has another version. */
@@ -202,10 +203,10 @@ export class Mesh implements Wiring {
   }
 
   #wantedBy(node: Node): readonly Node[] {
-    const { known } = node, place = placeOf(node), { depth } = place;
-    if (node.wanted?.depth !== depth) {
+    const { known } = node, place = placeOf(node), { mask } = place;
+    if (node.wanted?.mask !== mask) {
       const given = [...known].filter(([, { isGiven }]) => isGiven).map(([other]) => other);
-      node.wanted = { depth, nodes: [...given, ...neighbours(place, known.keys(), digitsOf).wanted] };
+      node.wanted = { mask, nodes: [...given, ...neighbours(place, known.keys(), digitsOf).wanted] };
     }
     return node.wanted.nodes;
   }
@@ -264,7 +265,7 @@ function digitsOf({ peer }: Node): number {
 }
 
 function placeOf({ peer }: Node): Place {
-  return { digits: peer.digits, depth: peer.cell.length };
+  return { digits: peer.digits, mask: maskOf(peer.cell) };
 }
 
 function isUnchanged({ nodes, version }: Reach): boolean {

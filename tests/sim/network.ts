@@ -5,6 +5,7 @@
  * after the other: two that begin together end as late as two that share it.
  * @module
  */
+import { partsOf } from "../../p2p/sync/cells.ts";
 import type { BlobName, Message, PeerId } from "../../p2p/sync/types.ts";
 import type { Chance } from "../chance.ts";
 import { cutOf, Cuts } from "./cuts.ts";
@@ -95,7 +96,10 @@ export class Network {
   /** Delivers to one peer, or to all that gossip reaches. */
   deliver(from: SimPeer, to: Audience, message: Message): void {
     if ("cell" in to) {
-      return this.#wiring.announce(from, to.cell, (peer, hops) => this.#send(from, peer, { message, hops }));
+      for (const part of partsOf(to.cell)) {
+        this.#wiring.announce(from, part, (peer, hops) => this.#send(from, peer, { message, hops }));
+      }
+      return;
     }
     const peer = this.#byId.get(to.peer);
     if (peer?.isUp && peer !== from && this.#mayAsk(from, peer)) this.#send(from, peer, { message, hops: 1 });

@@ -67,6 +67,7 @@ export class Observer {
     mergedOffers: 0,
     cells: 0,
     met: 0,
+    doubted: 0,
   };
   /** Largest sizes of any honest core, by name, and most effects of one input. */
   readonly largest = new Map<string, number>();
@@ -85,6 +86,11 @@ export class Observer {
 
   constructor(clock: VirtualTime) {
     this.#clock = clock;
+  }
+
+  /** How long the run has lasted. */
+  get nowMs(): number {
+    return this.#clock.nowMs;
   }
 
   onStart({ id, disk }: SimPeer): void {
@@ -196,6 +202,7 @@ export class Observer {
         return this.note(id, `is in cell '${event.cell}' of ${event.members}, before in '${event.before}'`);
       case "met":
         this.tally.met++;
+        if (event.doubted > 0) this.tally.doubted++;
         return this.note(id, `took a meeting of '${event.cell}' with '${event.with}'`);
       case "mismatch":
         this.mismatches.push({ by: id, event });

@@ -26,8 +26,10 @@ export interface SeedResult {
 const MOST_FAULTS = 20;
 
 export function runSeed(options: SeedOptions): SeedResult {
-  const { seed, peers, rounds, liar, cellSize } = options;
-  const more = `${liar ? ` --liar "${liar}"` : ""}${cellSize ? ` --cells ${cellSize}` : ""}`;
+  const { seed, peers, rounds, liar, cellSize, isDying } = options;
+  const more = `${liar ? ` --liar "${liar}"` : ""}${cellSize ? ` --cells ${cellSize}` : ""}${
+    isDying ? " --dying" : ""
+  }`;
   const { broken, observer, peers: all } = simulate(options);
   return {
     seed,

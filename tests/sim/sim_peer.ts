@@ -105,6 +105,11 @@ export class SimPeer {
     return this.#cell;
   }
 
+  /** The digits by which it listens: what is announced to a cell goes to all its parts. */
+  get home(): string {
+    return digitsOf(this.#options.rules, this.id).slice(0, this.#cell.length);
+  }
+
   get isUp(): boolean {
     return this.core !== null;
   }

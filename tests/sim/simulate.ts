@@ -3,11 +3,12 @@
  * @module
  */
 import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
-import type { Digest, PeerId } from "../../p2p/sync/types.ts";
+import type { Digest } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
 import { drawWeather, type WeatherOptions } from "./draw_weather.ts";
 import { ProgressWatch } from "./laws/progress.ts";
 import { brokenLaws } from "./laws/laws.ts";
+import { areAtOne } from "./laws/unity.ts";
 import type { Meter } from "./meter.ts";
 import { Network } from "./network.ts";
 import { Observer } from "./observer.ts";
@@ -16,7 +17,7 @@ import type { Content } from "./sim_learner.ts";
 import { type Bug, SimPeer } from "./sim_peer.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { VirtualTime } from "./virtual_time.ts";
-import type { Machine, Weather } from "./weather.ts";
+import { type Machine, nameOf, type Weather } from "./weather.ts";
 
 export interface SimulateOptions extends WeatherOptions {
   /** In place of what the seed draws. */
@@ -36,9 +37,8 @@ export interface Outcome {
   readonly peers: readonly SimPeer[];
 }
 
-/** Longest rounds for which a run goes on until no head has been adopted for one. */
+/** Longest rounds for which a run with liars goes on, at most, until it has come to rest. */
 const MOST_MORE = 8;
-export const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "egret", "stork", "raven", "eagle"];
 
 export function simulate(options: SimulateOptions): Outcome {
   const weather = options.weather ?? drawWeather(options);
@@ -49,12 +49,13 @@ export function simulate(options: SimulateOptions): Outcome {
     world.calm();
     world.clock.runUntil(weather.stormMs + weather.calmMs);
     world.silence();
-    const endMs = weather.stormMs + weather.calmMs + weather.silenceMs, { longestRoundMs } = weather.rules;
-    world.clock.runUntil(endMs);
+    const { longestRoundMs } = weather.rules, silentFromMs = world.clock.nowMs;
     // Liars are never silent: a record that counts a late offer of theirs may still be on its way.
-    const mostMore = peers.every(({ isHonest }) => isHonest) ? 0 : MOST_MORE;
-    for (let more = 1; more <= mostMore && observer.lastAdoptedAtMs > world.clock.nowMs - longestRoundMs; more++) {
-      world.clock.runUntil(endMs + more * longestRoundMs);
+    const moreMs = peers.every(({ isHonest }) => isHonest) ? 0 : MOST_MORE * longestRoundMs;
+    const endMs = silentFromMs + weather.silenceMs + moreMs;
+    world.clock.runUntil(silentFromMs + (weather.leastSilenceMs ?? weather.silenceMs));
+    while (world.clock.nowMs < endMs && !world.isAtRest) {
+      world.clock.runUntil(Math.min(endMs, world.clock.nowMs + longestRoundMs));
     }
   } catch (error) {
     const what = error instanceof Error ? error.stack ?? error.message : String(error);
@@ -78,7 +79,7 @@ class World {
     const clock = this.clock, draw = chance(seed);
     this.#weather = weather;
     this.#draw = draw;
-    const ids = weather.machines.map((_, i) => (NAMES[i] ?? `peer${i}`) as PeerId);
+    const ids = weather.machines.map((_, i) => nameOf(i));
     const honest = sharing(RULEBOOK);
     const surroundings = this.#surroundings(meter ?? null);
     this.peers = weather.machines.map((machine, index) => {
@@ -112,6 +113,12 @@ class World {
 
   silence(): void {
     this.#isSilent = true;
+  }
+
+  /** Whether all are at one, and were so for a round: what was said last may still be on its way. */
+  get isAtRest(): boolean {
+    const { observer, peers } = this, { rules } = this.#weather;
+    return this.clock.nowMs - observer.lastAdoptedAtMs >= rules.longestRoundMs && areAtOne({ observer, peers, rules });
   }
 
   #plan(peer: SimPeer, { joinsAtMs, leavesAtMs, crashes, freezes, clock: { jumps } }: Machine): void {

@@ -5,7 +5,7 @@
  * Times are virtual milliseconds from the start. Faults end with the storm; liars lie until the silence.
  * @module
  */
-import type { SyncRules } from "../../p2p/sync/types.ts";
+import type { PeerId, SyncRules } from "../../p2p/sync/types.ts";
 import type { LiarKind } from "./liars/liar.ts";
 
 export interface Links {
@@ -92,4 +92,13 @@ export interface Weather {
   readonly stormMs: number;
   readonly calmMs: number;
   readonly silenceMs: number;
+  /** The silence ends as early as this if all are at one by then; else it lasts whole. */
+  readonly leastSilenceMs?: number;
+}
+
+const NAMES = ["wren", "finch", "robin", "snail", "heron", "swift", "crane", "egret", "stork", "raven", "eagle"];
+
+/** Of the peer of a machine, by number. */
+export function nameOf(machine: number): PeerId {
+  return (NAMES[machine] ?? `peer${machine}`) as PeerId;
 }

@@ -37,7 +37,7 @@ export interface Wiring {
 
 /** Whether a peer listens to what is announced to a cell: to its own, and to cells that this is a part of. */
 export function listensTo(listener: SimPeer, cell: string): boolean {
-  return listener.cell.startsWith(cell);
+  return listener.home.startsWith(cell);
 }
 
 export class AllToAll implements Wiring {

@@ -2,17 +2,34 @@
  * Laws 1, 2, 3 and 8: one head, each offer once, the same bits everywhere, and nobody honest is blamed.
  * @module
  */
+import { areRelated, isIn } from "../../../p2p/sync/cells.ts";
 import { ownedIn } from "../../../p2p/sync/classes.ts";
 import { subtract, union, windowCount } from "../../../p2p/sync/ranges.ts";
-import type { Digest } from "../../../p2p/sync/types.ts";
+import type { Digest, SyncRules } from "../../../p2p/sync/types.ts";
 import { ancestorsIn, type Chapter } from "./history.ts";
-import type { Case } from "./laws.ts";
+import type { Case, Scene } from "./laws.ts";
 
 /** All of a cell who are up end on one head; where states differ, law 3 says so. */
 export function convergence({ living, observer }: Case): readonly string[] {
   const ends = living.map(({ id }) => ({ id, chain: observer.adoptions.get(id)?.at(-1)?.chain }));
   if (new Set(ends.map(({ chain }) => chain?.head)).size === 1) return [];
   return [`law 1: ${ends.map(({ id, chain }) => `${id} ended on round ${chain?.round ?? "none"}`).join(", ")}`];
+}
+
+/** Whether all honest peers of a cell have one head, no two cells have a part in common, and nobody lacks a head that could have one. */
+export function areAtOne(
+  { observer, peers, rules }: Pick<Scene, "observer" | "peers"> & { readonly rules: SyncRules },
+): boolean {
+  const living = peers.filter(({ isUp, isHonest }) => isUp && isHonest), heads = new Map<string, Digest>();
+  for (const { id } of living) {
+    const chain = observer.adoptions.get(id)?.at(-1)?.chain;
+    if (chain === undefined) continue;
+    if ((heads.get(chain.cell) ?? chain.head) !== chain.head) return false;
+    heads.set(chain.cell, chain.head);
+  }
+  const cells = [...heads.keys()], headless = living.filter(({ id }) => !observer.adoptions.has(id));
+  return cells.every((cell, i) => !cells.slice(i + 1).some((other) => areRelated(cell, other))) &&
+    headless.every(({ id }) => !cells.some((cell) => isIn(cell, id, rules)));
 }
 
 /** No offer is counted by a record and again by one that follows it; two sides of a fork may each count it. */

@@ -29,24 +29,26 @@ export const lyingMeeting = {
     };
   },
 
-  /** Tells other cells of a state that its own never had, in beats and in answers alike. */
+  /**
+   * Tells other cells of a state that its own never had, in beats and in answers alike: its weights are true, so that
+   * whoever believes it finds them, and windows are trained that nobody trained.
+   */
   deceivesOtherCells({ rules }: LiarTools): Liar {
-    let chain: ChainState | null = null;
+    let chain: ChainState | null = null, own = INITIAL_WEIGHTS;
     const forged = (chain: ChainState): ChainState => {
       const { ledger } = chain, cursor = ledger.cursor + MADE_UP_WINDOWS;
       return { ...chain, ledger: { ...ledger, cursor, returned: [] } };
     };
     return {
       say: (effect: Effect): readonly Effect[] => {
-        if (effect.kind === "adopted") chain = effect.chain;
+        if (effect.kind === "adopted") [chain, own] = [effect.chain, effect.weights];
         if (effect.kind !== "send" || chain === null || isIn(chain.cell, effect.to, rules)) return [effect];
         const { message } = effect;
         if (message.kind === "beat") {
-          return [{ ...effect, message: { ...message, base: stateDigest(forged(chain), INITIAL_WEIGHTS) } }];
+          return [{ ...effect, message: { ...message, base: stateDigest(forged(chain), own) } }];
         }
         if (message.kind !== "state-at") return [effect];
-        const weights = { ...message.weights, digest: INITIAL_WEIGHTS };
-        return [{ ...effect, message: { ...message, chain: forged(message.chain), weights } }];
+        return [{ ...effect, message: { ...message, chain: forged(message.chain) } }];
       },
     };
   },
