@@ -86,15 +86,16 @@ function parseEvent(text: string): PeerEvent | null {
   }
 }
 
-async function eachLine(
+/** Gives the lines of a stream to a function, one after the other. */
+export async function eachLine(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  handle: (text: string) => void,
+  handle: (text: string) => void | Promise<void>,
 ): Promise<void> {
   let rest = "";
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");
     rest = lines.pop()!;
-    lines.forEach(handle);
+    for (const line of lines) await handle(line);
   }
-  if (rest !== "") handle(rest);
+  if (rest !== "") await handle(rest);
 }

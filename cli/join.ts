@@ -5,7 +5,7 @@
 import { fetchGenesis, runIdOf } from "../p2p/genesis.ts";
 import { startLibp2p } from "../p2p/net/libp2p.ts";
 import type { Transport } from "../p2p/net/transport.ts";
-import { TransportError, whyNotConnected } from "../p2p/net/transport_error.ts";
+import { failureOf, TransportError, whyNotConnected } from "../p2p/net/transport_error.ts";
 import type { PeerId } from "../p2p/sync/types.ts";
 import { parseTicket, type Ticket } from "../p2p/ticket.ts";
 import { genesisBytes, parseRunConfig } from "../runtime/config.ts";
@@ -17,7 +17,7 @@ import {
   openStateFolder,
   type RunFolder,
 } from "../runtime/run_folder.ts";
-import { UsageError } from "./exit.ts";
+import { EXIT, UsageError } from "./exit.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { note } from "./print.ts";
 import { listenAddresses, rememberPort, runPeer } from "./run_peer.ts";
@@ -49,9 +49,25 @@ export async function join(
   });
   await rememberPort(transport, state, flags);
   const addresses = [...ticket.addresses, ...flags.peer];
-  const peer = await meet(transport, addresses, ticket);
-  const run = await openOrFetchRun(path, { ticket, transport, peer });
-  return await runPeer({ run, state, transport, interrupt, flags, addresses });
+  const run = await enter(path, { ticket, transport, addresses, signal: interrupt.signal });
+  return run === null ? EXIT.done : await runPeer({ run, state, transport, interrupt, flags, addresses });
+}
+
+interface Entering {
+  readonly ticket: Ticket;
+  readonly transport: Transport;
+  readonly addresses: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+/** Meets a peer and has the run from it; null if it was interrupted. */
+async function enter(path: string, entering: Entering): Promise<RunFolder | null> {
+  try {
+    return await openOrFetchRun(path, { ...entering, peer: await meet(entering) });
+  } catch (error) {
+    if (entering.signal.aborted) return null;
+    throw error;
+  }
 }
 
 async function expectSameRun(path: string, { run, name }: Ticket): Promise<void> {
@@ -67,7 +83,7 @@ async function expectSameRun(path: string, { run, name }: Ticket): Promise<void>
 const IMPATIENT_MS = 6_000;
 
 /** Connects to the first address that answers. @throws {TransportError} with each cause once, and where it was met. */
-async function meet(transport: Transport, addresses: readonly string[], { name }: Ticket): Promise<PeerId> {
+async function meet({ transport, addresses, ticket: { name }, signal }: Entering): Promise<PeerId> {
   const turnedAwayBy = new Map<string, string>(), causes: (readonly [cause: string, address: string])[] = [];
   for (const [i, address] of addresses.entries()) {
     const peer = address.slice(address.lastIndexOf("/") + 1), known = turnedAwayBy.get(peer);
@@ -76,11 +92,12 @@ async function meet(transport: Transport, addresses: readonly string[], { name }
       continue;
     }
     if (i > 0) note(`no way in at ${addresses[i - 1]}, trying ${address}`);
-    const patience = i < addresses.length - 1 ? { signal: AbortSignal.timeout(IMPATIENT_MS) } : {};
+    const patience = i < addresses.length - 1 ? [AbortSignal.timeout(IMPATIENT_MS)] : [];
     try {
-      return await transport.connect(address, patience);
+      return await transport.connect(address, { signal: AbortSignal.any([signal, ...patience]) });
     } catch (error) {
-      const kind = error instanceof TransportError ? error.kind : null;
+      if (signal.aborted) throw error;
+      const kind = failureOf(error);
       const cause = kind === "aborted"
         ? `no answer within ${IMPATIENT_MS / 1000} s. It may be switched off, or behind a firewall.`
         : whyNotConnected(error);
@@ -108,13 +125,12 @@ function notMet(name: string, causes: readonly (readonly [string, string])[], is
   return [`Cannot join "${name}": ${headline}`, ...found, remedy].join("\n");
 }
 
-async function openOrFetchRun(path: string, { ticket, transport, peer }: {
-  readonly ticket: Ticket;
-  readonly transport: Transport;
-  readonly peer: PeerId;
-}): Promise<RunFolder> {
+async function openOrFetchRun(
+  path: string,
+  { ticket, transport, signal, peer }: Entering & { readonly peer: PeerId },
+): Promise<RunFolder> {
   if (!await hasRun(path)) {
-    const genesis = await fetchGenesis(transport, peer, { run: ticket.run });
+    const genesis = await fetchGenesis(transport, peer, { run: ticket.run, signal });
     const config = parseRunConfig(new TextDecoder().decode(genesis), "the run of this ticket");
     await createRunFolder(path, { config, networkKey: ticket.networkKey });
   }

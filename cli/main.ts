@@ -4,6 +4,8 @@
  * @module
  */
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { isPlainText } from "../p2p/plain_text.ts";
+import { LONGEST_NAME } from "../p2p/sync/offer.ts";
 import { presets } from "../runtime/presets.ts";
 import { EXIT, exitOf } from "./exit.ts";
 import { isPeerAddress } from "./peer_address.ts";
@@ -144,7 +146,7 @@ function peerOptions(command: Command): Command {
     .addOption(deviceOption())
     .option("--threads <n>", "threads of the cpu device (default: all cores)", whole(1, 64))
     .option("--throttle <percent>", "share of the time that this peer may compute", whole(1, 100), 100)
-    .option("--name <name>", "how others see this peer (default: a bird)")
+    .option("--name <name>", "how others see this peer (default: a bird)", peerName)
     .option("--port <n>", "TCP port to listen on (default: the last one used)", whole(1, 65_535))
     .option("--listen <address>", "address to listen on", "0.0.0.0")
     .option("--announce <address>", "where others are to dial this peer: a forwarded port; several times", dialable, [])
@@ -204,6 +206,11 @@ function peerAddress(value: string, before: readonly string[]): readonly string[
     "it must be an address that ends in a peer's id, like /ip4/192.168.1.7/tcp/4001/p2p/12D3KooW… " +
       "'starling status <folder>' prints those of the peer that runs there.",
   );
+}
+
+function peerName(text: string): string {
+  if (text.length > 0 && text.length <= LONGEST_NAME && isPlainText(text)) return text;
+  throw new InvalidArgumentError(`it must be 1 to ${LONGEST_NAME} characters, without control characters.`);
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {

@@ -65,7 +65,8 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
 
   const mostBlobBytes = flags.diskGb * 1e9;
   const name = flags.name ?? birdName(state.identity.peer);
-  const record = recordEvents(state, screen), invitations = inviting(screen);
+  await using record = recordEvents(state, screen);
+  const invitations = inviting(screen);
   const take = (event: PeerEvent) => {
     record.take(event);
     if (event.kind === "plan") screen.say(planLine(event));
@@ -116,9 +117,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
   await Promise.race([aborted(interrupt.signal), peer.ended]);
   clearTimeout(timer);
   if (interrupt.signal.reason === BY_USER) screen.say(LEAVING);
-  const code = await leave(peer, state, record.take);
-  await record.close();
-  return code;
+  return await leave(peer, state, record.take);
 }
 
 /** Addresses to listen on: TCP on the asked or remembered port, and WebSocket on any. */
@@ -159,14 +158,15 @@ async function leave(peer: Peer, state: StateFolder, take: (event: PeerEvent) =>
 }
 
 /** Shows, appends and sums up events as they come. */
-function recordEvents(state: StateFolder, screen: Screen) {
-  let status = emptyStatus, writtenAtMs = 0, writing = Promise.resolve(), isComplaining = false;
+function recordEvents(state: StateFolder, screen: Screen): AsyncDisposable & { take(event: PeerEvent): void } {
+  let status = emptyStatus, writtenAtMs = 0, writing = Promise.resolve(), isComplaining = false, hasStarted = false;
   // Neither is needed to go on, so a disk that refuses them costs a warning and not the peer.
   const complain = (error: unknown) => {
     if (!isComplaining) note(`warning: ${error instanceof Error ? error.message : error}`);
     isComplaining = true;
   };
   const write = () => {
+    if (!hasStarted) return; // what is known of this life is less than the last one wrote: whom to dial, above all
     writtenAtMs = Date.now();
     writing = writing.then(() => state.writeStatus(status)).then(() => void (isComplaining = false), complain);
   };
@@ -183,11 +183,12 @@ function recordEvents(state: StateFolder, screen: Screen) {
   return {
     take(event: PeerEvent): void {
       status = statusAfter(status, event);
+      hasStarted ||= event.kind === "started";
       if (!PASSING.has(event.kind)) append(event);
       if (event.kind === "round" || event.kind === "started" || Date.now() - writtenAtMs > STATUS_MS) write();
       screen.take(event);
     },
-    async close(): Promise<void> {
+    async [Symbol.asyncDispose](): Promise<void> {
       clearInterval(sign);
       write();
       await writing;

@@ -13,7 +13,6 @@ export interface View {
   readonly name: string;
   /** This peer's id. */
   readonly self: string;
-  readonly selfName: string;
   readonly round: number;
   readonly tokens: number;
   readonly targetTokens: number | null;
@@ -52,7 +51,6 @@ export function emptyView(nowMs: number): View {
     run: "",
     name: "",
     self: "",
-    selfName: "",
     round: 0,
     tokens: 0,
     targetTokens: null,
@@ -74,7 +72,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
   const noticed = (text: string): View => ({ ...view, notice: { text, atMs: nowMs } });
   switch (event.kind) {
     case "started":
-      return { ...view, run: event.run, name: event.name, self: event.peer, selfName: event.peerName };
+      return { ...view, run: event.run, name: event.name, self: event.peer };
     case "round":
       return {
         ...view,
@@ -183,7 +181,7 @@ export function render(view: View, goal: Goal, nowMs: number): string[] {
     `${grouped(speed)} tok/s`,
   ].join("  ·  ");
   const rows = view.members.map((member) => [
-    member.name === view.selfName ? `${member.name} ★` : member.name,
+    member.peer === view.self ? `${member.name} ★` : member.name,
     shortDevice(member.device),
     grouped(member.speed),
     `${member.microBatch} × ${Math.max(1, Math.ceil(member.batch / Math.max(1, member.microBatch)))}`,

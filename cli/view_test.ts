@@ -37,6 +37,12 @@ Deno.test("a view shows the run, the losses, one row a peer, and marks this peer
   ]);
 });
 
+Deno.test("a view marks this peer by its id: another may have taken its name", () => {
+  const [own] = roundEvent(1, {}).members, twin = { ...own!, peer: "12D3KooX" };
+  const view = { ...after([1, round(1, 0, { members: [twin, own!] })]), self: own!.peer };
+  assert.deepEqual(render(view, {}, 1).slice(3, 5).map((text) => text.includes("★")), [false, true]);
+});
+
 Deno.test("a view says when contributions are sparse", () => {
   assert.match(
     render(after([0, round(1, 0, { codec: "topk 128" })]), {}, 1).at(-1)!,

@@ -22,14 +22,17 @@ export interface BringerOptions {
 
 export type From = Pick<FetchOptions, "donors" | "others">;
 
+interface OpenFetch {
+  readonly blob: BlobName;
+  readonly fetch: BlobFetch;
+  readonly done: Promise<string | null>;
+  readonly stop: AbortController;
+}
+
 export class Bringer {
   readonly #options: BringerOptions;
   readonly #donors: Donors;
-  readonly #open = new Map<Digest, {
-    readonly fetch: BlobFetch;
-    readonly done: Promise<string | null>;
-    readonly stop: AbortController;
-  }>();
+  readonly #open = new Set<OpenFetch>();
 
   constructor(options: BringerOptions) {
     this.#options = options;
@@ -42,7 +45,8 @@ export class Bringer {
    */
   async bring(blob: BlobName, from: From): Promise<string | null> {
     if (await this.#options.store.has(blob.digest)) return null;
-    const open = this.#open.get(blob.digest);
+    // Who names another's blob with a false size gets a fetch of its own, which fails alone.
+    const open = this.#openOf(blob.digest).find((open) => open.blob.sizeBytes === blob.sizeBytes);
     if (open !== undefined) {
       open.fetch.add([...from.donors, ...from.others ?? []]);
       return await open.done;
@@ -57,26 +61,33 @@ export class Bringer {
       onProgress,
     });
     const done = this.#run(blob, fetch).finally(() => {
-      this.#open.delete(blob.digest);
-      store.rest(blob.digest);
+      this.#open.delete(begun);
+      if (this.#openOf(blob.digest).length === 0) store.rest(blob.digest);
     });
-    this.#open.set(blob.digest, { fetch, done, stop });
+    const begun: OpenFetch = { blob, fetch, done, stop };
+    this.#open.add(begun);
     return await done;
   }
 
   /** Settles when the fetch of a blob ends; null if none is under way. */
   underWay(digest: Digest): Promise<unknown> | null {
-    return this.#open.get(digest)?.done ?? null;
+    return this.#openOf(digest)[0]?.done ?? null;
   }
 
   /** A peer has connected: it may have what is being fetched. */
   arrived(peer: PeerId): void {
-    for (const { fetch } of this.#open.values()) fetch.add([peer]);
+    for (const { fetch } of this.#open) fetch.add([peer]);
   }
 
-  /** Nobody needs this blob any more. */
-  stop(digest: Digest): void {
-    this.#open.get(digest)?.stop.abort();
+  /** Nobody needs this blob any more. Resolves when nothing more of it is written. */
+  async stop(digest: Digest): Promise<void> {
+    const open = this.#openOf(digest);
+    for (const { stop } of open) stop.abort();
+    await Promise.allSettled(open.map(({ done }) => done)); // whoever asked for it hears how it ended
+  }
+
+  #openOf(digest: Digest): readonly OpenFetch[] {
+    return [...this.#open].filter((open) => open.blob.digest === digest);
   }
 
   async #run(blob: BlobName, fetch: BlobFetch): Promise<string | null> {

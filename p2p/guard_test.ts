@@ -283,6 +283,25 @@ Deno.test("a host takes a burst of messages from one sender, refuses the flood a
   for (const { host } of [wren, finch]) await host.close();
 });
 
+Deno.test("a flood under ever new names, passed on by one peer, is heard as one sender's, and blamed on nobody", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const wren = await start(OWNER, { clock, network, rules });
+  await clock.runUntil("round 2", () => roundOf(wren) >= 2);
+  const relay = network.join(identity(7).peer);
+  await relay.connect(`/memory/${wren.host.peer}`);
+  const garbage = new Uint8Array(100), crowd = 60;
+  for (let n = 0; n < crowd; n++) {
+    const one = network.join(identity(10 + n).peer);
+    await one.connect(`/memory/${relay.peer}`);
+    for (let i = 0; i < 10; i++) one.announce(garbage);
+  }
+  await relay.request(wren.host.peer, "sync/1", encodeMessage({ kind: "ask-state", run: rules.run })); // comes last
+  // Whoever was heard is told once; of 600 messages the bucket holds 400.
+  assert.equal(refusalsOf(wren).length, crowd * 2 / 3);
+  assert.ok(refusalsOf(wren).every((reason) => /has version 0/.test(reason)));
+  await wren.host.close();
+});
+
 Deno.test("a crowd of identities that come at once crowds no member out, and is blamed for nothing", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork();
   const at = { clock, network, rules: { ...rules, cellSize: 256 } }; // else they would part into cells

@@ -272,8 +272,10 @@ class PeerHost implements Host {
 
   #hear(bytes: Uint8Array, from: PeerId): void {
     if (this.#end !== null) return;
-    if (!this.#rates.take(from, bytes.length, this.#options.clock.now())) {
-      return this.#refuse(from, "it sends too much");
+    const { clock, transport } = this.#options, isConnected = transport.link(from) !== null;
+    if (!this.#rates.take(isConnected ? from : null, bytes.length, clock.now())) {
+      if (isConnected) this.#refuse(from, "it sends too much"); // of the others nobody can be named: they share a bucket
+      return;
     }
     const decoded = decodeMessage(bytes, this.#options.rules.run);
     if (!decoded.ok) return this.#refuse(from, `it ${decoded.reason}`);

@@ -7,11 +7,13 @@ import { identity } from "../tests/conformance/transport.ts";
 import { ManualClock } from "../tests/manual_clock.ts";
 import { agree, basesOf, roundOf, rules, shard, startStubPeer, type StubPeer } from "../tests/stub_peer.ts";
 import { runIdOf } from "./genesis.ts";
+import type { HostEnd } from "./host_event.ts";
 import { MemoryNetwork } from "./net/memory.ts";
 import { openDiskBlobStore } from "./store/disk.ts";
 import { openDiskJournal } from "./store/disk_journal.ts";
 import { type Journal, MemoryJournal } from "./store/journal.ts";
 import { MemoryBlobStore } from "./store/memory.ts";
+import { StorageError } from "./store/storage_error.ts";
 import type { Digest } from "./sync/types.ts";
 
 Deno.test("a host alone goes on after it was closed at any moment, at the state it had", async () => {
@@ -60,6 +62,51 @@ Deno.test("a host comes back from its folder, also when its journal was cut shor
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+/** A host alone some rounds later, started again after some of its blobs were lost. */
+async function afterLoss(round: number, isLost: (sizeBytes: number, weightsBytes: number) => boolean) {
+  const clock = new ManualClock(), store = new MemoryBlobStore();
+  const wren = await startStubPeer(0, new MemoryNetwork().join(identity(0).peer), { clock, store });
+  await clock.runUntil(`round ${round}`, () => roundOf(wren) >= round);
+  await wren.host.close();
+  const weightsBytes = await store.sizeOf(wren.host.status().weights!);
+  for (const digest of await store.list()) {
+    if (isLost((await store.sizeOf(digest))!, weightsBytes!)) await store.delete(digest);
+  }
+  const transport = new MemoryNetwork().join(identity(0).peer);
+  const again = await startStubPeer(0, transport, { clock, store, journal: wren.journal });
+  return { clock, before: wren, again };
+}
+
+for (
+  const [round, wanted] of [
+    [7, /^going on from round 1: 6 of 7 saved states could not be read$/], // its weights are the run's first ones
+    [10, /^none of 10 saved states can be read: folding the history anew$/],
+  ] as const
+) {
+  Deno.test(`a host alone whose weights of ${round} rounds are lost folds them anew, to the same state`, async () => {
+    const { clock, before, again } = await afterLoss(round, (sizeBytes, weightsBytes) => sizeBytes === weightsBytes);
+    await clock.runUntil("it is where it was", () => roundOf(again) >= round);
+    const had = basesOf(before);
+    for (const [at, base] of basesOf(again)) assert.equal(base, had.get(at) ?? base, `round ${at} is another one`);
+    const told = again.events.flatMap((event) => event.kind === "waiting" ? [event.reason] : []);
+    assert.ok(told.some((reason) => wanted.test(reason)), told.join("; "));
+    await clock.runUntil("it goes on", () => roundOf(again) > round);
+    await again.host.close();
+  });
+}
+
+Deno.test("a host alone that has lost all its blobs ends, and says what is lost and what to do", async () => {
+  const { clock, again } = await afterLoss(10, () => true), ends: HostEnd[] = [];
+  again.host.ended.then((end) => ends.push(end));
+  await clock.runUntil("it has ended", () => ends.length > 0);
+  const [end] = ends;
+  assert.ok(end?.kind === "failed" && end.error instanceof StorageError);
+  assert.match(
+    end.error.message,
+    /^Cannot go on: none of 10 saved states .* rounds 1 to 10 are lost .* --peer, or .* --state/,
+  );
 });
 
 Deno.test("a host whose disk fails ends, says why and announces nothing that is not on disk", async () => {

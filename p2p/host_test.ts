@@ -7,7 +7,7 @@ import { connectBoth, identity } from "../tests/conformance/transport.ts";
 import { ManualClock } from "../tests/manual_clock.ts";
 import { openStubLearner, type StubLearner } from "../tests/stub_learner.ts";
 import { agree, contextLength, roundOf, rules, startStubPeer } from "../tests/stub_peer.ts";
-import type { HostEvent } from "./host_event.ts";
+import type { HostEnd, HostEvent } from "./host_event.ts";
 import { startLibp2p } from "./net/libp2p.ts";
 import { MemoryNetwork } from "./net/memory.ts";
 import type { Transport } from "./net/transport.ts";
@@ -70,6 +70,23 @@ Deno.test("hosts ask for a contribution only where it is, and drop nobody", asyn
   assert.deepEqual(refused, []);
   for (const { events } of peers) assert.deepEqual(events.filter(({ kind }) => kind === "donor dropped"), []);
   for (const { host } of peers) await host.close();
+});
+
+Deno.test("a host whose learner cannot judge ends with that, and names nobody else for it", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const wren = await startStubPeer(0, network.join(identity(0).peer), { clock });
+  const learner: StubLearner = {
+    ...openStubLearner({ contextLength }),
+    judge: () => Promise.reject(new Error("A thread of this peer has stopped")),
+  };
+  const addresses = [`/memory/${identity(0).peer}`];
+  const finch = await startStubPeer(1, network.join(identity(1).peer), { clock, addresses, learner });
+  let end: HostEnd | null = null;
+  finch.host.ended.then((ended) => end = ended);
+  await clock.runUntil("it ends", () => end !== null);
+  assert.deepEqual(end, { kind: "failed", error: new Error("A thread of this peer has stopped") });
+  assert.deepEqual(finch.events.filter(({ kind }) => kind === "rejected"), []);
+  await wren.host.close();
 });
 
 Deno.test("a host fetches no contribution that is larger than the run's weights, and says why", async () => {

@@ -103,6 +103,7 @@ export interface Learner {
   train(order: TrainOrder): void;
   /** Cuts what was trained since the last contribution and goes on training. */
   contribute(): Promise<Contribution>;
+  /** Whatever the bytes are, this gives a verdict. */
   judge(bytes: Uint8Array<ArrayBuffer>, offer: Offer): Promise<Verdict>;
   /** Folds on the CPU, bit for bit the same everywhere, and names the result. */
   fold(order: FoldOrder): Promise<Folded>;

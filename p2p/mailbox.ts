@@ -3,7 +3,8 @@
  *
  * What is our own (answers to our effects, ticks, connections) comes first, in order, and is never refused: the core bounds
  * how many it has open. Other peers' messages wait in a line for each sender, and the lines take turns, so that a flood
- * delays its sender alone. They may be refused when too many wait; the protocol repairs what is lost.
+ * delays its sender alone. When too many wait, the last of the longest line is dropped, so that a crowd of senders keeps
+ * out nobody who says little; the protocol repairs what is lost.
  * @module
  */
 import type { Input } from "./sync/effects.ts";
@@ -25,7 +26,7 @@ export class Mailbox {
     return this.#own.length + this.#messageCount;
   }
 
-  /** Whether the input will be handled; a message is refused when its sender or all have too many waiting. */
+  /** False if the input is refused: a message whose sender has too many waiting. What was taken may still be dropped. */
   put(input: Input): boolean {
     if (this.#closed) return false;
     if (input.kind === "tick") {
@@ -34,7 +35,8 @@ export class Mailbox {
     }
     if (input.kind === "message") {
       const line = this.#lines.get(input.from);
-      if ((line?.length ?? 0) >= MOST_PER_SENDER || this.#messageCount >= MOST_MESSAGES) return false;
+      if ((line?.length ?? 0) >= MOST_PER_SENDER) return false;
+      if (this.#messageCount >= MOST_MESSAGES && !this.#makeRoom(line?.length ?? 0)) return false;
       if (line === undefined) this.#lines.set(input.from, [input]);
       else line.push(input);
       this.#messageCount++;
@@ -59,6 +61,16 @@ export class Mailbox {
   close(): void {
     this.#closed = true;
     this.#wake?.();
+  }
+
+  /** Drops the last message of the longest line, if that is longer than this. */
+  #makeRoom(length: number): boolean {
+    let longest: Input[] = [];
+    for (const line of this.#lines.values()) if (line.length > longest.length) longest = line;
+    if (longest.length <= Math.max(1, length)) return false; // a line of one would be empty
+    longest.pop();
+    this.#messageCount--;
+    return true;
   }
 
   #nextMessage(): Input {

@@ -50,6 +50,22 @@ Deno.test("Mailbox refuses messages when too many senders send, and never an ans
   assert.equal(mailbox.put({ kind: "evaluated", record: run, loss: null }), true);
 });
 
+Deno.test("Mailbox that a crowd has filled takes what others say, in place of what the crowd said last", async () => {
+  const mailbox = new Mailbox(), crowd = 16;
+  for (let n = 0; n < crowd; n++) for (let i = 0; i < 256; i++) assert.equal(mailbox.put(message(n)), true);
+  assert.equal(mailbox.put(message(0)), false);
+  for (let n = 0; n < 4; n++) for (let i = 0; i < 200; i++) assert.equal(mailbox.put(message(100 + n)), true);
+  assert.equal(mailbox.size, 4096);
+  const heard = new Map<string, number>();
+  for (let i = 0; i < 4096; i++) {
+    const input = await mailbox.take();
+    assert.ok(input?.kind === "message");
+    heard.set(input.from, (heard.get(input.from) ?? 0) + 1);
+  }
+  assert.deepEqual([0, 1, 2, 3].map((n) => heard.get(senderOf(100 + n))), [200, 200, 200, 200]);
+  assert.equal(heard.get(senderOf(0)), 256 - 4 * 200 / crowd);
+});
+
 Deno.test("Mailbox lets senders take turns, so that a flood delays its sender alone", async () => {
   const mailbox = new Mailbox();
   for (let i = 0; i < 100; i++) mailbox.put(message(1));

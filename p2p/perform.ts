@@ -210,9 +210,8 @@ export class Performer {
       const reason = "it is copied: its contribution names another author";
       return answer({ kind: "fetched", offer: digest, verdict: { valid: false, reason } });
     }
-    const verdict = await learner.judge(contentOf(bytes), offer).catch((error: unknown) => (
-      { valid: false, reason: `it could not be judged: ${reasonOf(error)}` } as const
-    ));
+    // A learner that cannot judge is our own failure: to call that a verdict would name the author, and its record's scribe.
+    const verdict = await learner.judge(contentOf(bytes), offer);
     answer({ kind: "fetched", offer: digest, verdict });
   }
 
@@ -297,7 +296,7 @@ export class Performer {
 
   async #forget(blobs: readonly Digest[]): Promise<void> {
     for (const digest of blobs) {
-      this.#bringer.stop(digest);
+      await this.#bringer.stop(digest); // what it still wrote would be there again, or not be there to be finished
       await this.#options.store.delete(digest);
     }
   }

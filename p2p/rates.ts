@@ -2,7 +2,8 @@
  * How much each sender may send: a bucket of messages and one of bytes, which fill again with time.
  *
  * It is asked before anything is decoded, so that a flood costs its receiver next to nothing. Far above what the protocol
- * needs: a peer sends a few messages with every beat, and a long history in one.
+ * needs: a peer sends a few messages with every beat, and a long history in one. Those whom this peer is not connected
+ * to, whose words gossip passes on, share one bucket: keys cost nothing, and each would come with a full one.
  * @module
  */
 import type { PeerId } from "./sync/types.ts";
@@ -20,10 +21,10 @@ interface Bucket {
 }
 
 export class Rates {
-  readonly #buckets = new Map<PeerId, Bucket>();
+  readonly #buckets = new Map<PeerId | null, Bucket>();
 
-  /** Whether a message of this size may come in now; if not, it costs its sender nothing. */
-  take(sender: PeerId, sizeBytes: number, nowMs: number): boolean {
+  /** Whether a message of this size may come in now; if not, it costs its sender nothing. Null: whoever is not connected. */
+  take(sender: PeerId | null, sizeBytes: number, nowMs: number): boolean {
     const bucket = this.#buckets.get(sender) ?? { atMs: nowMs, ...BURST };
     const seconds = Math.max(0, nowMs - bucket.atMs) / 1000;
     bucket.atMs = nowMs;

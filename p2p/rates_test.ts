@@ -23,3 +23,9 @@ Deno.test("Rates bound bytes as well as messages", () => {
   assert.equal(rates.take(wren, large, 250), true);
   assert.equal(rates.take(wren, large, 250), false);
 });
+
+Deno.test("Rates give all who are not connected one bucket together, and take nothing from who is", () => {
+  const rates = new Rates();
+  assert.equal(Array.from({ length: 1000 }, () => rates.take(null, 100, 0)).filter(Boolean).length, 400);
+  assert.equal(rates.take(wren, 100, 0), true);
+});

@@ -9,6 +9,7 @@ import { decode, encode } from "@ipld/dag-cbor";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { concat, equals, fromString, toString } from "uint8arrays";
 import { z } from "zod";
+import { isPlainText } from "./plain_text.ts";
 import type { Digest } from "./sync/types.ts";
 
 const NETWORK_KEY_BYTES = 32;
@@ -16,7 +17,7 @@ const NETWORK_KEY_BYTES = 32;
 /** What a ticket says. */
 export interface Ticket {
   readonly run: Digest;
-  /** The run's name, for people. */
+  /** The run's name, for people (`RUN_NAME`). */
   readonly name: string;
   /** Where its peers can be dialled, the best first; each ends in a peer id. */
   readonly addresses: readonly string[];
@@ -29,6 +30,9 @@ export type ParsedTicket =
   | { readonly ok: true; readonly ticket: Ticket }
   | { readonly ok: false; readonly reason: string };
 
+/** Names of runs: whoever joins gets a folder of this name, so it is no path. */
+export const RUN_NAME = /^[a-z0-9][a-z0-9-]{0,39}$/;
+
 const PREFIX = "star";
 const VERSION = 1;
 const CHECK_BYTES = 4;
@@ -36,8 +40,8 @@ const LONGEST_TICKET = 4096;
 
 const schema = z.strictObject({
   run: z.instanceof(Uint8Array).refine((bytes) => bytes.length === 32),
-  name: z.string().max(80),
-  addresses: z.array(z.string().min(1).max(300)).min(1).max(16),
+  name: z.string().regex(RUN_NAME),
+  addresses: z.array(z.string().min(1).max(300).refine(isPlainText)).min(1).max(16),
   key: z.instanceof(Uint8Array).refine((bytes) => bytes.length === NETWORK_KEY_BYTES).nullable(),
 });
 

@@ -1,4 +1,7 @@
 import { strict as assert } from "node:assert";
+import { encode } from "@ipld/dag-cbor";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { toString } from "uint8arrays";
 import type { Digest } from "./sync/types.ts";
 import { formatTicket, parseTicket, type Ticket } from "./ticket.ts";
 
@@ -13,7 +16,7 @@ const ticket: Ticket = {
 };
 
 Deno.test("a ticket says the same after it was written and read", () => {
-  for (const original of [ticket, { ...ticket, networkKey: null, name: "Été 🐦" }]) {
+  for (const original of [ticket, { ...ticket, networkKey: null, name: "bird-club-2" }]) {
     assert.deepEqual(parseTicket(formatTicket(original)), { ok: true, ticket: original });
   }
 });
@@ -46,10 +49,19 @@ Deno.test("parseTicket() asks to update for a ticket from the future", () => {
   );
 });
 
+Deno.test("parseTicket() refuses a name that would lead out of the folder it is joined in", () => {
+  const content = encode({ run: new Uint8Array(32), name: "../../etc", addresses: [...ticket.addresses], key: null });
+  const check = sha256(new Uint8Array([...new TextEncoder().encode("star1"), ...content])).subarray(0, 4);
+  assert.match(reason(`star1${toString(new Uint8Array([...content, ...check]), "base32")}`), /its parts are not those/);
+});
+
 Deno.test("formatTicket() refuses a ticket that nobody could use", () => {
   assert.throws(() => formatTicket({ ...ticket, addresses: [] }), RangeError);
   assert.throws(() => formatTicket({ ...ticket, networkKey: new Uint8Array(31) }), RangeError);
-  assert.throws(() => formatTicket({ ...ticket, name: "x".repeat(81) }), RangeError);
+  for (const name of ["x".repeat(41), "", "../club", "/etc", "a\u001b[2J", "Club"]) {
+    assert.throws(() => formatTicket({ ...ticket, name }), RangeError, name);
+  }
+  assert.throws(() => formatTicket({ ...ticket, addresses: ["/ip4/\u001b]0;x"] }), RangeError);
 });
 
 function reason(text: string): string {

@@ -9,6 +9,7 @@
 import { decode, encode } from "@ipld/dag-cbor";
 import { z } from "zod";
 import { isPeerId, SIGNATURE_BYTES } from "./identity.ts";
+import { isPlainText, toPlainText } from "./plain_text.ts";
 import { LARGEST_BLOB_BYTES } from "./store/chunks.ts";
 import { MOST_CELL_DIGITS } from "./sync/cells.ts";
 import type { JournalEntry } from "./sync/effects.ts";
@@ -72,7 +73,7 @@ const noSignature = z.instanceof(Uint8Array).refine((bytes) => bytes.length === 
 const count = z.int().min(0);
 const ms = z.number().min(0).max(LONGEST_MS);
 const amount = z.number().min(0).max(1e18);
-const label = z.string().max(LONGEST_NAME);
+const label = z.string().max(LONGEST_NAME).refine(isPlainText, "holds control characters");
 const cell = z.string().regex(CELL);
 
 /**
@@ -260,12 +261,12 @@ export function decodeMessage(bytes: Uint8Array, run: Digest): Decoded<Message> 
   const opened = open(bytes);
   if (!opened.ok) return opened;
   const found = runOf(opened.value);
-  if (found !== run) return { ok: false, reason: `is of another run: found ${short(found)}, wanted ${run}` };
+  if (found !== run) return refused(`is of another run: found ${short(found)}, wanted ${run}`);
   const checked = check(messageSchema(opened.value), opened.value);
   if (!checked.ok) return checked;
   const message = checked.value;
   if (message.kind === "state-at" && message.record.body.run !== run) {
-    return { ok: false, reason: "holds a record of another run" };
+    return refused("holds a record of another run");
   }
   return checked;
 }
@@ -295,12 +296,12 @@ function frame(value: unknown): Uint8Array<ArrayBuffer> {
 
 function open(bytes: Uint8Array): Decoded<unknown> {
   if (bytes[0] !== WIRE_VERSION) {
-    return { ok: false, reason: `has version ${bytes[0] ?? "none"}, this program reads ${WIRE_VERSION}` };
+    return refused(`has version ${bytes[0] ?? "none"}, this program reads ${WIRE_VERSION}`);
   }
   try {
     return { ok: true, value: decode(bytes.subarray(1)) };
   } catch (error) {
-    return { ok: false, reason: `is no DAG-CBOR: ${error instanceof Error ? error.message : "unknown"}` };
+    return refused(`is no DAG-CBOR: ${error instanceof Error ? error.message : "unknown"}`);
   }
 }
 
@@ -323,10 +324,12 @@ function check<T>(schema: z.ZodType<T>, value: unknown): Decoded<T> {
   const result = schema.safeParse(value);
   if (result.success) return { ok: true, value: result.data };
   const [issue] = result.error.issues;
-  return {
-    ok: false,
-    reason: `field '${issue?.path.join(".").slice(0, 200)}' is invalid: ${issue?.message.slice(0, 200)}`,
-  };
+  return refused(`field '${issue?.path.join(".").slice(0, 200)}' is invalid: ${issue?.message.slice(0, 200)}`);
+}
+
+/** A reason may quote what came, and is shown to people. */
+function refused(reason: string): { readonly ok: false; readonly reason: string } {
+  return { ok: false, reason: toPlainText(reason) };
 }
 
 function field(value: unknown, key: string): unknown {

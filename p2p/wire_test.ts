@@ -142,7 +142,9 @@ Deno.test("a state of a run of a million windows fits a message, however unequal
   };
   const bytes = encodeMessage(message);
   assert.ok(bytes.length < LARGEST_MESSAGE_BYTES, `${bytes.length} bytes`);
-  assert.deepEqual(decodeMessage(bytes, run), { ok: true, value: message });
+  const decoded = decodeMessage(bytes, run);
+  assert.ok(decoded.ok, decoded.ok ? "" : decoded.reason);
+  assert.deepEqual(encodeMessage(decoded.value), bytes);
 });
 
 Deno.test("the name of a cell has digits and stars, and ends with a digit", () => {
@@ -194,6 +196,13 @@ const badOffers: readonly (readonly [string, Record<string, unknown>, RegExp])[]
   ["tokens beyond what a number can count", { tokens: 2 ** 60 }, /'body.tokens'/],
   ["a loss that is text", { loss: "3" }, /'body.loss'/],
   ["a name of 81 characters", { name: "x".repeat(81) }, /'body.name'/],
+  ["a name that steers a terminal", { name: "wren\u001b[2J" }, /'body.name' is invalid: holds control characters/],
+  ["a key that steers a terminal", { "\u001b[2J": 1 }, /^\P{Cc}*$/u],
+  [
+    "a run that steers a terminal",
+    { run: "\u001b]0;you have mail\u0007" },
+    /is of another run: found \ufffd\]0;you have/,
+  ],
   ["a peer that is none", { peer: "wren" }, /'body.peer' is invalid: is no peer id/],
   ["a digest in capitals", { parent: "BB".repeat(32) }, /'body.parent'/],
   ["unsorted ranges", { ranges: [{ start: 5, end: 6 }, { start: 1, end: 2 }] }, /'body.ranges'.*not sorted/],

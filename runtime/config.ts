@@ -8,6 +8,7 @@
 import { z } from "zod";
 import { isPeerId } from "../p2p/identity.ts";
 import { LARGEST_BLOB_BYTES } from "../p2p/store/chunks.ts";
+import { RUN_NAME } from "../p2p/ticket.ts";
 import { modelConfigSchema } from "./model/config.ts";
 import { parameterLayout } from "./model/parameters.ts";
 import { weightsSizeBytes } from "./state/weights.ts";
@@ -102,7 +103,7 @@ const cellsSchema = z.strictObject({
 const runConfigSchema = z.strictObject({
   $schema: z.string().optional(),
   version: z.literal(VERSION),
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be 1 to 40 of a-z, 0-9 and '-', not starting with '-'"),
+  name: z.string().regex(RUN_NAME, "must be 1 to 40 of a-z, 0-9 and '-', not starting with '-'"),
   seed: z.int().min(0).max(0xffff_ffff).describe("Of the initial weights and of the data order"),
   model: modelConfigSchema,
   tokenizer: tokenizerSchema,

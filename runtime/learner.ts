@@ -1,23 +1,16 @@
 /**
  * The learner of a peer: implements `p2p/learner.ts` with two threads, one that trains and one that folds.
  *
- * This file runs on the main thread and never computes: it keeps the weights of the last states as shared memory, by
- * digest, and passes messages. What training is, is in `worker/training.ts`; what a fold is, in `state/fold.ts`.
+ * This file runs on the main thread and never computes: it keeps the weights of the last states as shared memory
+ * (`held_weights.ts`) and passes messages. What training is, is in `worker/training.ts`; what a fold is, in `state/fold.ts`.
  * @module
  */
 import type { Contribution, Fate, FoldOrder, Learner, TrainOrder, Verdict } from "../p2p/learner.ts";
-import type { Digest } from "../p2p/sync/types.ts";
 import type { RunConfig } from "./config.ts";
 import type { DeviceChoice } from "./device/open.ts";
-import type {
-  BlobPlace,
-  FoldPort,
-  LearnerEvent,
-  NamedWeights,
-  OpenedTraining,
-  TrainingPort,
-  WeightsBytes,
-} from "./worker/messages.ts";
+import { HeldWeights, type Pin } from "./held_weights.ts";
+import { allocateWeights, weightsLayout } from "./state/weights.ts";
+import type { BlobPlace, FoldPort, LearnerEvent, OpenedTraining, TrainingPort } from "./worker/messages.ts";
 import { openRemote, type Remote } from "./worker/remote.ts";
 
 export interface LearnerOptions {
@@ -67,7 +60,7 @@ export async function openLearner(options: LearnerOptions): Promise<LocalLearner
       training.call("open", { config, device, threads, blobs, microBatch, percent, checkpoint }),
       folding.call("open", config),
     ]);
-    return localLearner({ training, folding, opened, percent, onEvent });
+    return localLearner({ training, folding, opened, percent, config, onEvent });
   } catch (error) {
     training.terminate();
     folding.terminate();
@@ -75,34 +68,21 @@ export async function openLearner(options: LearnerOptions): Promise<LocalLearner
   }
 }
 
-function localLearner({ training, folding, opened, onEvent, ...start }: {
+function localLearner({ training, folding, opened, config, onEvent, ...start }: {
   readonly training: Remote<TrainingPort>;
   readonly folding: Remote<FoldPort>;
   readonly opened: OpenedTraining;
   readonly percent: number;
+  readonly config: RunConfig;
   onEvent(event: LearnerEvent): void;
 }): LocalLearner {
-  /** The last used comes last. */
-  const held = new Map<Digest, WeightsBytes>();
-  /** Of the last order: it may be ordered again. */
-  let anchor: Digest | null = null;
+  const layout = weightsLayout(config);
+  const held = new HeldWeights({ most: HELD_STATES, allocate: () => allocateWeights(layout).bytes });
+  /** Of the last order that was begun with: the training thread goes by them until the next. */
+  let anchor: Pin | null = null;
   let pace = { percent: start.percent, paused: false };
   let closing: Promise<void> | null = null;
 
-  const hold = ({ digest, bytes }: NamedWeights): Digest => {
-    held.delete(digest);
-    held.set(digest, bytes);
-    for (const oldest of held.keys()) if (held.size > HELD_STATES && oldest !== anchor) held.delete(oldest);
-    return digest;
-  };
-  const find = (digest: Digest): WeightsBytes => {
-    const bytes = held.get(digest);
-    if (bytes === undefined) {
-      throw new Error(`Cannot use weights ${digest}: they are not held any more; load them again`);
-    }
-    hold({ digest, bytes });
-    return bytes;
-  };
   /** Requests without an answer: what goes wrong with them is an event. */
   const report = (error: Error) => {
     if (closing === null) onEvent({ kind: "warning", message: error.message });
@@ -114,31 +94,50 @@ function localLearner({ training, folding, opened, onEvent, ...start }: {
 
   const learner: LocalLearner = {
     ...opened,
-    initial: async () => hold(await folding.call("initial", null)),
-    load: async (bytes) => hold(await folding.call("load", bytes)),
-    async save(digest) {
-      const bytes = held.get(digest);
-      return bytes === undefined ? null : await folding.call("save", bytes);
+    async initial() {
+      const { digest } = await held.make((into) => folding.call("initial", { into }));
+      return digest;
     },
+    async load(bytes) {
+      const { digest } = await held.make((into) => folding.call("load", { bytes, into }));
+      return digest;
+    },
+    save: async (digest) =>
+      held.has(digest) ? await held.use([digest], ([bytes]) => folding.call("save", bytes!)) : null,
     train(order: TrainOrder) {
-      const weights = find(order.weights);
-      anchor = order.weights;
-      training.call("train", { order, weights }).catch(report);
+      const pin = held.pin(order.weights);
+      training.call("train", { order, weights: pin.bytes }).then(() => {
+        anchor?.release();
+        anchor = pin;
+      }, report);
     },
     contribute: (): Promise<Contribution> => training.call("contribute", null),
     judge: (bytes): Promise<Verdict> => folding.call("judge", bytes),
     async fold({ parent, parts }: FoldOrder) {
-      const folded = await folding.call("fold", { parent: find(parent), parts });
-      const reasons = folded.verdicts.flatMap((verdict) => verdict.valid ? [] : [verdict.reason]);
+      const { digest, verdicts, screen } = await held.use(
+        [parent],
+        ([weights]) => held.make((into) => folding.call("fold", { parent: weights!, parts, into })),
+      );
+      const reasons = verdicts.flatMap((verdict) => verdict.valid ? [] : [verdict.reason]);
       if (reasons.length > 0) onEvent({ kind: "dropped", reasons });
-      return { digest: hold(folded), screen: folded.screen };
+      return { digest, screen };
     },
     async merge(sides) {
-      const [one, other] = sides.map(({ weights, share }) => ({ weights: find(weights), share }));
+      const [one, other] = sides;
       if (one === undefined || other === undefined) throw new RangeError("Cannot merge weights: two sides are needed");
-      return hold(await folding.call("merge", [one, other]));
+      const { digest } = await held.use(
+        [one.weights, other.weights],
+        ([a, b]) =>
+          held.make((into) =>
+            folding.call("merge", {
+              sides: [{ weights: a!, share: one.share }, { weights: b!, share: other.share }],
+              into,
+            })
+          ),
+      );
+      return digest;
     },
-    evaluate: async (digest) => await training.call("evaluate", find(digest)),
+    evaluate: (digest) => held.use([digest], ([weights]) => training.call("evaluate", weights!)),
     settle: (round: number, fate: Fate) => void training.call("settle", { round, fate }).catch(report),
     throttle(percent) {
       expectPercent(percent);

@@ -118,34 +118,29 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
  * @throws {StorageError} if the disk refuses.
  */
 export async function openStateFolder(path: string, { now }: { readonly now: Date }): Promise<StateFolder> {
-  const lock = await lockState(path, { now });
-  try {
-    const identity = await openIdentity(join(path, "identity.key"));
-    const journal = await openDiskJournal(join(path, "journal"));
-    const blobs = await openDiskBlobStore(join(path, "blobs"));
-    const events = await onDisk(`open ${join(path, "events.jsonl")}`, () => Promise.resolve(new EventLog(path)));
-    return {
-      path,
-      identity,
-      journal,
-      blobs,
-      loadOptimizer: () => readBytesIfThere(join(path, "optimizer")),
-      saveOptimizer: (bytes) => replaceFile(join(path, "optimizer"), bytes, {}),
-      writeStatus: async (status) =>
-        await replaceFile(join(path, "status.json"), encode(await statusText(status)), { durable: false }),
-      appendEvent: (event) => events.append(encode(`${JSON.stringify(event)}\n`)),
-      port: () => parsePort(readTextIfThereSync(join(path, "port"))),
-      keepPort: (port) => replaceFile(join(path, "port"), encode(`${port}\n`), {}),
-      async [Symbol.asyncDispose]() {
-        await journal[Symbol.asyncDispose]();
-        events.close();
-        lock[Symbol.dispose]();
-      },
-    };
-  } catch (error) {
-    lock[Symbol.dispose]();
-    throw error;
-  }
+  await using opening = new AsyncDisposableStack();
+  opening.use(await lockState(path, { now }));
+  const identity = await openIdentity(join(path, "identity.key"));
+  const journal = opening.use(await openDiskJournal(join(path, "journal")));
+  const blobs = await openDiskBlobStore(join(path, "blobs"));
+  const events = opening.use(
+    await onDisk(`open ${join(path, "events.jsonl")}`, () => Promise.resolve(new EventLog(path))),
+  );
+  const opened = opening.move();
+  return {
+    path,
+    identity,
+    journal,
+    blobs,
+    loadOptimizer: () => readBytesIfThere(join(path, "optimizer")),
+    saveOptimizer: (bytes) => replaceFile(join(path, "optimizer"), bytes, {}),
+    writeStatus: async (status) =>
+      await replaceFile(join(path, "status.json"), encode(await statusText(status)), { durable: false }),
+    appendEvent: (event) => events.append(encode(`${JSON.stringify(event)}\n`)),
+    port: () => parsePort(readTextIfThereSync(join(path, "port"))),
+    keepPort: (port) => replaceFile(join(path, "port"), encode(`${port}\n`), {}),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
 }
 
 /**
@@ -260,7 +255,7 @@ function encode(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /** Events in files of bounded size: the one that is written, and the one before. */
-class EventLog {
+class EventLog implements Disposable {
   readonly #path: string;
   readonly #before: string;
   #file: Deno.FsFile;
@@ -276,10 +271,11 @@ class EventLog {
   append(line: Uint8Array): void {
     try {
       if (this.#sizeBytes + line.length > LARGEST_EVENTS_BYTES) {
-        this.#file.close();
         Deno.renameSync(this.#path, this.#before);
-        this.#file = Deno.openSync(this.#path, { create: true, append: true });
         this.#sizeBytes = 0;
+        const next = Deno.openSync(this.#path, { create: true, append: true }); // while it cannot be made, the old one serves
+        this.#file.close();
+        this.#file = next;
       }
       for (let written = 0; written < line.length;) written += this.#file.writeSync(line.subarray(written));
       this.#sizeBytes += line.length;
@@ -288,7 +284,7 @@ class EventLog {
     }
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     this.#file.close();
   }
 }

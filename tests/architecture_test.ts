@@ -25,7 +25,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 const INNER_ARROWS: Readonly<Record<string, readonly string[]>> = {
   "p2p/sync": ["p2p/learner.ts"],
   "p2p/store": ["p2p/sync", "p2p/identity.ts"],
-  "p2p/net": ["p2p/sync", "p2p/store", "p2p/identity.ts", "p2p/clock.ts"],
+  "p2p/net": ["p2p/sync", "p2p/store", "p2p/identity.ts", "p2p/plain_text.ts", "p2p/clock.ts"],
   "runtime/device": [],
   "runtime/graph": ["runtime/device"],
   "runtime/model": ["runtime/graph", "runtime/device", "runtime/folder.ts"],

@@ -6,9 +6,11 @@ import { strict as assert } from "node:assert";
 import { join } from "node:path";
 import { identityFromSeed } from "../p2p/identity.ts";
 import { startLibp2p } from "../p2p/net/libp2p.ts";
+import { DIAL_TIMEOUT_MS } from "../p2p/net/libp2p_node.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import { formatTicket } from "../p2p/ticket.ts";
-import { starling } from "./starling.ts";
+import { startChild } from "../cli/child.ts";
+import { LOCAL, starling } from "./starling.ts";
 
 const identity = (n: number) => identityFromSeed(new Uint8Array(32).fill(n));
 const run = "ab".repeat(32) as Digest, networkKey = new Uint8Array(32).fill(7);
@@ -52,4 +54,24 @@ Deno.test("join says once that a peer does not let it in, who can change that, a
   for (const address of wren.addresses()) assert.ok(err.includes(`\n    ${address}`), err);
   assert.equal(countOf(err, "trying"), 0, "all three are one peer");
   assert.match(err, /When it is let in, join again with the same ticket\./);
+});
+
+Deno.test("join that is interrupted while it dials ends at once, and it is no error", async () => {
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 }), folder = await Deno.makeTempDir();
+  try {
+    const addresses = [`/ip4/127.0.0.1/tcp/${silent.addr.port}/p2p/${identity(1).peer}`];
+    const ticket = formatTicket({ run, name: "club", addresses, networkKey });
+    await using child = startChild({
+      args: ["join", ticket, "--folder", join(folder, "new"), ...LOCAL],
+      onEvent: () => {},
+    });
+    using _dialling = await silent.accept();
+    const interruptedAtMs = performance.now();
+    child.interrupt();
+    assert.equal(await child.ended, 0, child.complaint());
+    assert.ok(performance.now() - interruptedAtMs < DIAL_TIMEOUT_MS / 2, "it did not wait for an answer");
+  } finally {
+    silent.close();
+    await Deno.remove(folder, { recursive: true });
+  }
 });

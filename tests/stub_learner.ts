@@ -16,7 +16,7 @@ import { allocateWeights, readWeights, viewWeights } from "../runtime/state/weig
 import { Lease } from "../runtime/worker/lease.ts";
 
 const STEPS = 2;
-const MOST_HELD = 3;
+const MOST_HELD = 4;
 
 export interface StubLearnerOptions {
   readonly contextLength?: number;

@@ -18,7 +18,7 @@ import { ChunkCopies, type Copy, Source } from "./chunk_copies.ts";
 import { Donors } from "./donors.ts";
 import { requestBulk } from "./relay.ts";
 import type { Transport } from "./transport.ts";
-import { TransportError, type TransportFailure } from "./transport_error.ts";
+import { failureOf } from "./transport_error.ts";
 
 /** Donors asked at once. */
 const MOST_SOURCES = 8;
@@ -99,6 +99,8 @@ export class BlobFetch {
   #admittedAtMs = 0;
   #reviewedAtMs = 0;
   #isOver = false;
+  /** That no blob of this name has the size that was asked for; null unless a donor has proved it. */
+  #falseSize: string | null = null;
 
   constructor({ transport, store, clock = systemClock, donors }: Reader, blob: BlobName, options: FetchOptions) {
     this.#transport = transport;
@@ -201,8 +203,11 @@ export class BlobFetch {
     try {
       const bytes = await this.#request(source, null, this.#stop.signal);
       const list = decodeChunkList(bytes);
-      if (list === null || await sha256(bytes) !== digest || list.sizeBytes !== sizeBytes) {
+      if (list === null || await sha256(bytes) !== digest) {
         this.#shun(source, "sent a chunk list that is not this blob's");
+      } else if (list.sizeBytes !== sizeBytes) { // the list is true to the name: whoever named the size lied, no donor
+        this.#falseSize = `it has ${list.sizeBytes} bytes`;
+        this.#end();
       } else if (this.#chunks === null) {
         await this.#begin(list);
       }
@@ -372,6 +377,8 @@ export class BlobFetch {
     const what = `Cannot fetch blob ${this.#blob.digest} (${this.#heldBytes} of ${this.#blob.sizeBytes} bytes held)`;
     const why = this.#options.signal?.aborted
       ? "it was aborted"
+      : this.#falseSize !== null
+      ? this.#falseSize
       : this.#failed.size === 0
       ? "nobody is known to have it"
       : [...this.#failed].map(([peer, { reason }]) => `${peer} ${reason}`).join("; ");
@@ -381,10 +388,6 @@ export class BlobFetch {
   #droppedDonors(): readonly DroppedDonor[] {
     return [...this.#failed].filter(([, { isFault }]) => isFault).map(([peer, { reason }]) => ({ peer, reason }));
   }
-}
-
-function failureOf(error: unknown): TransportFailure | null {
-  return error instanceof TransportError ? error.kind : null;
 }
 
 function reasonOf(error: unknown): string {

@@ -116,6 +116,23 @@ Deno.test("fetchBlob() drops a donor that lies about the chunk list", async () =
   ]);
 });
 
+Deno.test("fetchBlob() gives up a blob that was named with a false size, and blames none of its donors", async () => {
+  const { fetch, donors, blob, reader, clock, memory } = await scene(2);
+  const options = { donors: donors.map(({ transport }) => transport.peer) };
+  const falseBlob = { ...blob, sizeBytes: blob.sizeBytes + 1 };
+  const wrong = await fetchBlob(
+    { transport: reader, store: new MemoryBlobStore(), clock, donors: memory },
+    falseBlob,
+    options,
+  );
+  assert.match(
+    reasonOf(wrong),
+    new RegExp(`0 of ${falseBlob.sizeBytes} bytes held\\): it has ${blob.sizeBytes} bytes$`),
+  );
+  assert.deepEqual(wrong.dropped, []);
+  assert.deepEqual(await fetch(), { ok: true, dropped: [] });
+});
+
 Deno.test("fetchBlob() leaves a donor that lied alone for a minute, the next time for two", async () => {
   const { fetch, donors, store, blob, clock, memory } = await scene(1);
   const [liar] = donors;

@@ -8,6 +8,7 @@
  */
 import { decode, encode } from "@ipld/dag-cbor";
 import { z } from "zod";
+import { isPlainText } from "../plain_text.ts";
 import type { PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
 import type { Reachability, Transport } from "./transport.ts";
@@ -25,8 +26,8 @@ const ASK_AGAIN_MS = 5 * 60_000;
 
 const portSchema = z.strictObject({ port: z.number().int().min(1).max(65_535), ws: z.boolean() });
 const requestSchema = z.array(portSchema).min(1).max(MOST_PORTS);
-const answerSchema = z.array(z.strictObject({ address: z.string().max(300), failure: z.string().max(500).nullable() }))
-  .max(MOST_PORTS);
+const words = z.string().max(500).refine(isPlainText);
+const answerSchema = z.array(z.strictObject({ address: words, failure: words.nullable() })).max(MOST_PORTS);
 
 type Port = z.infer<typeof portSchema>;
 
@@ -108,7 +109,7 @@ export class DialBack implements Disposable {
   }
 
   async #serve(from: PeerId, bytes: Uint8Array): Promise<Uint8Array | null> {
-    const host = this.#options.hostOf(from), now = Date.now();
+    const host = this.#options.hostOf(from), now = performance.now();
     const ports = requestSchema.parse(decode(bytes));
     if (host === null || now - (this.#servedAtMs.get(from) ?? -Infinity) < SERVE_EVERY_MS) return null;
     if (this.#servedAtMs.size >= MOST_ASKERS) this.#servedAtMs.clear();

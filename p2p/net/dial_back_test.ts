@@ -83,9 +83,12 @@ Deno.test("nobody is made to knock at many ports, at others' doors, or again and
   assert.deepEqual(peers.dialled, [`/ip4/203.0.113.5/tcp/22/p2p/${self}`]);
 });
 
+/** Would be shown as the reason why nobody gets through. */
+const STEERING = encode([{ address: "/ip4/203.0.113.5/tcp/1", failure: "\u001b[2Jall is well" }]);
+
 Deno.test("an answer that is no answer, and a peer that does not serve this, are evidence of nothing", async () => {
   using peers = await pair(() => Promise.resolve());
-  for (const lie of [encode("yes"), new Uint8Array([255]), encode([{ address: 1, failure: null }])]) {
+  for (const lie of [encode("yes"), new Uint8Array([255]), encode([{ address: 1, failure: null }]), STEERING]) {
     peers.asked.onRequest("dial-back/1", () => Promise.resolve(lie));
     await peers.one.ask(peers.asked.peer);
   }

@@ -112,7 +112,7 @@ export class Requests {
         onProgress: () => stall.restart(),
       });
       stall.stop();
-      const answer = await this.#unlessClosed(handler(from, request).catch(() => null)); // throwing refuses
+      const answer = await this.#unlessClosed(answerOf(handler, from, request));
       sendFrame(stream, answer === null ? new Uint8Array([REFUSED]) : prefixed(ANSWERED, answer));
       await stream.close({ signal: closing });
     } catch (error) {
@@ -131,6 +131,15 @@ export class Requests {
     } finally {
       closing.removeEventListener("abort", onAbort);
     }
+  }
+}
+
+/** Throwing refuses, at once or later. */
+async function answerOf(handler: RequestHandler, from: PeerId, request: Uint8Array): Promise<Uint8Array | null> {
+  try {
+    return await handler(from, request);
+  } catch {
+    return null;
   }
 }
 

@@ -16,6 +16,7 @@ import type { Clock } from "../clock.ts";
 import { digitsOf, maskOf } from "../sync/cells.ts";
 import type { Digest, PeerId } from "../sync/types.ts";
 import { isPeerId } from "../identity.ts";
+import { isPlainText } from "../plain_text.ts";
 import { type Neighbours, neighbours } from "./neighbours.ts";
 import { parseRelayed, relayedAddress, type Transport } from "./transport.ts";
 
@@ -40,7 +41,7 @@ const BEFORE_RELAY_MS = 2_000;
 /** A peer that is reached through another is dialled directly again after this long, later and later. */
 const FIRST_UPGRADE_MS = 60_000, LONGEST_UPGRADE_MS = 60 * 60_000;
 
-const addressesList = z.array(z.string().min(1).max(300)).max(MOST_ADDRESSES);
+const addressesList = z.array(z.string().min(1).max(300).refine(isPlainText)).max(MOST_ADDRESSES);
 const peersList = z.array(addressesList).max(MOST_PEERS);
 
 export interface MeshOptions {

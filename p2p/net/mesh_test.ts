@@ -128,6 +128,7 @@ Deno.test("a peer takes no harm from addresses that are lies, and forgets them",
   const lists = [
     encode([[address(8)], [address(9), "rubbish"]]),
     encode([[1, 2], "x"]),
+    encode([[`\u001b[2J${address(7)}`]]),
     new Uint8Array([255]),
     encode(Array.from({ length: 129 }, () => [address(9)])),
   ];

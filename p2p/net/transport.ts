@@ -69,12 +69,15 @@ export interface Transport extends AsyncDisposable {
    */
   connect(address: string, options?: { readonly signal?: AbortSignal }): Promise<PeerId>;
   /**
-   * Announces to every peer that listens to a cell of this peer's own, at most once to each; "" is the whole run, to which
-   * all listen. Nobody listening is not an error.
+   * Announces to every peer that listens to a cell, named by digits alone, at most once to each; "" is the whole run, to
+   * which all listen. Nobody listening is not an error.
    * @throws {RangeError} if it is larger than `LARGEST_ANNOUNCEMENT_BYTES`.
    */
   announce(bytes: Uint8Array, cell?: string): void;
-  /** Listens from now on to what is announced to this cell, and to those that it is a part of; at first to "" alone. */
+  /**
+   * Listens from now on to what is announced to this cell, named by this peer's own digits, and to those that it is a part
+   * of; at first to "" alone.
+   */
   hear(cell: string): void;
   onAnnouncement(handler: (bytes: Uint8Array, from: PeerId) => void): void;
   /**

@@ -32,6 +32,11 @@ export class TransportError extends Error {
   }
 }
 
+/** What kind of failure an error is; null if no transport made it. */
+export function failureOf(error: unknown): TransportFailure | null {
+  return error instanceof TransportError ? error.kind : null;
+}
+
 /** Why a connection was not made, from the error of `Transport.connect`, without the address that its text begins with. */
 export function whyNotConnected(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replace(/^Cannot connect to \S+: /, "");

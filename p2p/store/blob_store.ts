@@ -25,7 +25,7 @@ export interface BlobStore {
   list(): Promise<readonly Digest[]>;
   /** Blobs of which some chunks may be held, sorted; `delete` forgets those, too. */
   partials(): Promise<readonly Digest[]>;
-  /** What blobs and chunks take, together. */
+  /** What blobs take, and those that are being fetched will take once they are whole. */
   usedBytes(): Promise<number>;
   /**
    * A place for the chunks of a blob that is being fetched; what it already holds survives a restart on disk.

@@ -100,11 +100,17 @@ class DiskBlobStore implements BlobStore {
   }
 
   async usedBytes(): Promise<number> {
-    const paths = (await this.list()).map((digest) => this.#path(digest))
-      .concat((await this.partials()).map((digest) => `${this.#folder}/partial/${digest}`));
+    const blobs = await this.list(), partials = await this.partials();
     return await onDisk(`measure the blobs in ${this.#folder}`, async () => {
+      const sizeOf = async (path: string) => (await nullIfAbsent(Deno.stat(path)))?.size ?? 0;
       let bytes = 0;
-      for (const path of paths) bytes += (await nullIfAbsent(Deno.stat(path)))?.size ?? 0;
+      for (const digest of blobs) bytes += await sizeOf(this.#path(digest));
+      for (const digest of partials) { // what is being fetched is going to take all of its size
+        bytes += Math.max(
+          await sizeOf(`${this.#folder}/partial/${digest}`),
+          this.#partials.get(digest)?.sizeBytes ?? 0,
+        );
+      }
       return bytes;
     });
   }

@@ -88,7 +88,6 @@ class DiskJournal implements Journal {
           await writeAll(file, bytes);
           await file.sync();
           await Deno.rename(temporary, this.#path);
-          await syncFolder(dirname(this.#path));
         } catch (error) {
           file.close();
           await removeIfThere(temporary);
@@ -97,6 +96,7 @@ class DiskJournal implements Journal {
         this.#file.close();
         this.#file = file;
         this.#sizeBytes = JOURNAL_HEADER.length + bytes.length;
+        await syncFolder(dirname(this.#path)); // also if this fails, the old file has no name any more
       })
     );
   }

@@ -35,6 +35,26 @@ for (
   });
 }
 
+Deno.test("DiskJournal loses nothing that is appended after a rewrite whose folder the disk did not sync", async () => {
+  await withFile(async (path) => {
+    {
+      await using journal = await openDiskJournal(path);
+      await journal.read();
+      await journal.append(entries, { durable: true });
+      const { open } = Deno;
+      Deno.open = (at, options) => options === undefined ? Promise.reject(new Error("I/O error")) : open(at, options);
+      try {
+        await assert.rejects(journal.rewrite([entries[0]!]), /Cannot rewrite the journal .*: I\/O error/);
+      } finally {
+        Deno.open = open;
+      }
+      await journal.append([entries[2]!], { durable: true });
+    }
+    await using again = await openDiskJournal(path);
+    assert.deepEqual((await again.read()).entries, [entries[0], entries[2]]);
+  });
+});
+
 Deno.test("DiskJournal survives being opened again", async () => {
   await withFile(async (path) => {
     await write(path);

@@ -113,9 +113,9 @@ export class Stock implements BlobStore {
     };
   }
 
-  /** A fetch has ended: its chunks stay, but can be spared. */
+  /** A fetch has ended: what chunks it brought stay, but can be spared. What came to nothing has no use any more. */
   rest(digest: Digest): void {
-    this.#fetching.delete(digest);
+    if (this.#fetching.delete(digest)) this.#uses.delete(digest);
   }
 
   /**

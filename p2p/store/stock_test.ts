@@ -98,3 +98,13 @@ Deno.test("Stock drops what a crash left behind, and nothing that is named or to
   assert.ok(await stock.has(shard));
   assert.equal((await left()).length, 8);
 });
+
+Deno.test("Stock forgets what a blob was for that never came, so that it says nothing of what others need", async () => {
+  const { stock, left } = await filled(9 * KB);
+  const list = await chunkListOf(pattern(10)), digest = await chunkListDigest(list);
+  stock.name(digest, { kind: "contribution", round: 1e9 });
+  await stock.partial(digest, 10);
+  stock.rest(digest);
+  await assert.rejects(stock.put(new Uint8Array(6 * KB).fill(1)), /all of them are needed/);
+  assert.deepEqual(await left(), ["contribution 3", "contribution 4", "unnamed", "weights 3", "weights 4"]);
+});

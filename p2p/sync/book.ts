@@ -64,14 +64,8 @@ export class Book {
     this.#rulebook = rulebook;
     this.offers = new OfferShelf(rules, (offer) => this.#isWanted(offer));
     this.lineage = new Lineage(this.links, this.offers, (link) => this.wholeOf(link));
-    this.#states = new States({
-      links: this.links,
-      offers: this.offers,
-      lineage: this.lineage,
-      rules,
-      rulebook,
-      digits,
-    });
+    const { links, offers, lineage } = this;
+    this.#states = new States({ links, offers, lineage, rules, rulebook, digits });
   }
 
   addRecord(digest: Digest, record: Signed<RoundRecord>, options: { nowMs: number; journaled: boolean }): void {

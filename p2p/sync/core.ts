@@ -172,7 +172,7 @@ class PeerCore implements Core {
     if (from.length > 0) {
       context.emit({ kind: "keep", weights: candidate.weights });
       journalState(context, book, state);
-    }
+    } else parts.recovery.onOlder(context, book, state);
     state.link.journaled = true; // nobody journals the genesis record
     parts.recheck.begin(book, state, rules);
     if (parts.isWorth(state.chain)) adopt(parts, state);

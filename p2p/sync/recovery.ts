@@ -2,7 +2,7 @@
  * How a peer goes on none of whose saved states can be read (law 4): it folds its history anew from the run's first
  * weights, which need no disk, as far as records and contributions are here.
  *
- * It never begins the run anew that way: what it makes must be as near to what it had as saved states are kept. Else it
+ * It never begins the run anew that way: what it makes must be as near to what it had as the states that were tried. Else it
  * waits for a peer that has the run, as if it were new, and ends where nobody else was a member. Until then it has no
  * head: it trains nothing, and hands nothing out.
  * @module
@@ -17,6 +17,9 @@ import type { Joining } from "./joining.ts";
 import { chainOf, type State } from "./link.ts";
 import { longestMs } from "./scribe.ts";
 import type { BlobName, Digest } from "./types.ts";
+
+/** Saved states tried, heaviest first, should blobs be damaged: so many rounds at most are given up. */
+export const MOST_STATES = 8;
 
 /** What a journal says that there was, whether it can be read or not. */
 export interface Saved {
@@ -65,6 +68,12 @@ export class Recovery {
   /** A saved state could not be loaded. */
   onDamaged(): void {
     this.#damaged++;
+  }
+
+  /** An older saved state can be read: the records after it, which are past to the newest one, are to be folded again. */
+  onOlder({ now }: Context, book: Book, { chain: { round } }: State): void {
+    if (this.#damaged === 0) return;
+    for (const link of book.links.values()) if (link.round > round && link.stage.kind === "past") book.lose(link, now);
   }
 
   /** Returns whether these are the weights that it waited for: the first of the run. */
@@ -121,7 +130,7 @@ export class Recovery {
       return null;
     }
     const best = book.heaviestFolded(ground, () => false), { others, round } = this.#saved;
-    if (best.chain.round >= Math.max(1, round - context.options.rules.lateRounds - 1)) return best;
+    if (best.chain.round >= Math.max(1, round - MOST_STATES + 1)) return best;
     for (const part of [folding, fetching]) part.close();
     this.#stage = { kind: "lost", sinceMs: context.now };
     this.#wait(context, context.now);

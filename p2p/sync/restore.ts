@@ -11,11 +11,8 @@ import type { Joining } from "./joining.ts";
 import type { Membership } from "./members.ts";
 import type { OwnKey } from "./own_key.ts";
 import type { OwnOffers } from "./own_offers.ts";
-import type { Saved } from "./recovery.ts";
+import { MOST_STATES, type Saved } from "./recovery.ts";
 import type { PeerId, SyncRules } from "./types.ts";
-
-/** Saved states tried, heaviest first, should blobs be damaged. */
-const MOST_STATES = 8;
 
 export interface RestoreOptions {
   readonly book: Book;

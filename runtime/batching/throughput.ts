@@ -4,8 +4,6 @@
  * Times come in as durations; nothing here reads a clock.
  * @module
  */
-import { DeviceMemoryError } from "../device/device.ts";
-
 /** What is this old counts for 1/e. */
 const MEMORY_MS = 10_000;
 
@@ -53,10 +51,9 @@ export interface ProbeOptions {
 
 /**
  * Finds the fastest micro-batch: doubles from `first` while that is worthwhile; if it never was, halves while nothing
- * is lost by it.
- * @throws {DeviceMemoryError} if not even one sequence fits.
+ * is lost by it. Null if not even one sequence fits.
  */
-export async function probeMicroBatch({ first, most, measure, mayGoOn }: ProbeOptions): Promise<Probe> {
+export async function probeMicroBatch({ first, most, measure, mayGoOn }: ProbeOptions): Promise<Probe | null> {
   const readings: ProbeReading[] = [];
   const read = async (microBatch: number): Promise<number> => {
     const tokensPerSecond = await measure(microBatch);
@@ -75,8 +72,5 @@ export async function probeMicroBatch({ first, most, measure, mayGoOn }: ProbeOp
     if (speed > 0 && enough * WORTHWHILE <= speed) break;
     [best, speed] = [smaller, enough];
   }
-  if (speed > 0) return { microBatch: best, readings };
-  throw new DeviceMemoryError(
-    "Cannot train this model on this device: there is no memory for one sequence; choose a smaller model or context",
-  );
+  return speed > 0 ? { microBatch: best, readings } : null;
 }

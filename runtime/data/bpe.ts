@@ -19,14 +19,21 @@ const preTokenizer = z.looseObject({
   type: z.string(),
   add_prefix_space: z.literal(false, "must be false, or text would change").optional(),
 });
+/** What some BPEs put before or after parts of words, and take out of text again when they decode. */
+const nothing = z.union([z.null(), z.literal("")], "must be null, or text would change").optional();
 const fileSchema = z.looseObject({
   normalizer: z.null("must be null, or text would change").optional(),
   pre_tokenizer: preTokenizer.extend({ pretokenizers: z.array(preTokenizer).optional() }),
   model: z.looseObject({
     type: z.literal("BPE"),
+    continuing_subword_prefix: nothing,
+    end_of_word_suffix: nothing,
     vocab: z.record(z.string(), z.int().min(0).max(1_048_575)).refine(
       (vocab) => BYTE_CHARACTERS.every((character) => Object.hasOwn(vocab, character)),
       "must hold all 256 bytes",
+    ).refine(
+      (vocab) => new Set(Object.values(vocab)).size === Object.keys(vocab).length,
+      "must give every token an id of its own, or text would change",
     ),
     merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
   }),

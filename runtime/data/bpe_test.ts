@@ -27,6 +27,9 @@ Deno.test("bpeTokenizer() says what is wrong with a file", () => {
   const cases: [unknown, RegExp][] = [
     [{ ...good, model: { ...good.model, type: "Unigram" } }, /'model.type'/],
     [{ ...good, model: { ...good.model, vocab: withoutA } }, /'model.vocab': must hold all 256 bytes/],
+    [{ ...good, model: { ...good.model, end_of_word_suffix: "</w>" } }, /'model.end_of_word_suffix': must be null/],
+    [{ ...good, model: { ...good.model, continuing_subword_prefix: -1 } }, /'model.continuing_subword_prefix'/],
+    [{ ...good, model: { ...good.model, vocab: { ...good.model.vocab, ab: 97 } } }, /must give every token an id/],
     [{ ...good, normalizer: { type: "NFC" } }, /'normalizer': must be null/],
     [{ ...good, pre_tokenizer: { ...good.pre_tokenizer, add_prefix_space: true } }, /'pre_tokenizer.add_prefix_space'/],
     [{ ...good, decoder: { type: "Metaspace" } }, /'decoder.type'/],

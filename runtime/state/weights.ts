@@ -69,9 +69,10 @@ export function allocateWeights(layout: Omit<WeightsLayout, "padding">): Weights
 
 /**
  * Copies received bytes into shared memory and checks them.
+ * @param into A block of the layout's size; a new one unless given. If this throws, anything may be in it.
  * @throws {WeightsError} if they do not fit the layout, or hold values that are not finite or in its padding.
  */
-export function readWeights(received: Uint8Array, layout: WeightsLayout): Weights {
+export function readWeights(received: Uint8Array, layout: WeightsLayout, into?: Weights["bytes"]): Weights {
   const wantedBytes = weightsSizeBytes(layout);
   if (received.length < HEADER_BYTES || MAGIC.some((byte, i) => received[i] !== byte)) {
     throw new WeightsError("Cannot use received weights: they are not of version 1; fetch them from another peer");
@@ -95,7 +96,7 @@ export function readWeights(received: Uint8Array, layout: WeightsLayout): Weight
       `Cannot use received weights: found ${received.length} bytes, wanted ${wantedBytes}; fetch them again`,
     );
   }
-  const bytes = new Uint8Array(new SharedArrayBuffer(wantedBytes));
+  const bytes = into ?? new Uint8Array(new SharedArrayBuffer(wantedBytes));
   bytes.set(received);
   const weights = viewWeights(bytes, layout);
   const wrong = new Float32Array(bytes.buffer, HEADER_BYTES).findIndex((value) => !Number.isFinite(value));

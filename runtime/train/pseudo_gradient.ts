@@ -60,7 +60,7 @@ export interface Sparsity {
 }
 
 /** Most values of each 4,096 that a sparse cut keeps. */
-export const MOST_KEPT = 512;
+const MOST_KEPT = 512;
 
 /** Buffers that cuts need besides parameters and gradients, in words. */
 export function pseudoGradientWords(arenaWords: number) {

@@ -1,7 +1,7 @@
 /**
  * The fold thread: decodes, judges, folds, merges and names weights, so that nothing of that stops network or trainer.
  *
- * It keeps no weights: they come and go as shared memory that `runtime/learner.ts` holds on to.
+ * It keeps no weights: they lie in shared memory that `runtime/learner.ts` holds on to and says where to write.
  * @module
  */
 /// <reference lib="deno.worker" />
@@ -11,7 +11,7 @@ import { initialWeights } from "../model/parameters.ts";
 import { average } from "../state/average.ts";
 import { codecsOf } from "../state/codec/codecs.ts";
 import { type ContributionForm, fold, judge } from "../state/fold.ts";
-import { allocateWeights, readWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
+import { readWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
 import type { FoldPort, NamedWeights, WeightsBytes } from "./messages.ts";
 import { Moved, serve } from "./remote.ts";
 
@@ -24,13 +24,14 @@ serve<FoldPort, never>(self, {
     form = { codec: codecsOf(run.outer.codec), length: layout.parameterWords, padding: layout.padding };
   },
 
-  async initial() {
-    const weights = allocateWeights(layout);
+  async initial({ into }) {
+    const weights = viewWeights(into, layout);
     weights.parameters.set(initialWeights(config.model, config.seed));
-    return await named(weights.bytes);
+    weights.momentum?.fill(0);
+    return await named(into);
   },
 
-  load: async (bytes) => await named(readWeights(bytes, layout).bytes),
+  load: async ({ bytes, into }) => await named(readWeights(bytes, layout, into).bytes),
 
   save(bytes) {
     const copy = bytes.slice();
@@ -42,23 +43,22 @@ serve<FoldPort, never>(self, {
     return judged.valid ? { valid: true, norm: judged.norm } : judged;
   },
 
-  async fold({ parent, parts }) {
-    const next = viewWeights(new Uint8Array(new SharedArrayBuffer(parent.length)), layout);
+  async fold({ parent, parts, into }) {
+    const next = viewWeights(into, layout);
     next.bytes.set(parent);
     const input = { weights: next.parameters, momentum: next.momentum, parts };
     const { verdicts, screen } = fold(input, { ...form, outer: config.outer });
-    return { ...await named(next.bytes), verdicts, screen };
+    return { ...await named(into), verdicts, screen };
   },
 
-  async merge([a, b]) {
-    const next = allocateWeights(layout);
+  async merge({ sides: [a, b], into }) {
     const [one, other] = [a, b].map(({ weights, share }) => ({ ...viewWeights(weights, layout), share }));
-    average(one!, other!, next);
-    return await named(next.bytes);
+    average(one!, other!, viewWeights(into, layout));
+    return await named(into);
   },
 });
 
 /** WebCrypto hashes no shared memory, hence the copy. */
 async function named(bytes: WeightsBytes): Promise<NamedWeights> {
-  return { digest: await blobDigest(bytes.slice()), bytes };
+  return { digest: await blobDigest(bytes.slice()) };
 }

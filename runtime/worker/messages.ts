@@ -16,21 +16,25 @@ export type WeightsBytes = Uint8Array<SharedArrayBuffer>;
 
 export interface NamedWeights {
   readonly digest: Digest;
-  readonly bytes: WeightsBytes;
+}
+
+/** Where new weights are to be written: a block of their size, header and all, whatever else is in it. */
+export interface WrittenInto {
+  readonly into: WeightsBytes;
 }
 
 /** The fold thread: no state of its own but the run's configuration. */
 export interface FoldPort {
   open(config: RunConfig): void;
-  initial(nothing: null): Promise<NamedWeights>;
-  load(bytes: Uint8Array<ArrayBuffer>): Promise<NamedWeights>;
+  initial(order: WrittenInto): Promise<NamedWeights>;
+  load(order: WrittenInto & { readonly bytes: Uint8Array<ArrayBuffer> }): Promise<NamedWeights>;
   /** A copy that can leave this peer. */
   save(bytes: WeightsBytes): Moved<Uint8Array<ArrayBuffer>>;
   judge(bytes: Uint8Array<ArrayBuffer>): Verdict;
   fold(
-    order: { readonly parent: WeightsBytes; readonly parts: readonly FoldPart[] },
+    order: WrittenInto & { readonly parent: WeightsBytes; readonly parts: readonly FoldPart[] },
   ): Promise<NamedWeights & { readonly verdicts: readonly PartVerdict[]; readonly screen: Screen | null }>;
-  merge(sides: readonly [WeighedBytes, WeighedBytes]): Promise<NamedWeights>;
+  merge(order: WrittenInto & { readonly sides: readonly [WeighedBytes, WeighedBytes] }): Promise<NamedWeights>;
 }
 
 export interface WeighedBytes {

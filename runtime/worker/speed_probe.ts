@@ -27,11 +27,12 @@ const SETTINGS = { rate: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0, cl
 
 /**
  * Times a few steps at some micro-batches, the first step of each untimed.
- * @throws {Error} if not even one sequence fits.
+ * @throws {DeviceMemoryError} with what is needed and what the device has, if not even one sequence fits.
  */
-export function probeSpeed({ device, model, most, clock }: SpeedProbeOptions): Promise<Probe> {
+export async function probeSpeed({ device, model, most, clock }: SpeedProbeOptions): Promise<Probe> {
   const startMs = clock.now();
-  return probeMicroBatch({
+  const refused: DeviceMemoryError[] = [];
+  const probe = await probeMicroBatch({
     first: 2 ** Math.max(0, Math.ceil(Math.log2(BUSY_TOKENS / model.contextLength))),
     most,
     mayGoOn: () => clock.now() - startMs < BUDGET_MS,
@@ -40,11 +41,20 @@ export function probeSpeed({ device, model, most, clock }: SpeedProbeOptions): P
         await using trainer = await openTrainer({ device, model, microBatch, outer: false });
         return await measureSteps(trainer, model.contextLength, clock);
       } catch (error) {
-        if (error instanceof DeviceMemoryError) return null;
-        throw error;
+        if (!(error instanceof DeviceMemoryError)) throw error;
+        refused.push(error);
+        return null;
       }
     },
   });
+  if (probe !== null) return probe;
+  const { plannedBytes } = planTrainer({ model, microBatch: 1 }), cause = refused.at(-1);
+  throw new DeviceMemoryError(
+    `Cannot train this model on ${device.description}: one sequence of ${model.contextLength} tokens takes ` +
+      `${plannedBytes} bytes there in all. ${cause?.message}. Another device may have more: 'starling devices' lists ` +
+      "those of this machine",
+    { cause },
+  );
 }
 
 /** The most bytes that a probe had in buffers. */

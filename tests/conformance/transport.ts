@@ -174,7 +174,10 @@ export function testTransport(name: string, place: () => Promise<TransportPlace>
     await connectBoth(a!, b!);
     b!.onRequest("null/1", () => Promise.resolve(null));
     b!.onRequest("error/1", () => Promise.reject(new Error("not for you")));
-    for (const protocol of ["null/1", "error/1", "unknown/1"]) {
+    b!.onRequest("throw/1", () => {
+      throw new Error("at once");
+    });
+    for (const protocol of ["null/1", "error/1", "throw/1", "unknown/1"]) {
       const error = await rejects(a!.request(b!.peer, protocol, text("?")), "refused");
       assert.ok(error.message.startsWith(`Cannot ask ${b!.peer} for ${protocol}: `), error.message);
     }

@@ -7,8 +7,8 @@
  */
 import { parseArgs } from "node:util";
 import { fuzz, rerunOf, type TargetResult } from "./fuzz.ts";
-import { runBatch } from "./run_cases.ts";
-import { targets } from "./targets/all.ts";
+import { runCases } from "./run_cases.ts";
+import { targetOf, targets } from "./targets/all.ts";
 
 const USAGE = `deno run -A tests/fuzz/main.ts [--cases N] [--seed N] [--only TARGET]… [--case N]
 
@@ -51,19 +51,18 @@ function whole(flag: string, text: string): number {
 }
 
 /** Runs one case, from the beginning of its episode if others come before it in one. */
-async function runAgain(target: string, seed: number, number: number): Promise<boolean> {
-  const { episode } = targets.find(({ name }) => name === target)!;
-  const { failure } = await runBatch({ target, seed, from: number - number % episode, to: number + 1 });
-  console.log(failure === null ? `case ${number} of '${target}' does no harm` : failure.reason);
+async function runAgain(name: string, seed: number, number: number): Promise<boolean> {
+  const target = targetOf(name), from = number - number % target.episode;
+  const { failure } = await runCases(target, { seed, from, to: number + 1 });
+  console.log(failure === null ? `case ${number} of '${name}' does no harm` : failure.reason);
   return failure === null;
 }
 
 async function runAll({ cases, seed, only }: Options): Promise<boolean> {
   const startMs = performance.now();
-  let toldAtMs = startMs, peakBytes = 0;
+  let toldAtMs = startMs;
   const onBatch = (done: number, total: number): void => {
     const nowMs = performance.now();
-    peakBytes = Math.max(peakBytes, Deno.memoryUsage().rss);
     if (nowMs - toldAtMs < 5_000) return;
     toldAtMs = nowMs;
     const leftS = Math.round((nowMs - startMs) / done * (total - done) / 1000);
@@ -79,7 +78,8 @@ async function runAll({ cases, seed, only }: Options): Promise<boolean> {
   console.log(JSON.stringify({
     ...{ target: "all", seed, cases: sum(({ cases }) => cases), accepted: sum(({ accepted }) => accepted) },
     ...{ inputBytes: sum(({ inputBytes }) => inputBytes), seconds: Math.round((performance.now() - startMs) / 1000) },
-    ...{ peakRssBytes: peakBytes, failures: failures.length },
+    residentBytes: Math.max(...results.map(({ residentBytes }) => residentBytes)),
+    failures: failures.length,
   }));
   return failures.length === 0;
 }

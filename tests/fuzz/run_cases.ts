@@ -1,18 +1,21 @@
 /**
- * Runs the cases of one target in this thread, and measures what each of them takes.
+ * Runs the cases of one target in this process, and measures what each of them takes and what they leave behind.
  * @module
  */
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { chanceOf, type Probe } from "./target.ts";
-import { targets } from "./targets/all.ts";
+import { chanceOf, type Target } from "./target.ts";
 
-/** Cases of one target, from the first to before the last. */
-export interface Batch {
-  readonly target: string;
+/** Some cases, from the first, which begins an episode, to before the last. */
+export interface Cases {
   readonly seed: number;
   readonly from: number;
   readonly to: number;
+}
+
+/** Cases of one target. */
+export interface Batch extends Cases {
+  readonly target: string;
 }
 
 export interface BatchResult {
@@ -21,8 +24,10 @@ export interface BatchResult {
   /** Most that one case allocated, and where; a collection of garbage within a case makes it less. */
   readonly mostBytes: number;
   readonly mostAt: number;
-  /** Held after the batch beyond what was held before. */
+  /** Held after the batch beyond what was held before the first batch of its target in this process. */
   readonly keptBytes: number;
+  /** All that the process holds. */
+  readonly residentBytes: number;
   readonly failure: Failure | null;
 }
 
@@ -38,53 +43,53 @@ export interface Failure {
  * its complaints make of it. A length that is believed before its bytes have come takes more.
  */
 const CASE_BYTES = 16 * 1024 * 1024, CASE_BYTES_PER_BYTE = 128;
-/** What a batch may leave behind: caches and compiled code. */
+/** What all batches of a target may leave behind in a process: caches and compiled code. */
 const KEPT_BYTES = 48 * 1024 * 1024;
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
+/** What was held before the first batch of each target. */
+const heldBefore = new Map<Target, number>();
 
-/** Runs a batch to its end, or to its first failure. */
-export async function runBatch({ target: name, seed, from, to }: Batch): Promise<BatchResult> {
-  const target = targets.find((target) => target.name === name);
-  if (target === undefined) throw new Error(`There is no target '${name}'`);
+/** Runs cases to their end, or to the first failure. */
+export async function runCases(target: Target, { seed, from, to }: Cases): Promise<BatchResult> {
+  const { name, episode } = target;
   let accepted = 0, inputBytes = 0, mostBytes = 0, mostAt = from, number = from;
-  let probe: Probe | null = null;
   collectGarbage();
-  const before = heldBytes();
-  const end = (failure: string | null): BatchResult => {
-    const keptBytes = heldBytes() - before;
-    return {
-      ...{ accepted, inputBytes, mostBytes, mostAt, keptBytes },
-      failure: failure === null ? null : { target: name, seed, number, reason: failure },
-    };
-  };
+  const before = heldBefore.get(target) ?? heldBytes();
+  heldBefore.set(target, before);
+  const end = (failure: string | null): BatchResult => ({
+    ...{ accepted, inputBytes, mostBytes, mostAt, keptBytes: heldBytes() - before },
+    residentBytes: Deno.memoryUsage().rss,
+    failure: failure === null ? null : { target: name, seed, number, reason: failure },
+  });
   try {
-    for (; number < to; number++) {
-      if (probe === null || number % target.episode === 0) {
-        await probe?.end?.();
-        probe = await target.begin(chanceOf(name, seed, -1 - Math.floor(number / target.episode)));
+    for (let start = from; start < to; start += episode) {
+      const probe = await target.begin(chanceOf(name, seed, -1 - start / episode)),
+        stop = Math.min(to, start + episode);
+      for (number = start; number < stop; number++) {
+        const { sizeBytes, run } = probe.next(chanceOf(name, seed, number)), beforeCase = heldBytes();
+        const running = run();
+        accepted += Number(running instanceof Promise ? await running : running);
+        const takenBytes = heldBytes() - beforeCase;
+        inputBytes += sizeBytes;
+        if (takenBytes > mostBytes) [mostBytes, mostAt] = [takenBytes, number];
+        const most = CASE_BYTES + CASE_BYTES_PER_BYTE * sizeBytes;
+        if (takenBytes > most) {
+          return end(`it took ${takenBytes} bytes for ${sizeBytes}, at most ${most} are right`);
+        }
       }
-      const { sizeBytes, run } = probe.next(chanceOf(name, seed, number)), heldBefore = heldBytes();
-      const running = run();
-      accepted += Number(running instanceof Promise ? await running : running);
-      const takenBytes = heldBytes() - heldBefore;
-      inputBytes += sizeBytes;
-      if (takenBytes > mostBytes) [mostBytes, mostAt] = [takenBytes, number];
-      const most = CASE_BYTES + CASE_BYTES_PER_BYTE * sizeBytes;
-      if (takenBytes > most) {
-        return end(`it took ${takenBytes} bytes for ${sizeBytes}, at most ${most} are right`);
-      }
+      number--; // to run the last one again runs its whole episode
+      await probe.end?.();
     }
-    await probe?.end?.();
   } catch (error) {
     return end(error instanceof Error ? error.stack ?? error.message : String(error));
   }
-  probe = null;
   collectGarbage();
   const result = end(null);
-  number--;
-  return result.keptBytes > KEPT_BYTES ? end(`cases ${from} to ${to} left ${result.keptBytes} bytes behind`) : result;
+  return result.keptBytes > KEPT_BYTES
+    ? end(`cases up to ${to} left ${result.keptBytes} bytes behind, at most ${KEPT_BYTES} are right`)
+    : result;
 }
 
 function heldBytes(): number {

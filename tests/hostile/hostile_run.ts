@@ -59,7 +59,7 @@ interface Seat {
 type RoundEvent = Extract<HostEvent, { kind: "round" }>;
 
 /** A model of a few thousand parameters that needs all of the rounds to learn its source. */
-export function hostileConfig({ seed, robust, screen }: Omit<HostileRunOptions, "attack">): RunConfig {
+function hostileConfig({ seed, robust, screen }: Omit<HostileRunOptions, "attack">): RunConfig {
   const { model, training, outer } = tinyRun();
   return tinyRun({
     name: "hostile",

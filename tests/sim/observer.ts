@@ -6,7 +6,7 @@
 import { isHeavier } from "../../p2p/sync/fork.ts";
 import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { JournalEntry, SyncEvent } from "../../p2p/sync/effects.ts";
-import type { ChainState, Digest, Message, Offer, PeerId, RoundRecord, SyncRules } from "../../p2p/sync/types.ts";
+import type { ChainState, Digest, Message, Offer, PeerId, RoundRecord } from "../../p2p/sync/types.ts";
 import { historyOf } from "./laws/history.ts";
 import { hasLostRun, triedStates } from "./laws/loss.ts";
 import type { Life, SimPeer } from "./sim_peer.ts";
@@ -19,6 +19,8 @@ export type Rejection = Extract<SyncEvent, { kind: "rejected" }>;
 export interface Adoption {
   readonly atMs: number;
   readonly chain: ChainState;
+  /** Of the peer, in which it was. */
+  readonly life: number;
 }
 
 /** A core's sizes are looked at after so many inputs. */
@@ -144,7 +146,7 @@ export class Observer {
     if (entry.kind === "record") this.records.set(bodyDigest(entry.record.body), entry.record.body);
   }
 
-  onAdopted({ id, isHonest }: SimPeer, chain: ChainState): void {
+  onAdopted({ id, isHonest, lives }: SimPeer, chain: ChainState): void {
     if (!isHonest) return;
     const onDisk = this.#onDisk.get(id);
     if (onDisk !== undefined && isHeavier(onDisk, chain)) {
@@ -157,7 +159,7 @@ export class Observer {
     }
     this.lastAdoptedAtMs = this.#clock.nowMs;
     const adopted = this.adoptions.get(id) ?? [];
-    adopted.push({ atMs: this.#clock.nowMs, chain });
+    adopted.push({ atMs: this.#clock.nowMs, chain, life: lives });
     this.adoptions.set(id, adopted);
   }
 
@@ -220,10 +222,10 @@ export class Observer {
   }
 
   /** A peer ends against its user's will: it may where its disk broke its promise and has no state left. */
-  onFault({ id, isHonest, disk }: SimPeer, reason: string, rules: SyncRules): void {
+  onFault({ id, isHonest, disk }: SimPeer, reason: string): void {
     if (!isHonest) return;
     this.note(id, `cannot go on: ${reason}`);
-    if (!disk.wasDamaged || !hasLostRun(disk, rules)) {
+    if (!disk.wasDamaged || !hasLostRun(disk)) {
       this.faults.push(`law 4: ${id} ended although it could go on: ${reason}`);
     }
   }

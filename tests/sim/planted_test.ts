@@ -84,6 +84,7 @@ const PLANTED: readonly Planted[] = [
       },
     },
   },
+  { bug: "giving up at the first saved state that cannot be read", law: "law 4", wrong: { say: despairing } },
   { bug: "not telling that an offer was lost or counted late", law: "law 5", wrong: { say: mute(isBadNews) } },
   { bug: "not telling that a fork took a counted offer back", law: "law 5", wrong: { say: mute(isTakenBack) } },
   { bug: "telling no reasons", law: "law 5", wrong: { say: withoutReasons } },
@@ -110,6 +111,7 @@ const PLANTED: readonly Planted[] = [
         record.attempt > 0 ? "it is not of the first" : RULEBOOK.whyInvalid(record, ...rest),
     },
   },
+  { bug: "blaming the authors of what nobody counted", law: "law 8", wrong: { say: blaming } },
   {
     bug: "throwing at a record of many offers",
     law: "law 8",
@@ -291,6 +293,19 @@ function mute(isKept: (event: SyncEvent) => boolean): (effect: Effect) => readon
 
 function isBadNews(event: SyncEvent): boolean {
   return event.kind === "fate" && (event.fate === "lost" || event.fate === "counted late");
+}
+
+function despairing(effect: Effect): readonly Effect[] {
+  if (effect.kind !== "report" || effect.event.kind !== "waiting" || !/could not be loaded/.test(effect.event.reason)) {
+    return [effect];
+  }
+  return [effect, { kind: "stop", reason: "a state is damaged", fault: "disk" }];
+}
+
+function blaming(effect: Effect): readonly Effect[] {
+  if (effect.kind !== "report" || effect.event.kind !== "passed over") return [effect];
+  const { peer, reason } = effect.event;
+  return [{ kind: "report", event: { kind: "rejected", what: "offer", peer, reason } }];
 }
 
 function isTakenBack(event: SyncEvent): boolean {

@@ -181,3 +181,34 @@ Deno.test("a peer to whom nobody gives a contribution that all others counted so
   ) as [Digest[], Digest[]];
   assert.equal(its.filter((head) => !common.includes(head)).length, 1, "it went on alone once, and then was back");
 });
+
+Deno.test("a peer alone whose saved weights are all damaged folds its history anew, and says so", () => {
+  const atMs = 95_000, outcome = scene([{ crashes: [crash(atMs, { disk: { kind: "damaged weights" } })] }]);
+  const { observer, peers } = outcome, adopted = observer.adoptions.get(peers[0]!.id)!;
+  const before = adopted.findLast((each) => each.atMs < atMs)!.chain,
+    back = adopted.find((each) => each.atMs > atMs)!.chain;
+  assert.ok(before.round >= 8);
+  assert.equal(back.head, before.head, "it lost a record");
+  assert.ok(lastOf(outcome).round >= back.round + 4);
+  const told = observer.waits.map(({ reason }) => reason);
+  assert.ok(told.some((reason) => /^none of \d+ saved states can be read: folding the history anew$/.test(reason)));
+  assert.ok(told.some((reason) => /^going on from round \d+: \d+ of \d+ saved states could not be read$/.test(reason)));
+});
+
+Deno.test("a peer alone on whose disk nothing can be read ends, and says what is lost and what to do", () => {
+  const outcome = scene([{ crashes: [crash(95_000, { disk: { kind: "damaged blobs", share: 1 } })] }]);
+  const { observer, peers } = outcome;
+  assert.ok(peers[0]!.hasLeft);
+  assert.match(observer.trace.join("\n"), /cannot go on: .* rounds 1 to \d+ are lost here, and no .* with --peer, or/);
+});
+
+Deno.test("a peer on whose disk nothing can be read waits for those that have the run, and has it from them", () => {
+  const nothing = crash(95_000, { disk: { kind: "damaged blobs", share: 1 } });
+  const apart = { fromMs: 95_000, untilMs: 230_000, groups: [[0]] };
+  const outcome = scene([{ crashes: [nothing] }, {}, {}], { partitions: [apart], stormMs: 240_000 });
+  const { observer, peers } = outcome, told = observer.waits.filter(({ by }) => by === peers[0]!.id);
+  assert.ok(
+    told.some(({ reason }) => /^for a peer that has the run \(members were finch, robin\): none of/.test(reason)),
+  );
+  assert.equal(lastOf(outcome, 0).head, lastOf(outcome, 1).head);
+});

@@ -83,6 +83,8 @@ export class SimDisk {
         if (entry.kind === "offer") this.#forgotten.add(bodyDigest(entry.offer.body));
       }
       this.#isCut = true;
+    } else if (damage.kind === "damaged weights") {
+      for (const entry of this.#journal) if (entry.kind === "state") this.#damaged.add(entry.weights.digest);
     } else {
       for (const blob of this.#blobs) if (draw.happens(damage.share)) this.#damaged.add(blob);
     }

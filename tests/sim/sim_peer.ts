@@ -105,11 +105,6 @@ export class SimPeer {
     return this.#cell;
   }
 
-  /** The digits by which it listens: what is announced to a cell goes to all its parts. */
-  get home(): string {
-    return digitsOf(this.#options.rules, this.id).slice(0, this.#cell.length);
-  }
-
   get isUp(): boolean {
     return this.core !== null;
   }
@@ -286,7 +281,7 @@ export class SimPeer {
         return observer.onEvent(this, effect.event);
       case "stop":
         this.hasLeft = true;
-        if (effect.fault !== null) observer.onFault(this, effect.reason, this.#options.rules);
+        if (effect.fault !== null) observer.onFault(this, effect.reason);
         return this.#stop("left");
       case "admit": // the simulator's runs have no list of members
       case "rest":

@@ -49,7 +49,9 @@ export type DiskDamage =
   /** The last entries of the journal are gone. */
   | { readonly kind: "cut journal"; readonly entries: number }
   /** This share of the blobs cannot be read any more. */
-  | { readonly kind: "damaged blobs"; readonly share: number };
+  | { readonly kind: "damaged blobs"; readonly share: number }
+  /** No weights can be read any more. */
+  | { readonly kind: "damaged weights" };
 
 /** The process stands still (SIGSTOP) and hears nothing; then it goes on as if nothing had been. */
 export interface Freeze {

@@ -35,9 +35,9 @@ export interface Wiring {
   announce(from: SimPeer, cell: string, reach: (to: SimPeer, hops: number) => void): void;
 }
 
-/** Whether a peer listens to what is announced to a cell: to its own, and to cells that this is a part of. */
-export function listensTo(listener: SimPeer, cell: string): boolean {
-  return listener.home.startsWith(cell);
+/** Whether a peer listens to what is announced to these digits: as many of its own as its cell's name has, or fewer. */
+export function listensTo({ cell, digits }: SimPeer, part: string): boolean {
+  return part === "" || part.length <= cell.length && digits >>> (32 - part.length) === Number.parseInt(part, 2);
 }
 
 export class AllToAll implements Wiring {

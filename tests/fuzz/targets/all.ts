@@ -20,3 +20,10 @@ export const targets: readonly Target[] = [
   ...coreTargets,
   ...hostTargets,
 ];
+
+/** @throws {RangeError} if there is none of this name. */
+export function targetOf(name: string): Target {
+  const target = targets.find((target) => target.name === name);
+  if (target === undefined) throw new RangeError(`There is no target '${name}'`);
+  return target;
+}

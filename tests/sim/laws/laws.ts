@@ -13,6 +13,7 @@ import { cellLedgerFollows, cellsApart } from "./cells.ts";
 import { everyFateIsTold } from "./fates.ts";
 import { type Chapter, historyOf } from "./history.ts";
 import { ledgerFollows, stateFollows } from "./ledger.ts";
+import { hasLostRun } from "./loss.ts";
 import { noAmnesia } from "./memory.ts";
 import { progressInTheCalm } from "./progress.ts";
 import { pureCore } from "./purity.ts";
@@ -37,7 +38,11 @@ export interface Case extends Scene {
 export function brokenLaws(scene: Scene): readonly string[] {
   const { observer, peers } = scene;
   const living = peers.filter(({ isUp, isHonest }) => isUp && isHonest);
-  const headOf = ({ id }: SimPeer) => observer.adoptions.get(id)?.at(-1)?.chain;
+  // Whose disk has lost the run is as if it had just come: it waits for others to give it a state.
+  const headOf = ({ id, lives, disk }: SimPeer) => {
+    const last = observer.adoptions.get(id)?.at(-1);
+    return last?.life !== lives && disk.wasDamaged && hasLostRun(disk) ? undefined : last?.chain;
+  };
   const headless = living.filter((peer) => headOf(peer) === undefined);
   const cells = Map.groupBy(living.filter((peer) => headOf(peer) !== undefined), (peer) => headOf(peer)!.cell);
   const cases = [...cells.values()].map((living): Case => {

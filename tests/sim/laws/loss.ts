@@ -1,12 +1,12 @@
 /**
  * Whether a disk has lost a run: none of the states that a core tries can be read, nor what would fold one of them anew,
- * or one that is hardly older. Only then may a peer end that never stood alone by choice (law 4).
+ * nor any as new as those. Only then may a peer end against its user's will, or wait for others to give it a state (law 4).
  * @module
  */
 import { isHeavier } from "../../../p2p/sync/fork.ts";
 import { bodyDigest } from "../../../p2p/sync/digest.ts";
 import type { JournalEntry } from "../../../p2p/sync/effects.ts";
-import type { Digest, Offer, RoundRecord, SyncRules } from "../../../p2p/sync/types.ts";
+import type { Digest, Offer, RoundRecord } from "../../../p2p/sync/types.ts";
 import type { SimDisk } from "../sim_disk.ts";
 
 type SavedState = Extract<JournalEntry, { kind: "state" }>;
@@ -20,7 +20,7 @@ export function triedStates({ journal }: SimDisk): readonly SavedState[] {
     .sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1).slice(0, MOST_STATES);
 }
 
-export function hasLostRun(disk: SimDisk, { lateRounds }: SyncRules): boolean {
+export function hasLostRun(disk: SimDisk): boolean {
   const tried = triedStates(disk), newest = tried[0]?.chain;
   if (tried.some(({ weights }) => disk.isWhole(weights.digest))) return false;
   if (newest === undefined) return true;
@@ -31,7 +31,7 @@ export function hasLostRun(disk: SimDisk, { lateRounds }: SyncRules): boolean {
     }
     if (entry.kind === "offer") offers.set(bodyDigest(entry.offer.body), entry.offer.body);
   }
-  const least = Math.max(1, newest.round - lateRounds - 1);
+  const least = Math.max(1, newest.round - MOST_STATES + 1);
   const way = [newest.head];
   for (const digest of way) way.push(...records.get(digest)?.parents.slice(0, 1) ?? []);
   const needed = way.flatMap((digest) => records.get(digest) ?? []).filter(({ round }) => round <= least);

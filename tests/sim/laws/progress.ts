@@ -9,6 +9,7 @@ import type { SimPeer } from "../sim_peer.ts";
 import type { VirtualTime } from "../virtual_time.ts";
 import type { Weather } from "../weather.ts";
 import type { Case } from "./laws.ts";
+import { hasLostRun } from "./loss.ts";
 
 /** In the calm rounds follow each other within the longest wait that the rules allow. */
 export function progressInTheCalm({ observer, weather, living }: Case): readonly string[] {
@@ -22,10 +23,14 @@ export function progressInTheCalm({ observer, weather, living }: Case): readonly
   });
 }
 
-/** A round at its longest, what a scribe's absence adds, and slack for loads and clocks that go slowly. */
-function longestWaitMs({ rules, machines }: Weather): number {
-  const waitMs = 3 * rules.longestRoundMs + 10_000;
-  return machines.length < 0 ? 2 * waitMs : waitMs;
+/**
+ * A round at its longest, what a scribe's absence adds, and slack for loads and clocks that go slowly. A record whose blobs
+ * a liar withholds is no other than one whose blobs are on their way: it is hoped for as long as a round may take, once,
+ * and only then a rival is written.
+ */
+function longestWaitMs({ rules: { longestRoundMs }, machines }: Weather): number {
+  const isWithheld = machines.some(({ liar }) => liar === "withholds blobs");
+  return 3 * longestRoundMs + 10_000 + (isWithheld ? longestMs(longestRoundMs) : 0);
 }
 
 interface Watched {
@@ -83,8 +88,10 @@ export class ProgressWatch {
     this.#observer.faults.push(`law 4: ${who} adopted nothing from ${Math.round(lastMs)} to ${Math.round(nowMs)} ms`);
   }
 
-  /** Whoever has a state may train, or ask to be admitted. */
-  #canTrain({ id, isUp }: SimPeer): boolean {
-    return isUp && this.#observer.adoptions.has(id);
+  /** Whoever has a state may train, or ask to be admitted. Whose disk has lost the run may wait for others to give it one. */
+  #canTrain({ id, isUp, lives, disk }: SimPeer): boolean {
+    const last = this.#observer.adoptions.get(id)?.at(-1);
+    if (!isUp || last === undefined) return false;
+    return last.life === lives || !disk.wasDamaged || !hasLostRun(disk);
   }
 }

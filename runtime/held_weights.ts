@@ -1,0 +1,122 @@
+/**
+ * The weights of the last states, by digest, in blocks of shared memory that are used again and again.
+ *
+ * A block of shared memory lives until every thread that has seen it has collected its view, and such views press no
+ * collector: weights that are simply dropped pile up, one of each round. So blocks are never dropped; new weights are
+ * written where the oldest lay. The one thing to know: nobody may read a block but within `use`, or under a `pin`.
+ * @module
+ */
+import type { Digest } from "../p2p/sync/types.ts";
+import type { WeightsBytes } from "./worker/messages.ts";
+
+interface Block {
+  readonly bytes: WeightsBytes;
+  /** Pins that are not released yet. */
+  pins: number;
+}
+
+/** Holds a block in its place until it is released. */
+export interface Pin {
+  readonly bytes: WeightsBytes;
+  release(): void;
+}
+
+export interface HeldWeightsOptions {
+  /** Weights to hold; more only while they are pinned. */
+  readonly most: number;
+  /** Makes a new block, of the size of all. */
+  readonly allocate: () => WeightsBytes;
+}
+
+export class HeldWeights {
+  readonly #options: HeldWeightsOptions;
+  /** The last used comes last. */
+  readonly #held = new Map<Digest, Block>();
+  readonly #free: WeightsBytes[] = [];
+  #blockCount = 0;
+
+  constructor(options: HeldWeightsOptions) {
+    this.#options = options;
+  }
+
+  /** Blocks ever allocated: what is held, pinned, being written or free. */
+  get blockCount(): number {
+    return this.#blockCount;
+  }
+
+  has(digest: Digest): boolean {
+    return this.#held.has(digest);
+  }
+
+  /** Has new weights written into a block, and holds them by the digest that comes of it. What was in it is anything. */
+  async make<T extends { readonly digest: Digest }>(write: (into: WeightsBytes) => Promise<T>): Promise<T> {
+    const bytes = this.#free.pop() ?? this.#allocate();
+    try {
+      const made = await write(bytes);
+      const known = this.#held.get(made.digest);
+      if (known !== undefined) this.#free.push(bytes);
+      this.#touch(made.digest, known ?? { bytes, pins: 0 });
+      return made;
+    } catch (error) {
+      this.#free.push(bytes);
+      throw error;
+    }
+  }
+
+  /**
+   * Keeps weights in their place until the pin is released.
+   * @throws {Error} if they are not held any more.
+   */
+  pin(digest: Digest): Pin {
+    const block = this.#held.get(digest);
+    if (block === undefined) {
+      throw new Error(`Cannot use weights ${digest}: they are not held any more; load them again`);
+    }
+    block.pins++;
+    this.#touch(digest, block);
+    let isReleased = false;
+    return {
+      bytes: block.bytes,
+      release: () => {
+        if (isReleased) return;
+        isReleased = true;
+        block.pins--;
+        this.#evict();
+      },
+    };
+  }
+
+  /**
+   * Does something with weights, pinned as long as it takes.
+   * @throws {Error} if some of them are not held any more.
+   */
+  async use<T>(digests: readonly Digest[], read: (weights: readonly WeightsBytes[]) => Promise<T>): Promise<T> {
+    const pins: Pin[] = [];
+    try {
+      for (const digest of digests) pins.push(this.pin(digest));
+      return await read(pins.map(({ bytes }) => bytes));
+    } finally {
+      for (const pin of pins) pin.release();
+    }
+  }
+
+  #touch(digest: Digest, block: Block): void {
+    this.#held.delete(digest);
+    this.#held.set(digest, block);
+    this.#evict();
+  }
+
+  #evict(): void {
+    for (const [digest, { bytes, pins }] of this.#held) {
+      if (this.#held.size <= this.#options.most) return;
+      if (pins > 0) continue;
+      this.#held.delete(digest);
+      this.#free.push(bytes);
+    }
+  }
+
+  #allocate(): WeightsBytes {
+    this.#blockCount++;
+    return this.#options.allocate();
+  }
+}

@@ -1,0 +1,24 @@
+import { strict as assert } from "node:assert";
+import { join } from "node:path";
+import { StorageError } from "../p2p/store/storage_error.ts";
+import { openStateFolder } from "./run_folder.ts";
+
+/** Files that are left open fail the test. */
+const COUNTED = { sanitizeResources: true };
+
+Deno.test(
+  "a state folder that cannot be opened leaves nothing open, and can be when it is mended",
+  COUNTED,
+  async () => {
+    const path = await Deno.makeTempDir(), now = new Date();
+    try {
+      await Deno.writeTextFile(join(path, "blobs"), "a file where a folder should be");
+      await assert.rejects(openStateFolder(path, { now }), StorageError);
+      await Deno.remove(join(path, "blobs"));
+      await using state = await openStateFolder(path, { now });
+      state.appendEvent({ kind: "alone" });
+    } finally {
+      await Deno.remove(path, { recursive: true });
+    }
+  },
+);
