@@ -28,15 +28,16 @@ export function adopt(parts: Parts, state: State): void {
   if (isFinished(chain, rules)) context.report({ kind: "finished", tokens: chain.tokens });
 
   work.offers.review(context, chain, change);
+  // First of all the book learns which rounds matter now: those of a heavier history may be long before ours.
+  const patienceMs = PATIENT_ROUNDS * longestMs(chain.roundMs);
+  const blobs = book.prune(state, { nowMs: context.now, patienceMs, rival: parts.merging.rival });
+  if (blobs.length > 0) context.emit({ kind: "forget", blobs });
   const first = work.onHead(context, { chain, base }, weights.digest);
   if (first !== null) publishOffer(parts, first);
   parts.scribing.open(context, chain);
   parts.meeting.open(context, state, book);
   exchange.enter((peer) => isIn(chain.cell, peer, rules));
   exchange.prune(new Set(chain.roster.map(({ peer }) => peer)));
-  const patienceMs = PATIENT_ROUNDS * longestMs(chain.roundMs);
-  const blobs = book.prune(state, { nowMs: context.now, patienceMs, rival: parts.merging.rival });
-  if (blobs.length > 0) context.emit({ kind: "forget", blobs });
 }
 
 /** A contribution is none: so no record that counts it holds, nor what follows it. */

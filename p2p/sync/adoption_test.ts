@@ -159,3 +159,13 @@ Deno.test("a peer that begins again tells when it was admitted, and calls nobody
   assert.deepEqual(joined(finch, light), [[finch, 1]]);
   assert.deepEqual(joined(robin, light), []);
 });
+
+Deno.test("a peer that goes over to a heavier history of far fewer rounds keeps what it offers there: it may be counted", () => {
+  const { parts, stateAfter } = begin([first, second]);
+  const record = { ...second.record, body: { ...second.record.body, round: 1000 } }, head = bodyDigest(record.body);
+  const far = parts.book.addState(record, { chain: { ...second.chain, round: 1000, head }, weights: second.weights });
+  adopt(parts, far);
+  adopt(parts, stateAfter(second));
+  const own = [...parts.book.offers.values()].filter(({ signed: { body } }) => body.peer === robin);
+  assert.ok(own.some(({ signed: { body } }) => body.parent === second.chain.head), "it asks to be admitted");
+});
