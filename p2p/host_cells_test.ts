@@ -55,14 +55,19 @@ function countForeign(transport: Transport, isForeign: (from: string) => boolean
   return () => kinds;
 }
 
-Deno.test("five hosts part into three cells, which hear their own alone, meet, and are each of one mind", async () => {
-  const clock = new ManualClock(), network = new MemoryNetwork(), addresses = [`/memory/${identity(0).peer}`];
-  const peers: StubPeer[] = [];
+/** Five hosts of a network in memory, when cells "0", "10" and "11" have met. */
+async function fiveInThreeCells(clock: ManualClock): Promise<readonly StubPeer[]> {
+  const network = new MemoryNetwork(), addresses = [`/memory/${identity(0).peer}`], peers: StubPeer[] = [];
   for (let n = 0; n < 5; n++) {
     const transport = network.join(identity(n).peer);
     peers.push(await startStubPeer(n, transport, { clock, rules: inPairs, addresses: n === 0 ? [] : addresses }));
   }
   await untilMet(clock, peers, ["0", "10", "11"]);
+  return peers;
+}
+
+Deno.test("five hosts part into three cells, which hear their own alone, meet, and are each of one mind", async () => {
+  const clock = new ManualClock(), peers = await fiveInThreeCells(clock);
   const [wren] = peers, own = cellOf(wren!), before = wren!.events.length;
   const foreign = countForeign(
     wren!.transport,
@@ -77,6 +82,20 @@ Deno.test("five hosts part into three cells, which hear their own alone, meet, a
     assert.equal(peer.transport.peers().length, 4, "everybody is connected to the few there are");
   }
   for (const { host } of peers) assert.equal((await host.close()).kind, "closed");
+});
+
+Deno.test("hosts of two cells take over what a third leaves that is gone, and train all of it between them", async () => {
+  const clock = new ManualClock(), peers = await fiveInThreeCells(clock);
+  const gone = byCell(peers).get("0")!, left = peers.filter((peer) => !gone.includes(peer));
+  for (const { host, transport } of gone) {
+    await host.close();
+    await transport[Symbol.asyncDispose]();
+  }
+  await clock.runUntil("they own what it owned", () => [...byCell(left).keys()].sort().join() === "*0,*1");
+  const then = Math.max(...left.map(roundOf));
+  await clock.runUntil("each is of one mind", () => [...byCell(left).values()].every((cell) => isOneMind(cell, then)));
+  await clock.runUntil("they have met since", () => left.every((peer) => /^\*[01]$/.test([...metBy(peer)].at(-1)!)));
+  for (const { host } of left) assert.equal((await host.close()).kind, "closed");
 });
 
 Deno.test("four hosts part into two cells and meet through libp2p on this machine", async () => {
