@@ -7,17 +7,17 @@ import type { Book } from "./book.ts";
 import type { HeldOffer } from "./link.ts";
 import type { Context } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Digest, Offer } from "./types.ts";
+import type { Digest, Offer, PeerId } from "./types.ts";
 
 /** Fetches open at once. */
 const MOST_OPEN = 16;
 /** Peers named as donors in one fetch: the author, and others each time it is tried again. */
 const MOST_DONORS = 8;
 /**
- * What nobody had is asked for again after a beat, and each time after twice as many, up to half a round: of those who
- * announce what they never give there may be many, and whoever has come by it meanwhile is found soon enough.
+ * What nobody had is asked for again with every beat: whoever has come by it meanwhile is found at once. But of an author
+ * of whom more is missing than a line that was cut explains, only after twice as long each time, up to half a round.
  */
-const LONGEST_RETRY_BEATS = 4;
+const FEW_MISSED = 4, LONGEST_RETRY_BEATS = 4;
 /** Retries fall due at whole parts of a beat: those of many that were missed at nearly one moment are made together. */
 const RETRY_GRAIN = 1 / 4;
 
@@ -33,13 +33,15 @@ export interface FetchingOptions {
 
 /** An offer whose blob nobody had: how often it was asked for in vain, the last time of it, and a beat's time then. */
 interface Missed {
+  readonly author: PeerId;
   readonly count: number;
   readonly atMs: number;
   readonly beatMs: number;
 }
 
 export class Fetching {
-  readonly #open = new Set<Digest>();
+  /** Offers whose blobs are on their way, with their authors. */
+  readonly #open = new Map<Digest, PeerId>();
   /** Those of them that the rounds need; the others only judge what was counted long ago. */
   readonly #needed = new Set<Digest>();
   /** Offers whose blob nobody gave when it was last asked for. */
@@ -63,7 +65,14 @@ export class Fetching {
     this.deadline = Infinity;
     if (this.#open.size >= MOST_OPEN) return;
     const isWanted = ({ digest, signed: { body } }: HeldOffer) => options.mayCount(body) || options.urgent.has(digest);
-    const retryAtMs = (offer: Digest) => this.#retryAtMs(offer, options.urgent);
+    const missedOf = new Map<PeerId, number>();
+    for (const { author } of this.#missed.values()) missedOf.set(author, (missedOf.get(author) ?? 0) + 1);
+    const retryAtMs = (offer: Digest) => {
+      const missed = this.#missed.get(offer);
+      return missed === undefined ? -Infinity : nextTryMs(missed, {
+        isPatient: !options.urgent.has(offer) && missedOf.get(missed.author)! > FEW_MISSED,
+      });
+    };
     const askable = [...book.offers.unjudged].filter(({ digest }) =>
       !this.#open.has(digest) && retryAtMs(digest) <= context.now
     );
@@ -75,7 +84,7 @@ export class Fetching {
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
       const first = (MOST_DONORS - 1) * (this.#missed.get(digest)?.count ?? 0);
       const from = options.exchange.donors(offer.peer, first).slice(0, MOST_DONORS);
-      this.#open.add(digest);
+      this.#open.set(digest, offer.peer);
       if (options.urgent.has(digest) || !options.isRechecked(digest)) {
         if (this.#needed.size === 0) this.#busySinceMs = context.now;
         this.#needed.add(digest);
@@ -95,11 +104,13 @@ export class Fetching {
 
   /** A fetch was answered; in vain if there is a `beatMs`, the time between two beats. */
   answered({ now: atMs }: Context, offer: Digest, beatMs: number | null): void {
-    if (!this.#open.delete(offer)) return;
+    const author = this.#open.get(offer);
+    if (author === undefined) return;
+    this.#open.delete(offer);
     if (this.#needed.delete(offer) && this.#needed.size === 0) this.#busyMs += atMs - this.#busySinceMs;
     const count = 1 + (this.#missed.get(offer)?.count ?? 0);
     this.#missed.delete(offer);
-    if (beatMs !== null) this.#missed.set(offer, { count, atMs, beatMs });
+    if (beatMs !== null) this.#missed.set(offer, { author, count, atMs, beatMs });
   }
 
   /** Whether nobody gave the blob of this offer when it was last asked for. */
@@ -113,13 +124,10 @@ export class Fetching {
     this.#busyMs = 0;
     return busyMs;
   }
+}
 
-  /** When to ask again for what was missed: what a fold needs, with every beat. */
-  #retryAtMs(offer: Digest, urgent: ReadonlySet<Digest>): number {
-    const missed = this.#missed.get(offer);
-    if (missed === undefined) return -Infinity;
-    const { count, atMs, beatMs } = missed, grainMs = RETRY_GRAIN * beatMs;
-    const beats = urgent.has(offer) ? 1 : Math.min(LONGEST_RETRY_BEATS, 2 ** (count - 1));
-    return Math.ceil((atMs + beats * beatMs) / grainMs) * grainMs;
-  }
+/** When to ask again for what was missed. */
+function nextTryMs({ count, atMs, beatMs }: Missed, { isPatient }: { readonly isPatient: boolean }): number {
+  const beats = isPatient ? Math.min(LONGEST_RETRY_BEATS, 2 ** (count - 1)) : 1, grainMs = RETRY_GRAIN * beatMs;
+  return Math.ceil((atMs + beats * beatMs) / grainMs) * grainMs;
 }
