@@ -43,7 +43,8 @@ export function restore(journal: readonly JournalEntry[], options: RestoreOption
     if (entry.kind === "offer" && entry.offer.body.peer === self) key.restored(bodyDigest(entry.offer.body));
     if (entry.kind !== "offer" || entry.offer.body.round < archiveRound - rules.lateRounds) continue;
     const { offer } = entry, digest = bodyDigest(offer.body), isOwn = offer.body.peer === self;
-    book.offers.add(digest, offer, { nowMs, own: isOwn, journaled: true });
+    // Our own too: whether its contribution is still on this disk is to be seen before anybody counts it here.
+    book.offers.add(digest, offer, { nowMs, own: false, journaled: true });
     if (isOwn) own.add(digest, offer, { isTold: offer.body.round <= lastRound - historyRounds(rules) });
   }
   const known = new Map(states.map((state) => [state.chain.head, state]));

@@ -124,7 +124,7 @@ export class SimPeer {
 
   /** Liars lie until the silence; bugs stay. */
   get #isLying(): boolean {
-    return this.isHonest || !this.#world.isSilent();
+    return this.isHonest || !this.#world.isTruthful();
   }
 
   /** Which of its lives this is. */
@@ -345,7 +345,8 @@ export class SimPeer {
   }
 
   #cut(): Input | null {
-    if (this.#world.isSilent()) return null;
+    const world = this.#world;
+    if (world.isSilent()) return world.onSpeak(() => this.#later("cut", () => this.#cut())), null;
     const contribution = this.#learner.contribute(this.#world.clock.nowMs);
     if (contribution.steps === 0) return { kind: "contributed", contribution, blob: null };
     const digest = digestOf({ peer: this.id, life: this.#lives, cut: this.#cuts++ });

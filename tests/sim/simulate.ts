@@ -39,6 +39,8 @@ export interface Outcome {
 
 /** Longest rounds for which a run with liars goes on, at most, until it has come to rest. */
 const MOST_MORE = 8;
+/** Rounds after S of them in which two histories that go on beside each other become one. */
+const MERGED_WITHIN = 2;
 
 export function simulate(options: SimulateOptions): Outcome {
   const weather = options.weather ?? drawWeather(options);
@@ -48,20 +50,33 @@ export function simulate(options: SimulateOptions): Outcome {
     world.clock.runUntil(weather.stormMs);
     world.calm();
     world.clock.runUntil(weather.stormMs + weather.calmMs);
-    world.silence();
-    const { longestRoundMs } = weather.rules, silentFromMs = world.clock.nowMs;
-    // Liars are never silent: a record that counts a late offer of theirs may still be on its way.
-    const moreMs = peers.every(({ isHonest }) => isHonest) ? 0 : MOST_MORE * longestRoundMs;
-    const endMs = silentFromMs + weather.silenceMs + moreMs;
-    world.clock.runUntil(silentFromMs + (weather.leastSilenceMs ?? weather.silenceMs));
-    while (world.clock.nowMs < endMs && !world.isAtRest) {
-      world.clock.runUntil(Math.min(endMs, world.clock.nowMs + longestRoundMs));
+    comeToRest(world, weather);
+    const isParted = peers.some(({ isHonest }) => !isHonest) && !world.isAtRest;
+    if (isParted) {
+      // Liars may have parted honest peers at the last: what makes one history of two is rounds, and silence has none.
+      const { longestRoundMs, lateRounds } = weather.rules;
+      world.speak();
+      world.clock.runUntil(world.clock.nowMs + (lateRounds + MERGED_WITHIN) * longestRoundMs);
+      comeToRest(world, weather);
     }
   } catch (error) {
     const what = error instanceof Error ? error.stack ?? error.message : String(error);
     return { broken: [`law 8: something threw at ${world.clock.nowMs} ms: ${what}`], observer, weather, peers };
   }
   return { broken: brokenLaws({ observer, weather, peers }), observer, weather, peers };
+}
+
+/** Nobody offers any more: what is on its way arrives, and what follows from it is done. */
+function comeToRest(world: World, { rules: { longestRoundMs }, silenceMs, leastSilenceMs = silenceMs }: Weather): void {
+  world.silence();
+  const silentFromMs = world.clock.nowMs;
+  // Liars are never silent: a record that counts a late offer of theirs may still be on its way.
+  const moreMs = world.peers.every(({ isHonest }) => isHonest) ? 0 : MOST_MORE * longestRoundMs;
+  const endMs = silentFromMs + silenceMs + moreMs;
+  world.clock.runUntil(silentFromMs + leastSilenceMs);
+  while (world.clock.nowMs < endMs && !world.isAtRest) {
+    world.clock.runUntil(Math.min(endMs, world.clock.nowMs + longestRoundMs));
+  }
 }
 
 class World {
@@ -72,6 +87,8 @@ class World {
   readonly #weather: Weather;
   readonly #draw: Chance;
   #isSilent = false;
+  #isTruthful = false;
+  readonly #onSpeak: (() => void)[] = [];
   /** How long a peer stays down when its power fails. */
   readonly #downMs = new Map<SimPeer, number>();
 
@@ -112,7 +129,13 @@ class World {
   }
 
   silence(): void {
-    this.#isSilent = true;
+    this.#isSilent = this.#isTruthful = true;
+  }
+
+  /** Those who fell silent offer again; liars who have ended lying do not begin again. */
+  speak(): void {
+    this.#isSilent = false;
+    for (const act of this.#onSpeak.splice(0)) act();
   }
 
   /** Whether all are at one, and were so for a round: what was said last may still be on its way. */
@@ -149,6 +172,8 @@ class World {
       meter,
       contents: new Map<Digest, Content>(),
       isSilent: () => this.#isSilent,
+      onSpeak: (act) => void this.#onSpeak.push(act),
+      isTruthful: () => this.#isTruthful,
       deliver: (from, to, message) => this.#network.deliver(from, to, message),
       fetch: (to, blob, from, done) => this.#network.fetch(to, blob, from, done),
       moved: (peer) => this.#network.onMoved(peer),

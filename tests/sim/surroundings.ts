@@ -18,8 +18,12 @@ export interface Surroundings {
   readonly draw: Chance;
   readonly observer: Observer;
   readonly meter: Meter | null;
-  /** Nobody offers any more, and nobody lies. */
+  /** Nobody offers. */
   isSilent(): boolean;
+  /** Calls back when the silence ends, if it does. */
+  onSpeak(act: () => void): void;
+  /** Liars lie no more. */
+  isTruthful(): boolean;
   /** Delivers to one peer, or to all others. */
   deliver(from: SimPeer, to: Audience, message: Message): void;
   /** Brings a blob from one of these peers; calls back once. */
