@@ -19,7 +19,8 @@ Deno.test("500 runs of 5 to 9 peers keep every law in whatever weather their see
 });
 
 Deno.test("10 runs of 300 peers keep every law, and go on as cells", async () => {
-  const seeds = Array.from({ length: 10 }, (_, i) => ({ seed: i + 1, peers: 300, rounds: 3 }));
+  // The dearest first, so that no core waits for another at the end.
+  const seeds = [3, 8, 5, 4, 2, 9, 7, 6, 1, 10].map((seed) => ({ seed, peers: 300, rounds: 3 }));
   for (const { rerun, tally } of await keepEveryLaw(seeds)) {
     assert.ok(tally.cells >= 300, `${rerun}: not everybody was in a cell`);
   }
