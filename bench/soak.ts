@@ -39,11 +39,11 @@ export const soakBench: Bench = {
         yield sample;
       }
     }
-    const [same] = await agreement(flock.seats());
+    await agreement(flock.seats());
     for (const name of NAMES) {
       const late = samples.filter((sample) => sample.name === name && sample.minute >= minutes / 2);
       const gains = WATCHED.map((what) => [`${what}PerHour`, slopePerHour(late, what)] as const);
-      yield { name: "gain", run: name, minutes, rounds: same.round, ...Object.fromEntries(gains) };
+      yield { name: "gain", run: name, minutes, ...Object.fromEntries(gains) };
     }
   },
 };
