@@ -2,7 +2,8 @@
  * The learner of a peer: implements `p2p/learner.ts` with two threads, one that trains and one that folds.
  *
  * This file runs on the main thread and never computes: it keeps the weights of the last states as shared memory
- * (`held_weights.ts`) and passes messages. What training is, is in `worker/training.ts`; what a fold is, in `state/fold.ts`.
+ * (`held_weights.ts`) and passes messages. What training is, is in `worker/training.ts`; what a fold is, in
+ * `state/fold.ts`.
  * @module
  */
 import type { Contribution, Fate, FoldOrder, Learner, TrainOrder, Verdict } from "../p2p/learner.ts";

@@ -5,9 +5,9 @@
  * say in `inbox.ts`, what this machine answers here. Then `conclusions.ts` draws all conclusions in one fixed order.
  *
  * The parts (`parts.ts`): `book.ts` what is known, `joining.ts` and `recovery.ts` where a first head comes from,
- * `fetching.ts`, `loading.ts` and `folding.ts` how the next one is made, `own_work.ts` our own boxes and offers, `scribing.ts` closing,
- * `merging.ts` two histories, `exchange.ts` repair of losses, `members.ts` who belongs. Rules that all peers must compute
- * alike are pure functions beside them, gathered in `rulebook.ts`.
+ * `fetching.ts`, `loading.ts` and `folding.ts` how the next one is made, `own_work.ts` our own boxes and offers,
+ * `scribing.ts` closing, `merging.ts` two histories, `meeting.ts` two cells, `exchange.ts` repair of losses, `members.ts`
+ * who belongs. Rules that all peers must compute alike are pure functions beside them, gathered in `rulebook.ts`.
  * @module
  */
 import { adopt, refute } from "./adoption.ts";
