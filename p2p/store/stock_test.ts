@@ -163,8 +163,9 @@ Deno.test("Stock spares nothing for a chunk of a fetch that has given way on a f
   const stock = await openStock(below, { mostBytes: Infinity, onSpared: ({ reason }) => told.push(reason) });
   const offered = await fetched(stock, 2);
   await stock.delete(offered.digest);
-  const old = await stock.put(pattern(KB));
+  const old = await stock.put(pattern(CHUNK_BYTES));
   stock.name(old, { kind: "contribution", round: 0, isNeeded: true });
+  stock.stand({ round: 5, weights: null });
   await assert.rejects(offered.write(0), isFull);
   assert.deepEqual([await stock.list(), told], [[old], []]);
 });

@@ -39,6 +39,11 @@ Deno.test("weights are past but for the head's and the nearest to it, also on a 
   assert.deepEqual(past(), ["coming", "lost15", "lost14", "before"]);
 });
 
+Deno.test("the head's weights are never past, whatever states of its round lie beside them", () => {
+  const { past } = usesOf({ head: weights(10), rival: weights(10), other: weights(10) });
+  assert.deepEqual(past(), ["rival"]);
+});
+
 Deno.test("whoever names a blob that is needed as its own work makes it no less needed", () => {
   const { uses, past } = usesOf({ head: weights(10), parent: weights(9), counted: contribution(11) });
   for (const digest of ["head", "parent", "counted"] as Digest[]) {
