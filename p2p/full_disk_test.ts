@@ -96,7 +96,7 @@ Deno.test("a host whose disk is full at any write makes room or ends with the re
 
 Deno.test("a host goes on within the bytes that its blobs may take, round after round", async () => {
   const clock = new ManualClock(), { store, journal } = disk(() => false);
-  const mostBlobBytes = 400; // a state of the stub has 48 bytes, a contribution 44
+  const mostBlobBytes = 400; // a state of the stub has 48 bytes, a contribution 76
   const { host, events } = await start(clock, { store, journal, mostBlobBytes });
   let mostBytes = 0;
   await clock.runUntil("many rounds", () => {
@@ -128,27 +128,31 @@ function offerOf(n: number, { chain, base }: Ground, blob: BlobName, changes: Pa
   return encodeMessage({ kind: "signed", body, signature: identity(n).sign(bodyDigest(body)) });
 }
 
-Deno.test("strangers who offer more than a host may store end nothing: their work is left, and that is said once", async () => {
-  const clock = new ManualClock(), { store, journal } = disk(() => false), network = new MemoryNetwork();
-  const transport = network.join(identity(0).peer), mostBlobBytes = 400;
-  const { host, events, ends } = await start(clock, { store, journal, transport, mostBlobBytes });
-  await clock.runUntil("it trains", () => roundOf(host) >= 2);
-  const blobs = new MemoryBlobStore(), strangers = [];
-  for (let n = 10; n < 14; n++) {
-    const stranger = network.join(identity(n).peer);
+/** A host that may store what two rounds need and little more, beside one that may store more, while strangers offer it as much as they may. */
+Deno.test("strangers who offer more than a host may store end nothing, and take no member's room; that is said once", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork(), blobs = new MemoryBlobStore();
+  const join = (n: number) => {
+    const transport = network.join(identity(n).peer);
+    return { identity: identity(n), transport, learner: openStubLearner({ contextLength, pull: 0.1 + n / 100 }) };
+  };
+  const wren = join(0), strangers = [10, 11, 12, 13].map((n) => ({ n, stranger: network.join(identity(n).peer) }));
+  const { host, events, ends } = await start(clock, { ...disk(() => false), ...wren, mostBlobBytes: 560 });
+  const addresses = [`/memory/${host.peer}`];
+  const finch = await start(clock, { ...disk(() => false), ...join(1), found: false, addresses });
+  for (const { stranger } of strangers) {
     serveBlobs(stranger, blobs);
-    await connectBoth(stranger, transport);
-    strangers.push({ n, stranger });
+    await connectBoth(stranger, wren.transport);
   }
-  for (let round = 3; round < 12; round++) {
-    const last = events.findLast((event) => event.kind === "round");
-    assert.ok(last?.kind === "round");
+  const rounds = () => events.flatMap((event) => event.kind === "round" ? [event] : []);
+  await clock.runUntil("both train", () => roundOf(finch.host) >= 2 && rounds().at(-1)!.counted.length === 2);
+  const first = roundOf(host) + 1;
+  for (let round = first; round < first + 12; round++) {
     for (const { n, stranger } of strangers) {
       for (let i = 0; i < 2; i++) { // as large as it may be, and nothing that any learner could read
-        const bytes = new Uint8Array(80).fill(i);
-        bytes.set(withAuthor(new Uint8Array([n, round]), identity(n).peer));
+        const bytes = withAuthor(new Uint8Array(48).fill(round).fill(i, 40), identity(n).peer);
         const blob = { digest: await blobs.put(bytes), sizeBytes: bytes.length };
-        stranger.announce(offerOf(n, { chain: host.status().chain!, base: last.base }, blob, { computeMs: i }));
+        const ground = { chain: host.status().chain!, base: rounds().at(-1)!.base };
+        stranger.announce(offerOf(n, ground, blob, { computeMs: i }));
       }
     }
     await clock.runUntil(`round ${round}`, () => ends.length > 0 || roundOf(host) >= round);
@@ -157,5 +161,7 @@ Deno.test("strangers who offer more than a host may store end nothing: their wor
   const told = events.filter((event) => event.kind === "no room");
   assert.equal(told.length, 1);
   assert.match(told[0]!.reason, /this peer may use 0\.0 MB for blobs/);
-  await host.close();
+  const whole = rounds().filter(({ round, counted }) => round > first && counted.length === 2);
+  assert.ok(whole.length >= 10, `of 11 rounds ${whole.length} counted both`);
+  for (const each of [host, finch.host]) await each.close();
 });

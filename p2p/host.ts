@@ -371,6 +371,6 @@ function nameBlobs(store: Stock, entries: readonly JournalEntry[]): void {
     if (entry.kind === "state") store.name(entry.weights.digest, { kind: "weights", round: entry.chain.round });
     if (entry.kind !== "offer" || entry.offer.body.blob === null) continue;
     const { round, blob } = entry.offer.body;
-    store.name(blob.digest, { kind: "contribution", round, isNeeded: true });
+    store.name(blob.digest, { kind: "contribution", round, need: "certain" });
   }
 }

@@ -1,8 +1,9 @@
 /**
  * What a peer takes from others: contributions, which it judges, and weights of states, which its learner loads.
  *
- * A contribution that no record counts yet is welcome as long as there is room: without it, and whatever strangers offer,
- * this peer goes on. What a record counts, and the weights of a state, it needs: if there is no room for those, it ends.
+ * A contribution that no record counts yet is welcome as long as there is room, a member's before a stranger's: without
+ * it, and whatever strangers offer, this peer goes on. What a record counts, and the weights of a state, it needs: if
+ * there is no room for those, it ends.
  * @module
  */
 import { AUTHOR_BYTES, contentOf, isBy } from "./authorship.ts";
@@ -15,7 +16,7 @@ import { isFullDisk, whyRefused, whyWithout } from "./own_failure.ts";
 import type { Stock } from "./store/stock.ts";
 import { StorageError } from "./store/storage_error.ts";
 import type { Effect, Input } from "./sync/effects.ts";
-import type { BlobName } from "./sync/types.ts";
+import type { BlobName, ChainState, PeerId } from "./sync/types.ts";
 
 /** After so long without another it is told again that there was no room for a contribution. */
 const NO_ROOM_QUIET_MS = 10 * 60_000;
@@ -35,11 +36,17 @@ type EffectOf<K extends Effect["kind"]> = Extract<Effect, { kind: K }>;
 
 export class Incoming {
   readonly #options: IncomingOptions;
+  #members: ReadonlySet<PeerId> = new Set();
   /** When a contribution was last left for want of room. */
   #leftAtMs = -Infinity;
 
   constructor(options: IncomingOptions) {
     this.#options = options;
+  }
+
+  /** This peer stands on another state: whose work is welcome before that of others. */
+  stand({ roster }: ChainState): void {
+    this.#members = new Set(roster.map(({ peer }) => peer));
   }
 
   /**
@@ -57,7 +64,8 @@ export class Incoming {
     }
     // Only the author is sure to have it; the others may still be fetching it themselves.
     const donors = from.filter((peer) => peer === offer.peer), others = from.filter((peer) => peer !== offer.peer);
-    store.name(blob.digest, { kind: "contribution", round: offer.round, isNeeded });
+    const need = isNeeded ? "certain" : this.#members.has(offer.peer) ? "likely" : "doubtful";
+    store.name(blob.digest, { kind: "contribution", round: offer.round, need });
     const bring = isNeeded ? this.#bringNeeded : this.#bringWelcome;
     const failure = await bring.call(this, blob, { donors, others });
     const bytes = failure === null ? await store.get(blob.digest) : null;

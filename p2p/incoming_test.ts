@@ -110,7 +110,7 @@ Deno.test("a contribution on its way has the disk's room as soon as a record cou
     if (writes++ === 0) throw new StorageError("the disk is full", { isFull: true });
   });
   const other = await store.put(new Uint8Array(OFFERED_BYTES).fill(7));
-  store.name(other, { kind: "contribution", round: 1, isNeeded: false });
+  store.name(other, { kind: "contribution", round: 1, need: "doubtful" });
   const fetch = await fetchOf(1, optional), before = incoming.contribution(fetch);
   await writing;
   const counted = incoming.contribution({ ...fetch, digest: digestOf("the same in another offer"), isNeeded: true });

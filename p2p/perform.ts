@@ -116,6 +116,7 @@ export class Performer {
       case "evaluate":
         return this.#behind(() => this.#evaluate(effect));
       case "adopted":
+        this.#incoming.stand(effect.chain);
         return store.stand({ round: effect.chain.round, weights: effect.weights });
       case "train":
         this.#lastOrder = effect.order;
@@ -201,7 +202,7 @@ export class Performer {
     const { store, learner, answer, initial: { sizeBytes: weightsBytes } } = this.#options;
     const failed = (reason: string) => answer({ kind: "fold-failed", record, reason });
     const read: FoldPart[] = [];
-    for (const { blob } of parts) store.name(blob.digest, { kind: "contribution", round: 0, isNeeded: true });
+    for (const { blob } of parts) store.name(blob.digest, { kind: "contribution", round: 0, need: "certain" });
     for (const { blob, weight } of parts) {
       const bytes = await store.get(blob.digest);
       if (bytes === null) return failed(`contribution ${blob.digest} is not on this disk any more`);
@@ -243,7 +244,7 @@ export class Performer {
     const { bytes: content, ...contribution } = await learner.contribute();
     const bytes = content && withAuthor(content, self);
     const blob = bytes && { digest: await store.put(bytes), sizeBytes: bytes.length };
-    if (blob !== null) store.name(blob.digest, { kind: "contribution", round: contribution.round, isNeeded: true });
+    if (blob !== null) store.name(blob.digest, { kind: "contribution", round: contribution.round, need: "certain" });
     answer({ kind: "contributed", contribution, blob });
   }
 

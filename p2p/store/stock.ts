@@ -2,11 +2,11 @@
  * A peer's blobs within a bound: before it grows beyond it, or when the disk is full, it lets go what it can spare.
  *
  * How much there is it counts: read once from the store, when it is opened, and kept by every change, since nobody else
- * writes there. What may go is in `uses.ts`, after chunks that nobody fetches any more. What is needed (weights, our own
- * contributions, those that a record counts, the journal) may take the room of contributions that no record counts yet,
- * even while those are fetched; they never take each other's. What was not named is never spared. If that is not enough
- * it says what is full, and lets nothing go in vain. What was spared and is wanted after all is fetched again, like
- * anything that is not there.
+ * writes there. What may go is in `uses.ts`, after chunks that nobody fetches any more. What is certainly needed (weights,
+ * our own contributions, those that a record counts, the journal) may also take the room of contributions that no record
+ * counts yet, even while those are fetched, and those of members that of strangers'; none takes that of its equals. If
+ * that is not enough it says what is full, and lets nothing go in vain. What was spared and is wanted after all is
+ * fetched again, like anything that is not there.
  * @module
  */
 import type { BlobName, Digest } from "../sync/types.ts";
@@ -15,7 +15,7 @@ import { chunkSpan } from "./chunks.ts";
 import { Gate } from "./gate.ts";
 import { Sizes } from "./sizes.ts";
 import { StorageError } from "./storage_error.ts";
-import { type BlobUse, type Standing, Uses } from "./uses.ts";
+import { type BlobUse, type Need, type Standing, Uses } from "./uses.ts";
 
 /** Unfinished blobs that nobody fetches and that are kept; the one that rested first goes. */
 const MOST_RESTING = 64;
@@ -97,7 +97,7 @@ export class Stock implements BlobStore {
 
   async put(bytes: Uint8Array<ArrayBuffer>): Promise<Digest> {
     await this.#inTurn(async () => {
-      await this.#makeRoom(bytes.length, { isNeeded: true });
+      await this.#makeRoom(bytes.length, "certain");
       this.#promisedBytes += bytes.length;
     });
     let digest: Digest;
@@ -198,9 +198,9 @@ export class Stock implements BlobStore {
       return await work();
     } catch (error) {
       if (!(error instanceof StorageError && error.isFull) || fetched?.gate.isShut) throw error;
-      const isNeeded = fetched === null || !this.#uses.isOptional(fetched.digest), missing = Math.max(bytes, 1);
+      const need = fetched === null ? "certain" : this.#uses.needOf(fetched.digest), missing = Math.max(bytes, 1);
       const isSpared = await this.#inTurn(() =>
-        this.#spare((freed) => missing - freed, { isNeeded, reason: "the disk is full" })
+        this.#spare((freed) => missing - freed, { need, reason: "the disk is full" })
       );
       if (!isSpared) throw error;
       return await work();
@@ -211,16 +211,16 @@ export class Stock implements BlobStore {
   async #reserve(digest: Digest, sizeBytes: number): Promise<void> {
     const heldBytes = this.#partials.of(digest);
     if (sizeBytes <= heldBytes) return;
-    await this.#makeRoom(sizeBytes - heldBytes, { isNeeded: !this.#uses.isOptional(digest) });
+    await this.#makeRoom(sizeBytes - heldBytes, this.#uses.needOf(digest));
     this.#partials.set(digest, sizeBytes);
   }
 
   /** Has room for so many bytes more within the bound. In turn. */
-  async #makeRoom(bytes: number, { isNeeded }: { readonly isNeeded: boolean }): Promise<void> {
+  async #makeRoom(bytes: number, need: Need): Promise<void> {
     const { mostBytes } = this.#options, overBytes = (): number => this.usedBytes + bytes - mostBytes;
     const reason = "this peer's blobs would take more than it may use";
-    if (overBytes() <= 0 || await this.#spare(overBytes, { isNeeded, reason })) return;
-    const why = isNeeded ? "all of them are needed" : "none of them can be spared for it";
+    if (overBytes() <= 0 || await this.#spare(overBytes, { need, reason })) return;
+    const why = need === "certain" ? "all of them are needed" : "none of them can be spared for it";
     throw new StorageError(
       `Cannot store a blob of ${megabytes(bytes)}: this peer may use ${megabytes(mostBytes)} for blobs, and ${why}. ` +
         "Let it use more with --disk-gb.",
@@ -231,9 +231,9 @@ export class Stock implements BlobStore {
   /** Lets go what can be spared until nothing is missing; if there is not enough of it, nothing. In turn. */
   async #spare(
     missingBytes: (freedBytes: number) => number,
-    { isNeeded, reason }: { readonly isNeeded: boolean; readonly reason: string },
+    { need, reason }: { readonly need: Need; readonly reason: string },
   ): Promise<boolean> {
-    const sparable = this.#sparable(isNeeded);
+    const sparable = this.#sparable(need);
     const mostBytes = sparable.reduce((sum, digest) => sum + this.#blobs.of(digest) + this.#partials.of(digest), 0);
     if (mostBytes < missingBytes(0)) return false;
     let freedBytes = 0, blobs = 0;
@@ -247,15 +247,10 @@ export class Stock implements BlobStore {
   }
 
   /** What can go, the first to go first. */
-  #sparable(isNeeded: boolean): readonly Digest[] {
+  #sparable(need: Need): readonly Digest[] {
     const past = this.#uses.past(this.#blobs.digests()).filter((digest) => !this.#open.has(digest));
-    const sparable = new Set([...this.#resting(), ...past]);
-    if (isNeeded) {
-      for (const digest of [...this.#partials.digests(), ...this.#blobs.digests()]) {
-        if (this.#uses.isOptional(digest)) sparable.add(digest);
-      }
-    }
-    return [...sparable];
+    const less = this.#uses.below(need, [...this.#partials.digests(), ...this.#blobs.digests()]);
+    return [...new Set([...this.#resting(), ...past, ...less])];
   }
 
   /** Unfinished blobs that nobody fetches, the first to rest first. */

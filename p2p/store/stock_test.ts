@@ -8,6 +8,7 @@ import { openDiskBlobStore } from "./disk.ts";
 import { MemoryBlobStore } from "./memory.ts";
 import { openStock, type Stock } from "./stock.ts";
 import { StorageError } from "./storage_error.ts";
+import type { Need } from "./uses.ts";
 
 testBlobStore("Stock", async () => {
   const store = await openStock(new MemoryBlobStore(), { mostBytes: Infinity, onSpared: () => {} });
@@ -33,7 +34,7 @@ async function filled(mostBytes: number) {
     return digest;
   };
   for (let round = 1; round <= 4; round++) {
-    stock.name(await put(`contribution ${round}`), { kind: "contribution", round, isNeeded: true });
+    stock.name(await put(`contribution ${round}`), { kind: "contribution", round, need: "certain" });
     const weights = await put(`weights ${round}`);
     stock.name(weights, { kind: "weights", round });
     stock.stand({ round, weights });
@@ -43,9 +44,9 @@ async function filled(mostBytes: number) {
 }
 
 /** A blob of so many chunks that `stock` is to fetch as a contribution to round 5, or has fetched. */
-async function fetched(stock: Stock, chunks: number, { isNeeded = false, isWhole = false } = {}) {
+async function fetched(stock: Stock, chunks: number, { need = "doubtful" as Need, isWhole = false } = {}) {
   const bytes = pattern(chunks * CHUNK_BYTES), list = await chunkListOf(bytes), digest = await blobDigest(bytes);
-  stock.name(digest, { kind: "contribution", round: 5, isNeeded });
+  stock.name(digest, { kind: "contribution", round: 5, need });
   const partial = await stock.partial(digest, bytes.length);
   await partial.begin(list.chunks);
   const write = (index: number) => {
@@ -120,8 +121,8 @@ Deno.test("Stock has room for a contribution that nobody counts only beside the 
 Deno.test("Stock takes the room of contributions that nobody counts for what is needed, not of those that are", async () => {
   const stock = await openStock(new MemoryBlobStore(), { mostBytes: 6 * CHUNK_BYTES, onSpared: () => {} });
   const offered = await fetched(stock, 2, { isWhole: true });
-  const counted = await fetched(stock, 1, { isWhole: true, isNeeded: true });
-  const needed = await fetched(stock, 4, { isWhole: true, isNeeded: true });
+  const counted = await fetched(stock, 1, { isWhole: true, need: "certain" });
+  const needed = await fetched(stock, 4, { isWhole: true, need: "certain" });
   assert.deepEqual(await stock.list(), [counted.digest, needed.digest].sort());
   assert.equal(await stock.has(offered.digest), false);
   await assert.rejects(stock.put(pattern(2 * CHUNK_BYTES)), /all of them are needed/);
@@ -164,7 +165,7 @@ Deno.test("Stock spares nothing for a chunk of a fetch that has given way on a f
   const offered = await fetched(stock, 2);
   await stock.delete(offered.digest);
   const old = await stock.put(pattern(CHUNK_BYTES));
-  stock.name(old, { kind: "contribution", round: 0, isNeeded: true });
+  stock.name(old, { kind: "contribution", round: 0, need: "certain" });
   stock.stand({ round: 5, weights: null });
   await assert.rejects(offered.write(0), isFull);
   assert.deepEqual([await stock.list(), told], [[old], []]);
@@ -172,7 +173,7 @@ Deno.test("Stock spares nothing for a chunk of a fetch that has given way on a f
 
 Deno.test("Stock lets go chunks that nobody fetches any more, and not those of a fetch", async () => {
   const stock = await openStock(new MemoryBlobStore(), { mostBytes: 3 * CHUNK_BYTES, onSpared: () => {} });
-  const { digest, write } = await fetched(stock, 2, { isNeeded: true });
+  const { digest, write } = await fetched(stock, 2, { need: "certain" });
   await write(0);
   await assert.rejects(stock.put(pattern(2 * CHUNK_BYTES - 1)), /all of them are needed/);
   await stock.rest(digest);
@@ -214,7 +215,7 @@ Deno.test("Stock drops what a crash left behind, and nothing that is named or to
 Deno.test("Stock lets go no blob of the run, whoever names it as a contribution", async () => {
   const below = new MemoryBlobStore(), shard = await below.put(pattern(KB));
   const stock = await openStock(below, { mostBytes: 2 * KB, runBlobs: [shard], onSpared: () => {} });
-  stock.name(shard, { kind: "contribution", round: 0, isNeeded: false });
+  stock.name(shard, { kind: "contribution", round: 0, need: "doubtful" });
   await assert.rejects(stock.put(pattern(2 * KB)), /all of them are needed/);
   await stock.delete(shard);
   assert.ok(await stock.has(shard));
@@ -223,7 +224,7 @@ Deno.test("Stock lets go no blob of the run, whoever names it as a contribution"
 Deno.test("Stock holds its bound when many blobs come at once, and refuses only those that do not fit", async () => {
   const stock = await openStock(new MemoryBlobStore(), { mostBytes: 10 * KB, onSpared: () => {} });
   for (let round = 1; round <= 4; round++) {
-    stock.name(await stock.put(pattern(KB + round).subarray(0, KB)), { kind: "contribution", round, isNeeded: true });
+    stock.name(await stock.put(pattern(KB + round).subarray(0, KB)), { kind: "contribution", round, need: "certain" });
   }
   stock.stand({ round: 9, weights: null });
   const put = await Promise.allSettled(
@@ -249,15 +250,17 @@ Deno.test("Stock counts what the store holds, whatever is put, fetched, deleted 
       const unlessFull = (error: unknown) => assert.ok(isFull(error), `seed ${seed}: ${error}`);
       let below = await openDiskBlobStore(path), stock = await openStock(below, options);
       for (let round = 0; round < 60; round++) {
-        const act = random.pick(acts), isNeeded = random.happens(0.5), chunks = random.whole(1, 4);
+        const act = random.pick(acts),
+          need = random.pick(["doubtful", "likely", "certain"] as const),
+          chunks = random.whole(1, 4);
         stock.stand({ round, weights: null });
         if (act === "put") {
           const digest = await stock.put(pattern(random.whole(1, 2 * CHUNK_BYTES))).catch(unlessFull);
-          if (digest) stock.name(digest, { kind: "contribution", round, isNeeded });
+          if (digest) stock.name(digest, { kind: "contribution", round, need });
         } else if (act === "bring") {
-          await fetched(stock, chunks, { isNeeded, isWhole: true }).catch(unlessFull);
+          await fetched(stock, chunks, { need, isWhole: true }).catch(unlessFull);
         } else if (act === "fetch") {
-          const begun = await fetched(stock, chunks, { isNeeded }).catch(unlessFull);
+          const begun = await fetched(stock, chunks, { need }).catch(unlessFull);
           await begun?.write(0);
           if (begun) fetching.add(begun.digest);
         } else if (act === "delete") {

@@ -12,14 +12,19 @@ const ROUNDS_NEEDED = 2;
 /** States not spared: the head's, and its parent's for a fold that is under way or turns out damaged. */
 const STATES_NEEDED = 2;
 
+const NEEDS = ["doubtful", "likely", "certain"] as const;
+
+/**
+ * How sure it is that this peer needs a blob. What is needed more surely may take the room of what is so less.
+ * - `doubtful`: a contribution of a stranger, which no record counts;
+ * - `likely`: one of a member, which no record counts yet;
+ * - `certain`: one that a record counts, or our own; weights; and whatever was not named.
+ */
+export type Need = "doubtful" | "likely" | "certain";
+
 export type BlobUse =
   | { readonly kind: "weights"; readonly round: number }
-  | {
-    readonly kind: "contribution";
-    readonly round: number;
-    /** A record that this peer folds counts it, or it is our own. Of others nobody knows whether one ever will. */
-    readonly isNeeded: boolean;
-  };
+  | { readonly kind: "contribution"; readonly round: number; readonly need: Need };
 
 /** The state that a peer stands on. */
 export interface Standing {
@@ -39,7 +44,7 @@ export class Uses {
   /** Says what a blob is for. Of two uses the one that needs it more counts, of equals the later. */
   name(digest: Digest, use: BlobUse): void {
     const known = this.#uses.get(digest), named = this.#believed(use);
-    if (known !== undefined && importance(known) > importance(named)) return;
+    if (known !== undefined && isLess(named, known)) return;
     const isSame = known?.kind === named.kind;
     this.#uses.set(digest, isSame ? { ...named, round: Math.max(known.round, named.round) } : named);
   }
@@ -52,18 +57,23 @@ export class Uses {
     return this.#uses.has(digest);
   }
 
-  /** Whether a blob may never be of use: it is a contribution that no record counts. */
-  isOptional(digest: Digest): boolean {
+  needOf(digest: Digest): Need {
     const use = this.#uses.get(digest);
-    return use?.kind === "contribution" && !use.isNeeded;
+    return use?.kind === "contribution" ? use.need : "certain";
+  }
+
+  /** Which of these are needed less surely than that, the least first. */
+  below(need: Need, digests: Iterable<Digest>): readonly Digest[] {
+    const rankOf = (digest: Digest): number => NEEDS.indexOf(this.needOf(digest));
+    return [...digests].filter((digest) => rankOf(digest) < NEEDS.indexOf(need)).sort((a, b) => rankOf(a) - rankOf(b));
   }
 
   /**
    * Which of these this peer has no use for any more, the first to go first: contributions of past rounds, those that
-   * nobody counted before the others and the oldest before later ones; then weights, the farthest from the head first.
+   * nobody counted before the others, and the oldest before later ones; then weights, the farthest from the head first.
    */
   past(digests: Iterable<Digest>): readonly Digest[] {
-    const contributions: { readonly digest: Digest; readonly round: number; readonly isNeeded: boolean }[] = [];
+    const contributions: { readonly digest: Digest; readonly round: number; readonly need: Need }[] = [];
     const weights: { readonly digest: Digest; readonly round: number; readonly distance: number }[] = [];
     let statesNeeded = STATES_NEEDED;
     for (const digest of digests) {
@@ -75,7 +85,7 @@ export class Uses {
         contributions.push({ digest, ...use });
       }
     }
-    contributions.sort((a, b) => Number(a.isNeeded) - Number(b.isNeeded) || a.round - b.round);
+    contributions.sort((a, b) => NEEDS.indexOf(a.need) - NEEDS.indexOf(b.need) || a.round - b.round);
     weights.sort((a, b) => b.distance - a.distance || a.round - b.round);
     return [...contributions, ...weights.slice(0, -statesNeeded)].map(({ digest }) => digest);
   }
@@ -85,6 +95,8 @@ export class Uses {
   }
 }
 
-function importance(use: BlobUse): number {
-  return use.kind === "weights" ? 2 : use.isNeeded ? 1 : 0;
+/** Weights are more than any contribution. */
+function isLess(a: BlobUse, b: BlobUse): boolean {
+  const rank = (use: BlobUse): number => use.kind === "weights" ? NEEDS.length : NEEDS.indexOf(use.need);
+  return rank(a) < rank(b);
 }

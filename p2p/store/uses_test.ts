@@ -1,8 +1,8 @@
 import { strict as assert } from "node:assert";
 import type { Digest } from "../sync/types.ts";
-import { type BlobUse, Uses } from "./uses.ts";
+import { type BlobUse, type Need, Uses } from "./uses.ts";
 
-const contribution = (round: number, isNeeded = true): BlobUse => ({ kind: "contribution", round, isNeeded });
+const contribution = (round: number, need: Need = "certain"): BlobUse => ({ kind: "contribution", round, need });
 const weights = (round: number): BlobUse => ({ kind: "weights", round });
 
 /** The uses of a peer that stands on the state of round 10, whose weights are the blob "head". */
@@ -19,13 +19,13 @@ Deno.test("contributions are past by the head's round, first those that nobody c
     last: contribution(10),
     old: contribution(9),
     older: contribution(4),
-    offered: contribution(9, false),
+    offered: contribution(9, "doubtful"),
   });
   assert.deepEqual(past(), ["offered", "older", "old"]);
 });
 
 Deno.test("an offer for an absurd round makes nothing past, and is itself past two rounds later", () => {
-  const { uses, past } = usesOf({ next: contribution(11), absurd: contribution(1e9, false) });
+  const { uses, past } = usesOf({ next: contribution(11), absurd: contribution(1e9, "doubtful") });
   assert.deepEqual(past(), []);
   uses.stand({ round: 12, weights: null });
   assert.deepEqual(past(), ["absurd", "next"]);
@@ -47,18 +47,31 @@ Deno.test("the head's weights are never past, whatever states of its round lie b
 Deno.test("whoever names a blob that is needed as its own work makes it no less needed", () => {
   const { uses, past } = usesOf({ head: weights(10), parent: weights(9), counted: contribution(11) });
   for (const digest of ["head", "parent", "counted"] as Digest[]) {
-    uses.name(digest, contribution(1, false));
-    assert.equal(uses.isOptional(digest), false, digest);
+    uses.name(digest, contribution(1, "doubtful"));
+    assert.equal(uses.needOf(digest), "certain", digest);
   }
   assert.deepEqual(past(), []);
 });
 
-Deno.test("a contribution is optional until it is named as needed, and keeps its later round", () => {
-  const { uses, past } = usesOf({ offered: contribution(11, false) }), offered = "offered" as Digest;
-  assert.equal(uses.isOptional(offered), true);
+Deno.test("a contribution is doubtful until it is named as needed, and keeps its later round", () => {
+  const { uses, past } = usesOf({ offered: contribution(11, "doubtful") }), offered = "offered" as Digest;
+  assert.equal(uses.needOf(offered), "doubtful");
   uses.name(offered, contribution(0));
-  assert.equal(uses.isOptional(offered), false);
+  assert.equal(uses.needOf(offered), "certain");
   assert.deepEqual(past(), []);
   uses.forget(offered);
   assert.equal(uses.isNamed(offered), false);
+});
+
+Deno.test("a contribution that no record counts gives way to a member's, and both to what is certain", () => {
+  const { uses } = usesOf({
+    counted: contribution(11),
+    member: contribution(11, "likely"),
+    stranger: contribution(11, "doubtful"),
+    head: weights(10),
+  });
+  const digests = ["counted", "member", "stranger", "head", "unnamed"] as Digest[];
+  assert.deepEqual(uses.below("certain", digests), ["stranger", "member"]);
+  assert.deepEqual(uses.below("likely", digests), ["stranger"]);
+  assert.deepEqual(uses.below("doubtful", digests), []);
 });
