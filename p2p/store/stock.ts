@@ -139,10 +139,14 @@ export class Stock implements BlobStore {
   }
 
   async partial(digest: Digest, sizeBytes: number): Promise<PartialBlob> {
-    const open = this.#open.get(digest) ?? { gate: new Gate(), hasChunks: this.#partials.of(digest) > 0 };
+    const known = this.#open.get(digest), open = known ?? { gate: new Gate(), hasChunks: false }, { gate } = open;
     this.#open.set(digest, open);
-    await this.#inTurn(() => open.gate.pass(() => this.#reserve(digest, sizeBytes)));
-    const { gate } = open;
+    await this.#inTurn(() =>
+      gate.pass(() => {
+        if (open !== known) open.hasChunks = this.#partials.of(digest) > 0; // from before
+        return this.#reserve(digest, sizeBytes);
+      })
+    );
     const partial = await gate.pass(() => this.#store.partial(digest, sizeBytes));
     const write = (bytes: number, work: () => Promise<void>): Promise<void> =>
       this.#withSpace(bytes, { digest, gate }, () => gate.pass(work));
