@@ -106,6 +106,7 @@ function drawRules(
     leastRoundMs: firstRoundMs / 2,
     longestRoundMs: 2 * firstRoundMs,
     batch: 32,
+    batching: { policy: "constant", most: null, ceilingTokens: null },
     contextLength: 64,
     codec: "auto",
     targetTokens: null,
