@@ -47,6 +47,8 @@ export interface Moments {
   readonly first: Float32Array<ArrayBuffer>;
   readonly second: Float32Array<ArrayBuffer>;
   readonly stepCount: number;
+  /** Product of β₂ over all steps. */
+  readonly beta2Product: number;
   /** Error feedback; null without outer steps. */
   readonly residual: Float32Array<ArrayBuffer> | null;
 }
@@ -91,6 +93,8 @@ export class Trainer implements AsyncDisposable {
   readonly #measures: GradientMeasures | undefined;
   readonly #log = new StepLog();
   #stepCount = 0;
+  /** Of all steps: β₂ may change from step to step, and bias correction goes by it. */
+  #beta2Product = 1;
 
   /** Use `openTrainer`. */
   constructor({ device, model, microBatch }: TrainerOptions, parts: TrainerParts) {
@@ -134,8 +138,8 @@ export class Trainer implements AsyncDisposable {
    * whole batch, so accumulation computes the gradient of the large batch. Only enqueues.
    *
    * What it measures besides comes with `readMetrics` and changes nothing of the update; only that a batch of one
-   * micro-batch is run as two if its halves are compared. They are not compared where there is nothing to compare (one
-   * sequence), nor between a dense cut and the news of its fate, which need the same memory.
+   * micro-batch is run as two if its halves are compared. They are not if it has one sequence, or while
+   * `canCompareHalves` is false.
    * @param windows At least one window of 2 to contextLength + 1 tokens.
    */
   step(windows: readonly Uint32Array[], settings: StepSettings, measures: Measures = {}): void {
@@ -155,9 +159,10 @@ export class Trainer implements AsyncDisposable {
     const tokens = windows.reduce((sum, window) => sum + predictedTokens(window), 0), sequences = windows.length;
     if (tokens <= 0) throw new RangeError("Cannot step: the batch predicts no token");
     const measures = halves || sketchSeed !== null ? this.#measured() : undefined;
-    const halved = halves && !this.#pseudoGradient?.isPending ? halve(windows, this.microBatch) : null;
+    const halved = halves && this.canCompareHalves ? halve(windows, this.microBatch) : null;
     const inputs = this.#pack(halved?.microBatches ?? microBatches(windows, this.microBatch));
-    const values = settingValues(settings, { tokens, t: this.#stepCount + 1 });
+    const beta2Product = this.#beta2Product * settings.beta2;
+    const values = settingValues(settings, { tokens, t: this.#stepCount + 1, beta2Product });
     this.#device.write(whole(this.#buffers.settings), values);
 
     this.#device.run(this.#programs.begin);
@@ -170,11 +175,17 @@ export class Trainer implements AsyncDisposable {
       if (halved !== null && i + 1 === 2 * halved.each) measures!.compareHalves();
     }
     this.#stepCount++;
+    this.#beta2Product = beta2Product;
     const isSketched = sketchSeed !== null;
     const place = this.#log.push({ step: this.#stepCount, tokens, sequences, halved, isSketched });
     if (halved !== null) measures!.noteHalves(place);
     if (isSketched) measures!.sketch(sketchSeed);
     this.#device.run(this.#programs.updates[place]!);
+  }
+
+  /** Whether a step could compare halves now. Not between a dense cut and the news of its fate, which need its memory. */
+  get canCompareHalves(): boolean {
+    return this.#measures !== undefined && !this.#pseudoGradient?.isPending;
   }
 
   /** Waits for the device. */
@@ -215,13 +226,14 @@ export class Trainer implements AsyncDisposable {
 
   async saveMoments(): Promise<Moments> {
     const { first_moment, second_moment } = this.#buffers, stepCount = this.#stepCount;
+    const beta2Product = this.#beta2Product;
     const moments = this.#device.read([whole(first_moment), whole(second_moment)]);
     const residual = this.#pseudoGradient?.readResidual();
     const [first, second] = await moments;
-    return { first: first!, second: second!, stepCount, residual: await residual ?? null };
+    return { first: first!, second: second!, stepCount, beta2Product, residual: await residual ?? null };
   }
 
-  loadMoments({ first, second, stepCount, residual }: Moments): void {
+  loadMoments({ first, second, stepCount, beta2Product, residual }: Moments): void {
     for (const arena of [first, second, ...(residual === null ? [] : [residual])]) {
       expectArena("these moments", arena, this.layout);
     }
@@ -229,6 +241,7 @@ export class Trainer implements AsyncDisposable {
     this.#device.write(whole(this.#buffers.second_moment), second);
     if (residual !== null) this.#pseudoGradient?.writeResidual(residual);
     this.#stepCount = stepCount;
+    this.#beta2Product = beta2Product;
   }
 
   /** Sets the weights that the next cut measures from. */
