@@ -23,6 +23,7 @@ import type { LocalModel, StepShape } from "./local_model.ts";
 import type { LearnerEvent } from "./messages.ts";
 import { NoiseLog } from "./noise_log.ts";
 import { Pace } from "./pace.ts";
+import { Requests } from "./requests.ts";
 
 export interface TrainingOptions {
   readonly local: LocalModel;
@@ -73,8 +74,7 @@ export class Training {
   readonly #lease = new Lease();
   readonly #pace = new Pace();
   readonly #throughput = new Throughput();
-  readonly #requests: (() => Promise<void>)[] = [];
-  #wake = new AbortController();
+  readonly #requests = new Requests();
   #order: TrainOrder | null = null;
   /** Whether something was contributed since the order came. */
   #isCut = false;
@@ -98,12 +98,8 @@ export class Training {
 
   /** Runs until `close`; then every request has been done. */
   async run(): Promise<void> {
-    while (!this.#isClosed || this.#requests.length > 0) {
-      const request = this.#requests.shift();
-      if (request !== undefined) {
-        await request();
-        continue;
-      }
+    while (!this.#isClosed || !this.#requests.isEmpty) {
+      if (await this.#requests.doNext()) continue;
       const idle = this.#idle();
       if (idle !== null) {
         this.#tellWaiting(idle);
@@ -167,7 +163,7 @@ export class Training {
   pace({ percent, paused }: { readonly percent: number; readonly paused: boolean }): void {
     this.#pace.percent = percent;
     this.#isPaused = paused;
-    this.#wake.abort();
+    this.#requests.wake();
   }
 
   saveMoments(): Promise<OuterMoments | null> {
@@ -176,7 +172,7 @@ export class Training {
 
   close(): void {
     this.#isClosed = true;
-    this.#wake.abort();
+    this.#requests.wake();
   }
 
   async #contribute(): Promise<Contribution> {
@@ -281,7 +277,7 @@ export class Training {
         burst.restedMs += restedMs;
       }
       // Requests wait for a step in hand, but not for the end of a pause.
-      if (this.#isClosed || (this.#isPaused && this.#requests.length > 0)) return false;
+      if (this.#isClosed || (this.#isPaused && !this.#requests.isEmpty)) return false;
     } while (this.#isPaused || this.#pace.dueMs > 0);
     burst.sinceMs = this.#options.clock.now();
     return true;
@@ -341,15 +337,12 @@ export class Training {
 
   /** Sleeps, unless requests wait. */
   async #rest(ms: number, activity: Activity): Promise<number> {
-    return this.#requests.length > 0 ? 0 : await this.#sleep(ms, activity);
+    return this.#requests.isEmpty ? await this.#sleep(ms, activity) : 0;
   }
 
   /** Sleeps until something happens; gives how long. */
   async #sleep(ms: number, activity: Activity): Promise<number> {
-    const { clock } = this.#options, startMs = clock.now();
-    await clock.sleep(ms, this.#wake.signal);
-    this.#wake = new AbortController();
-    const sleptMs = clock.now() - startMs;
+    const sleptMs = await this.#requests.sleep(this.#options.clock, ms);
     this.#box.spend(activity, sleptMs);
     return sleptMs;
   }
@@ -371,16 +364,7 @@ export class Training {
   /** Puts a request in the queue. */
   #ask<T>(request: () => T | Promise<T>): Promise<T> {
     if (this.#isClosed) return Promise.reject(new Error("This learner is closed"));
-    return new Promise((resolve, reject) => {
-      this.#requests.push(async () => {
-        try {
-          resolve(await request());
-        } catch (error) {
-          reject(error);
-        }
-      });
-      this.#wake.abort();
-    });
+    return this.#requests.ask(request);
   }
 
   #fail(error: unknown): void {
