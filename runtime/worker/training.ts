@@ -251,7 +251,8 @@ export class Training {
     const { tokens, globalBatch } = burst.order;
     const settings = stepSettings(config, { tokens: tokens + this.#ahead, globalBatch });
     burst.rate = settings.rate;
-    const measures = this.#noise.next(windows.length > 1 && local.trainer.canCompareHalves);
+    const canCompare = local.trainer.canCompareHalves;
+    const measures = this.#noise.next({ sequences: windows.length, canCompare });
     const parts = local.trainer.stepInParts(windows, settings, measures);
     // Waiting for the device costs time, so a slice has as many micro-batches as take about `BURST_MS`.
     const slice = Math.max(1, Math.floor(BURST_MS * accumulation / this.#stepMs));
