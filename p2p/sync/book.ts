@@ -9,7 +9,7 @@
  */
 import { stateDigest } from "./digest.ts";
 import { fits } from "./cells.ts";
-import { Lineage } from "./lineage.ts";
+import { Ancestry } from "./ancestry.ts";
 import { chainOf, type HeldOffer, type Link, type Stage, type State } from "./link.ts";
 import { leastOwn } from "./merge.ts";
 import { OfferShelf } from "./offer_shelf.ts";
@@ -44,7 +44,7 @@ export class Book {
   readonly links = new Map<Digest, Link>();
   readonly offers: OfferShelf;
   /** How the records hang together. */
-  readonly lineage: Lineage;
+  readonly ancestry: Ancestry;
   readonly #rules: SyncRules;
   readonly #rulebook: Rulebook;
   readonly #incomplete = new Set<Link>();
@@ -63,9 +63,9 @@ export class Book {
     this.#rules = rules;
     this.#rulebook = rulebook;
     this.offers = new OfferShelf(rules, (offer) => this.#isWanted(offer));
-    this.lineage = new Lineage(this.links, this.offers, (link) => this.wholeOf(link));
-    const { links, offers, lineage } = this;
-    this.#states = new States({ links, offers, lineage, rules, rulebook, digits });
+    this.ancestry = new Ancestry(this.links, this.offers, (link) => this.wholeOf(link));
+    const { links, offers, ancestry } = this;
+    this.#states = new States({ links, offers, ancestry, rules, rulebook, digits });
   }
 
   addRecord(digest: Digest, record: Signed<RoundRecord>, options: { nowMs: number; journaled: boolean }): void {
@@ -165,7 +165,7 @@ export class Book {
 
   /** Whether no state after this record can be right: something on the way to it is not, as every peer would find. */
   isHopeless(link: Link): boolean {
-    return this.lineage.ancestry(link).some(({ stage }) => stage.kind === "invalid" && stage.isCertain);
+    return this.ancestry.of(link).some(({ stage }) => stage.kind === "invalid" && stage.isCertain);
   }
 
   stateOf(record: Digest): State | null {
@@ -198,7 +198,7 @@ export class Book {
     const met = [...this.#folded].filter(({ link }) => link.record.body.met !== null && !this.isDeep(head, link));
     const doubted = new Set(met.filter(isDoubted).map(({ link }) => link));
     const isTrue = ({ link }: State) =>
-      doubted.size === 0 || !this.lineage.exclusive(link, head.link)?.some((link) => doubted.has(link));
+      doubted.size === 0 || !this.ancestry.exclusive(link, head.link)?.some((link) => doubted.has(link));
     let best = head;
     for (const state of this.#folded) {
       const isBetter = this.#isOurs(state.chain) && this.#rulebook.isHeavier(state.chain, best.chain);
@@ -243,9 +243,9 @@ export class Book {
       const [lighter, heavier] = isLighter ? [link, head.link] : [head.link, link];
       const cellOf = (link: Link) => (this.wholeOf(link) ?? chainOf(link)!).cell;
       const most = leastOwn([cellOf(heavier), cellOf(lighter)], this.#rules);
-      const own = this.lineage.exclusive(lighter, heavier, most);
+      const own = this.ancestry.exclusive(lighter, heavier, most);
       if (own === null) return false;
-      isDeep = own.length >= most && this.lineage.sidesOf({ parents: [lighter.digest, heavier.digest] }) !== null;
+      isDeep = own.length >= most && this.ancestry.sidesOf({ parents: [lighter.digest, heavier.digest] }) !== null;
       this.#deep.set(link.digest, isDeep);
     }
     return isDeep;
@@ -385,7 +385,7 @@ export class Book {
   /** Forks beyond all measure go, oldest first, and the history of `head` last. */
   #removeSurplus(head: State): void {
     if (this.links.size <= MOST_LINKS) return;
-    const own = new Set(this.lineage.ancestry(head.link));
+    const own = new Set(this.ancestry.of(head.link));
     const others = [...this.links.values()].filter((link) => !own.has(link)).sort((a, b) => a.round - b.round);
     others.slice(0, this.links.size - MOST_LINKS).forEach((link) => this.#remove(link));
   }

@@ -1,5 +1,5 @@
 /**
- * Cells: a lineage with more members than everybody could fetch from goes on as several, each with its part of the
+ * Cells: a run with more members than everybody could fetch from goes on as several, each with its part of the
  * members and of the data. Facts of names and of one state only, so every peer computes alike.
  *
  * A cell's name is a string of binary digits, "" being the whole run, and `*` stands for either digit. A peer is in the

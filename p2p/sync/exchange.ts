@@ -303,14 +303,14 @@ export function isFull(recordCount: number): boolean {
  * another history may have in common with it.
  */
 function wholeEnds(book: Book): readonly Digest[] {
-  return book.lineage.ends({ isWhole: true }).slice(0, MOST_ENDS).map(({ digest }) => digest);
+  return book.ancestry.ends({ isWhole: true }).slice(0, MOST_ENDS).map(({ digest }) => digest);
 }
 
 /** Own head, then other ends of what is known, then ancestors: all of the last ones, and older ones with growing gaps. */
 function locator(book: Book, head: State | null): readonly Digest[] {
-  const ends = book.lineage.ends().filter((link) => link !== head?.link).slice(0, MOST_ENDS);
+  const ends = book.ancestry.ends().filter((link) => link !== head?.link).slice(0, MOST_ENDS);
   if (head === null) return ends.map(({ digest }) => digest);
-  const ancestors = book.lineage.ancestry(head.link).slice(1), named = ancestors.slice(0, NAMED_WITHOUT_GAPS);
+  const ancestors = book.ancestry.of(head.link).slice(1), named = ancestors.slice(0, NAMED_WITHOUT_GAPS);
   for (let back = NAMED_WITHOUT_GAPS; back < ancestors.length; back = Math.ceil(back * GAP_GROWTH)) {
     named.push(ancestors[back]!);
   }
@@ -329,8 +329,8 @@ function answerPull(
 ): Message | null {
   // What leads to a record that is not complete here is not known: it tells nothing of what the asker lacks.
   const has = pull.have.flatMap((digest) => book.links.get(digest) ?? []).filter((link) => chainOf(link) !== null);
-  const last = book.lineage.lastOf(head.link, (cell) => isIn(cell, to, rules));
-  const lacking = has.length === 0 || last === null ? null : book.lineage.exclusiveOf([last], has);
+  const last = book.ancestry.lastOf(head.link, (cell) => isIn(cell, to, rules));
+  const lacking = has.length === 0 || last === null ? null : book.ancestry.exclusiveOf([last], has);
   if (lacking === null) return null; // it asks for a state if nobody has the records
 
   const records: Signed<RoundRecord>[] = [];

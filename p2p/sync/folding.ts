@@ -108,7 +108,7 @@ export class Folding {
     const { rulebook, options: { rules } } = context, { digest: record, record: { body } } = next;
     const [parent] = parents;
     if (parents.length > 1) {
-      const sides = book.lineage.sidesOf(next);
+      const sides = book.ancestry.sidesOf(next);
       // A record of a side could not be folded here. What others made of both sides is asked for as a state.
       if (sides === null) return book.condemn(next, "what it unites is not known here", { isCertain: false });
       context.emit({ kind: "merge", record, sides: rulebook.mergeShares(sides, body.weights) });

@@ -37,19 +37,19 @@ export function historyChange(
   book: Book,
   { from, to, rules }: { readonly from: State | null; readonly to: State; readonly rules: SyncRules },
 ): HistoryChange {
-  const gained = from && book.lineage.exclusive(to.link, from.link),
-    lost = from && book.lineage.exclusive(from.link, to.link);
+  const gained = from && book.ancestry.exclusive(to.link, from.link),
+    lost = from && book.ancestry.exclusive(from.link, to.link);
   const known = { gained, lostCount: lost?.length ?? null, continues: from === null || lost !== null };
   const forgetRound = to.chain.round - ARCHIVE_ROUNDS;
   const gone = lost && new Set(lost.flatMap(({ record }) => record.body.counted.map(({ offer }) => offer)));
   if (from !== null && gained !== null && gone !== null) {
     // Two sides of an older fork may each have counted an offer: then one record given up is not the only one.
-    const kept = gone.size === 0 ? [] : book.lineage.ancestry(to.link).filter((link) => chainOf(link) !== null);
+    const kept = gone.size === 0 ? [] : book.ancestry.of(to.link).filter((link) => chainOf(link) !== null);
     const still = [...countings(kept, () => false)].filter(([offer]) => gone.has(offer));
     const counted = new Map([...still, ...countings(gained, mergedBy(book, gained, from))]);
     return { ...known, counted, uncounted: (offer) => gone.has(offer), sinceRound: -Infinity, forgetRound };
   }
-  const all = book.lineage.ancestry(to.link).filter((link) => chainOf(link) !== null);
+  const all = book.ancestry.of(to.link).filter((link) => chainOf(link) !== null);
   const counted = new Map(countings(all, () => false));
   // Where the known records end, the state says what the last ones before it counted.
   const cut = all.filter(({ parents }) => parents.some((digest) => !isComplete(book.links.get(digest))));
@@ -80,9 +80,9 @@ function mergedBy(book: Book, gained: readonly Link[], from: State): (link: Link
   const merged = new Set<Link>();
   for (const { parents } of gained.filter(({ parents }) => parents.length > 1)) {
     const sides = parents.flatMap((digest) => book.links.get(digest) ?? []);
-    const own = sides.map((side) => book.lineage.exclusive(side, from.link)?.length ?? Infinity);
+    const own = sides.map((side) => book.ancestry.exclusive(side, from.link)?.length ?? Infinity);
     const [near, far] = own[0]! <= own[1]! ? sides : sides.toReversed();
-    for (const link of far && near && book.lineage.exclusive(far, near) || []) merged.add(link);
+    for (const link of far && near && book.ancestry.exclusive(far, near) || []) merged.add(link);
   }
   return (link) => merged.has(link);
 }

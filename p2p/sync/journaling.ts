@@ -15,7 +15,7 @@ export function journalState(context: Context, book: Book, { link, chain, weight
 
 /** Writes down a record with all that leads to it: of a merge that this peer writes also what it unites. */
 export function journalRecords(context: Context, book: Book, link: Link): void {
-  for (const each of book.lineage.unjournaled(link)) {
+  for (const each of book.ancestry.unjournaled(link)) {
     // What came with a state that another peer gave has no known ancestors.
     if (each === link || chainOf(each) !== null) journalRecord(context, book, each);
   }

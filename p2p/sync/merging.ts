@@ -87,12 +87,12 @@ export class Merging {
       return null;
     }
     const { rules } = context.options, states = isHeavier ? [state, head] : [head, state];
-    const sides = book.lineage.sidesOf({ parents: states.map(({ link }) => link.digest) });
+    const sides = book.ancestry.sidesOf({ parents: states.map(({ link }) => link.digest) });
     if (sides === null) return null; // what a side that came without its past has of its own is not known yet
     const whole = states.map(({ weights }, i) => ({ chain: sides[i]!.chain, weights }));
     const record = buildMergeRecord(whole, { rules, scribe: self, attempt: rank });
     if (context.rulebook.whyInvalidMerge(record, sides, rules) !== null) return null; // the other may have shut us out
-    const parted = `they parted ${book.lineage.exclusive(head.link, rival)?.length ?? 0} records ago`;
+    const parted = `they parted ${book.ancestry.exclusive(head.link, rival)?.length ?? 0} records ago`;
     const reason = before === 0 ? parted : `${before} earlier in rank wrote nothing; ${parted}`;
     return { record, reason: `merges round ${chain.round} of ${names(chain)}; ${reason}` };
   }

@@ -43,7 +43,7 @@ export class OwnKey {
       const body = book.offers.find(digest)?.signed.body, ground = body && book.links.get(body.parent);
       if (ground === undefined) continue; // judged when its record is known
       const counts = ({ record }: Link): boolean => record.body.counted.some(({ offer }) => this.#worked.has(offer));
-      if (!book.lineage.ancestry(ground).some(counts)) {
+      if (!book.ancestry.of(ground).some(counts)) {
         this.#suspect.delete(digest);
         continue;
       }

@@ -14,8 +14,8 @@ export class Recheck {
   #offers: ReadonlySet<Digest> = new Set();
 
   /** A state was loaded, not folded: what led to it is to be judged. */
-  begin({ lineage, offers }: Book, { link, chain }: State, rules: SyncRules): void {
-    const near = lineage.ancestry(link).filter(({ round }) => round > chain.round - historyRounds(rules));
+  begin({ ancestry, offers }: Book, { link, chain }: State, rules: SyncRules): void {
+    const near = ancestry.of(link).filter(({ round }) => round > chain.round - historyRounds(rules));
     const counted = near.flatMap(({ record }) => record.body.counted.map(({ offer }) => offer));
     const open = [...this.#offers].filter((offer) => offers.find(offer)?.verdict === null);
     this.#offers = new Set([...open, ...counted]);

@@ -32,7 +32,7 @@ export function reportAdoption(
     report({ kind: "reorganised", from: from.link.digest, to: link.digest, depth });
   }
   for (const merge of change.gained ?? []) {
-    const sides = merge.parents.length > 1 ? book.lineage.sidesOf(merge) : null;
+    const sides = merge.parents.length > 1 ? book.ancestry.sidesOf(merge) : null;
     if (sides === null) continue;
     const isOurs = sides.map(({ chain }) => from !== null && isAfter(book, chain.head, from));
     const isOne = isOurs.filter((ours) => ours).length === 1;
@@ -124,7 +124,7 @@ function reportPassedOver(
 
 function isAfter(book: Book, record: Digest, { link }: State): boolean {
   const later = book.links.get(record);
-  return later !== undefined && book.lineage.exclusive(link, later, 1)?.length === 0;
+  return later !== undefined && book.ancestry.exclusive(link, later, 1)?.length === 0;
 }
 
 function mergedSide(side: Side, isOurs: boolean): MergedSide {

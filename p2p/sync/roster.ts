@@ -1,5 +1,5 @@
 /**
- * Who belongs to a lineage: peers counted in its last R records. Joining is an offer that is counted, leaving one that
+ * Who belongs to a run: peers counted in its last R records. Joining is an offer that is counted, leaving one that
  * says so, and silence for R rounds is leaving; so is being taken off the list of a run that has one.
  * @module
  */

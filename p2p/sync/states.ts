@@ -7,7 +7,7 @@
  * @module
  */
 import { areRelated, depthOf, digitsOf, isIn } from "./cells.ts";
-import type { Lineage } from "./lineage.ts";
+import type { Ancestry } from "./ancestry.ts";
 import { chainOf, type Link } from "./link.ts";
 import type { OfferShelf } from "./offer_shelf.ts";
 import type { Rulebook } from "./rulebook.ts";
@@ -18,7 +18,7 @@ export const FOLLOWS_INVALID = "it follows an invalid record";
 export interface StatesOptions {
   readonly links: ReadonlyMap<Digest, Link>;
   readonly offers: OfferShelf;
-  readonly lineage: Lineage;
+  readonly ancestry: Ancestry;
   readonly rules: SyncRules;
   readonly rulebook: Rulebook;
   /** Of the peer that sees its part of a state. */
@@ -36,12 +36,12 @@ export class States {
 
   /** The state after a record, whole, or why the record is invalid; null while that cannot be said. */
   after(link: Link): ChainState | string | null {
-    const { links, offers, lineage, rules, rulebook } = this.#options;
+    const { links, offers, ancestry, rules, rulebook } = this.#options;
     const parents = link.parents.map((parent) => links.get(parent));
     if (parents.some((parent) => parent?.stage.kind === "invalid")) return FOLLOWS_INVALID;
     const { digest } = link, record = link.record.body;
     if (parents.length > 1) {
-      const sides = lineage.sidesOf(link);
+      const sides = ancestry.sidesOf(link);
       if (sides === null) return null;
       return rulebook.whyInvalidMerge(record, sides, rules) ?? rulebook.unite(sides, { record, digest, rules });
     }

@@ -217,7 +217,7 @@ export interface Signed<T extends Offer | RoundRecord | Change> {
   readonly signature: Uint8Array;
 }
 
-/** A peer counted in the lineage's last rounds, or admitted by the last record. */
+/** A peer counted in the run's last rounds, or admitted by the last record. */
 export interface Member {
   readonly peer: PeerId;
   readonly since: number;

@@ -10,7 +10,7 @@ import { type Chapter, inOrder, type Side, type Sides } from "./merge.ts";
 import type { OfferShelf } from "./offer_shelf.ts";
 import type { ChainState, Digest } from "./types.ts";
 
-export class Lineage {
+export class Ancestry {
   readonly #links: ReadonlyMap<Digest, Link>;
   readonly #offers: OfferShelf;
 
@@ -60,7 +60,7 @@ export class Lineage {
   }
 
   /** This record and its ancestors, as far as they are known: the latest round first. */
-  ancestry(link: Link): readonly Link[] {
+  of(link: Link): readonly Link[] {
     const known = new Set([link]);
     for (const { parents } of known) {
       for (const parent of parents) {
