@@ -47,6 +47,7 @@ async function learnerAlone(): Promise<BenchLine> {
     learner.train({
       round,
       weights,
+      lineage: { at: 0, from: [0], hosted: [0] },
       tokens,
       ranges,
       batch: 8,
@@ -55,12 +56,12 @@ async function learnerAlone(): Promise<BenchLine> {
       encoding: INT8,
       roundMs: BOX_MS,
     });
-    await learner.evaluate(weights);
+    await learner.evaluate(weights, 0);
     await new Promise((resolve) => setTimeout(resolve, BOX_MS));
     const contribution = await learner.contribute();
     if (contribution.bytes === null) continue;
-    const parts = [{ bytes: contribution.bytes, weight: 1 }];
-    weights = (await learner.fold({ parent: weights, parts })).digest;
+    const parts = [{ bytes: contribution.bytes, at: 0, weight: 1 }];
+    weights = (await learner.fold({ parent: weights, parts, joined: null })).digest;
     tokens += contribution.tokens;
   }
   return { name: "a learner alone", device: learner.device, tokens, ...watch.stop() };

@@ -13,10 +13,10 @@ const STATES_AT_ONCE = 3;
 
 /** @throws {DeviceMemoryError} if not. */
 export function expectMemoryFor(
-  { name, model, outer }: Pick<RunConfig, "name" | "model" | "outer">,
+  { name, ...run }: Pick<RunConfig, "name" | "model" | "outer" | "batching">,
   memoryBytes = Deno.systemMemoryInfo().total,
 ): void {
-  const wantedBytes = STATES_AT_ONCE * stateBytes({ model, outer });
+  const wantedBytes = STATES_AT_ONCE * stateBytes(run);
   if (wantedBytes <= memoryBytes) return;
   throw new DeviceMemoryError(
     `Cannot train "${name}" here: its states alone take ${bytes(wantedBytes)} of memory and this machine has ` +

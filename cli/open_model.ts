@@ -72,7 +72,7 @@ async function openRunModel(folder: string, statePath: string): Promise<OpenedMo
         `${statePath}. Start the peer again: it fetches what it lacks from others`,
     );
   }
-  const { parameters } = readWeights(bytes, weightsLayout(config));
+  const { parameters } = readWeights(bytes, weightsLayout(config)).sets[status.leading]!;
   const { tokenizer: kind } = config;
   const json = kind.kind === "bytes"
     ? null

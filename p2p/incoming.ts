@@ -25,9 +25,9 @@ export interface IncomingOptions {
   readonly bringer: Bringer;
   readonly transport: Pick<Transport, "peers">;
   readonly store: Stock;
-  readonly learner: Pick<Learner, "initial" | "load" | "judge">;
+  readonly learner: Pick<Learner, "initial" | "load" | "judge" | "sizeOf">;
   readonly clock: Clock;
-  /** The run's first weights; every weights blob of a run has their size. */
+  /** The run's first weights. */
   readonly initial: BlobName;
   readonly emit: (event: HostEvent) => void;
 }
@@ -54,12 +54,12 @@ export class Incoming {
    * @throws {Error} our own failure, such as no room for what a record counts.
    */
   async contribution({ digest, offer, blob, from, isNeeded }: EffectOf<"fetch">): Promise<Input> {
-    const { store, learner, initial } = this.#options;
+    const { store, learner } = this.#options, weightsBytes = learner.sizeOf(1);
     const refused = (reason: string): Input => ({ kind: "fetched", offer: digest, verdict: { valid: false, reason } });
-    if (blob.sizeBytes > AUTHOR_BYTES + initial.sizeBytes) {
+    if (blob.sizeBytes > AUTHOR_BYTES + weightsBytes) {
       // No codec needs more than the weights themselves: it is not worth a transfer to find out what else is wrong.
       return refused(
-        `its contribution has ${blob.sizeBytes} bytes, the weights of this run have ${initial.sizeBytes}`,
+        `its contribution has ${blob.sizeBytes} bytes, the weights of this run have ${weightsBytes}`,
       );
     }
     // Only the author is sure to have it; the others may still be fetching it themselves.
@@ -81,7 +81,7 @@ export class Incoming {
    * Has the learner hold the weights of a state.
    * @throws {Error} our own failure, such as no room for them.
    */
-  async weights({ weights, from }: EffectOf<"load">): Promise<Input> {
+  async weights({ weights, sets, from }: EffectOf<"load">): Promise<Input> {
     const { bringer, store, learner, transport, initial } = this.#options;
     const failed = (reason: string): Input => ({ kind: "load-failed", weights: weights.digest, reason });
     const loaded: Input = { kind: "loaded", weights: weights.digest };
@@ -89,8 +89,9 @@ export class Incoming {
       await learner.initial();
       return loaded;
     }
-    if (weights.sizeBytes !== initial.sizeBytes) {
-      return failed(`they have ${weights.sizeBytes} bytes, the weights of this run have ${initial.sizeBytes}`);
+    const wantedBytes = learner.sizeOf(sets);
+    if (weights.sizeBytes !== wantedBytes) {
+      return failed(`they have ${weights.sizeBytes} bytes, the weights of that state have ${wantedBytes}`);
     }
     store.name(weights.digest, { kind: "weights", round: 0 }); // until they are those of a state
     const wanted = { donors: from, others: transport.peers().filter((peer) => !from.includes(peer)) };

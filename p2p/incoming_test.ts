@@ -141,9 +141,9 @@ Deno.test("a disk that fails otherwise ends the host, whoever needs the blob or 
 Deno.test("weights of another size than the run's are refused before they are fetched or given room", async () => {
   const { incoming, store, peer } = await scene({ mostBytes: 1000 });
   const weights = { digest: "ab".repeat(32) as Digest, sizeBytes: 1e9 };
-  const answer = await incoming.weights({ kind: "load", weights, from: [peer] });
+  const answer = await incoming.weights({ kind: "load", weights, sets: 1, from: [peer] });
   assert.ok(answer.kind === "load-failed");
-  assert.equal(answer.reason, "they have 1000000000 bytes, the weights of this run have 48");
+  assert.equal(answer.reason, "they have 1000000000 bytes, the weights of that state have 48");
   assert.equal(store.usedBytes, 0);
 });
 
@@ -155,7 +155,7 @@ Deno.test("weights that the learner refuses are an answer, and a learner that ha
       learner: { ...learner, load: () => Promise.reject(error) },
     });
     const weights = { digest: await there.put(new Uint8Array(WEIGHTS_BYTES)), sizeBytes: WEIGHTS_BYTES };
-    const answer = incoming.weights({ kind: "load", weights, from: [peer] });
+    const answer = incoming.weights({ kind: "load", weights, sets: 1, from: [peer] });
     if (error instanceof LearnerStoppedError) await assert.rejects(answer, error);
     else assert.deepEqual(await answer, { kind: "load-failed", weights: weights.digest, reason: "they do not fit" });
   }
@@ -164,5 +164,5 @@ Deno.test("weights that the learner refuses are an answer, and a learner that ha
 Deno.test("weights for which there is no room end the host", async () => {
   const { incoming, there, peer } = await scene({ mostBytes: WEIGHTS_BYTES - 1 });
   const weights = { digest: await there.put(new Uint8Array(WEIGHTS_BYTES).fill(1)), sizeBytes: WEIGHTS_BYTES };
-  await assert.rejects(incoming.weights({ kind: "load", weights, from: [peer] }), /all of them are needed/);
+  await assert.rejects(incoming.weights({ kind: "load", weights, sets: 1, from: [peer] }), /all of them are needed/);
 });

@@ -25,6 +25,7 @@ export interface TrainOrder {
   readonly round: number;
   /** Weights to start from: a digest that `fold` or `load` has returned. */
   readonly weights: Digest;
+  readonly lineage: TrainedLineage;
   /** Tokens counted before this round: learning-rate schedules go by it. */
   readonly tokens: number;
   /** This peer's whole lease; it trains a prefix of it. */
@@ -39,6 +40,16 @@ export interface TrainOrder {
   readonly encoding: Encoding;
   /** How long the box is; the order to contribute ends it. */
   readonly roundMs: number;
+}
+
+/** What an order is to train, of the models that the run trains beside each other. */
+export interface TrainedLineage {
+  /** Its set of the weights. */
+  readonly at: number;
+  /** Those of the beginning that are in it: by them the learner knows its own state again, of moments and progress. */
+  readonly from: readonly number[];
+  /** Those in all that this peer trains in turn: what it has of others is of no use any more. */
+  readonly hosted: readonly number[];
 }
 
 /** One peer's work of one round. */
@@ -65,9 +76,17 @@ export type Verdict =
   | { readonly valid: true; /** Euclidean norm of the decoded contribution. */ readonly norm: number }
   | { readonly valid: false; readonly reason: string };
 
+/**
+ * Weights hold one set for each lineage of their state (`sync/lineages.ts`), in the order of the lineages' ids. `at` says
+ * which of them; 0 is the first, and mostly the only one.
+ */
+export type Place = number;
+
 /** One contribution to a fold, in the order to fold it. */
 export interface FoldPart {
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The set of the parent's that it changes. */
+  readonly at: Place;
   /** Capped tokens × age discount; the fold divides by the sum over all parts. */
   readonly weight: number;
 }
@@ -75,16 +94,27 @@ export interface FoldPart {
 export interface FoldOrder {
   /** Weights of the parent state. */
   readonly parent: Digest;
-  /** In the order of peer ids. Empty: the weights stay as they are. */
+  /** In the order of peer ids. A set without any stays as it is. */
   readonly parts: readonly FoldPart[];
+  /** Two of the folded sets that become one; null: none do. */
+  readonly joined: JoinedSets | null;
+}
+
+/** Two sets of the same weights that become one, by their shares; those behind the one that is gone move up. */
+export interface JoinedSets {
+  /** Its momentum stays. */
+  readonly kept: Place;
+  readonly gone: Place;
+  /** Of the kept one, and of the other; their sum is above 0. */
+  readonly shares: readonly [kept: number, gone: number];
 }
 
 /** How the directions of a fold's parts agree. */
 export interface Screen {
-  /** One for each part: its cosine to the sum of all others. Null where it took no part. */
+  /** One for each part: its cosine to the sum of all others of its set. Null where it took no part. */
   readonly cosines: readonly (number | null)[];
-  /** Below it, a part pulls against the others, and it is no chance. */
-  readonly threshold: number;
+  /** One for each part, of its set: below it, a part pulls against the others, and it is no chance. */
+  readonly thresholds: readonly number[];
   /** Indices of the parts that were left out of the weights for it. */
   readonly dropped: readonly number[];
 }
@@ -95,10 +125,13 @@ export interface Folded {
   readonly screen: Screen | null;
 }
 
-/** One of two states that become one. */
-export interface MergeSide {
+/** For each set of new weights the sets that it is the average of. */
+export type AveragedSets = readonly (readonly AveragedSet[])[];
+
+export interface AveragedSet {
   readonly weights: Digest;
-  /** Its share in the average, before division by the sum of both; the sum is above 0. */
+  readonly at: Place;
+  /** Its share in the average, before division by the sum of all; the sum is above 0. */
   readonly share: number;
 }
 
@@ -107,8 +140,10 @@ export type Fate = "counted" | "lost";
 
 /** Any call may be rejected with a `LearnerStoppedError`. */
 export interface Learner {
-  /** Names the initial weights of the run; every peer computes the same. */
+  /** Names the initial weights of the run, a set for each lineage that it begins with; every peer computes the same. */
   initial(): Promise<Digest>;
+  /** Bytes of weights with so many sets. */
+  sizeOf(sets: number): number;
   /**
    * Takes weights that another peer folded.
    * @throws {Error} with a reason, if the bytes do not fit this run's model.
@@ -127,10 +162,10 @@ export interface Learner {
   judge(bytes: Uint8Array<ArrayBuffer>, offer: Offer): Promise<Verdict>;
   /** Folds on the CPU, bit for bit the same everywhere, and names the result. */
   fold(order: FoldOrder): Promise<Folded>;
-  /** Averages two states, momentum alike, on the CPU, bit for bit the same everywhere, and names the result. */
-  merge(sides: readonly MergeSide[]): Promise<Digest>;
-  /** Held-out loss of weights, nats per token. */
-  evaluate(weights: Digest): Promise<number>;
+  /** Averages weights of states, momentum alike, on the CPU, bit for bit the same everywhere, and names the result. */
+  merge(sets: AveragedSets): Promise<Digest>;
+  /** Held-out loss of one set, nats per token. */
+  evaluate(weights: Digest, at: Place): Promise<number>;
   settle(round: number, fate: Fate): void;
   close(): Promise<void>;
 }

@@ -38,7 +38,7 @@ export interface PerformerOptions {
   readonly journal: PeerJournal;
   readonly learner: Learner;
   readonly clock: Clock;
-  /** The run's first weights; every weights blob of a run has their size. */
+  /** The run's first weights. */
   readonly initial: BlobName;
   readonly answer: (input: Input) => void;
   readonly emit: (event: HostEvent) => void;
@@ -198,42 +198,48 @@ export class Performer {
     throw new Error(`Cannot keep weights ${digest}: the learner gave bytes whose digest is ${stored}`);
   }
 
-  async #fold({ record, parent, parts }: EffectOf<"fold">): Promise<void> {
-    const { store, learner, answer, initial: { sizeBytes: weightsBytes } } = this.#options;
+  async #fold({ record, parent, parts, joined, sets }: EffectOf<"fold">): Promise<void> {
+    const { store, learner, answer } = this.#options;
     const failed = (reason: string) => answer({ kind: "fold-failed", record, reason });
     const read: FoldPart[] = [];
     for (const { blob } of parts) store.name(blob.digest, { kind: "contribution", round: 0, need: "certain" });
-    for (const { blob, weight } of parts) {
+    for (const { blob, at, weight } of parts) {
       const bytes = await store.get(blob.digest);
       if (bytes === null) return failed(`contribution ${blob.digest} is not on this disk any more`);
-      read.push({ bytes: contentOf(bytes), weight });
+      read.push({ bytes: contentOf(bytes), at, weight });
     }
+    const order = { parent, parts: read, joined };
     try {
-      const { digest, screen } = await learner.fold({ parent, parts: read }).catch(async (error: unknown) => {
+      const { digest, screen } = await learner.fold(order).catch(async (error: unknown) => {
         // The learner may have let the parent's weights go; if they were kept, it can have them back.
         const kept = await store.get(parent);
         if (kept === null) throw error;
         await learner.load(kept);
-        return await learner.fold({ parent, parts: read });
+        return await learner.fold(order);
       });
-      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes }, screen });
+      answer({ kind: "folded", record, weights: { digest, sizeBytes: learner.sizeOf(sets) }, screen });
     } catch (error) {
       failed(whyRefused(error));
     }
   }
 
-  async #merge({ record, sides }: EffectOf<"merge">): Promise<void> {
-    const { store, learner, answer, initial: { sizeBytes: weightsBytes } } = this.#options;
+  async #merge({ record, sets }: EffectOf<"merge">): Promise<void> {
+    const { store, learner, answer } = this.#options, weights = new Set(sets.flat().map(({ weights }) => weights));
     try {
-      const digest = await learner.merge(sides).catch(async (error: unknown) => {
-        for (const { weights } of sides) {
-          const kept = await store.get(weights);
+      const digest = await learner.merge(sets).catch(async (error: unknown) => {
+        for (const side of weights) {
+          const kept = await store.get(side);
           if (kept === null) throw error;
           await learner.load(kept);
         }
-        return await learner.merge(sides);
+        return await learner.merge(sets);
       });
-      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes }, screen: null });
+      answer({
+        kind: "folded",
+        record,
+        weights: { digest, sizeBytes: learner.sizeOf(sets.length) },
+        screen: null,
+      });
     } catch (error) {
       answer({ kind: "fold-failed", record, reason: whyRefused(error) });
     }
@@ -248,9 +254,9 @@ export class Performer {
     answer({ kind: "contributed", contribution, blob });
   }
 
-  async #evaluate({ record, weights }: EffectOf<"evaluate">): Promise<void> {
+  async #evaluate({ record, weights, at }: EffectOf<"evaluate">): Promise<void> {
     const { learner, answer } = this.#options;
-    const loss = await learner.evaluate(weights).catch((error: unknown) => {
+    const loss = await learner.evaluate(weights, at).catch((error: unknown) => {
       whyRefused(error); // nobody waits for the reason
       return null;
     });

@@ -14,6 +14,7 @@ import { reasonOf } from "./reason.ts";
 import { LARGEST_BLOB_BYTES } from "./store/chunks.ts";
 import { MOST_CELL_DIGITS } from "./sync/cells.ts";
 import type { JournalEntry } from "./sync/effects.ts";
+import { MOST_LINEAGES } from "./sync/lineages.ts";
 import { LARGEST_BATCH, LARGEST_EXPONENT, LARGEST_NOISE, LONGEST_NAME, SKETCH_VALUES } from "./sync/offer.ts";
 import { isRangeSet } from "./sync/ranges.ts";
 import { MOST_COUNTED } from "./sync/record.ts";
@@ -28,6 +29,8 @@ import type {
   GradientSketch,
   GradientStatistics,
   Lease,
+  Lineage,
+  LineageMerge,
   Member,
   Message,
   Met,
@@ -39,7 +42,7 @@ import type {
   Signed,
 } from "./sync/types.ts";
 
-export const WIRE_VERSION = 4;
+export const WIRE_VERSION = 5;
 
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
@@ -75,6 +78,7 @@ const signature = z.instanceof(Uint8Array)
 const nobody = z.literal("") as unknown as z.ZodType<PeerId>;
 const noSignature = z.instanceof(Uint8Array).refine((bytes) => bytes.length === 0).transform(() => new Uint8Array());
 const count = z.int().min(0);
+const place = count.max(MOST_LINEAGES - 1);
 const batchSize = z.int().min(1).max(LARGEST_BATCH);
 const ms = z.number().min(0).max(LONGEST_MS);
 const amount = z.number().min(0).max(1e18);
@@ -130,6 +134,7 @@ const offer: z.ZodType<Offer> = z.strictObject({
   peer,
   round: count,
   parent: digest,
+  lineage: place,
   base: digest,
   blob: blob.nullable(),
   tokens: count,
@@ -196,6 +201,7 @@ const member: z.ZodType<Member> = z.strictObject({
   speed: amount,
   nextMs: ms,
   name: label,
+  hosts: list(place, MOST_LINEAGES),
 });
 const lease: z.ZodType<Lease> = z.strictObject({ peer, ranges });
 const recent: z.ZodType<Recent> = z.strictObject({
@@ -221,6 +227,19 @@ const batchState: z.ZodType<BatchState> = z.strictObject({
   noise: z.strictObject(figures).nullable(),
 });
 
+const lineage: z.ZodType<Lineage> = z.strictObject({
+  id: place,
+  from: list(place, MOST_LINEAGES),
+  batch: batchState,
+  updates: count,
+});
+const lineageMerge: z.ZodType<LineageMerge> = z.strictObject({
+  round: count,
+  kept: place,
+  gone: place,
+  shares: z.tuple([amount, amount]),
+});
+
 const chain: z.ZodType<ChainState> = z.strictObject({
   round: count,
   head: digest,
@@ -238,7 +257,8 @@ const chain: z.ZodType<ChainState> = z.strictObject({
     duplicated: count,
   }),
   roundMs: ms,
-  batch: batchState,
+  lineages: list(lineage, MOST_LINEAGES),
+  merged: lineageMerge.nullable(),
   encoding,
   evaluator: peer.nullable(),
   recent: list(recent, MOST_RECENT),

@@ -17,6 +17,7 @@ const offer: Offer = {
   peer,
   round: 3,
   parent: digest,
+  lineage: 0,
   base: digest,
   blob: { digest, sizeBytes: 12345 },
   tokens: 4096,
@@ -71,7 +72,7 @@ const chain: ChainState = {
   tokens: 4096,
   usual: 4096,
   members: signedChange,
-  roster: [{ peer, since: 0, lastCounted: 3, speed: 1234.5, nextMs: 1000, name: "wren" }],
+  roster: [{ peer, since: 0, lastCounted: 3, speed: 1234.5, nextMs: 1000, name: "wren", hosts: [0, 2] }],
   ledger: {
     cursor: 128,
     leases: [{ peer, ranges: [{ start: 64, end: 128 }] }],
@@ -80,7 +81,16 @@ const chain: ChainState = {
   },
   encoding: { codec: "topk", kept: 128, since: 3, streak: -1 },
   roundMs: 1000,
-  batch: { request: 8, wanted: 12, steps: 7, noise: { tests: 2, variance: 1000, signal: -0.5, along: 25.6 } },
+  lineages: [
+    {
+      id: 0,
+      from: [0, 1],
+      batch: { request: 8, wanted: 12, steps: 7, noise: { tests: 2, variance: 1000, signal: -0.5, along: 25.6 } },
+      updates: 3,
+    },
+    { id: 2, from: [2], batch: { request: 8, wanted: 8, steps: 0, noise: null }, updates: 0 },
+  ],
+  merged: { round: 2, kept: 0, gone: 1, shares: [16, 8] },
   evaluator: peer,
   recent: [{ record: digest, round: 3, parents: [digest], bases: [digest], counted: [digest], blobs: [digest] }],
 };

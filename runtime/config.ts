@@ -8,6 +8,7 @@
 import { z } from "zod";
 import { isPeerId } from "../p2p/identity.ts";
 import { LARGEST_BLOB_BYTES } from "../p2p/store/chunks.ts";
+import { lineageCount, MOST_LINEAGES } from "../p2p/sync/lineages.ts";
 import { LARGEST_BATCH } from "../p2p/sync/offer.ts";
 import { RUN_NAME } from "../p2p/ticket.ts";
 import { modelConfigSchema } from "./model/config.ts";
@@ -140,6 +141,34 @@ const batchingSchema = z.discriminatedUnion("policy", [
     nu: threshold.default(1),
     ...batchLimits,
   }),
+  z.strictObject({
+    policy: z.literal("adloco"),
+    lineages: z.int().min(1).max(MOST_LINEAGES).default(4).describe("Models trained beside each other at first"),
+    mergeEvery: z.int().min(1).max(1000).nullable().default(2)
+      .describe("Updates of every lineage after which two become one; null: never"),
+    variant: z.enum(["corrected", "published"]).default("corrected").describe("published: as the authors' code does"),
+    test: z.enum(["norm", "inner-product", "none"]).optional().describe("By which each lineage's batch grows"),
+    switch: z.enum(["accumulate", "threshold"]).optional()
+      .describe("threshold: at most what fits at once, until twice as much is asked for"),
+    eta: threshold.optional(),
+    theta: threshold.optional(),
+    nu: threshold.optional(),
+    ...batchLimits,
+  }).transform(({ test, switch: mode, eta, theta, nu, ...rest }) => ({
+    ...rest,
+    ...(rest.variant === "published"
+      ? {
+        test: test ?? "inner-product",
+        switch: mode ?? "threshold",
+        eta: eta ?? 0.8,
+        theta: theta ?? 0.3,
+        nu: nu ?? 0.3,
+      }
+      : { test: test ?? "norm", switch: mode ?? "accumulate", eta: eta ?? 0.7, theta: theta ?? 0.5, nu: nu ?? 1 }),
+  })).refine(({ variant, test, eta }) => variant !== "published" || test !== "norm" || eta < 1, {
+    message: "must be less than 1 with the published norm test, whose batch never grows else",
+    path: ["eta"],
+  }),
 ]).prefault({ policy: "constant" });
 
 const runConfigSchema = z.strictObject({
@@ -188,9 +217,10 @@ function whyTooLarge(config: RunConfig): string | null {
     `${giga(LARGEST_BLOB_BYTES)} GB can be handed on; make width, layerCount, hiddenWidth or vocabularySize smaller`;
 }
 
-/** What one state of a run takes, in memory and as a blob. */
-export function stateBytes({ model, outer }: Pick<RunConfig, "model" | "outer">): number {
-  return weightsSizeBytes({ parameterWords: parameterLayout(model).words, hasMomentum: outer.momentum > 0 });
+/** What a state of a run takes at most, in memory and as a blob: the first one, with all lineages. */
+export function stateBytes({ model, outer, batching }: Pick<RunConfig, "model" | "outer" | "batching">): number {
+  const layout = { parameterWords: parameterLayout(model).words, hasMomentum: outer.momentum > 0 };
+  return weightsSizeBytes(layout, lineageCount({ batching }));
 }
 
 /** A configuration that does not fit its schema; the message names every field, what was found and what is wanted. */

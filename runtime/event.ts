@@ -7,6 +7,8 @@
  */
 
 import type { BatchView } from "../p2p/sync/batch/request.ts";
+import type { LineageView } from "../p2p/sync/lineage_view.ts";
+import type { LineageMerge } from "../p2p/sync/types.ts";
 
 /** One member's part in a round, from its counted offer. */
 export interface MemberRound {
@@ -121,8 +123,14 @@ export type PeerEvent =
     readonly roster: readonly string[];
     /** How long the next box is. */
     readonly roundMs: number;
-    /** Global batch of the next round, and why it is as large as it is. */
+    /** Global batch of the next round, and why it is as large as it is: that of the leading lineage. */
     readonly globalBatch: BatchView;
+    /** The models that the run trains beside each other, mostly one. */
+    readonly lineages: readonly LineageView[];
+    /** Which of them is evaluated, sampled and exported: its place in `lineages`, and in the weights. */
+    readonly leading: number;
+    /** Whether two of them have become one with this round. */
+    readonly merged: LineageMerge | null;
     /** How contributions to the next round are encoded: "int8", "topk 128" (of each 4,096 values). */
     readonly codec: string;
   }

@@ -4,13 +4,20 @@
  * A block of shared memory lives until every thread that has seen it has collected its view, and such views press no
  * collector: weights that are simply dropped pile up, one of each round. So blocks are never dropped; new weights are
  * written where the oldest lay. The one thing to know: nobody may read a block but within `use`, or under a `pin`.
+ *
+ * Weights have one set for each lineage of their state. That number falls a few times in a run and never rises again, but
+ * where a fork takes it back: blocks that are free then and of another size are dropped after all.
  * @module
  */
 import type { Digest } from "../p2p/sync/types.ts";
 import type { WeightsBytes } from "./worker/messages.ts";
 
-interface Block {
+interface Free {
   readonly bytes: WeightsBytes;
+  readonly sets: number;
+}
+
+interface Block extends Free {
   /** Pins that are not released yet. */
   pins: number;
 }
@@ -24,15 +31,15 @@ export interface Pin {
 export interface HeldWeightsOptions {
   /** Weights to hold; more only while they are pinned. */
   readonly most: number;
-  /** Makes a new block, of the size of all. */
-  readonly allocate: () => WeightsBytes;
+  /** Makes a new block, for so many sets. */
+  readonly allocate: (sets: number) => WeightsBytes;
 }
 
 export class HeldWeights {
   readonly #options: HeldWeightsOptions;
   /** The last used comes last. */
   readonly #held = new Map<Digest, Block>();
-  readonly #free: WeightsBytes[] = [];
+  #free: readonly Free[] = [];
   #blockCount = 0;
 
   constructor(options: HeldWeightsOptions) {
@@ -49,16 +56,19 @@ export class HeldWeights {
   }
 
   /** Has new weights written into a block, and holds them by the digest that comes of it. What was in it is anything. */
-  async make<T extends { readonly digest: Digest }>(write: (into: WeightsBytes) => Promise<T>): Promise<T> {
-    const bytes = this.#free.pop() ?? this.#allocate();
+  async make<T extends { readonly digest: Digest }>(
+    sets: number,
+    write: (into: WeightsBytes) => Promise<T>,
+  ): Promise<T> {
+    const block = this.#take(sets), { bytes } = block;
     try {
       const made = await write(bytes);
       const known = this.#held.get(made.digest);
-      if (known !== undefined) this.#free.push(bytes);
-      this.#touch(made.digest, known ?? { bytes, pins: 0 });
+      if (known !== undefined) this.#release(block);
+      this.#touch(made.digest, known ?? { bytes, sets, pins: 0 });
       return made;
     } catch (error) {
-      this.#free.push(bytes);
+      this.#release(block);
       throw error;
     }
   }
@@ -107,16 +117,23 @@ export class HeldWeights {
   }
 
   #evict(): void {
-    for (const [digest, { bytes, pins }] of this.#held) {
+    for (const [digest, block] of this.#held) {
       if (this.#held.size <= this.#options.most) return;
-      if (pins > 0) continue;
+      if (block.pins > 0) continue;
       this.#held.delete(digest);
-      this.#free.push(bytes);
+      this.#release(block);
     }
   }
 
-  #allocate(): WeightsBytes {
+  #release({ bytes, sets }: Free): void {
+    this.#free = [...this.#free, { bytes, sets }];
+  }
+
+  #take(sets: number): Free {
+    const fitting = this.#free.filter((free) => free.sets === sets), block = fitting.pop();
+    this.#free = fitting;
+    if (block !== undefined) return block;
     this.#blockCount++;
-    return this.#options.allocate();
+    return { bytes: this.#options.allocate(sets), sets };
   }
 }

@@ -22,7 +22,7 @@ const read = (held: HeldWeights, value: number) => held.use([nameOf(value)], ([b
 Deno.test("the last weights are held, and the oldest make room for new ones in the same memory", async () => {
   const held = twoHeld();
   for (let value = 0; value < 100; value++) {
-    assert.deepEqual(await held.make(write(value)), { digest: nameOf(value) });
+    assert.deepEqual(await held.make(1, write(value)), { digest: nameOf(value) });
     if (value > 0) assert.equal(await read(held, value - 1), value - 1);
     assert.equal(await read(held, value), value);
   }
@@ -32,48 +32,48 @@ Deno.test("the last weights are held, and the oldest make room for new ones in t
 
 Deno.test("weights that are used again go last", async () => {
   const held = twoHeld();
-  await held.make(write(1));
-  await held.make(write(2));
+  await held.make(1, write(1));
+  await held.make(1, write(2));
   await read(held, 1);
-  await held.make(write(3));
+  await held.make(1, write(3));
   assert.deepEqual([held.has(nameOf(1)), held.has(nameOf(2)), held.has(nameOf(3))], [true, false, true]);
 });
 
 Deno.test("weights that are made twice are held once", async () => {
   const held = twoHeld();
-  for (let i = 0; i < 10; i++) await held.make(write(1));
-  await held.make(write(2));
+  for (let i = 0; i < 10; i++) await held.make(1, write(1));
+  await held.make(1, write(2));
   assert.deepEqual([await read(held, 1), await read(held, 2)], [1, 2]);
   assert.equal(held.blockCount, 2);
 });
 
 Deno.test("nobody writes where pinned weights lie, until they are released", async () => {
   const held = twoHeld();
-  await held.make(write(1));
+  await held.make(1, write(1));
   const pin = held.pin(nameOf(1)), again = held.pin(nameOf(1));
-  for (let value = 2; value < 20; value++) await held.make(write(value));
+  for (let value = 2; value < 20; value++) await held.make(1, write(value));
   assert.equal(pin.bytes[0], 1);
   pin.release();
   pin.release(); // does nothing more
-  for (let value = 20; value < 40; value++) await held.make(write(value));
+  for (let value = 20; value < 40; value++) await held.make(1, write(value));
   assert.deepEqual([again.bytes[0], held.has(nameOf(1))], [1, true]);
   again.release();
-  await held.make(write(40));
-  await held.make(write(41));
+  await held.make(1, write(40));
+  await held.make(1, write(41));
   assert.equal(held.has(nameOf(1)), false);
   assert.ok(held.blockCount <= 4);
 });
 
 Deno.test("what is being read or written keeps its memory, whatever is made meanwhile", async () => {
   const held = twoHeld(), { promise, resolve } = Promise.withResolvers<void>();
-  await held.make(write(1));
+  await held.make(1, write(1));
   const reading = held.use([nameOf(1)], async ([bytes]) => (await promise, bytes![0]));
-  const writing = held.make(async (into) => {
+  const writing = held.make(1, async (into) => {
     into[0] = 2;
     await promise;
     return { digest: nameOf(into[0]) };
   });
-  for (let value = 10; value < 20; value++) await held.make(write(value));
+  for (let value = 10; value < 20; value++) await held.make(1, write(value));
   resolve();
   assert.deepEqual([await reading, await writing], [1, { digest: nameOf(2) }]);
 });
@@ -81,14 +81,14 @@ Deno.test("what is being read or written keeps its memory, whatever is made mean
 Deno.test("weights that could not be written, and such that are held no more, are refused", async () => {
   const held = twoHeld();
   for (let i = 0; i < 5; i++) {
-    await assert.rejects(held.make(() => Promise.reject(new Error("not finite"))), /not finite/);
+    await assert.rejects(held.make(1, () => Promise.reject(new Error("not finite"))), /not finite/);
   }
   assert.equal(held.blockCount, 1, "the memory is used again");
-  await held.make(write(1));
+  await held.make(1, write(1));
   await assert.rejects(
     held.use([nameOf(1), nameOf(2)], () => Promise.resolve()),
     /Cannot use weights 2: they are not held/,
   );
-  for (const value of [3, 4]) await held.make(write(value));
+  for (const value of [3, 4]) await held.make(1, write(value));
   assert.equal(held.has(nameOf(1)), false, "a use that failed pins nothing");
 });

@@ -6,11 +6,12 @@
  * `state/fold.ts`.
  * @module
  */
+import { lineageCount } from "../p2p/sync/lineages.ts";
 import type { Contribution, Fate, FoldOrder, Learner, TrainOrder, Verdict } from "../p2p/learner.ts";
 import type { RunConfig } from "./config.ts";
 import type { DeviceChoice } from "./device/open.ts";
 import { HeldWeights, type Pin } from "./held_weights.ts";
-import { allocateWeights, weightsLayout } from "./state/weights.ts";
+import { allocateWeights, setsIn, weightsLayout, weightsSizeBytes } from "./state/weights.ts";
 import type { BlobPlace, FoldPort, LearnerEvent, OpenedTraining, TrainingPort } from "./worker/messages.ts";
 import { openRemote, type Remote } from "./worker/remote.ts";
 
@@ -78,7 +79,8 @@ function localLearner({ training, folding, opened, config, onEvent, ...start }: 
   onEvent(event: LearnerEvent): void;
 }): LocalLearner {
   const layout = weightsLayout(config);
-  const held = new HeldWeights({ most: HELD_STATES, allocate: () => allocateWeights(layout).bytes });
+  const first = lineageCount(config);
+  const held = new HeldWeights({ most: HELD_STATES, allocate: (sets) => allocateWeights(layout, sets).bytes });
   /** Of the last order that was begun with: the training thread goes by them until the next. */
   let anchor: Pin | null = null;
   let pace = { percent: start.percent, paused: false };
@@ -96,11 +98,13 @@ function localLearner({ training, folding, opened, config, onEvent, ...start }: 
   const learner: LocalLearner = {
     ...opened,
     async initial() {
-      const { digest } = await held.make((into) => folding.call("initial", { into }));
+      const { digest } = await held.make(first, (into) => folding.call("initial", { into }));
       return digest;
     },
+    sizeOf: (sets) => weightsSizeBytes(layout, sets),
     async load(bytes) {
-      const { digest } = await held.make((into) => folding.call("load", { bytes, into }));
+      const sets = Math.min(first, setsIn(bytes.length, layout) ?? 1); // if it is another number, they are refused
+      const { digest } = await held.make(sets, (into) => folding.call("load", { bytes, into }));
       return digest;
     },
     save: async (digest) =>
@@ -114,31 +118,26 @@ function localLearner({ training, folding, opened, config, onEvent, ...start }: 
     },
     contribute: (): Promise<Contribution> => training.call("contribute", null),
     judge: (bytes): Promise<Verdict> => folding.call("judge", bytes),
-    async fold({ parent, parts }: FoldOrder) {
-      const { digest, verdicts, screen } = await held.use(
-        [parent],
-        ([weights]) => held.make((into) => folding.call("fold", { parent: weights!, parts, into })),
-      );
+    async fold({ parent, ...order }: FoldOrder) {
+      const { digest, verdicts, screen } = await held.use([parent], ([weights]) => {
+        const sets = setsIn(weights!.length, layout)! - (order.joined === null ? 0 : 1);
+        return held.make(sets, (into) => folding.call("fold", { ...order, parent: weights!, into }));
+      });
       const reasons = verdicts.flatMap((verdict) => verdict.valid ? [] : [verdict.reason]);
       if (reasons.length > 0) onEvent({ kind: "dropped", reasons });
       return { digest, screen };
     },
-    async merge(sides) {
-      const [one, other] = sides;
-      if (one === undefined || other === undefined) throw new RangeError("Cannot merge weights: two sides are needed");
-      const { digest } = await held.use(
-        [one.weights, other.weights],
-        ([a, b]) =>
-          held.make((into) =>
-            folding.call("merge", {
-              sides: [{ weights: a!, share: one.share }, { weights: b!, share: other.share }],
-              into,
-            })
-          ),
-      );
+    async merge(averaged) {
+      const digests = [...new Set(averaged.flat().map(({ weights }) => weights))];
+      const { digest } = await held.use(digests, (all) => {
+        const sets = averaged.map((set) =>
+          set.map(({ weights, at, share }) => ({ weights: all[digests.indexOf(weights)]!, at, share }))
+        );
+        return held.make(sets.length, (into) => folding.call("merge", { sets, into }));
+      });
       return digest;
     },
-    evaluate: (digest) => held.use([digest], ([weights]) => training.call("evaluate", weights!)),
+    evaluate: (digest, at) => held.use([digest], ([weights]) => training.call("evaluate", { weights: weights!, at })),
     settle: (round: number, fate: Fate) => void training.call("settle", { round, fate }).catch(report),
     throttle(percent) {
       expectPercent(percent);

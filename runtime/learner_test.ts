@@ -30,6 +30,7 @@ Deno.test("a learner says how noisy its gradients were, goes on with its optimiz
     learner.train({
       round: 1,
       weights: await learner.initial(),
+      lineage: { at: 0, from: [0], hosted: [0] },
       tokens: 0,
       ranges: [{ start: 0, end: 8 }],
       batch: 4,

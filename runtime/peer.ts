@@ -155,8 +155,11 @@ export function syncRules(
   };
 }
 
+/** How a batch is executed is each peer's own affair, so the protocol does not know it. */
 function batchingRules({ ceiling: ceilingTokens, ...rest }: RunConfig["batching"]): SyncRules["batching"] {
-  return { ...rest, ceilingTokens };
+  if (rest.policy !== "adloco") return { ...rest, ceilingTokens };
+  const { switch: _, ...adloco } = rest;
+  return { ...adloco, ceilingTokens };
 }
 
 /** A warning for people, or null; of an open-ended run nobody knows the ceiling yet. */

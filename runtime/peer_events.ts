@@ -106,7 +106,10 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           members: event.counted.map(memberRound),
           roster: event.roster,
           roundMs: event.roundMs,
-          globalBatch: event.batch,
+          globalBatch: event.lineages[event.leading]!.batch,
+          lineages: event.lineages,
+          leading: event.leading,
+          merged: event.merged,
           codec: event.encoding.codec === "topk" ? `topk ${event.encoding.kept}` : event.encoding.codec,
         };
       case "fate":

@@ -21,6 +21,7 @@ function offer(fields: Partial<Offer>): Offer {
     peer: finch,
     round: 3,
     parent: digest,
+    lineage: 0,
     base: digest,
     blob: { digest, sizeBytes: 10 },
     tokens: 100,
@@ -61,7 +62,14 @@ function sharesOf(fields: Partial<Offer>): readonly number[] {
     scribe: finch,
     weights: digest,
     roundMs: 2000,
-    batch: { request: 32, noiseScale: 100, ceiling: 91, reason: "constant" },
+    lineages: [{
+      id: 0,
+      from: [0],
+      members: [finch],
+      batch: { request: 32, noiseScale: 100, ceiling: 91, reason: "constant" },
+    }],
+    leading: 0,
+    merged: null,
     encoding: { codec: "topk", kept: 128 },
   });
   const [round] = heard;

@@ -3,6 +3,7 @@
  * @module
  */
 import type { BatchView } from "../p2p/sync/batch/request.ts";
+import type { LineageView } from "../p2p/sync/lineage_view.ts";
 import type { MemberRound, PeerEvent } from "./event.ts";
 import { type OwnReach, type PeerReach, reachAfter, unknownReach } from "./reach.ts";
 import { type PeerTime, timesAfter } from "./peer_time.ts";
@@ -61,6 +62,10 @@ export interface PeerStatus {
   readonly roster: readonly string[];
   /** What happened to the run as this peer saw it, oldest first: joins, partings, merges, waits. */
   readonly happenings: readonly { readonly round: number; readonly reason: string }[];
+  /** Which set of those weights is evaluated, sampled and exported. */
+  readonly leading: number;
+  /** The models that the run trains beside each other; empty before the first round. */
+  readonly lineages: readonly LineageView[];
   /** Global batch of the next round; null before the first. */
   readonly globalBatch: BatchView | null;
   /** How contributions to the next round are encoded. */
@@ -111,6 +116,8 @@ export const emptyStatus: PeerStatus = {
   members: [],
   roster: [],
   happenings: [],
+  leading: 0,
+  lineages: [],
   globalBatch: null,
   codec: "",
   times: [],
@@ -175,6 +182,8 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         members: event.members,
         roster: event.roster,
         globalBatch: event.globalBatch,
+        lineages: event.lineages,
+        leading: event.leading,
         codec: event.codec,
         times: timesAfter(status.times, event.members),
       };

@@ -29,6 +29,7 @@ export function memberRound(changes: Partial<MemberRound> = {}): MemberRound {
 /** A round that one member's work is counted in, with what a test needs otherwise. */
 export function roundEvent(round: number, changes: Partial<RoundEvent> = {}): RoundEvent {
   const { members = [memberRound()] } = changes;
+  const globalBatch = { request: 12, noiseScale: null, ceiling: 91, reason: "constant" };
   return {
     kind: "round",
     round,
@@ -43,7 +44,10 @@ export function roundEvent(round: number, changes: Partial<RoundEvent> = {}): Ro
     members,
     roster: members.map(({ peer }) => peer),
     roundMs: 6000,
-    globalBatch: { request: 12, noiseScale: null, ceiling: 91, reason: "constant" },
+    globalBatch,
+    lineages: [{ id: 0, from: [0], members: [], batch: globalBatch }],
+    leading: 0,
+    merged: null,
     codec: "int8",
     ...changes,
   };

@@ -9,10 +9,17 @@
 import type { Learner, TrainOrder } from "../p2p/learner.ts";
 import { blobDigest } from "../p2p/store/chunks.ts";
 import type { Digest } from "../p2p/sync/types.ts";
-import { average } from "../runtime/state/average.ts";
 import { codecs } from "../runtime/state/codec/codecs.ts";
-import { fold, judge } from "../runtime/state/fold.ts";
-import { allocateWeights, readWeights, viewWeights } from "../runtime/state/weights.ts";
+import { judge } from "../runtime/state/fold.ts";
+import { averageSets, foldSets } from "../runtime/state/sets.ts";
+import {
+  allocateWeights,
+  readWeights,
+  viewWeights,
+  type Weights,
+  type WeightSet,
+  weightsSizeBytes,
+} from "../runtime/state/weights.ts";
 import { Lease } from "../runtime/worker/lease.ts";
 
 const STEPS = 2;
@@ -26,6 +33,8 @@ export interface StubLearnerOptions {
   readonly pull?: number;
   /** How many weights, and so how large contributions and states are. */
   readonly parameterWords?: number;
+  /** Lineages that the run begins with. */
+  readonly lineages?: number;
 }
 
 export interface StubLearner extends Learner {
@@ -34,7 +43,7 @@ export interface StubLearner extends Learner {
 }
 
 export function openStubLearner(
-  { contextLength = 16, speed = 1000, pull = 0.1, parameterWords = 8 }: StubLearnerOptions = {},
+  { contextLength = 16, speed = 1000, pull = 0.1, parameterWords = 8, lineages = 1 }: StubLearnerOptions = {},
 ): StubLearner {
   const layout = { parameterWords, hasMomentum: false, padding: [] };
   const form = { codec: codecs.f32, length: parameterWords, padding: layout.padding };
@@ -49,18 +58,24 @@ export function openStubLearner(
     for (const oldest of held.keys()) if (held.size > MOST_HELD && oldest !== order?.weights) held.delete(oldest);
     return digest;
   };
-  const find = (digest: Digest): Float32Array => {
+  const find = (digest: Digest): Weights => {
     const bytes = held.get(digest);
     if (bytes === undefined) throw new Error(`Cannot use weights ${digest}: they are not held`);
-    return viewWeights(bytes, layout).parameters;
+    return viewWeights(bytes, layout);
+  };
+  const setOf = (digest: Digest, at: number): WeightSet => {
+    const set = find(digest).sets[at];
+    if (set === undefined) throw new Error(`Cannot use set ${at} of weights ${digest}: there is none`);
+    return set;
   };
 
   return {
-    initial: () => hold(allocateWeights(layout).bytes),
+    initial: () => hold(allocateWeights(layout, lineages).bytes),
+    sizeOf: (sets) => weightsSizeBytes(layout, sets),
     load: async (bytes) => await hold(readWeights(bytes, layout).bytes),
     save: (digest) => Promise.resolve(held.get(digest)?.slice() ?? null),
     train(next) {
-      find(next.weights);
+      setOf(next.weights, next.lineage.at);
       order = next;
       lease.replace(next.ranges);
     },
@@ -79,7 +94,7 @@ export function openStubLearner(
       };
       const bytes = weights === null || windows === 0
         ? null
-        : codecs.f32.encode(find(weights).map((value) => (value - 1) * pull)).bytes;
+        : codecs.f32.encode(setOf(weights, order!.lineage.at).parameters.map((value) => (value - 1) * pull)).bytes;
       const steps = Math.ceil(windows / Math.max(1, batch));
       return Promise.resolve({ ...about, bytes, tokens: windows * contextLength, steps, loss: bytes === null ? 0 : 1 });
     },
@@ -87,23 +102,21 @@ export function openStubLearner(
       const judged = judge(bytes, form);
       return Promise.resolve(judged.valid ? { valid: true, norm: judged.norm } : judged);
     },
-    async fold({ parent, parts }) {
-      const next = allocateWeights(layout);
-      next.parameters.set(find(parent));
-      const input = { weights: next.parameters, momentum: null, parts };
-      const { screen } = fold(input, {
+    async fold({ parent: digest, ...order }) {
+      const parent = find(digest), into = allocateWeights(layout, parent.sets.length - (order.joined === null ? 0 : 1));
+      const { screen } = foldSets({ ...order, parent, into }, {
         ...form,
         outer: { robust: "median-clip", screen: "drop", learningRate: 1, momentum: 0 },
       });
-      return { digest: await hold(next.bytes), screen };
+      return { digest: await hold(into.bytes), screen };
     },
-    async merge(sides) {
-      const next = allocateWeights(layout);
-      const [one, other] = sides.map(({ weights, share }) => ({ parameters: find(weights), momentum: null, share }));
-      average(one!, other!, next);
-      return await hold(next.bytes);
+    async merge(sets) {
+      const into = allocateWeights(layout, sets.length);
+      averageSets(sets.map((all) => all.map(({ weights, at, share }) => ({ ...setOf(weights, at), share }))), into);
+      return await hold(into.bytes);
     },
-    evaluate: async (weights) => await find(weights).reduce((sum, value) => sum + (value - 1) ** 2, 0),
+    evaluate: async (weights, at) =>
+      await setOf(weights, at).parameters.reduce((sum, value) => sum + (value - 1) ** 2, 0),
     settled,
     settle(round, fate) {
       settled.push(`${round} ${fate}`);

@@ -144,6 +144,7 @@ export function openScene({ codec = "int8", microBatch = 4, devices }: SceneOpti
     order: (round: number, fields: Partial<TrainOrder> = {}): TrainOrder => ({
       round,
       weights: `${round}` as Digest,
+      lineage: { at: 0, from: [0], hosted: [0] },
       tokens: 0,
       ranges: [{ start: round * 100, end: round * 100 + 96 }],
       batch: 8,

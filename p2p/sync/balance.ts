@@ -7,7 +7,8 @@
  * @module
  */
 import { batchOf, depthOf } from "./cells.ts";
-import type { ChainState, Member, PeerId, SyncRules } from "./types.ts";
+import { lineageOf, matesOf } from "./lineages.ts";
+import type { ChainState, Lineage, Member, PeerId, SyncRules } from "./types.ts";
 
 /** Inner steps that the longest batch of a member leaves room for in a box. */
 const LEAST_STEPS = 10;
@@ -18,32 +19,33 @@ const LEASED_UNMEASURED_BATCHES = 64;
 /** A peer without a speed among such that have one: it is taken to be so many times as fast as the median. */
 const UNMEASURED_MEDIANS = 4;
 
-type Ground = Pick<ChainState, "roster" | "roundMs" | "cell" | "batch">;
+type Ground = Pick<ChainState, "roster" | "round" | "roundMs" | "cell" | "lineages">;
 
 /**
- * Sequences of one inner step of this peer: at least 1, else ∝ speed, or a fair share while that is unmeasured. All
- * together make the cell's part of the request, or as much of it as fits.
+ * Sequences of one inner step of this peer: at least 1, else ∝ speed, or a fair share while that is unmeasured. All who
+ * train the same lineage together make the cell's part of its request, or as much of it as fits.
  */
 export function localBatch(chain: Ground, peer: PeerId, rules: SyncRules): number {
-  const { roster } = chain, at = roster.findIndex((member) => member.peer === peer);
+  const lineage = lineageOf(chain, peer), mates = matesOf(chain, lineage);
+  const at = mates.findIndex((member) => member.peer === peer);
   if (at < 0) return 1;
-  const speeds = speedsOf(roster),
-    shares = dealt(Math.min(batchOf(chain.cell, chain.batch.request), fits(chain, rules)), speeds);
+  const speeds = speedsOf(mates),
+    shares = dealt(Math.min(batchOf(chain.cell, lineage.batch.request), fits(mates, chain, rules)), speeds);
   // The whole number that the sum up to it grows by: so rounding neither adds to the global batch nor takes from it.
   const upTo = (count: number) => Math.round(sum(shares.slice(0, count)));
   return Math.max(1, upTo(at + 1) - upTo(at));
 }
 
-/** Sequences of one inner step of the whole run, as far as members can: what learning rates go by. */
-export function globalBatch(chain: Ground, rules: SyncRules): number {
-  const possible = Math.floor(fits(chain, rules) * 2 ** depthOf(chain.cell));
-  return Math.max(rules.batch, Math.min(chain.batch.request, possible));
+/** Sequences of one inner step of a lineage in all cells, as far as members can: what learning rates go by. */
+export function globalBatch(chain: Ground, lineage: Lineage, rules: SyncRules): number {
+  const possible = Math.floor(fits(matesOf(chain, lineage), chain, rules) * 2 ** depthOf(chain.cell));
+  return Math.max(rules.batch, Math.min(lineage.batch.request, possible));
 }
 
-/** Most sequences of an inner step of all members together; Infinity while no speed is known. */
-function fits({ roster, roundMs }: Ground, { contextLength }: SyncRules): number {
-  if (medianSpeed(roster) === 0) return Infinity;
-  return sum(speedsOf(roster)) * roundMs / 1000 / contextLength / LEAST_STEPS;
+/** Most sequences of an inner step of these members together; Infinity while no speed is known. */
+function fits(mates: readonly Member[], { roundMs }: Ground, { contextLength }: SyncRules): number {
+  if (medianSpeed(mates) === 0) return Infinity;
+  return sum(speedsOf(mates)) * roundMs / 1000 / contextLength / LEAST_STEPS;
 }
 
 /** In proportion to speed, but 1 for those whose part were smaller: the others have so much less. */
@@ -59,7 +61,7 @@ function dealt(batch: number, speeds: readonly number[]): readonly number[] {
 }
 
 /** Where it is not measured, the mean of the others; equal while none is. */
-function speedsOf(roster: readonly Member[]): readonly number[] {
+export function speedsOf(roster: readonly Member[]): readonly number[] {
   const measured = roster.map(({ speed }) => speed).filter((speed) => speed > 0);
   const mean = measured.length === 0 ? 1 : sum(measured) / measured.length;
   return roster.map(({ speed }) => speed > 0 ? speed : mean);
@@ -68,8 +70,7 @@ function speedsOf(roster: readonly Member[]): readonly number[] {
 export interface LeaseContext {
   readonly roster: readonly Member[];
   readonly roundMs: number;
-  /** Global batch of the next round. */
-  readonly batch: number;
+  readonly lineages: readonly Lineage[];
   readonly rules: SyncRules;
 }
 
@@ -78,9 +79,14 @@ export function leaseWindows({ speed }: Member, context: LeaseContext): number {
   return speed <= 0 ? unmeasuredWindows(context) : windowsAt(speed, context);
 }
 
+/** Of one inner step of any lineage: each member may come to train any of them. */
+function largestBatch({ lineages }: LeaseContext): number {
+  return Math.max(...lineages.map(({ batch }) => batch.request));
+}
+
 /** Windows for a member whose speed nobody knows yet: modest, because it may never come back. */
 export function unmeasuredWindows(context: LeaseContext): number {
-  const most = LEASED_UNMEASURED_BATCHES * context.batch, median = medianSpeed(context.roster);
+  const most = LEASED_UNMEASURED_BATCHES * largestBatch(context), median = medianSpeed(context.roster);
   return median === 0 ? most : Math.min(most, windowsAt(UNMEASURED_MEDIANS * median, context));
 }
 
@@ -96,8 +102,9 @@ export function medianSpeed(roster: readonly Member[]): number {
   return median;
 }
 
-function windowsAt(speed: number, { roundMs, batch, rules }: LeaseContext): number {
-  return Math.max(batch, Math.ceil(LEASED_BOXES * speed * roundMs / 1000 / rules.contextLength));
+function windowsAt(speed: number, context: LeaseContext): number {
+  const { roundMs, rules } = context;
+  return Math.max(largestBatch(context), Math.ceil(LEASED_BOXES * speed * roundMs / 1000 / rules.contextLength));
 }
 
 function sum(values: readonly number[]): number {

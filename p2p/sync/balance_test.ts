@@ -10,10 +10,14 @@ const rules = tinyRules({ firstRoundMs: 10_000, contextLength: 64, batch: 32 });
 function stateWith(speeds: readonly number[], request = 32, cell = ""): ChainState {
   const roster = speeds.map((speed, i): Member => {
     const peer = `peer${i}` as PeerId;
-    return { peer, since: 1, lastCounted: 1, speed, nextMs: 10_000, name: peer };
+    return { peer, since: 1, lastCounted: 1, speed, nextMs: 10_000, name: peer, hosts: [0] };
   });
-  const genesis = genesisState(rules);
-  return { ...genesis, cell, roster, batch: { ...genesis.batch, request } };
+  const genesis = genesisState(rules), lineage = genesis.lineages[0]!;
+  return { ...genesis, cell, roster, lineages: [{ ...lineage, batch: { ...lineage.batch, request } }] };
+}
+
+function globalOf(chain: ChainState): number {
+  return globalBatch(chain, chain.lineages[0]!, rules);
 }
 
 function batchesOf(chain: ChainState): readonly number[] {
@@ -41,20 +45,20 @@ Deno.test("the slowest have one sequence, and the others so much less", () => {
 
 Deno.test("a box has ten steps at least: a request that leaves no room for them is done in part, and rates go by that", () => {
   const small = stateWith([2_000, 1_000], 40), large = stateWith([2_000, 1_000], 1_000);
-  assert.deepEqual([batchesOf(small), globalBatch(small, rules)], [[27, 13], 40]);
-  assert.deepEqual([batchesOf(large), globalBatch(large, rules)], [[31, 16], 46]);
-  assert.equal(globalBatch(stateWith([100], 1_000), rules), 32, "not less than the run's own");
-  assert.equal(globalBatch(stateWith([0, 0], 1_000), rules), 1_000, "nobody knows what fits");
+  assert.deepEqual([batchesOf(small), globalOf(small)], [[27, 13], 40]);
+  assert.deepEqual([batchesOf(large), globalOf(large)], [[31, 16], 46]);
+  assert.equal(globalOf(stateWith([100], 1_000)), 32, "not less than the run's own");
+  assert.equal(globalOf(stateWith([0, 0], 1_000)), 1_000, "nobody knows what fits");
 });
 
 Deno.test("a cell's members share the cell's part of the request, and rates go by the whole run's", () => {
   const half = stateWith([20_000, 20_000], 40, "1");
-  assert.deepEqual([batchesOf(half), globalBatch(half, rules)], [[10, 10], 40]);
-  assert.equal(globalBatch(stateWith([1_000, 1_000], 1_000, "01"), rules), 125, "four such cells");
+  assert.deepEqual([batchesOf(half), globalOf(half)], [[10, 10], 40]);
+  assert.equal(globalOf(stateWith([1_000, 1_000], 1_000, "01")), 125, "four such cells");
 });
 
 Deno.test("leases follow the batch: no member has less than one global batch", () => {
-  const of = (batch: number) => ({ roster: stateWith([100]).roster, roundMs: 10_000, batch, rules });
+  const of = (batch: number) => ({ ...stateWith([100], batch), rules });
   const [member] = stateWith([100]).roster;
   assert.equal(leaseWindows(member!, of(32)), 47, "three boxes");
   assert.equal(leaseWindows(member!, of(200)), 200);

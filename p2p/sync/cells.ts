@@ -136,7 +136,7 @@ export function batchOf(cell: string, request: number): number {
  */
 export function viewOf(chain: ChainState, digits: string, rules: SyncRules): ChainState {
   let { cell } = chain, members = chain.roster;
-  if (!fits(cell, digits)) return chain;
+  if (!fits(cell, digits) || chain.lineages.length > 1) return chain; // a cell has one model
   while (members.length > rules.cellSize) {
     const names = members.map(({ peer }) => digitsOf(rules, peer)), at = partingOf(names, cell);
     if (at === null) break;

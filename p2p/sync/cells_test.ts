@@ -27,7 +27,7 @@ const rules = tinyRules({ cellSize: 4 });
 const CELLS = Array.from({ length: 32 }, (_, i) => i.toString(2).padStart(5, "0"));
 
 function member(peer: string, speed: number): Member {
-  return { peer: peer as PeerId, since: 1, lastCounted: 1, speed, nextMs: 10_000, name: peer };
+  return { peer: peer as PeerId, since: 1, lastCounted: 1, speed, nextMs: 10_000, name: peer, hosts: [0] };
 }
 
 /** Twenty members of unequal speeds with leases, some of them trained and some returned. */
@@ -52,9 +52,9 @@ Deno.test("every member of a state with too many sees a part with few enough, an
   const { chain } = crowd(), parts = partsOf(chain);
   assert.ok(parts.length > 4);
   assert.equal(parts.flatMap(({ roster }) => roster).length, chain.roster.length);
-  for (const { cell, roster, batch, met } of parts) {
+  for (const { cell, roster, lineages, met } of parts) {
     assert.ok(roster.length <= rules.cellSize || roster.every(({ peer }) => isIn(cell, peer, rules)));
-    assert.deepEqual([batch, met.length], [chain.batch, cell.length]);
+    assert.deepEqual([lineages, met.length], [chain.lineages, cell.length]);
   }
   for (const part of parts) assert.equal(viewOf(part, digitsOf(rules, part.roster[0]!.peer), rules), part);
 });
@@ -161,7 +161,7 @@ Deno.test("a cell that has met nobody beyond an edge for long goes on without th
   const part = partOf(crowd().chain, "010", rules), { round } = part, long = 4 * 4 * 3;
   const after = (met: readonly number[]) => withoutDead({ ...part, round: round + long, met }, rules);
   const [dead, alive] = [round, round + long - 1];
-  assert.deepEqual([after([dead, alive, alive]).cell, after([dead, alive, alive]).batch], ["*10", part.batch]);
+  assert.deepEqual([after([dead, alive, alive]).cell, after([dead, alive, alive]).lineages], ["*10", part.lineages]);
   assert.equal(after([alive, dead, alive]).cell, "0*0");
   assert.equal(after([dead, dead, alive]).cell, "0*0");
   assert.equal(after([dead, alive, dead]).cell, "01");
@@ -209,7 +209,7 @@ Deno.test("a cell that has not met its sibling for long takes over its part, and
   const part = partOf(crowd().chain, "01", rules), alone = { ...part, round: part.round + 4 * 4 * 2 };
   assert.equal(withoutDead({ ...alone, round: alone.round - 1 }, rules).cell, "01");
   const wider = withoutDead(alone, rules);
-  assert.deepEqual([wider.cell, wider.met, wider.batch], ["0", [1], part.batch]);
+  assert.deepEqual([wider.cell, wider.met, wider.lineages], ["0", [1], part.lineages]);
   const again = settleLeases(wider.ledger, wider.roster, { ...wider, rules });
   const leased = union(...again.leases.map(({ ranges }) => ranges));
   assert.ok(windowCount(ownedIn(leased, "00")) > 0, "of the part that was its sibling's");

@@ -6,10 +6,11 @@
  * @module
  */
 import { leaseWindows } from "./balance.ts";
-import { firstBatch, nextBatch } from "./batch/request.ts";
 import { firstEncoding, nextEncoding } from "./codec_rule.ts";
 import { edgeOf, partOf, withoutDead, yielded } from "./cells.ts";
+import { withHosts } from "./dealing.ts";
 import { digestOf } from "./digest.ts";
+import { firstLineages, nextLineages } from "./fusing.ts";
 import { hear } from "./hearsay.ts";
 import { dealLeases, EMPTY_LEDGER, enterTrained, learnTrained, trainedIn } from "./ledger.ts";
 import { membersAfter } from "./members.ts";
@@ -63,7 +64,8 @@ export function genesisState(rules: SyncRules): ChainState {
     roster: [],
     ledger: EMPTY_LEDGER,
     roundMs: rules.firstRoundMs,
-    batch: firstBatch(rules),
+    lineages: firstLineages(rules),
+    merged: null,
     encoding: firstEncoding(rules),
     evaluator: null,
     recent: [],
@@ -89,10 +91,11 @@ function count(parent: ChainState, { record, digest, offers, rules }: AdvanceOpt
   const counted = record.counted.map((counted, i): CountedOffer => ({ counted, offer: offers[i]! }));
   const fresh = counted.filter(({ counted }) => counted.age === 0).map(({ offer }) => offer);
   const members = membersAfter(parent, record.change);
-  const roster = nextRoster(parent.roster, record.round, counted, { rules, list: members });
   const roundMs = nextRoundMs(parent.roundMs, fresh, rules);
   const tokens = parent.tokens + offers.reduce((sum, { tokens }) => sum + tokens, 0);
-  const batch = nextBatch(parent.batch, { fresh, tokens, rules });
+  const { lineages, merged } = nextLineages(parent, { round: record.round, offers, fresh, tokens, rules });
+  const present = nextRoster(parent.roster, record.round, counted, { rules, list: members });
+  const roster = withHosts(present, { before: parent.roster, lineages });
   const trained = enterTrained(parent.ledger, offers.map(({ ranges }) => ranges), parent.cell);
   return {
     round: record.round,
@@ -104,9 +107,10 @@ function count(parent: ChainState, { record, digest, offers, rules }: AdvanceOpt
     usual: nextUsual(parent.usual, counted),
     members,
     roster,
-    ledger: settleLeases(trained, roster, { roundMs, batch, rules, cell: parent.cell }),
+    ledger: settleLeases(trained, roster, { roundMs, lineages, rules, cell: parent.cell }),
     roundMs,
-    batch,
+    lineages,
+    merged,
     encoding: nextEncoding(parent.encoding, { round: record.round, tokens, offers, rules }),
     evaluator: roster[record.round % Math.max(1, roster.length)]?.peer ?? null,
     recent: within(rules.lateRounds, digest, [
@@ -155,9 +159,9 @@ export function isFinished(chain: ChainState, rules: SyncRules): boolean {
 export function settleLeases(
   ledger: Ledger,
   roster: readonly Member[],
-  { rules, cell, ...next }: Pick<ChainState, "roundMs" | "batch" | "cell"> & { readonly rules: SyncRules },
+  { rules, cell, ...next }: Pick<ChainState, "roundMs" | "lineages" | "cell"> & { readonly rules: SyncRules },
 ): Ledger {
-  const context = { roster, roundMs: next.roundMs, batch: next.batch.request, rules };
+  const context = { roster, ...next, rules };
   return dealLeases(
     ledger,
     roster.map((member) => ({ peer: member.peer, windows: leaseWindows(member, context) })),

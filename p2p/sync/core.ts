@@ -29,8 +29,6 @@ export function createCore(options: CoreOptions, rulebook: Rulebook = RULEBOOK):
 class PeerCore implements Core {
   readonly #parts: Parts;
   readonly #genesis: Digest;
-  /** Every weights blob of a run has the size of the first. */
-  #weightsBytes = 0;
   /** Null until the start. */
   #beatAtMs: number | null = null;
   /** Found out whenever conclusions are drawn: what brings nothing new does not change it. */
@@ -141,7 +139,6 @@ class PeerCore implements Core {
     const parts = this.#parts, { context, book, work, joining, membership, now } = parts;
     const { rules, self } = context.options;
     this.#beatAtMs = now;
-    this.#weightsBytes = initial.sizeBytes;
     book.addPast(genesisRecord(rules), genesisState(rules)); // what everybody knows
     const { offers: own, key } = work;
     const saved = restore(journal, { book, own, key, joining, membership, self, rules, nowMs: now });
@@ -156,15 +153,15 @@ class PeerCore implements Core {
   }
 
   #onLoaded(digest: Digest): void {
-    const parts = this.#parts, { context, book } = parts, weights = { digest, sizeBytes: this.#weightsBytes };
-    const record = parts.loading.answered(context, digest, null), link = record && book.links.get(record);
+    const parts = this.#parts, { context, book } = parts;
+    const wanted = parts.loading.answered(context, digest, null), link = wanted && book.links.get(wanted.record);
     if (parts.recovery.onLoaded(context, book, digest)) return;
     const candidate = parts.joining.answered(digest);
-    if (record !== null) parts.meeting.onLoaded(digest, parts.head?.chain.round ?? 0);
-    const side = link && book.hold(link, weights), { rules } = context.options;
+    if (wanted !== null) parts.meeting.onLoaded(digest, parts.head?.chain.round ?? 0);
+    const side = link && book.hold(link, wanted.weights), { rules } = context.options;
     if (side) {
       parts.recheck.begin(book, side, rules);
-      context.emit({ kind: "keep", weights });
+      context.emit({ kind: "keep", weights: side.weights });
     }
     const known = candidate && book.links.get(candidate.chain.head);
     if (candidate === null || known && book.isHopeless(known)) return; // found out while it was on its way

@@ -32,7 +32,7 @@ Deno.test("a state of a record that this peer knows must be the one that the rec
 
 Deno.test("a state that no history of the run leads to is none, whoever confirms it", () => {
   const book = new Book(rules, RULEBOOK), witnesses = new Witnesses(), { ledger } = state.chain;
-  const member: Member = { peer: finch, since: 0, lastCounted: 1, speed: 10, nextMs: 1, name: "finch" };
+  const member: Member = { peer: finch, since: 0, lastCounted: 1, speed: 10, nextMs: 1, name: "finch", hosts: [0] };
   const lease = (peer: PeerId, end: number) => ({
     ...ledger,
     cursor: 8,
@@ -45,7 +45,7 @@ Deno.test("a state that no history of the run leads to is none, whoever confirms
   assert.equal(why({}), null);
   assert.match(why({ roster: [], ledger })!, /no history leads to it: it has no members/);
   assert.match(
-    why({ batch: { request: 33, wanted: 33, steps: 0, noise: null } })!,
+    why({ lineages: [{ id: 0, from: [0], updates: 0, batch: { request: 33, wanted: 33, steps: 0, noise: null } }] })!,
     /its batch is 33, and the run's are 32 to 32/,
   );
   assert.match(why({ roundMs: 3e10 })!, /its rounds are 30000000000 ms, the run's 5000 to 60000/);

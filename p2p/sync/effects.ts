@@ -8,14 +8,15 @@
  * core bounds how many are open at once.
  * @module
  */
-import type { Contribution, Fate, MergeSide, Screen, TrainOrder, Verdict } from "../learner.ts";
-import type { BatchView } from "./batch/request.ts";
+import type { AveragedSets, Contribution, Fate, JoinedSets, Screen, TrainOrder, Verdict } from "../learner.ts";
+import type { LineageView } from "./lineage_view.ts";
 import type {
   BlobName,
   ChainState,
   Change,
   Digest,
   Encoding,
+  LineageMerge,
   Message,
   Offer,
   PeerId,
@@ -111,7 +112,13 @@ export type Effect =
     readonly isNeeded: boolean;
   }
   /** Have the learner hold these weights, from the blob store or from one of `from`. Answered by `loaded`, `load-failed`. */
-  | { readonly kind: "load"; readonly weights: BlobName; readonly from: readonly PeerId[] }
+  | {
+    readonly kind: "load";
+    readonly weights: BlobName;
+    /** How many sets they must hold. */
+    readonly sets: number;
+    readonly from: readonly PeerId[];
+  }
   /**
    * Fold stored blobs into the weights of the parent state (kept: load them if the learner dropped them).
    * Answered by `folded`, `fold-failed`.
@@ -120,19 +127,15 @@ export type Effect =
     readonly kind: "fold";
     readonly record: Digest;
     readonly parent: Digest;
-    /** In the order to fold. */
-    readonly parts: readonly { readonly blob: BlobName; readonly weight: number }[];
+    /** In the order to fold; `at` is the set of the parent's weights that a part changes. */
+    readonly parts: readonly { readonly blob: BlobName; readonly at: number; readonly weight: number }[];
+    /** Two of its sets that become one then. */
+    readonly joined: JoinedSets | null;
+    /** How many sets there are then. */
+    readonly sets: number;
   }
-  /**
-   * Average the weights of both parents of a merge record, each with its share; both are stored.
-   * Answered by `folded`, `fold-failed`.
-   */
-  | {
-    readonly kind: "merge";
-    readonly record: Digest;
-    /** In the order of the record's parents. */
-    readonly sides: readonly MergeSide[];
-  }
+  /** Average weights that are stored, set by set, each with its share. Answered by `folded`, `fold-failed`. */
+  | { readonly kind: "merge"; readonly record: Digest; readonly sets: AveragedSets }
   /** A new head was adopted: tell whoever shows it. */
   | { readonly kind: "adopted"; readonly chain: ChainState; readonly weights: Digest }
   | { readonly kind: "train"; readonly order: TrainOrder }
@@ -141,7 +144,7 @@ export type Effect =
   /** Answered by `contributed`. */
   | { readonly kind: "contribute" }
   /** Answered by `evaluated`. */
-  | { readonly kind: "evaluate"; readonly record: Digest; readonly weights: Digest }
+  | { readonly kind: "evaluate"; readonly record: Digest; readonly weights: Digest; readonly at: number }
   /**
    * The fate of this peer's own contribution. A reorganisation may change it: then the last word holds. `blob` tells
    * two contributions of one round apart, which a fork can bring about.
@@ -181,8 +184,11 @@ export type SyncEvent =
     readonly roundMs: number;
     /** How its contributions are encoded. */
     readonly encoding: Encoding;
-    /** Its global batch, and why it is as large as it is. */
-    readonly batch: BatchView;
+    /** In their order; the one that is evaluated, sampled and exported is at `leading`. */
+    readonly lineages: readonly LineageView[];
+    readonly leading: number;
+    /** Whether two of them have become one with this record. */
+    readonly merged: LineageMerge | null;
   }
   /** This peer wrote a record, and why just then. */
   | { readonly kind: "closed"; readonly round: number; readonly reason: string }

@@ -12,12 +12,14 @@ import { stateDigest } from "./digest.ts";
 import type { Input } from "./effects.ts";
 import type { Exchange } from "./exchange.ts";
 import { journalState } from "./journaling.ts";
-import type { Link, State } from "./link.ts";
+import { placeOf } from "./lineages.ts";
+import { chainOf, type Link, type State } from "./link.ts";
 import type { Loading } from "./loading.ts";
 import type { Meeting } from "./meeting.ts";
 import { reportScreen } from "./report.ts";
 import { longestMs } from "./scribe.ts";
-import type { Digest } from "./types.ts";
+import type { ChainState, Digest } from "./types.ts";
+import type { JoinedSets } from "../learner.ts";
 
 /** A fold may fail because a blob was damaged on disk: it is fetched again, but not for ever. */
 const MOST_FOLD_FAILURES = 3;
@@ -111,15 +113,18 @@ export class Folding {
       const sides = book.ancestry.sidesOf(next);
       // A record of a side could not be folded here. What others made of both sides is asked for as a state.
       if (sides === null) return book.condemn(next, "what it unites is not known here", { isCertain: false });
-      context.emit({ kind: "merge", record, sides: rulebook.mergeShares(sides, body.weights) });
+      context.emit({ kind: "merge", record, sets: rulebook.mergeShares(sides, body.weights) });
     } else if (body.met !== null) {
-      const sides = rulebook.meetingSides(body, { met: body.met, own: parent!.weights.digest });
-      context.emit({ kind: "merge", record, sides });
+      const sets = rulebook.meetingSides(body, { met: body.met, own: parent!.weights.digest });
+      context.emit({ kind: "merge", record, sets });
     } else {
       const offers = book.countedOffers(next)!;
       if (offers.some(({ verdict }) => verdict === null)) return;
       const counted = offers.map(({ signed }, i) => ({ counted: body.counted[i]!, offer: signed.body }));
-      context.emit({ kind: "fold", record, parent: parent!.weights.digest, parts: rulebook.foldParts(counted, rules) });
+      const { chain, weights } = parent!, after = chainOf(next)!, { lineages } = chain;
+      const parts = rulebook.foldParts(counted, { rules, lineages });
+      const joined = joinedBy(chain, after), sets = after.lineages.length;
+      context.emit({ kind: "fold", record, parent: weights.digest, parts, joined, sets });
     }
     this.#folding = record;
     this.hopeUntilMs = Infinity;
@@ -132,12 +137,14 @@ export class Folding {
       from = exchange.donors(body.scribe);
     if (parents.length > 1) {
       parents.forEach((parent, i) => {
-        if (book.stateOf(parent) === null) loading.want(context, parent, { weights: body.weights[i]!, from });
+        const link = book.links.get(parent), chain = link && chainOf(link);
+        if (!chain || book.stateOf(parent) !== null) return;
+        loading.want(context, parent, { weights: body.weights[i]!, sets: chain.lineages.length, from });
       });
     } else if (body.met !== null && this.#lacksMet(link, scene)) {
       const [scribe, ...mates] = from, there = exchange.abroad.standing(exchange.others, body.met.record);
       const donors = scribe === undefined ? there : [scribe, ...there, ...mates];
-      loading.want(context, body.met.record, { weights: body.met.weights, from: donors });
+      loading.want(context, body.met.record, { weights: body.met.weights, sets: 1, from: donors });
     }
   }
 
@@ -192,6 +199,13 @@ function ourBase(book: Book, { parents }: Link, { link, weights, base }: State):
 
 function baseFor({ record, parents }: Link, parent: State): Digest {
   return record.body.bases[parents.indexOf(parent.link.digest)]!;
+}
+
+/** The sets of a state before a record that its fold makes one; null: none. */
+function joinedBy({ lineages }: ChainState, { round, merged }: ChainState): JoinedSets | null {
+  if (merged?.round !== round) return null;
+  const { kept, gone, shares } = merged;
+  return { kept: placeOf(lineages, kept), gone: placeOf(lineages, gone), shares };
 }
 
 function whyBad(book: Book, link: Link): string | null {

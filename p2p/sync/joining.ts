@@ -107,7 +107,8 @@ export class Joining {
     }
     this.#candidates.splice(this.#candidates.indexOf(best), 1);
     this.#loading = best;
-    context.emit({ kind: "load", weights: best.weights, from: best.from });
+    const { weights, from, chain: { lineages } } = best;
+    context.emit({ kind: "load", weights, sets: lineages.length, from });
   }
 
   /** A load was answered; returns what was being loaded, if it was this. The next candidate may follow at once. */

@@ -13,8 +13,8 @@ function inVain(loading: Loading, moments: readonly number[]): readonly (readonl
   return moments.map((now) => {
     const effects: Effect[] = [];
     const context = { now, emit: (effect: Effect) => effects.push(effect) } as unknown as Context; // what loading uses
-    loading.want(context, record, { weights, from: mates });
-    if (effects.length > 0) assert.equal(loading.answered(context, weights.digest, RETRY_MS), record);
+    loading.want(context, record, { weights, sets: 1, from: mates });
+    if (effects.length > 0) assert.equal(loading.answered(context, weights.digest, RETRY_MS)?.record, record);
     return effects.flatMap((effect) => effect.kind === "load" ? effect.from : []);
   });
 }

@@ -12,7 +12,7 @@
 import { depthOf, edgeOf, yielded } from "./cells.ts";
 import { isFinished } from "./chain.ts";
 import { rankedBy } from "./scribe.ts";
-import type { MergeSide } from "../learner.ts";
+import type { AveragedSets } from "../learner.ts";
 import type { ChainState, Digest, Met, PeerId, RoundRecord, SyncRules } from "./types.ts";
 
 /** Whether the record after this state, or after `ahead` more, may meet across this edge. */
@@ -40,12 +40,14 @@ export function meetingRanking(chain: ChainState): readonly PeerId[] {
 }
 
 /** How much both cells' weights count: as the parts of the run that they are, which is nothing that anybody claims. */
-export function meetingSides({ cell }: RoundRecord, { met, own }: { readonly met: Met; readonly own: Digest }) {
-  const sides: readonly MergeSide[] = [
-    { weights: own, share: 2 ** -depthOf(cell) },
-    { weights: met.weights.digest, share: 2 ** -depthOf(met.cell) },
-  ];
-  return sides;
+export function meetingSides(
+  { cell }: RoundRecord,
+  { met, own }: { readonly met: Met; readonly own: Digest },
+): AveragedSets {
+  return [[
+    { weights: own, at: 0, share: 2 ** -depthOf(cell) },
+    { weights: met.weights.digest, at: 0, share: 2 ** -depthOf(met.cell) },
+  ]];
 }
 
 /** Why this may not be a meeting after `parent`, or null. */

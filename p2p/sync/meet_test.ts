@@ -17,7 +17,7 @@ function stateOf(cell: string, ledger: Partial<Ledger> = {}): ChainState {
   const genesis = genesisState(rules);
   const peers = Array.from({ length: 200 }, (_, i) => `peer${i}` as PeerId);
   const roster = peers.filter((peer) => digitsOf(rules, peer).startsWith(cell)).slice(0, 3).sort()
-    .map((peer): Member => ({ peer, since: 1, lastCounted: 9, speed: 1000, nextMs: 10_000, name: peer }));
+    .map((peer): Member => ({ peer, since: 1, lastCounted: 9, speed: 1000, nextMs: 10_000, name: peer, hosts: [0] }));
   const settled = settleLeases(genesis.ledger, roster, { ...genesis, rules, cell });
   return {
     ...genesis,
@@ -85,7 +85,7 @@ Deno.test("a meeting with a cell that came back gives up what both own, and what
     offers: [],
     rules,
   });
-  assert.deepEqual([after.cell, after.met, after.batch], ["10", [10, 1], taken.batch]);
+  assert.deepEqual([after.cell, after.met, after.lineages], ["10", [10, 1], taken.lineages]);
   for (const { ranges } of after.ledger.leases) assert.deepEqual(ownedIn(ranges, "10"), ranges);
   assert.ok(
     leased.leases.some(({ ranges }) => windowCount(ownedIn(ranges, "00")) > 0),
@@ -94,9 +94,9 @@ Deno.test("a meeting with a cell that came back gives up what both own, and what
 });
 
 Deno.test("both cells count as the parts of the run that they are", () => {
-  assert.deepEqual(meetingSides(record, { met, own: weights.digest }).map(({ share }) => share), [1 / 4, 1 / 4]);
+  assert.deepEqual(meetingSides(record, { met, own: weights.digest })[0]!.map(({ share }) => share), [1 / 4, 1 / 4]);
   const wider = meetingSides(record, { met: { ...met, cell: "1" }, own: weights.digest });
-  assert.deepEqual(wider.map(({ share }) => share), [1 / 4, 1 / 2]);
+  assert.deepEqual(wider[0]!.map(({ share }) => share), [1 / 4, 1 / 2]);
 });
 
 Deno.test("an edge is due when it was not met for so many rounds as the cell has edges, and no edge just was", () => {

@@ -171,7 +171,7 @@ export class Meeting {
       const { confirm, contradict } = exchange.abroad.count(met.record, base, met);
       if (confirm < Math.min(VOUCHERS, there.length) || confirm <= contradict) continue;
       if (this.has(met.weights.digest)) return { edge, met };
-      loading.want(context, met.record, { weights: met.weights, from: there.map(({ peer }) => peer) });
+      loading.want(context, met.record, { weights: met.weights, sets: 1, from: there.map(({ peer }) => peer) });
       return null;
     }
     return null;

@@ -7,11 +7,13 @@
  * heavier side's. A merge record counts no offers: those on either head are one record late for what follows it.
  * @module
  */
-import type { MergeSide } from "../learner.ts";
+import type { AveragedSets } from "../learner.ts";
 import { settleLeases } from "./chain.ts";
+import { withHosts } from "./dealing.ts";
 import { stateDigest } from "./digest.ts";
 import { fits, hullOf } from "./cells.ts";
 import { isHeavier } from "./fork.ts";
+import { partsIn, uniteLineages } from "./fusing.ts";
 import { learnedBy, uniteLedgers } from "./ledger.ts";
 import { isAllowed, newerMembers, whyNotAllowed } from "./members.ts";
 import { union, windowCount } from "./ranges.ts";
@@ -55,10 +57,12 @@ export function unite(
   const { round } = record;
   const added = gain(lighter, new Set([...lighter.shared, ...countedIn(heavier)]));
   const members = newerMembers(heavier.chain.members, lighter.chain.members);
-  const roster = uniteRosters([heavier.chain, lighter.chain], round).filter(({ peer }) =>
+  const present = uniteRosters([heavier.chain, lighter.chain], round).filter(({ peer }) =>
     isAllowed(peer, members, rules)
   );
-  const { roundMs, batch, encoding, usual } = heavier.chain, { cell } = record;
+  const lineages = uniteLineages([heavier.chain, lighter.chain]);
+  const roster = withHosts(present, { before: [], lineages });
+  const { roundMs, merged, encoding, usual } = heavier.chain, { cell } = record;
   const [a, b] = [heavier.chain.ledger, lighter.chain.ledger];
   const offered = union(...lighter.own.flatMap(({ offers }) => offers.map(({ ranges }) => ranges)));
   const learned = learnedBy(b, { a, offered });
@@ -73,20 +77,29 @@ export function unite(
     usual,
     members,
     roster,
-    ledger: settleLeases(ledger, roster, { roundMs, batch, rules, cell }),
+    ledger: settleLeases(ledger, roster, { roundMs, lineages, rules, cell }),
     roundMs,
-    batch,
+    lineages,
+    merged,
     encoding,
     evaluator: roster[round % Math.max(1, roster.length)]?.peer ?? null,
     recent: uniteRecent([heavier, lighter], { record, digest, rules }),
   };
 }
 
-/** How much each side's weights count in the average, in the order of the record's parents. */
-export function mergeShares(sides: Sides, weights: readonly BlobName[]): readonly MergeSide[] {
+/**
+ * What the weights of each lineage are the average of, in the order of the record's parents: by what each side gained,
+ * and where a side has several lineages that are one now, by their demand.
+ */
+export function mergeShares(sides: Sides, weights: readonly BlobName[]): AveragedSets {
   const gains = sides.map((side) => gain(side, side.shared).weight);
   const isNothing = gains.every((weight) => weight === 0); // then both are the same weights
-  return gains.map((share, i) => ({ weights: weights[i]!.digest, share: isNothing ? 1 : share }));
+  return uniteLineages([sides[0].chain, sides[1].chain]).map((lineage) =>
+    sides.flatMap(({ chain }, i) =>
+      partsIn(chain, lineage)
+        .map(({ at, share }) => ({ weights: weights[i]!.digest, at, share: share * (isNothing ? 1 : gains[i]!) }))
+    )
+  );
 }
 
 /**

@@ -135,7 +135,7 @@ Deno.test("what a longer side counted of the shorter side's offers is not counte
 });
 
 Deno.test("weights are averaged by what each side counted since they parted", () => {
-  const shares = mergeShares(sides, record.weights).map(({ share }) => share);
+  const shares = mergeShares(sides, record.weights)[0]!.map(({ share }) => share);
   assert.deepEqual(shares, [11 * 4 * 64, 3 * 4 * 64]);
 });
 

@@ -111,7 +111,8 @@ export class Merging {
       return `its state after record ${link.round} is not what the records give`;
     }
     const others = this.#speakersFor(link.digest).filter((peer) => peer !== from);
-    loading.want(context, link.digest, { weights: given.weights, from: [from, ...others] });
+    const { weights } = given, sets = chain.lineages.length;
+    loading.want(context, link.digest, { weights, sets, from: [from, ...others] });
     return null;
   }
 

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Contribution } from "../learner.ts";
+import { lineageCount, lineageOf } from "./lineages.ts";
 import { isRangeSet, windowCount } from "./ranges.ts";
 import type { BlobName, ChainState, Digest, GradientStatistics, Offer, PeerId, SyncRules } from "./types.ts";
 
@@ -66,6 +67,7 @@ export function buildOffer({ chain, base }: Ground, work: Work, options: OfferOp
     peer: options.self,
     round: chain.round + 1,
     parent: chain.head,
+    lineage: lineageOf(chain, options.self).id,
     base,
     blob,
     tokens: blob === null ? 0 : work.tokens,
@@ -91,6 +93,9 @@ export function buildOffer({ chain, base }: Ground, work: Work, options: OfferOp
 /** Why no honest peer of its run made this offer, or null. Facts of the offer alone. */
 export function whyMalformed(offer: Offer, rules: SyncRules): string | null {
   if (offer.round < 1) return `its round is ${offer.round}`;
+  if (offer.lineage >= lineageCount(rules)) {
+    return `it is of lineage ${offer.lineage}, and the run began with ${lineageCount(rules)}`;
+  }
   if (offer.ranges.length > MOST_RANGES || !isRangeSet(offer.ranges)) return "its ranges are not sorted and disjoint";
   // Less is possible: steps whose gradient was not finite use windows up and count no tokens.
   const mostTokens = windowCount(offer.ranges) * rules.contextLength;

@@ -14,6 +14,7 @@ import type { Fault } from "./effects.ts";
 import { bodyDigest } from "./digest.ts";
 import type { Fetching } from "./fetching.ts";
 import { leaseOf } from "./ledger.ts";
+import { leadingPlace, lineageOf, placeOf } from "./lineages.ts";
 import { buildOffer, type Ground, NO_WORK, type Work } from "./offer.ts";
 import { OwnKey } from "./own_key.ts";
 import { OwnOffers } from "./own_offers.ts";
@@ -63,16 +64,23 @@ export class OwnWork {
       return offered || asked ? null : this.#make(context, { chain, base }, { work: NO_WORK, isForHead: true });
     }
     this.#box.open(now, chain.roundMs, offered);
+    const { roster, lineages } = chain, lineage = lineageOf(chain, self);
+    const { hosts } = roster.find(({ peer }) => peer === self)!;
     const ranges = subtract(leaseOf(chain.ledger, self), this.offers.pendingRanges());
     emit({
       kind: "train",
       order: {
         round: chain.round + 1,
         weights,
+        lineage: {
+          at: lineages.indexOf(lineage),
+          from: lineage.from,
+          hosted: hosts.flatMap((id) => lineages[placeOf(lineages, id)]!.from),
+        },
         tokens: chain.tokens,
         ranges,
         batch: localBatch(chain, self, rules),
-        globalBatch: globalBatch(chain, rules),
+        globalBatch: globalBatch(chain, lineage, rules),
         measure: { every: TEST_STEPS, sketch: statisticUsed(rules) === "peers" },
         encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
         roundMs: chain.roundMs,
@@ -80,7 +88,7 @@ export class OwnWork {
     });
     if (chain.evaluator === self && this.#evaluating === null) {
       this.#evaluating = chain.head;
-      emit({ kind: "evaluate", record: chain.head, weights });
+      emit({ kind: "evaluate", record: chain.head, weights, at: leadingPlace(chain) });
     }
     return null;
   }

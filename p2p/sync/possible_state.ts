@@ -7,6 +7,7 @@
  */
 import { isIn } from "./cells.ts";
 import { whyImpossibleBatch } from "./batch/request.ts";
+import { lineageCount } from "./lineages.ts";
 import { ownedIn } from "./classes.ts";
 import { LARGEST_SPEED } from "./offer.ts";
 import { windowCount } from "./ranges.ts";
@@ -15,11 +16,11 @@ import type { ChainState, SyncRules } from "./types.ts";
 
 /** Why no history of this run leads to such a state, or null. */
 export function whyImpossible(chain: ChainState, rules: SyncRules): string | null {
-  const { round, cell, met, roster, ledger, roundMs, batch, tokens, recent } = chain;
+  const { round, cell, met, roster, ledger, roundMs, recent } = chain;
   if (round > 0 && roster.length === 0) return "it has no members";
   if (met.length !== cell.length) return `its cell '${cell}' has ${met.length} edges`;
-  const oversized = whyImpossibleBatch(batch, tokens, rules);
-  if (oversized !== null) return oversized;
+  const misdealt = whyMisdealt(chain, rules);
+  if (misdealt !== null) return misdealt;
   const guest = roster.find(({ peer }) => !isIn(cell, peer, rules));
   if (guest !== undefined) return `its member ${guest.peer} is not in its cell '${cell}'`;
   if (roundMs < rules.leastRoundMs || roundMs > rules.longestRoundMs) {
@@ -38,4 +39,26 @@ export function whyImpossible(chain: ChainState, rules: SyncRules): string | nul
   return torn === undefined
     ? null
     : `record ${torn.round} has ${torn.parents.length} parents and ${torn.bases.length} states`;
+}
+
+/** Why these are not the lineages that a run began with, each in one, or not hosted each by somebody; or null. */
+function whyMisdealt({ round, cell, lineages, roster, tokens, merged }: ChainState, rules: SyncRules): string | null {
+  const first = lineageCount(rules), from = lineages.flatMap(({ from }) => from).sort((a, b) => a - b);
+  if (from.length !== first || from.some((id, i) => id !== i)) {
+    return `its lineages are made of ${from.join(", ") || "none"}, and the run began with ${first}`;
+  }
+  const ids = lineages.map(({ id }) => id);
+  if (lineages.some(({ id, from }, i) => !from.includes(id) || i > 0 && id <= ids[i - 1]!)) {
+    return `its lineages are called ${ids.join(", ")}`;
+  }
+  if (cell !== "" && lineages.length > 1) return `it is of cell '${cell}' and has ${lineages.length} lineages`;
+  if (merged !== null && merged.round > round) return `it merged lineages in round ${merged.round} of ${round}`;
+  for (const { batch } of lineages) {
+    const oversized = whyImpossibleBatch(batch, tokens, rules);
+    if (oversized !== null) return oversized;
+  }
+  const idle = roster.find(({ hosts }) => hosts.length === 0 || hosts.some((id) => !ids.includes(id)));
+  if (idle !== undefined) return `its member ${idle.peer} trains lineage ${idle.hosts.join(", ") || "none"}`;
+  const hosted = new Set(roster.flatMap(({ hosts }) => hosts)), alone = ids.find((id) => !hosted.has(id));
+  return roster.length > 0 && alone !== undefined ? `nobody trains its lineage ${alone}` : null;
 }

@@ -8,7 +8,9 @@ import { isIn } from "./cells.ts";
 import { isFinished } from "./chain.ts";
 import { whyNotBelievable } from "./claims.ts";
 import { membersAfter, whyNoChange, whyNotAllowed } from "./members.ts";
+import { lineageOf } from "./lineages.ts";
 import { neighbourhood } from "./recent.ts";
+import { isMember } from "./roster.ts";
 import { attemptOf } from "./scribe.ts";
 import type { ChainState, Change, Counted, Digest, Offer, PeerId, RoundRecord, Signed, SyncRules } from "./types.ts";
 
@@ -50,6 +52,10 @@ export function whyNotCountable(digest: Digest, offer: Offer, context: RecordCon
   if (counted.has(digest)) return "it was counted before"; // law 2
   const wanted = near?.distance === 0 ? base : near?.base ?? null;
   if (wanted !== null && offer.base !== wanted) return `it was trained on state ${offer.base}, not ${wanted}`; // law 3
+  const own = lineageOf(parent, offer.peer).id;
+  if (offer.blob !== null && near?.distance === 0 && isMember(parent.roster, offer.peer) && offer.lineage !== own) {
+    return `it is of lineage ${offer.lineage}, and its author trains ${own}`;
+  }
   if (offer.blob !== null && blobs.has(offer.blob.digest)) {
     return "it is copied: its contribution was counted before, in another offer";
   }

@@ -14,6 +14,7 @@ import type { Exchange } from "./exchange.ts";
 import type { Fetching } from "./fetching.ts";
 import type { Folding } from "./folding.ts";
 import type { Joining } from "./joining.ts";
+import { lineageCount } from "./lineages.ts";
 import { chainOf, type State } from "./link.ts";
 import { longestMs } from "./scribe.ts";
 import type { BlobName, Digest } from "./types.ts";
@@ -92,7 +93,7 @@ export class Recovery {
   /** The state to go on from, once nothing better can be made of what is here; null until then. */
   run(context: Context, scene: SceneOfRecovery): State | null {
     this.deadline = Infinity;
-    const { head, joining } = scene, { emit, report } = context, { states } = this.#saved;
+    const { head, joining } = scene, { emit, report, options: { rules } } = context, { states } = this.#saved;
     switch (this.#stage.kind) {
       case "closed":
         return null;
@@ -101,7 +102,7 @@ export class Recovery {
         if (joining.hasOwn) return null;
         report({ kind: "waiting", reason: `none of ${states} saved states can be read: folding the history anew` });
         this.#stage = { kind: "loading" };
-        emit({ kind: "load", weights: this.#initial!, from: [] });
+        emit({ kind: "load", weights: this.#initial!, sets: lineageCount(rules), from: [] });
         return null;
       case "loading":
         return head === null ? null : this.#close(context, head);

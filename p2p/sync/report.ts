@@ -4,7 +4,6 @@
  * @module
  */
 import type { Screen } from "../learner.ts";
-import { viewBatch } from "./batch/request.ts";
 import type { Book } from "./book.ts";
 import type { Context } from "./context.ts";
 import type { MergedSide } from "./effects.ts";
@@ -12,6 +11,8 @@ import type { HistoryChange } from "./history_change.ts";
 import { chainOf, type HeldOffer, type Link, type State } from "./link.ts";
 import { isIn, partOf } from "./cells.ts";
 import { hear } from "./hearsay.ts";
+import { viewLineages } from "./lineage_view.ts";
+import { leadingPlace } from "./lineages.ts";
 import { gain, type Side } from "./merge.ts";
 import { neighbourhood } from "./recent.ts";
 import { ageOf, whyNotCountable } from "./record.ts";
@@ -76,7 +77,9 @@ export function reportAdoption(
     weights: to.weights.digest,
     roundMs: chain.roundMs,
     encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
-    batch: viewBatch(chain.batch, chain.tokens, rules),
+    lineages: viewLineages(chain, rules),
+    leading: leadingPlace(chain),
+    merged: chain.merged?.round === chain.round ? chain.merged : null,
   });
 
   if (from !== null) reportPassedOver(context, book, { from, to });
@@ -156,14 +159,14 @@ export function reportEquivocation({ report }: Context, book: Book, { scribe, ro
 export function reportScreen(
   { report }: Context,
   { record }: Link,
-  { screen: { cosines, threshold, dropped }, offers }: {
+  { screen: { cosines, thresholds, dropped }, offers }: {
     readonly screen: Screen;
     readonly offers: readonly HeldOffer[];
   },
 ): void {
   const parts = offers.filter(({ signed }) => signed.body.blob !== null);
   for (const [i, { digest, signed: { body: { peer } } }] of parts.entries()) {
-    const cosine = cosines[i] ?? null;
+    const cosine = cosines[i] ?? null, threshold = thresholds[i] ?? 0;
     if (cosine === null || cosine >= threshold) continue;
     const { round } = record.body;
     report({ kind: "screened", round, offer: digest, peer, cosine, threshold, dropped: dropped.includes(i) });

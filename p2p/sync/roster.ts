@@ -39,6 +39,7 @@ export function nextRoster(
       speed: believedSpeed(offer.speed, { before: known?.speed ?? 0, median }),
       nextMs: offer.nextMs,
       name: offer.name,
+      hosts: known?.hosts ?? [], // see `dealing.ts`
     });
   }
   return [...members.values()]

@@ -3,7 +3,8 @@
  * @module
  */
 import type { CountedOffer } from "./roster.ts";
-import type { BlobName, SyncRules } from "./types.ts";
+import { placeOf } from "./lineages.ts";
+import type { BlobName, ChainState, SyncRules } from "./types.ts";
 
 /** Most that one offer weighs, in medians of the offers counted with it. */
 const CAP_MEDIANS = 2;
@@ -39,17 +40,18 @@ function medianTokens(offers: readonly CountedOffer[]): number {
 
 /**
  * Contributions with their weights in the fold, in the order of the record, which all peers share (law 3): capped
- * tokens × discount^age, by multiplication so that all get the same bits.
+ * tokens × discount^age, by multiplication so that all get the same bits. Each changes the lineage of the state before
+ * the record that it belongs to by now.
  */
 export function foldParts(
   offers: readonly CountedOffer[],
-  rules: SyncRules,
-): readonly { readonly blob: BlobName; readonly weight: number }[] {
+  { rules, lineages }: { readonly rules: SyncRules; readonly lineages: ChainState["lineages"] },
+): readonly { readonly blob: BlobName; readonly at: number; readonly weight: number }[] {
   const capped = cappedTokens(offers);
-  return offers.flatMap(({ counted, offer: { blob } }, i) => {
+  return offers.flatMap(({ counted, offer: { blob, lineage } }, i) => {
     if (blob === null) return [];
     let weight = capped[i]!;
     for (let age = 0; age < counted.age; age++) weight *= rules.ageDiscount;
-    return [{ blob, weight }];
+    return [{ blob, at: placeOf(lineages, lineage), weight }];
   });
 }

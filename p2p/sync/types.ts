@@ -5,6 +5,7 @@
  * are over that encoding. Times are durations in milliseconds; no peer ever sends a time of day.
  * @module
  */
+import type { Batching } from "./batch/batching.ts";
 
 /** A libp2p peer id (base58btc or base36 text) of an Ed25519 key. */
 export type PeerId = string & { readonly __brand: "PeerId" };
@@ -59,6 +60,8 @@ export interface Offer {
   readonly round: number;
   /** The record it trained on. */
   readonly parent: Digest;
+  /** The lineage that it trained. */
+  readonly lineage: number;
   /** State digest that this peer folded for `parent`: how peers compare states every round. */
   readonly base: Digest;
   /** Null in a zero offer: a joiner's first, or a peer that had nothing to add. Then tokens and steps are 0. */
@@ -226,6 +229,8 @@ export interface Member {
   readonly speed: number;
   readonly nextMs: number;
   readonly name: string;
+  /** The lineages that it trains, one each round in turn: ids, ascending. */
+  readonly hosts: readonly number[];
 }
 
 export interface Lease {
@@ -284,7 +289,7 @@ export interface Noise {
 
 /** The global batch of a lineage, and what its policy goes by (`batch/request.ts`). */
 export interface BatchState {
-  /** Asked for in the next round, in sequences: that of the whole run, also in a cell. */
+  /** Asked for in the next round, in sequences: that of all cells together. */
   readonly request: number;
   /** What the policy wanted when it was last asked, more than it was given perhaps. */
   readonly wanted: number;
@@ -294,38 +299,28 @@ export interface BatchState {
   readonly noise: Noise | null;
 }
 
-/** How the global batch of a run grows: by a policy, within limits. Quantities are in sequences unless they say tokens. */
-export type Batching = BatchLimits & PolicyChoice;
-
-export interface BatchLimits {
-  /** No larger request; null: only the ceiling limits it. */
-  readonly most: number | null;
-  /** In place of the critical batch that the law gives (`batch/ceiling.ts`); null: the law. */
-  readonly ceilingTokens: number | null;
+/**
+ * One of the models that a run trains beside each other, from the same beginning and on other data (`lineages.ts`). Most
+ * runs have one.
+ */
+export interface Lineage {
+  readonly id: number;
+  /** Ids of those of the beginning that are in it, its own among them; ascending. */
+  readonly from: readonly number[];
+  readonly batch: BatchState;
+  /** Records that counted work for it since two lineages last became one. */
+  readonly updates: number;
 }
 
-export type PolicyChoice = { readonly policy: "constant" } | WarmupChoice | NormTestChoice | InnerProductChoice;
-
-export interface WarmupChoice {
-  readonly policy: "warmup";
-  readonly to: number;
-  /** Tokens of the run after which it is there. */
-  readonly tokens: number;
-  readonly shape: "linear" | "doubling";
-}
-
-export interface NormTestChoice {
-  readonly policy: "norm-test";
-  readonly eta: number;
-  /** `halves`: across micro-batches, within each peer (FSDP-Norm); `peers`: across peers (DDP-Norm). */
-  readonly statistic: "halves" | "peers";
-  readonly estimator: "debiased" | "plug-in";
-}
-
-export interface InnerProductChoice {
-  readonly policy: "inner-product";
-  readonly theta: number;
-  readonly nu: number;
+/** Two lineages became one. */
+export interface LineageMerge {
+  /** Of the record that did it. */
+  readonly round: number;
+  /** Whose id stays, and its momentum. */
+  readonly kept: number;
+  readonly gone: number;
+  /** How much the weights of each counted, in this order. */
+  readonly shares: readonly [kept: number, gone: number];
 }
 
 /** The part of a state that is not weights: a pure function of the chain (`chain.ts`). */
@@ -349,7 +344,10 @@ export interface ChainState {
   readonly ledger: Ledger;
   /** How long the next box is. */
   readonly roundMs: number;
-  readonly batch: BatchState;
+  /** In the order of their ids, which is that of their weights in the blob; at least one. */
+  readonly lineages: readonly Lineage[];
+  /** The last time that two of them became one; null: they never did. */
+  readonly merged: LineageMerge | null;
   /** How the contributions of the next round are encoded. */
   readonly encoding: EncodingState;
   /** Whose turn it is to evaluate. */

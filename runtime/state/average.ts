@@ -13,7 +13,7 @@
  * @module
  */
 
-/** One side: what `viewWeights` gives, with its part in the sum. */
+/** One side: a set of weights with its part in the sum. */
 export interface WeightedState {
   readonly parameters: Float32Array;
   /** Null where the outer momentum is 0. */

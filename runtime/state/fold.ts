@@ -1,5 +1,6 @@
 /**
- * The fold: parent weights and contributions in, the next weights out, bit for bit the same on every machine.
+ * The fold of one set of weights: the parent's and contributions in, the next ones out, bit for bit the same on every
+ * machine. States with several sets are folded set by set (`sets.ts`).
  *
  * Only + − × ÷ √ on f64 and f32, in one order: parts in the order given (peer ids), values from first to last. No
  * WebAssembly, no GPU and no `Math` function beyond `sqrt` and `fround` takes part, because they may differ.
@@ -27,8 +28,8 @@ export interface FoldInput {
   readonly weights: Float32Array;
   /** Null where the outer momentum is 0. */
   readonly momentum: Float32Array | null;
-  /** In the order of peer ids. Empty: the weights stay as they are. */
-  readonly parts: readonly FoldPart[];
+  /** In the order of peer ids, all of one set. Empty: the weights stay as they are. */
+  readonly parts: readonly Pick<FoldPart, "bytes" | "weight">[];
 }
 
 /** How contributions of a run are read. */
@@ -97,7 +98,7 @@ export function fold(input: FoldInput, { outer, ...form }: FoldOptions): Folded 
     }, outer);
   }
   const screen = seen && {
-    threshold: seen.threshold,
+    thresholds: parts.map(() => seen.threshold),
     cosines: pulls.map((pull) => pull && seen.cosines[pulling.indexOf(pull)]!),
     dropped: opposed.map((pull) => pulls.indexOf(pull)),
   };

@@ -121,7 +121,7 @@ Deno.test("a part that pulls against all others is named, and left out unless th
   close(logging.weights.subarray(0, 2), [-0.6, -0.6]);
   assert.deepEqual([dropping.screen!.dropped, logging.screen!.dropped], [[2], []]);
   assert.deepEqual(logging.screen!.cosines, dropping.screen!.cosines);
-  assert.ok(logging.screen!.cosines.every((cosine, i) => (cosine! < logging.screen!.threshold) === (i === 2)));
+  assert.ok(logging.screen!.cosines.every((cosine, i) => (cosine! < logging.screen!.thresholds[i]!) === (i === 2)));
 });
 
 Deno.test("a part of another model, codec or size is dropped with a reason", () => {
@@ -166,14 +166,15 @@ Deno.test("a seeded fold of five int8 parts with momentum has the pinned digest,
 async function seededFold(arrivalSeed: number): Promise<string> {
   const random = chance(42).next, arrival = chance(arrivalSeed).next, length = 9_984;
   const folded = allocateWeights({ parameterWords: length, hasMomentum: true });
-  folded.parameters.forEach((_, i) => folded.parameters[i] = random() - 0.5);
+  const { parameters, momentum } = folded.sets[0]!;
+  parameters.forEach((_, i) => parameters[i] = random() - 0.5);
   for (let round = 0; round < 2; round++) {
     const arrived = ["e", "b", "d", "a", "c"].map((peer, i) => {
       const values = Float32Array.from({ length }, () => (random() - 0.5) * (i + 1) * 1e-3);
       return { peer, weight: 1000 + i * 333, bytes: codecs.int8.encode(values).bytes, at: arrival() };
     }).sort((a, b) => a.at - b.at);
     const parts = arrived.sort((a, b) => (a.peer < b.peer ? -1 : 1));
-    fold({ weights: folded.parameters, momentum: folded.momentum, parts }, {
+    fold({ weights: parameters, momentum, parts }, {
       codec: codecs.int8,
       padding: [],
       outer: nesterov,

@@ -6,9 +6,10 @@
  * | 0–3       | "SWT1": Starling weights, version 1                      |
  * | 4–7       | P, the f32 words of the parameter arena                  |
  * | 8–11      | 1 if the outer momentum follows the parameters, 0 if not |
- * | 12–15     | zero                                                     |
- * | 16–       | P parameters, then P of momentum if there is one         |
+ * | 12–15     | sets beyond the first                                    |
+ * | 16–       | the sets: P parameters each, then P of momentum if any   |
  *
+ * A state has one set for each lineage of its run (`p2p/sync/lineages.ts`), mostly one.
  * Parameters include the arena's padding, which is zero and stays zero. The bytes live in shared memory, so threads
  * pass them on without copying; nobody writes to weights that have a digest. The one thing to know: the arrays are
  * views of the bytes, which is right on little-endian machines only, and JavaScript runs on no other today.
@@ -44,6 +45,12 @@ export function weightsLayout({ model, outer }: Pick<RunConfig, "model" | "outer
 /** One block of shared memory and the views of it. */
 export interface Weights {
   readonly bytes: Uint8Array<SharedArrayBuffer>;
+  /** At least one. */
+  readonly sets: readonly WeightSet[];
+}
+
+/** The weights of one model. */
+export interface WeightSet {
   readonly parameters: Float32Array<SharedArrayBuffer>;
   readonly momentum: Float32Array<SharedArrayBuffer> | null;
 }
@@ -53,27 +60,37 @@ export class WeightsError extends Error {
   override readonly name = "WeightsError";
 }
 
-export function weightsSizeBytes({ parameterWords, hasMomentum }: Omit<WeightsLayout, "padding">): number {
-  return HEADER_BYTES + 4 * parameterWords * (hasMomentum ? 2 : 1);
+export function weightsSizeBytes(layout: Omit<WeightsLayout, "padding">, sets = 1): number {
+  return HEADER_BYTES + sets * setBytes(layout);
+}
+
+/** Sets in so many bytes, or null if no number of them takes as many. */
+export function setsIn(sizeBytes: number, layout: Omit<WeightsLayout, "padding">): number | null {
+  const sets = (sizeBytes - HEADER_BYTES) / setBytes(layout);
+  return Number.isInteger(sets) && sets > 0 ? sets : null;
+}
+
+function setBytes({ parameterWords, hasMomentum }: Omit<WeightsLayout, "padding">): number {
+  return 4 * parameterWords * (hasMomentum ? 2 : 1);
 }
 
 /** Zeros, ready to be filled and then named. */
-export function allocateWeights(layout: Omit<WeightsLayout, "padding">): Weights {
-  const bytes = new Uint8Array(new SharedArrayBuffer(weightsSizeBytes(layout)));
+export function allocateWeights(layout: Omit<WeightsLayout, "padding">, sets = 1): Weights {
+  const bytes = new Uint8Array(new SharedArrayBuffer(weightsSizeBytes(layout, sets)));
   const view = new DataView(bytes.buffer);
   MAGIC.forEach((byte, i) => view.setUint8(i, byte));
   view.setUint32(4, layout.parameterWords, true);
   view.setUint32(8, layout.hasMomentum ? 1 : 0, true);
+  view.setUint32(12, sets - 1, true);
   return viewWeights(bytes, layout);
 }
 
 /**
  * Copies received bytes into shared memory and checks them.
- * @param into A block of the layout's size; a new one unless given. If this throws, anything may be in it.
+ * @param into A block of their size; a new one unless given. If this throws, anything may be in it.
  * @throws {WeightsError} if they do not fit the layout, or hold values that are not finite or in its padding.
  */
 export function readWeights(received: Uint8Array, layout: WeightsLayout, into?: Weights["bytes"]): Weights {
-  const wantedBytes = weightsSizeBytes(layout);
   if (received.length < HEADER_BYTES || MAGIC.some((byte, i) => received[i] !== byte)) {
     throw new WeightsError("Cannot use received weights: they are not of version 1; fetch them from another peer");
   }
@@ -85,13 +102,14 @@ export function readWeights(received: Uint8Array, layout: WeightsLayout, into?: 
         "they are of another run",
     );
   }
-  if (flag !== (layout.hasMomentum ? 1 : 0) || view.getUint32(12, true) !== 0) {
+  if (flag !== (layout.hasMomentum ? 1 : 0)) {
     throw new WeightsError(
       `Cannot use received weights: they come ${flag === 1 ? "with" : "without"} outer momentum, this run is ` +
         `${layout.hasMomentum ? "with" : "without"} it; they are of another run`,
     );
   }
-  if (received.length !== wantedBytes) {
+  const wantedBytes = weightsSizeBytes(layout, 1 + view.getUint32(12, true));
+  if (received.length !== wantedBytes || (into !== undefined && into.length !== wantedBytes)) {
     throw new WeightsError(
       `Cannot use received weights: found ${received.length} bytes, wanted ${wantedBytes}; fetch them again`,
     );
@@ -103,7 +121,9 @@ export function readWeights(received: Uint8Array, layout: WeightsLayout, into?: 
   if (wrong >= 0) {
     throw new WeightsError(`Cannot use received weights: value ${wrong} is not finite; fetch them from another peer`);
   }
-  for (const values of [weights.parameters, ...(weights.momentum === null ? [] : [weights.momentum])]) {
+  for (
+    const values of weights.sets.flatMap(({ parameters, momentum }) => momentum ? [parameters, momentum] : [parameters])
+  ) {
     const stray = layout.padding.find(({ start, end }) => values.subarray(start, end).some((value) => value !== 0));
     if (stray === undefined) continue;
     throw new WeightsError(
@@ -116,10 +136,13 @@ export function readWeights(received: Uint8Array, layout: WeightsLayout, into?: 
 
 /** The arrays in bytes that are known to be good, e.g. those another thread allocated. */
 export function viewWeights(bytes: Uint8Array<SharedArrayBuffer>, layout: Omit<WeightsLayout, "padding">): Weights {
-  const { parameterWords, hasMomentum } = layout;
-  return {
-    bytes,
-    parameters: new Float32Array(bytes.buffer, HEADER_BYTES, parameterWords),
-    momentum: hasMomentum ? new Float32Array(bytes.buffer, HEADER_BYTES + 4 * parameterWords, parameterWords) : null,
-  };
+  const { parameterWords: words, hasMomentum } = layout, count = (bytes.length - HEADER_BYTES) / setBytes(layout);
+  const sets = Array.from({ length: count }, (_, i): WeightSet => {
+    const start = HEADER_BYTES + i * setBytes(layout);
+    return {
+      parameters: new Float32Array(bytes.buffer, start, words),
+      momentum: hasMomentum ? new Float32Array(bytes.buffer, start + 4 * words, words) : null,
+    };
+  });
+  return { bytes, sets };
 }

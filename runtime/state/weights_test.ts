@@ -8,15 +8,16 @@ const layout = { parameterWords: 5, hasMomentum: true, padding: [] };
 /** Bytes of weights 1 … 5 with momentum −1 … −5. */
 function example(): Uint8Array<ArrayBuffer> {
   const weights = allocateWeights(layout);
-  weights.parameters.forEach((_, i) => weights.parameters[i] = i + 1);
-  weights.momentum!.forEach((_, i) => weights.momentum![i] = -i - 1);
+  const { parameters, momentum } = weights.sets[0]!;
+  parameters.forEach((_, i) => parameters[i] = i + 1);
+  momentum!.forEach((_, i) => momentum![i] = -i - 1);
   return weights.bytes.slice();
 }
 
 Deno.test("weights come back from their bytes, momentum included", () => {
   const weights = readWeights(example(), layout);
-  assert.deepEqual([...weights.parameters], [1, 2, 3, 4, 5]);
-  assert.deepEqual([...weights.momentum!], [-1, -2, -3, -4, -5]);
+  assert.deepEqual([...weights.sets[0]!.parameters], [1, 2, 3, 4, 5]);
+  assert.deepEqual([...weights.sets[0]!.momentum!], [-1, -2, -3, -4, -5]);
   assert.deepEqual(weights.bytes.slice(), example());
 });
 
@@ -31,8 +32,8 @@ Deno.test("weights are a header of 16 bytes and little-endian f32", () => {
 
 Deno.test("viewWeights() sees the same memory", () => {
   const weights = allocateWeights(layout);
-  viewWeights(weights.bytes, layout).parameters[2] = 7;
-  assert.equal(weights.parameters[2], 7);
+  viewWeights(weights.bytes, layout).sets[0]!.parameters[2] = 7;
+  assert.equal(weights.sets[0]!.parameters[2], 7);
 });
 
 for (
@@ -64,7 +65,7 @@ Deno.test("readWeights() refuses values in the model's padding, of parameters an
   bytes.fill(0, 16 + 4 * 3, 16 + 4 * 5);
   assert.throws(() => readWeights(bytes, padded), /values from 3 on/);
   bytes.fill(0, 16 + 4 * 8, 16 + 4 * 10);
-  assert.deepEqual([...readWeights(bytes, padded).parameters], [1, 2, 3, 0, 0]);
+  assert.deepEqual([...readWeights(bytes, padded).sets[0]!.parameters], [1, 2, 3, 0, 0]);
 });
 
 Deno.test("weightsLayout() knows every word that belongs to no tensor", () => {

@@ -8,9 +8,9 @@
 import { blobDigest } from "../../p2p/store/chunks.ts";
 import type { RunConfig } from "../config.ts";
 import { initialWeights } from "../model/parameters.ts";
-import { average } from "../state/average.ts";
 import { codecsOf } from "../state/codec/codecs.ts";
-import { type ContributionForm, fold, judge } from "../state/fold.ts";
+import { type ContributionForm, judge } from "../state/fold.ts";
+import { averageSets, foldSets } from "../state/sets.ts";
 import { readWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
 import type { FoldPort, NamedWeights, WeightsBytes } from "./messages.ts";
 import { Moved, serve } from "./remote.ts";
@@ -25,9 +25,11 @@ serve<FoldPort, never>(self, {
   },
 
   async initial({ into }) {
-    const weights = viewWeights(into, layout);
-    weights.parameters.set(initialWeights(config.model, config.seed));
-    weights.momentum?.fill(0);
+    const weights = initialWeights(config.model, config.seed);
+    for (const { parameters, momentum } of viewWeights(into, layout).sets) {
+      parameters.set(weights);
+      momentum?.fill(0);
+    }
     return await named(into);
   },
 
@@ -43,17 +45,17 @@ serve<FoldPort, never>(self, {
     return judged.valid ? { valid: true, norm: judged.norm } : judged;
   },
 
-  async fold({ parent, parts, into }) {
-    const next = viewWeights(into, layout);
-    next.bytes.set(parent);
-    const input = { weights: next.parameters, momentum: next.momentum, parts };
-    const { verdicts, screen } = fold(input, { ...form, outer: config.outer });
+  async fold({ parent, into, ...order }) {
+    const sets = { ...order, parent: viewWeights(parent, layout), into: viewWeights(into, layout) };
+    const { verdicts, screen } = foldSets(sets, { ...form, outer: config.outer });
     return { ...await named(into), verdicts, screen };
   },
 
-  async merge({ sides: [a, b], into }) {
-    const [one, other] = [a, b].map(({ weights, share }) => ({ ...viewWeights(weights, layout), share }));
-    average(one!, other!, viewWeights(into, layout));
+  async merge({ sets, into }) {
+    const sources = sets.map((all) =>
+      all.map(({ weights, at, share }) => ({ ...viewWeights(weights, layout).sets[at]!, share }))
+    );
+    averageSets(sources, viewWeights(into, layout));
     return await named(into);
   },
 });

@@ -18,7 +18,7 @@ import { viewWeights, weightsLayout } from "../state/weights.ts";
 import { realClock } from "./clock.ts";
 import { heldOutWindows } from "./held_out.ts";
 import { LocalModel } from "./local_model.ts";
-import type { BlobPlace, LearnerEvent, TrainingPort, TrainingSetup, WeightsBytes } from "./messages.ts";
+import type { BlobPlace, LearnerEvent, SetBytes, TrainingPort, TrainingSetup } from "./messages.ts";
 import { Moved, serve } from "./remote.ts";
 import { probedBytes, probeSpeed } from "./speed_probe.ts";
 import { Training } from "./training.ts";
@@ -54,14 +54,15 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
     return { device: device.description };
   },
 
-  train: async ({ order, weights }) => await opened().training.train(order, parametersOf(weights)),
+  train: async ({ order, weights }) =>
+    await opened().training.train(order, parametersOf({ weights, at: order.lineage.at })),
 
   async contribute() {
     const contribution = await opened().training.contribute();
     return new Moved(contribution, contribution.bytes === null ? [] : [contribution.bytes.buffer]);
   },
 
-  evaluate: async (weights) => await opened().training.evaluate(parametersOf(weights)),
+  evaluate: async (set) => await opened().training.evaluate(parametersOf(set)),
 
   settle: async ({ round, fate }) => await opened().training.settle(round, fate),
 
@@ -89,8 +90,8 @@ function opened(): Session {
   return session;
 }
 
-function parametersOf(weights: WeightsBytes): Float32Array {
-  return viewWeights(weights, weightsLayout(opened().config)).parameters;
+function parametersOf({ weights, at }: SetBytes): Float32Array {
+  return viewWeights(weights, weightsLayout(opened().config)).sets[at]!.parameters;
 }
 
 async function openText({ config, blobs }: TrainingSetup) {

@@ -4,7 +4,7 @@
  * Weights cross as shared memory, contributions are moved, all else is small.
  * @module
  */
-import type { Contribution, Fate, FoldPart, Screen, TrainOrder, Verdict } from "../../p2p/learner.ts";
+import type { Contribution, Fate, FoldPart, JoinedSets, Screen, TrainOrder, Verdict } from "../../p2p/learner.ts";
 import type { Digest } from "../../p2p/sync/types.ts";
 import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
@@ -33,13 +33,22 @@ export interface FoldPort {
   save(bytes: WeightsBytes): Moved<Uint8Array<ArrayBuffer>>;
   judge(bytes: Uint8Array<ArrayBuffer>): Verdict;
   fold(
-    order: WrittenInto & { readonly parent: WeightsBytes; readonly parts: readonly FoldPart[] },
+    order: WrittenInto & {
+      readonly parent: WeightsBytes;
+      readonly parts: readonly FoldPart[];
+      readonly joined: JoinedSets | null;
+    },
   ): Promise<NamedWeights & { readonly verdicts: readonly PartVerdict[]; readonly screen: Screen | null }>;
-  merge(order: WrittenInto & { readonly sides: readonly [WeighedBytes, WeighedBytes] }): Promise<NamedWeights>;
+  merge(order: WrittenInto & { readonly sets: readonly (readonly WeighedSet[])[] }): Promise<NamedWeights>;
 }
 
-export interface WeighedBytes {
+/** One set of weights. */
+export interface SetBytes {
   readonly weights: WeightsBytes;
+  readonly at: number;
+}
+
+export interface WeighedSet extends SetBytes {
   readonly share: number;
 }
 
@@ -71,7 +80,7 @@ export interface TrainingPort {
   train(order: { readonly order: TrainOrder; readonly weights: WeightsBytes }): Promise<void>;
   contribute(nothing: null): Promise<Moved<Contribution>>;
   /** Held-out loss, nats per token. */
-  evaluate(weights: WeightsBytes): Promise<number>;
+  evaluate(set: SetBytes): Promise<number>;
   settle(settlement: { readonly round: number; readonly fate: Fate }): Promise<void>;
   pace(pace: { readonly percent: number; readonly paused: boolean }): void;
   /** Null before anything was trained. */

@@ -73,19 +73,21 @@ export function testLearner({ name, open }: LearnerSuite): void {
 
       await t.step("folds to the same digest on every peer for three rounds, and the loss falls", async () => {
         let weights = await one.initial();
-        const start = await one.evaluate(weights);
+        const start = await one.evaluate(weights, 0);
         for (let round = 4; round < 7; round++) {
           const parts = [one, two].map((learner) => trainAlone(learner, { round, weights }));
           const made = (await Promise.all(parts)).map(toPart);
           const [folded, again] = await Promise.all(
-            [one, two].map(async (learner) => (await learner.fold({ parent: weights, parts: made })).digest),
+            [one, two].map(async (learner) =>
+              (await learner.fold({ parent: weights, parts: made, joined: null })).digest
+            ),
           );
           assert.equal(folded, again);
           assert.notEqual(folded, weights);
           [one, two].forEach((learner) => learner.settle(round, "counted"));
           weights = folded!;
         }
-        const [end, again] = await Promise.all([one.evaluate(weights), two.evaluate(weights)]);
+        const [end, again] = await Promise.all([one.evaluate(weights, 0), two.evaluate(weights, 0)]);
         assert.ok(end < start, `from ${start} to ${end}`);
         assert.ok(Math.abs(end - again) <= 1e-4 * end, "evaluations of one state agree up to the devices' rounding");
       });
@@ -93,22 +95,25 @@ export function testLearner({ name, open }: LearnerSuite): void {
       await t.step("folds nothing to the same weights, and drops what is not valid", async () => {
         const parent = await one.initial();
         await two.initial();
-        assert.deepEqual(await one.fold({ parent, parts: [] }), { digest: parent, screen: null });
+        assert.deepEqual(await one.fold({ parent, parts: [], joined: null }), { digest: parent, screen: null });
         const part = toPart(await trainAlone(one, { round: 7, weights: parent }));
-        const bad = { bytes: new Uint8Array(part.bytes.length), weight: 5 };
-        assert.deepEqual(await one.fold({ parent, parts: [bad, part] }), await two.fold({ parent, parts: [part] }));
+        const bad = { bytes: new Uint8Array(part.bytes.length), at: 0, weight: 5 };
+        assert.deepEqual(
+          await one.fold({ parent, parts: [bad, part], joined: null }),
+          await two.fold({ parent, parts: [part], joined: null }),
+        );
       });
 
       await t.step("says of each of four parts or more how it agrees with the others", async () => {
         const parent = await one.initial();
         const part = toPart(await trainAlone(one, { round: 7, weights: parent }));
-        const bad = { bytes: new Uint8Array(part.bytes.length), weight: 5 };
-        assert.equal((await one.fold({ parent, parts: [part, part, bad, part] })).screen, null);
-        const { screen } = await one.fold({ parent, parts: [part, part, bad, part, part] });
+        const bad = { bytes: new Uint8Array(part.bytes.length), at: 0, weight: 5 };
+        assert.equal((await one.fold({ parent, parts: [part, part, bad, part], joined: null })).screen, null);
+        const { screen } = await one.fold({ parent, parts: [part, part, bad, part, part], joined: null });
         assert.deepEqual(screen!.cosines.map((cosine) => cosine && cosine.toFixed(6)), [
           ...["1.000000", "1.000000", null, "1.000000", "1.000000"],
         ]);
-        assert.ok(screen!.threshold < 0);
+        assert.ok(screen!.thresholds.every((threshold) => threshold < 0));
       });
 
       await t.step(
@@ -118,25 +123,34 @@ export function testLearner({ name, open }: LearnerSuite): void {
           await two.initial();
           const parts = [toPart(await trainAlone(one, { round: 9, weights: parent }))];
           const [mine, theirs] = await Promise.all(
-            [one, two].map(async (learner) => (await learner.fold({ parent, parts })).digest),
+            [one, two].map(async (learner) => (await learner.fold({ parent, parts, joined: null })).digest),
           );
           assert.equal(mine, theirs);
-          const sides = [{ weights: mine!, share: 3 }, { weights: parent, share: 1 }];
+          const sides = [[{ weights: mine!, at: 0, share: 3 }, { weights: parent, at: 0, share: 1 }]];
           const merged = await one.merge(sides);
           assert.equal(await two.merge(sides), merged);
           assert.equal(await blobDigest((await one.save(merged))!), merged);
           assert.ok(merged !== mine && merged !== parent);
-          assert.notEqual(await one.merge([{ weights: mine!, share: 1 }, { weights: parent, share: 3 }]), merged);
-          assert.equal(await one.merge([{ weights: mine!, share: 3 }, { weights: mine!, share: 1 }]), mine);
+          assert.notEqual(
+            await one.merge([[{ weights: mine!, at: 0, share: 1 }, { weights: parent, at: 0, share: 3 }]]),
+            merged,
+          );
+          assert.equal(
+            await one.merge([[{ weights: mine!, at: 0, share: 3 }, { weights: mine!, at: 0, share: 1 }]]),
+            mine,
+          );
           const unknown = "0".repeat(64) as Digest;
-          await assert.rejects(one.merge([{ weights: mine!, share: 1 }, { weights: unknown, share: 1 }]), /Cannot use/);
+          await assert.rejects(
+            one.merge([[{ weights: mine!, at: 0, share: 1 }, { weights: unknown, at: 0, share: 1 }]]),
+            /Cannot use/,
+          );
         },
       );
 
       await t.step("hands weights over to another peer", async () => {
         const parent = await one.initial();
         const part = toPart(await trainAlone(one, { round: 8, weights: parent }));
-        const { digest } = await one.fold({ parent, parts: [part] });
+        const { digest } = await one.fold({ parent, parts: [part], joined: null });
         const bytes = await one.save(digest);
         assert.equal(await two.load(bytes!), digest);
         assert.deepEqual(await two.save(digest), bytes);
@@ -152,7 +166,7 @@ export function testLearner({ name, open }: LearnerSuite): void {
       await t.step("has nothing to save or fold of weights that it never saw", async () => {
         const unknown = "0".repeat(64) as Digest;
         assert.equal(await one.save(unknown), null);
-        await assert.rejects(one.fold({ parent: unknown, parts: [] }), /Cannot use weights/);
+        await assert.rejects(one.fold({ parent: unknown, parts: [], joined: null }), /Cannot use weights/);
       });
     } finally {
       await Promise.all([one.close(), two.close()]);
@@ -173,6 +187,7 @@ async function trainAlone(
   learner.train({
     round,
     weights,
+    lineage: { at: 0, from: [0], hosted: [0] },
     tokens: 0,
     ranges: [leaseOf(round)],
     batch: 4,
@@ -195,7 +210,7 @@ async function contributed(learner: Learner): Promise<Contribution> {
 }
 
 function toPart({ bytes, tokens }: Contribution): FoldPart {
-  return { bytes: bytes!, weight: tokens };
+  return { bytes: bytes!, at: 0, weight: tokens };
 }
 
 const offer: Offer = {
@@ -204,6 +219,7 @@ const offer: Offer = {
   peer: "peer" as Offer["peer"],
   round: 1,
   parent: "0".repeat(64) as Digest,
+  lineage: 0,
   base: "0".repeat(64) as Digest,
   blob: null,
   tokens: 0,

@@ -54,7 +54,7 @@ export const chain: ChainState = {
   tokens: 4096,
   usual: 512,
   members: change,
-  roster: [{ peer: LIAR.peer, since: 0, lastCounted: 3, speed: 1234.5, nextMs: 1000, name: "wren" }],
+  roster: [{ peer: LIAR.peer, since: 0, lastCounted: 3, speed: 1234.5, nextMs: 1000, name: "wren", hosts: [0] }],
   ledger: {
     cursor: 128,
     leases: [{ peer: LIAR.peer, ranges: [{ start: 64, end: 128 }] }],

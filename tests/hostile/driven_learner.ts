@@ -7,16 +7,23 @@
  */
 import type { Learner } from "../../p2p/learner.ts";
 import { blobDigest } from "../../p2p/store/chunks.ts";
+import { lineageCount } from "../../p2p/sync/lineages.ts";
 import type { Digest } from "../../p2p/sync/types.ts";
 import type { RunConfig } from "../../runtime/config.ts";
 import { openCorpus } from "../../runtime/data/corpus.ts";
 import { markovTokens } from "../../runtime/data/markov.ts";
 import { openCpuDevice } from "../../runtime/device/cpu.ts";
 import { initialWeights } from "../../runtime/model/parameters.ts";
-import { average } from "../../runtime/state/average.ts";
 import { codecsOf } from "../../runtime/state/codec/codecs.ts";
-import { fold, judge } from "../../runtime/state/fold.ts";
-import { allocateWeights, readWeights, viewWeights, type Weights, weightsLayout } from "../../runtime/state/weights.ts";
+import { judge } from "../../runtime/state/fold.ts";
+import { averageSets, foldSets } from "../../runtime/state/sets.ts";
+import {
+  allocateWeights,
+  readWeights,
+  type Weights,
+  weightsLayout,
+  weightsSizeBytes,
+} from "../../runtime/state/weights.ts";
 import type { Clock } from "../../runtime/worker/clock.ts";
 import { heldOutWindows } from "../../runtime/worker/held_out.ts";
 import { LocalModel } from "../../runtime/worker/local_model.ts";
@@ -90,13 +97,15 @@ export async function openDrivenLearner({ config, steps }: DrivenLearnerOptions)
 
   return {
     initial() {
-      const weights = allocateWeights(layout);
-      weights.parameters.set(initialWeights(model, seed));
+      const weights = allocateWeights(layout, lineageCount(config));
+      const first = initialWeights(model, seed);
+      for (const { parameters } of weights.sets) parameters.set(first);
       return hold(weights);
     },
+    sizeOf: (sets) => weightsSizeBytes(layout, sets),
     load: async (bytes) => await hold(readWeights(bytes, layout)),
     save: (digest) => Promise.resolve(held.get(digest)?.bytes.slice() ?? null),
-    train: (order) => void training.train(order, find(order.weights).parameters),
+    train: (order) => void training.train(order, find(order.weights).sets[order.lineage.at]!.parameters),
     async contribute() {
       madeSteps = 0;
       const rested = clock.nextRest();
@@ -108,18 +117,20 @@ export async function openDrivenLearner({ config, steps }: DrivenLearnerOptions)
       const judged = judge(bytes, form);
       return Promise.resolve(judged.valid ? { valid: true, norm: judged.norm } : judged);
     },
-    async fold({ parent, parts }) {
-      const next = viewWeights(new Uint8Array(new SharedArrayBuffer(find(parent).bytes.length)), layout);
-      next.bytes.set(find(parent).bytes);
-      const { screen } = fold({ weights: next.parameters, momentum: next.momentum, parts }, { ...form, outer });
-      return { digest: await hold(next), screen };
+    async fold({ parent: digest, ...order }) {
+      const parent = find(digest), into = allocateWeights(layout, parent.sets.length - (order.joined === null ? 0 : 1));
+      const { screen } = foldSets({ ...order, parent, into }, { ...form, outer });
+      return { digest: await hold(into), screen };
     },
-    async merge(sides) {
-      const next = allocateWeights(layout), [one, other] = sides.map((side) => ({ ...find(side.weights), ...side }));
-      average(one!, other!, next);
-      return await hold(next);
+    async merge(sets) {
+      const into = allocateWeights(layout, sets.length);
+      averageSets(
+        sets.map((all) => all.map(({ weights, at, share }) => ({ ...find(weights).sets[at]!, share }))),
+        into,
+      );
+      return await hold(into);
     },
-    evaluate: async (digest) => await training.evaluate(find(digest).parameters),
+    evaluate: async (digest, at) => await training.evaluate(find(digest).sets[at]!.parameters),
     settle: (round, fate) => void training.settle(round, fate),
     async close() {
       training.close();

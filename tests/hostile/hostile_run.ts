@@ -116,7 +116,7 @@ export async function hostileRun(options: HostileRunOptions): Promise<HostileRun
     );
     const { weights, base: digest, round } = commonRound(honest, options.rounds)!;
     return {
-      loss: await honest[0]!.learner.evaluate(weights),
+      loss: await honest[0]!.learner.evaluate(weights, 0),
       digest,
       round,
       hostile: seats.slice(honest.length).map(({ host }) => host.peer),

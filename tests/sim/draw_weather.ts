@@ -4,7 +4,8 @@
  */
 import { isIn } from "../../p2p/sync/cells.ts";
 import { digestOf } from "../../p2p/sync/digest.ts";
-import type { Batching, BatchLimits, SyncRules } from "../../p2p/sync/types.ts";
+import type { Batching, BatchLimits } from "../../p2p/sync/batch/batching.ts";
+import type { SyncRules } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
 import { LIAR_KINDS, PLAIN_LIAR_KINDS } from "./liars/kinds.ts";
 import type { LiarKind } from "./liars/liar.ts";
@@ -126,7 +127,23 @@ function drawBatching(draw: Chance): Batching {
     { policy: "norm-test", eta: draw.between(0.3, 0.9), statistic: "halves", estimator, ...limits },
     { policy: "norm-test", eta: draw.between(0.3, 0.9), statistic: "peers", estimator, ...limits },
     { policy: "inner-product", theta: draw.between(0.3, 0.9), nu: draw.between(0.5, 2), ...limits },
+    drawAdloco(draw, limits),
+    drawAdloco(draw, limits),
   ]);
+}
+
+function drawAdloco(draw: Chance, limits: BatchLimits): Batching {
+  return {
+    policy: "adloco",
+    lineages: draw.whole(1, 4),
+    mergeEvery: draw.pick([1, 2, 2, 3, null]),
+    test: draw.pick(["norm", "inner-product", "none"]),
+    variant: draw.pick(["corrected", "corrected", "published"]),
+    eta: draw.between(0.3, 0.9),
+    theta: draw.between(0.3, 0.9),
+    nu: draw.between(0.3, 2),
+    ...limits,
+  };
 }
 
 /** Some come back during the storm, some when it has ended. */

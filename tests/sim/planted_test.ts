@@ -5,9 +5,10 @@
 import { strict as assert } from "node:assert";
 import type { Effect, Input, SyncEvent } from "../../p2p/sync/effects.ts";
 import { trainedIn } from "../../p2p/sync/ledger.ts";
+import { placeOf } from "../../p2p/sync/lineages.ts";
 import { intersect, subtract, union, windowCount } from "../../p2p/sync/ranges.ts";
 import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
-import type { BatchState } from "../../p2p/sync/types.ts";
+import type { BatchState, ChainState, Lineage } from "../../p2p/sync/types.ts";
 import type { Liar, LiarKind } from "./liars/liar.ts";
 import { drawWeather } from "./draw_weather.ts";
 import { crash, play } from "./scene.ts";
@@ -117,9 +118,9 @@ const PLANTED: readonly Planted[] = [
     rules: {
       advance: (parent, options) => {
         const after = RULEBOOK.advance(parent, options), said = options.offers.flatMap(({ noise }) => noise ?? []);
-        if (said.length === 0 || after.batch.noise === null) return after;
+        if (said.length === 0) return after;
         const variance = said.reduce((sum, noise) => sum + noise.variance, 0) / said.length;
-        return { ...after, batch: { ...after.batch, noise: { ...after.batch.noise, variance } } };
+        return withEach(after, ({ batch }) => ({ ...batch, noise: batch.noise && { ...batch.noise, variance } }));
       },
     },
   },
@@ -313,10 +314,16 @@ function* runs({ rules, at = ALL, wrong, liar, isOfCells }: Planted): Generator<
 function withBatch(request: (before: BatchState, after: BatchState) => number): Partial<Rulebook> {
   return {
     advance: (parent, options) => {
-      const after = RULEBOOK.advance(parent, options);
-      return { ...after, batch: { ...after.batch, request: request(parent.batch, after.batch) } };
+      const batchOf = (id: number) => parent.lineages[placeOf(parent.lineages, id)]!.batch;
+      return withEach(RULEBOOK.advance(parent, options), ({ id, batch }) => (
+        { ...batch, request: request(batchOf(id), batch) }
+      ));
     },
   };
+}
+
+function withEach(chain: ChainState, batch: (lineage: Lineage) => BatchState): ChainState {
+  return { ...chain, lineages: chain.lineages.map((lineage) => ({ ...lineage, batch: batch(lineage) })) };
 }
 
 /** The same state as that of the whole run, whose members all are. */

@@ -4,7 +4,7 @@
  * gradients grows with the tokens of the run, as in a real one.
  * @module
  */
-import type { Contribution, MergeSide, TrainOrder, Verdict } from "../../p2p/learner.ts";
+import type { AveragedSets, Contribution, JoinedSets, TrainOrder, Verdict } from "../../p2p/learner.ts";
 import { digestOf } from "../../p2p/sync/digest.ts";
 import { firstWindows, subtract, union, windowCount } from "../../p2p/sync/ranges.ts";
 import type { Digest, GradientStatistics, Offer, PeerId, Range } from "../../p2p/sync/types.ts";
@@ -12,7 +12,14 @@ import { chance } from "../chance.ts";
 
 export interface Part {
   readonly blob: { readonly digest: Digest };
+  readonly at: number;
   readonly weight: number;
+}
+
+export interface Fold {
+  readonly parent: Digest;
+  readonly parts: readonly Part[];
+  readonly joined: JoinedSets | null;
 }
 
 /** What can be read of a contribution, in place of its bytes. */
@@ -30,13 +37,13 @@ export interface SimLearnerOptions {
 
 export const INITIAL_WEIGHTS: Digest = digestOf("initial weights");
 
-export function foldWeights(parent: Digest, parts: readonly Part[]): Digest {
-  if (parts.length === 0) return parent;
-  return digestOf({ parent, folded: parts.map(({ blob, weight }) => ({ blob: blob.digest, weight })) });
+export function foldWeights({ parent, parts, joined }: Fold): Digest {
+  if (parts.length === 0 && joined === null) return parent;
+  return digestOf({ parent, folded: parts.map(({ blob, at, weight }) => ({ blob: blob.digest, at, weight })), joined });
 }
 
-export function mergeWeights(sides: readonly MergeSide[]): Digest {
-  return digestOf({ merged: sides.map(({ weights, share }) => ({ weights, share })) });
+export function mergeWeights(sets: AveragedSets): Digest {
+  return digestOf({ merged: sets.map((all) => all.map(({ weights, at, share }) => ({ weights, at, share }))) });
 }
 
 export class SimLearner {

@@ -7,6 +7,7 @@
  * @module
  */
 import { digitsOf } from "../../p2p/sync/cells.ts";
+import { lineageCount } from "../../p2p/sync/lineages.ts";
 import { createCore } from "../../p2p/sync/core.ts";
 import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { Core, CoreOptions, Effect, Input } from "../../p2p/sync/effects.ts";
@@ -152,7 +153,7 @@ export class SimPeer {
     this.core = createCore(core, this.rulebook);
     this.life = { core, inputs: [] };
     this.#tickAtMs = Infinity;
-    const initial = { digest: INITIAL_WEIGHTS, sizeBytes: weightsBytes };
+    const initial = { digest: INITIAL_WEIGHTS, sizeBytes: lineageCount(rules) * weightsBytes };
     this.tell({ kind: "start", initial, found: this.index === 0, journal: [...this.disk.journal] });
   }
 
@@ -257,7 +258,7 @@ export class SimPeer {
           return { kind: "fetched", offer: effect.digest, verdict };
         });
       case "load":
-        return this.#load(effect.weights, effect.from);
+        return this.#load(effect);
       case "fold":
         return this.#later("fold", () => this.#fold(effect));
       case "merge":
@@ -314,9 +315,13 @@ export class SimPeer {
     });
   }
 
-  #load(weights: BlobName, from: readonly PeerId[]): void {
+  #load({ weights, sets, from }: Extract<Effect, { kind: "load" }>): void {
     const { digest } = weights;
     if (digest === INITIAL_WEIGHTS) return this.#later("judge", () => ({ kind: "loaded", weights: digest })); // made anew
+    if (weights.sizeBytes !== sets * this.#options.weightsBytes) {
+      const reason = `they have ${weights.sizeBytes} bytes`;
+      return this.#later("judge", () => ({ kind: "load-failed", weights: digest, reason }));
+    }
     this.#bring(weights, from, (isHere): Input => {
       if (!isHere) return { kind: "load-failed", weights: digest, reason: "nobody has them" };
       this.#learner.held.add(digest);
@@ -324,24 +329,25 @@ export class SimPeer {
     });
   }
 
-  #fold({ record, parent, parts }: Extract<Effect, { kind: "fold" }>): Input {
+  #fold({ record, parent, parts, joined, sets }: Extract<Effect, { kind: "fold" }>): Input {
     const lacking = parts.find(({ blob }) => !this.disk.read(blob.digest));
     if (lacking !== undefined) return { kind: "fold-failed", record, reason: `blob ${lacking.blob.digest} is gone` };
     if (!this.#learner.held.has(parent) && !this.disk.read(parent)) {
       return { kind: "fold-failed", record, reason: `weights ${parent} are gone` };
     }
-    return this.#folded(record, foldWeights(parent, parts));
+    return this.#folded(record, foldWeights({ parent, parts, joined }), sets);
   }
 
-  #merge({ record, sides }: Extract<Effect, { kind: "merge" }>): Input {
-    const lacking = sides.find(({ weights }) => !this.#learner.held.has(weights) && !this.disk.read(weights));
+  #merge({ record, sets }: Extract<Effect, { kind: "merge" }>): Input {
+    const lacking = sets.flat().find(({ weights }) => !this.#learner.held.has(weights) && !this.disk.read(weights));
     if (lacking !== undefined) return { kind: "fold-failed", record, reason: `weights ${lacking.weights} are gone` };
-    return this.#folded(record, mergeWeights(sides));
+    return this.#folded(record, mergeWeights(sets), sets.length);
   }
 
-  #folded(record: Digest, digest: Digest): Input {
+  #folded(record: Digest, digest: Digest, sets: number): Input {
     this.#learner.held.add(digest);
-    return { kind: "folded", record, weights: { digest, sizeBytes: this.#options.weightsBytes }, screen: null };
+    const sizeBytes = sets * this.#options.weightsBytes;
+    return { kind: "folded", record, weights: { digest, sizeBytes }, screen: null };
   }
 
   #cut(): Input | null {

@@ -7,7 +7,8 @@
  * so it stops at (1 − η²) of the batch, grows by 1/η² at most, and for η ≥ 1 never: `plug-in`. `debiased` takes that off.
  * @module
  */
-import type { Noise, NormTestChoice } from "../types.ts";
+import type { Noise } from "../types.ts";
+import type { NormTestChoice } from "./batching.ts";
 import type { Test } from "./policy.ts";
 
 export function normTest({ eta, estimator }: NormTestChoice): Test {
@@ -23,6 +24,6 @@ export function normTest({ eta, estimator }: NormTestChoice): Test {
 }
 
 /** What |ḡ|² of a batch of this size is on average. No box computes the mean gradient of the global batch. */
-function plugIn({ variance, signal }: Noise, batch: number): number {
+export function plugIn({ variance, signal }: Noise, batch: number): number {
   return Math.max(0, signal) + variance / batch;
 }

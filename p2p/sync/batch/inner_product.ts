@@ -6,7 +6,7 @@
  * It wants the larger batch of the two. Of the variance of g_i, the part along G is Var⟨g_i, G⟩ / |G|², the rest across.
  * @module
  */
-import type { InnerProductChoice } from "../types.ts";
+import type { InnerProductChoice } from "./batching.ts";
 import type { Test } from "./policy.ts";
 
 export function innerProduct({ theta, nu }: InnerProductChoice): Test {

@@ -8,7 +8,9 @@
 import { constant } from "./constant.ts";
 import { innerProduct } from "./inner_product.ts";
 import { normTest } from "./gradient_norm.ts";
-import type { Noise, PolicyChoice } from "../types.ts";
+import { adloco } from "./adloco.ts";
+import type { PolicyChoice } from "./batching.ts";
+import type { Noise } from "../types.ts";
 import { warmup } from "./warmup.ts";
 
 /** Goes by the tokens of the run alone; with more of them it never wants less. */
@@ -24,6 +26,8 @@ export interface Schedule {
 export interface Test {
   readonly kind: "test";
   readonly name: string;
+  /** It is asked after every record, and no answer is too large. */
+  readonly isUnbounded?: true;
   /** @param request The global batch so far. Gives Infinity if no batch is large enough. */
   wanted(noise: Noise, request: number): number;
 }
@@ -40,6 +44,8 @@ export function policyOf(choice: PolicyChoice): BatchPolicy {
       return normTest(choice);
     case "inner-product":
       return innerProduct(choice);
+    case "adloco":
+      return adloco(choice);
     default:
       throw new RangeError(`Cannot choose a batch: no policy ${JSON.stringify(choice satisfies never)} is known`);
   }

@@ -1,6 +1,6 @@
 /**
- * The global batch that a record asks for: what the run's policy wants, within what any policy may have. A pure function of
- * the chain; beside it what people are told of it.
+ * The global batch that a record asks for, of each lineage by itself: what the run's policy wants, within what any policy
+ * may have. A pure function of the chain; beside it what people are told of it.
  *
  * No request is smaller than the one before, nor above the ceiling (`ceiling.ts`). A policy that goes by measurements is
  * asked once in `TEST_STEPS` inner steps at most, and no answer more than doubles the batch: it never shrinks, so a chance
@@ -10,7 +10,8 @@
 import { LARGEST_BATCH } from "../offer.ts";
 import type { BatchState, Offer, SyncRules } from "../types.ts";
 import { ceilingOf, mostOf } from "./ceiling.ts";
-import { policyOf } from "./policy.ts";
+import { constant } from "./constant.ts";
+import { type BatchPolicy, policyOf } from "./policy.ts";
 import { averaged, statisticOf, stepsOf, TEST_STEPS } from "./statistics.ts";
 
 /** Most that a request grows at one test. */
@@ -37,12 +38,12 @@ export interface NextBatchOptions {
 export function nextBatch(before: BatchState, { fresh, tokens, rules }: NextBatchOptions): BatchState {
   const found = statisticOf(fresh, statisticUsed(rules)), made = stepsOf(fresh);
   const noise = found === null ? before.noise : averaged(before.noise, found, made);
-  const steps = before.steps + made, isTest = policyOf(rules.batching).kind === "test";
+  const steps = before.steps + made, policy = policyOf(rules.batching), isBounded = isBoundedTest(policy);
   const wanted = wantedBy({ request: before.request, noise }, tokens, rules);
-  if (wanted === null || (isTest && steps < TEST_STEPS)) {
+  if (wanted === null || (isBounded && steps < TEST_STEPS)) {
     return { ...before, noise, steps: Math.min(TEST_STEPS, steps) };
   }
-  const allowed = isTest ? GROWTH * before.request : LARGEST_BATCH;
+  const allowed = isBounded ? GROWTH * before.request : LARGEST_BATCH;
   const request = Math.max(before.request, Math.min(wanted, allowed, mostOf(tokens, rules)));
   return { request, wanted, steps: 0, noise };
 }
@@ -50,6 +51,10 @@ export function nextBatch(before: BatchState, { fresh, tokens, rules }: NextBatc
 /** Which of the measurements the run goes by, and shows. */
 export function statisticUsed({ batching }: SyncRules): "halves" | "peers" {
   return batching.policy === "norm-test" ? batching.statistic : "halves";
+}
+
+function isBoundedTest(policy: BatchPolicy): boolean {
+  return policy.kind === "test" && !policy.isUnbounded;
 }
 
 /** A whole number of sequences; null while it has nothing to go by. */
@@ -66,7 +71,7 @@ function wantedBy(
 
 /** Why no history of this run leads to such a batch after so many tokens, or null. */
 export function whyImpossibleBatch({ request }: BatchState, tokens: number, rules: SyncRules): string | null {
-  const most = rules.batching.policy === "constant" ? rules.batch : mostOf(tokens, rules);
+  const most = policyOf(rules.batching) === constant ? rules.batch : mostOf(tokens, rules);
   if (request >= rules.batch && request <= most) return null;
   return `its batch is ${request}, and the run's are ${rules.batch} to ${most}`;
 }
@@ -94,13 +99,15 @@ export function viewBatch(state: BatchState, tokens: number, rules: SyncRules): 
 }
 
 function reasonOf({ request, wanted, noise }: BatchState, tokens: number, rules: SyncRules): string {
-  const { name, kind } = policyOf(rules.batching), most = mostOf(tokens, rules);
-  if (rules.batching.policy === "constant") return name;
+  const policy = policyOf(rules.batching), { name, kind } = policy, most = mostOf(tokens, rules);
+  if (policy === constant) return name;
   if (kind === "test" && noise === null) return `${name}: nothing is measured yet`;
   const said = wanted === LARGEST_BATCH ? "any number" : `${wanted}`;
   if (wanted < request) return `${name}: ${said} would do, and it never shrinks`;
   if (wanted === request) return `${name}: ${said} wanted`;
-  if (request < most) return `${name}: ${said} wanted, at most ${GROWTH}× at a time allowed`;
+  if (request < most && isBoundedTest(policy)) {
+    return `${name}: ${said} wanted, at most ${GROWTH}× at a time allowed`;
+  }
   const limit = most === rules.batch
     ? "the run begins with it"
     : most === rules.batching.most

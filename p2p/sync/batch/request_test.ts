@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
-import type { BatchState, Noise, PolicyChoice } from "../types.ts";
+import type { BatchState, Noise } from "../types.ts";
+import type { PolicyChoice } from "./batching.ts";
 import { policyOf } from "./policy.ts";
 import { firstBatch, nextBatch, viewBatch, whyImpossibleBatch } from "./request.ts";
 import { measured, offerWith } from "../../../tests/noisy_gradients.ts";

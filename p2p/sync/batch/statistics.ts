@@ -7,7 +7,8 @@
  * @module
  */
 import { LARGEST_NOISE } from "../offer.ts";
-import type { GradientSketch, GradientStatistics, Noise, NormTestChoice, Offer } from "../types.ts";
+import type { GradientSketch, GradientStatistics, Noise, Offer } from "../types.ts";
+import type { NormTestChoice } from "./batching.ts";
 
 /** Inner steps between two tests: the step of all averages over time. */
 export const TEST_STEPS = 20;

@@ -3,7 +3,7 @@
  * batches are compared with (Lau et al. 2024, arXiv 2412.21124); by doubling, as in Merrill et al. 2025, arXiv 2505.23971.
  * @module
  */
-import type { WarmupChoice } from "../types.ts";
+import type { WarmupChoice } from "./batching.ts";
 import type { Schedule } from "./policy.ts";
 
 export function warmup({ to, tokens: lengthTokens, shape }: WarmupChoice): Schedule {

@@ -1,10 +1,12 @@
 /**
  * Laws 3 and 8 for the global batch: each request follows from the one before and from the offers that its record counts,
- * within what the run allows, and what liars measured moves no figure beyond what honest peers did. Written anew from the
- * equations, with none of the core's own functions.
+ * within what the run allows, and what liars measured moves no figure beyond what honest peers did. Each lineage by itself;
+ * one that another was merged into is judged with both (`lineages.ts`). Written anew from the equations, with none of the
+ * core's own functions.
  * @module
  */
-import type { ChainState, Digest, Noise, Offer, SyncRules } from "../../../p2p/sync/types.ts";
+import type { Batching } from "../../../p2p/sync/batch/batching.ts";
+import type { BatchState, ChainState, Digest, Noise, Offer, SyncRules } from "../../../p2p/sync/types.ts";
 import type { Case } from "./laws.ts";
 
 /** Rounding of a power, and of means over time. */
@@ -17,44 +19,66 @@ export function batchFollows(given: Case): readonly string[] {
   return history.flatMap(({ digest, record, offers }) => {
     const [parent, other] = record.parents, before = states.get(parent!), after = states.get(digest);
     if (before === undefined || after === undefined || other !== undefined || record.met !== null) return [];
-    const fresh = offers.filter((_, i) => record.counted[i]!.age === 0);
-    const honest = fresh.filter(({ peer }) => !liars.has(peer));
-    const faults = [
-      whyWrongRequest(before, after, { fresh, rules }),
-      whyMoved(before, after, { fresh, honest, rules }),
-    ];
-    return faults.flatMap((why) => why === null ? [] : [`${why}, in round ${record.round}`]);
+    const timely = offers.filter((_, i) => record.counted[i]!.age === 0), { tokens } = after;
+    return before.lineages.flatMap(({ from, batch: one }) => {
+      const { from: all, batch: next } = after.lineages.find((lineage) => lineage.from.includes(from[0]!))!;
+      const fresh = timely.filter(({ lineage }) => from.includes(lineage));
+      const honest = fresh.filter(({ peer }) => !liars.has(peer));
+      const faults = all.length > from.length
+        ? [whyOutOfBounds(one, next, { tokens, rules })]
+        : [whyWrongRequest(one, next, { fresh, tokens, rules }), whyMoved(one, next, { fresh, honest, rules })];
+      return faults.flatMap((why) => why === null ? [] : [`${why}, in round ${record.round}`]);
+    });
   });
 }
 
-function whyWrongRequest(
-  { batch: before }: ChainState,
-  { batch: { request, noise, steps }, tokens }: ChainState,
-  { fresh, rules }: { readonly fresh: readonly Offer[]; readonly rules: SyncRules },
+function whyOutOfBounds(
+  { request: before }: BatchState,
+  { request }: BatchState,
+  { tokens, rules }: { readonly tokens: number; readonly rules: SyncRules },
 ): string | null {
-  const { batch: first, batching } = rules, most = mostAfter(tokens, rules);
-  if (request < before.request) return `law 3: the batch shrinks from ${before.request} to ${request}`;
-  if (request > Math.max(first, most)) return `law 3: the batch is ${request}, and the ceiling is ${most}`;
-  if (batching.policy === "constant") return request === first ? null : `law 3: a constant batch is ${request}`;
+  const most = mostAfter(tokens, rules);
+  if (request < before) return `law 3: the batch shrinks from ${before} to ${request}`;
+  if (request > Math.max(rules.batch, most)) return `law 3: the batch is ${request}, and the ceiling is ${most}`;
+  return null;
+}
+
+function whyWrongRequest(
+  before: BatchState,
+  after: BatchState,
+  { fresh, tokens, rules }: {
+    readonly fresh: readonly Offer[];
+    readonly tokens: number;
+    readonly rules: SyncRules;
+  },
+): string | null {
+  const { batch: first, batching } = rules, most = mostAfter(tokens, rules), { request, noise, steps } = after;
+  const outside = whyOutOfBounds(before, after, { tokens, rules });
+  if (outside !== null) return outside;
+  if (batching.policy === "constant" || (batching.policy === "adloco" && batching.test === "none")) {
+    return request === first ? null : `law 3: a constant batch is ${request}`;
+  }
   if (batching.policy === "warmup") {
     const wanted = Math.max(first, Math.min(most, warm(tokens, rules)));
     return request === wanted ? null : `law 3: the warm-up's batch is ${request} after ${tokens} tokens, not ${wanted}`;
   }
   const made = fresh.filter(({ tokens }) => tokens > 0).map(({ steps }) => steps).sort((a, b) => a - b);
   const all = before.steps + (made[Math.ceil(made.length / 2) - 1] ?? 0);
-  if (all < 20 || noise === null) {
+  const isPublished = batching.policy === "adloco" && batching.variant === "published";
+  if ((all < 20 && !isPublished) || noise === null) {
     if (request > before.request) return `law 3: the batch grows after ${all} steps, or with nothing measured`;
     return steps === Math.min(20, all) ? null : `law 3: ${steps} steps are noted, not ${all}`;
   }
   const wanted = wantedBy(noise, before.request, rules);
-  const expected = Math.max(before.request, Math.min(wanted, 2 * before.request, Math.max(first, most)));
+  const growth = isPublished ? Infinity : 2;
+  const expected = Math.max(before.request, Math.min(wanted, growth * before.request, Math.max(first, most)));
   return Math.abs(request - expected) <= 1 ? null : `law 3: the batch is ${request}, and ${expected} follows`;
 }
 
 /** Between what it was and what honest peers measured, if they are more than half of those that did. */
 function whyMoved(
-  { batch: { noise: before } }: ChainState,
-  { batch: { noise: after } }: ChainState,
+  { noise: before }: BatchState,
+  { noise: after }: BatchState,
   { fresh, honest, rules: { batching } }: {
     readonly fresh: readonly Offer[];
     readonly honest: readonly Offer[];
@@ -91,17 +115,33 @@ function warm(tokens: number, { batch, batching }: SyncRules): number {
   return batch * 2 ** Math.floor(share * Math.ceil(Math.log2(batching.to / batch)));
 }
 
-function wantedBy({ variance, signal, along }: Noise, request: number, { batching }: SyncRules): number {
+function wantedBy(noise: Noise, request: number, { batching }: SyncRules): number {
+  const { variance, along } = noise, test = testOf(batching);
   if (variance === 0) return 1;
+  const squared = test.isPlugIn ? Math.max(noise.signal, 0) + variance / request : noise.signal;
+  if (squared <= 0) return Infinity;
+  if (test.kind === "norm") return Math.ceil(variance / test.eta ** 2 / squared);
+  const orthogonal = Math.max(0, variance - along / squared) / squared / test.nu ** 2;
+  return Math.ceil(Math.max(along / (test.theta * squared) ** 2, orthogonal));
+}
+
+type Test =
+  & { readonly isPlugIn: boolean }
+  & (
+    | { readonly kind: "norm"; readonly eta: number }
+    | { readonly kind: "inner-product"; readonly theta: number; readonly nu: number }
+  );
+
+function testOf(batching: Batching): Test {
   switch (batching.policy) {
-    case "norm-test": {
-      const plugIn = Math.max(signal, 0) + variance / request;
-      const squared = batching.estimator === "plug-in" ? plugIn : signal;
-      return squared <= 0 ? Infinity : Math.ceil(variance / batching.eta ** 2 / squared);
-    }
-    case "inner-product": {
-      const orthogonal = Math.max(0, variance - along / signal) / signal / batching.nu ** 2;
-      return signal <= 0 ? Infinity : Math.ceil(Math.max(along / (batching.theta * signal) ** 2, orthogonal));
+    case "norm-test":
+      return { kind: "norm", eta: batching.eta, isPlugIn: batching.estimator === "plug-in" };
+    case "inner-product":
+      return { kind: "inner-product", theta: batching.theta, nu: batching.nu, isPlugIn: false };
+    case "adloco": {
+      const { test, eta, theta, nu } = batching, isPlugIn = batching.variant === "published";
+      if (test === "norm") return { kind: "norm", eta, isPlugIn };
+      return { kind: "inner-product", theta: isPlugIn ? nu : theta, nu, isPlugIn };
     }
     default:
       throw new RangeError(`${batching.policy} measures nothing`);
