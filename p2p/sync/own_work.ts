@@ -7,6 +7,7 @@ import { localBatch } from "./balance.ts";
 import type { Book } from "./book.ts";
 import { BoxTimer } from "./box_timer.ts";
 import { isFinished } from "./chain.ts";
+import { claimed } from "./claims.ts";
 import type { Context } from "./context.ts";
 import type { Fault } from "./effects.ts";
 import { bodyDigest } from "./digest.ts";
@@ -15,7 +16,7 @@ import { leaseOf } from "./ledger.ts";
 import { buildOffer, type Ground, NO_WORK, type Work } from "./offer.ts";
 import { OwnKey } from "./own_key.ts";
 import { OwnOffers } from "./own_offers.ts";
-import { subtract } from "./ranges.ts";
+import { subtract, windowCount } from "./ranges.ts";
 import { isMember } from "./roster.ts";
 import type { ChainState, Digest, Offer, Signed } from "./types.ts";
 
@@ -145,13 +146,14 @@ export class OwnWork {
     readonly leaving?: boolean;
     readonly transferMs?: number;
   }): Signed<Offer> {
-    const { now, options, report } = context;
-    const { roundMs } = ground.chain;
+    const { now, options, report } = context, { rules, self } = options, { chain } = ground, { roundMs } = chain;
+    const ranges = claimed(made.work.ranges, { peer: self, chain, rules });
+    const tokens = Math.min(made.work.tokens, windowCount(ranges) * rules.contextLength);
     const times = made.work === NO_WORK
       ? { waitMs: 0, nextMs: roundMs }
       : this.#box.offered(now, { isForHead: made.isForHead, roundMs });
-    const heldOut = this.#heldOut?.record === ground.chain.head ? this.#heldOut.loss : null;
-    const body = buildOffer(ground, made.work, {
+    const heldOut = this.#heldOut?.record === chain.head ? this.#heldOut.loss : null;
+    const body = buildOffer(ground, { ...made.work, ranges, tokens }, {
       ...options,
       ...times,
       heldOut,
