@@ -12,7 +12,7 @@ import { depthOf } from "./cells.ts";
 import { leaseOf } from "./ledger.ts";
 import { firstWindows, intersect, subtract, union, windowCount } from "./ranges.ts";
 import { isMember } from "./roster.ts";
-import type { ChainState, Offer, PeerId, Range, SyncRules } from "./types.ts";
+import type { ChainState, Offer, PeerId, SyncRules } from "./types.ts";
 
 /** Windows of an offer beyond its author's lease, in leases of the largest kind: two sides of a fork, both grown. */
 const STRAY_LEASES = 4;
@@ -43,18 +43,20 @@ export function whyNotBelievable(offer: Offer, parent: ChainState, rules: SyncRu
 }
 
 /**
- * Of the windows that a peer has trained, those that it claims on this state: its lease, and of others no more than is
- * believed of anybody. A fast peer that comes from a fork where it was known has more: here nobody knows its speed, and
- * its lease is small. What it does not claim may be trained again.
+ * What a peer claims of its work on this state: all, but of windows that are not its lease no more than is believed of
+ * anybody. A fast peer that comes from a fork where it was known has more: here nobody knows its speed, and leases are
+ * small. What it does not claim may be trained again.
  */
-export function claimed(ranges: readonly Range[], { peer, chain, rules }: {
+export function claimed<W extends Pick<Offer, "ranges" | "tokens">>(work: W, { peer, chain, rules }: {
   readonly peer: PeerId;
   readonly chain: ChainState;
   readonly rules: SyncRules;
-}): readonly Range[] {
-  const own = intersect(ranges, leaseOf(chain.ledger, peer)), strays = subtract(ranges, own);
+}): W {
+  const own = intersect(work.ranges, leaseOf(chain.ledger, peer)), strays = subtract(work.ranges, own);
   const most = CLAIMED_STRAY_LEASES * largestLease(chain, rules);
-  return windowCount(strays) <= most ? ranges : union(own, firstWindows(strays, most));
+  if (windowCount(strays) <= most) return work;
+  const ranges = union(own, firstWindows(strays, most));
+  return { ...work, ranges, tokens: Math.min(work.tokens, windowCount(ranges) * rules.contextLength) };
 }
 
 const largestLeases = new WeakMap<ChainState, number>();

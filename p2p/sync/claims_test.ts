@@ -83,10 +83,12 @@ Deno.test("more windows of others than a fork explains are not believed", () => 
 
 Deno.test("an author claims of its work what others believe, its own lease first", () => {
   const own = leaseOf(working.ledger, wren), { cursor } = working.ledger, on = { peer: wren, chain: working, rules };
-  const few = union(own, [{ start: cursor + 10, end: cursor + 20 }]);
-  assert.deepEqual(claimed(few, on), few);
+  const work = (ranges: readonly Range[]) => ({ ranges, tokens: windowCount(ranges) * rules.contextLength });
+  const few = work(union(own, [{ start: cursor + 10, end: cursor + 20 }]));
+  assert.equal(claimed(few, on), few);
   // It was fast in a fork, where its lease was larger than anybody's is here.
-  const much = [{ start: 0, end: cursor + 1000 }], ranges = claimed(much, on);
+  const much = [{ start: 0, end: cursor + 1000 }], { ranges, tokens } = claimed(work(much), on);
+  assert.equal(whyMalformed(offerOf(wren, working, { ranges, tokens }), rules), null);
   assert.match(whyNotBelievable(offerOf(wren, working, { ranges: much }), working, rules)!, /were not leased to it/);
   assert.equal(whyNotBelievable(offerOf(wren, working, { ranges }), working, rules), null);
   assert.deepEqual(subtract(own, ranges), []);

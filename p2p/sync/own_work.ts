@@ -16,7 +16,7 @@ import { leaseOf } from "./ledger.ts";
 import { buildOffer, type Ground, NO_WORK, type Work } from "./offer.ts";
 import { OwnKey } from "./own_key.ts";
 import { OwnOffers } from "./own_offers.ts";
-import { subtract, windowCount } from "./ranges.ts";
+import { subtract } from "./ranges.ts";
 import { isMember } from "./roster.ts";
 import type { ChainState, Digest, Offer, Signed } from "./types.ts";
 
@@ -147,13 +147,12 @@ export class OwnWork {
     readonly transferMs?: number;
   }): Signed<Offer> {
     const { now, options, report } = context, { rules, self } = options, { chain } = ground, { roundMs } = chain;
-    const ranges = claimed(made.work.ranges, { peer: self, chain, rules });
-    const tokens = Math.min(made.work.tokens, windowCount(ranges) * rules.contextLength);
+    const work = claimed(made.work, { peer: self, chain, rules });
     const times = made.work === NO_WORK
       ? { waitMs: 0, nextMs: roundMs }
       : this.#box.offered(now, { isForHead: made.isForHead, roundMs });
     const heldOut = this.#heldOut?.record === chain.head ? this.#heldOut.loss : null;
-    const body = buildOffer(ground, { ...made.work, ranges, tokens }, {
+    const body = buildOffer(ground, work, {
       ...options,
       ...times,
       heldOut,
