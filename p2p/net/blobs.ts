@@ -9,6 +9,7 @@
  * @module
  */
 import { type Clock, systemClock } from "../clock.ts";
+import { reasonOf } from "../reason.ts";
 import { type BlobStore, CHUNK_BYTES, type PartialBlob } from "../store/blob_store.ts";
 import { type ChunkList, chunkSpan, decodeChunkList, sha256 } from "../store/chunks.ts";
 import { StorageError } from "../store/storage_error.ts";
@@ -388,10 +389,6 @@ export class BlobFetch {
   #droppedDonors(): readonly DroppedDonor[] {
     return [...this.#failed].filter(([, { isFault }]) => isFault).map(([peer, { reason }]) => ({ peer, reason }));
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function seconds(ms: number): string {

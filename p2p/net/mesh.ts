@@ -17,6 +17,7 @@ import { digitsOf, maskOf } from "../sync/cells.ts";
 import type { Digest, PeerId } from "../sync/types.ts";
 import { isPeerId } from "../identity.ts";
 import { isPlainText } from "../plain_text.ts";
+import { reasonOf } from "../reason.ts";
 import { type Neighbours, neighbours } from "./neighbours.ts";
 import { parseRelayed, relayedAddress, type Transport } from "./transport.ts";
 
@@ -359,7 +360,7 @@ class ConnectedMesh implements Mesh {
       return null;
     } catch (error) {
       if (late.signal.aborted) return `Cannot connect to ${address}: no answer within ${longestMs / 1000} s.`;
-      return error instanceof Error ? error.message : String(error);
+      return reasonOf(error);
     }
   }
 }
