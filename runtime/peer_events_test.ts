@@ -30,6 +30,7 @@ function offer(fields: Partial<Offer>): Offer {
     ranges: [{ start: 0, end: 4 }],
     loss: 2,
     heldOut: null,
+    noise: null,
     speed: 50,
     computeMs: 0,
     idleMs: 0,
@@ -60,6 +61,7 @@ function sharesOf(fields: Partial<Offer>): readonly number[] {
     scribe: finch,
     weights: digest,
     roundMs: 2000,
+    batch: { request: 32, noiseScale: 100, ceiling: 91, reason: "constant" },
     encoding: { codec: "topk", kept: 128 },
   });
   const [round] = heard;
