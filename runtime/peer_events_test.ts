@@ -66,7 +66,7 @@ function sharesOf(fields: Partial<Offer>): readonly number[] {
       id: 0,
       from: [0],
       members: [finch],
-      batch: { request: 32, noiseScale: 100, ceiling: 91, reason: "constant" },
+      batch: { policy: "constant", request: 32, dealt: 32, noiseScale: 100, ceiling: 91, reason: "constant" },
     }],
     leading: 0,
     merged: null,

@@ -29,7 +29,14 @@ export function memberRound(changes: Partial<MemberRound> = {}): MemberRound {
 /** A round that one member's work is counted in, with what a test needs otherwise. */
 export function roundEvent(round: number, changes: Partial<RoundEvent> = {}): RoundEvent {
   const { members = [memberRound()] } = changes;
-  const globalBatch = { request: 12, noiseScale: null, ceiling: 91, reason: "constant" };
+  const globalBatch = {
+    policy: "constant",
+    request: 12,
+    dealt: 12,
+    noiseScale: null,
+    ceiling: 91,
+    reason: "constant",
+  } as const;
   return {
     kind: "round",
     round,

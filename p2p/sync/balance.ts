@@ -36,10 +36,15 @@ export function localBatch(chain: Ground, peer: PeerId, rules: SyncRules): numbe
   return Math.max(1, upTo(at + 1) - upTo(at));
 }
 
-/** Sequences of one inner step of a lineage in all cells, as far as members can: what learning rates go by. */
-export function globalBatch(chain: Ground, lineage: Lineage, rules: SyncRules): number {
+/** Sequences of one inner step of a lineage in all cells, as far as members have time for them. */
+export function dealtBatch(chain: Ground, lineage: Lineage, rules: SyncRules): number {
   const possible = Math.floor(fits(matesOf(chain, lineage), chain, rules) * 2 ** depthOf(chain.cell));
-  return Math.max(rules.batch, Math.min(lineage.batch.request, possible));
+  return Math.min(lineage.batch.request, Math.max(1, possible));
+}
+
+/** What learning rates go by: never less than the batch that the run's rate was chosen for. */
+export function globalBatch(chain: Ground, lineage: Lineage, rules: SyncRules): number {
+  return Math.max(rules.batch, dealtBatch(chain, lineage, rules));
 }
 
 /** Most sequences of an inner step of these members together; Infinity while no speed is known. */

@@ -15,11 +15,11 @@ export interface LineageView {
   readonly batch: BatchView;
 }
 
-export function viewLineages({ lineages, roster, tokens }: ChainState, rules: SyncRules): readonly LineageView[] {
-  return lineages.map(({ id, from, batch }) => ({
-    id,
-    from,
-    members: roster.filter(({ hosts }) => hosts.includes(id)).map(({ peer }) => peer),
-    batch: viewBatch(batch, tokens, rules),
+export function viewLineages(chain: ChainState, rules: SyncRules): readonly LineageView[] {
+  return chain.lineages.map((lineage) => ({
+    id: lineage.id,
+    from: lineage.from,
+    members: chain.roster.filter(({ hosts }) => hosts.includes(lineage.id)).map(({ peer }) => peer),
+    batch: viewBatch(chain, lineage, rules),
   }));
 }

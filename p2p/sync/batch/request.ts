@@ -8,7 +8,9 @@
  * @module
  */
 import { LARGEST_BATCH } from "../offer.ts";
-import type { BatchState, Offer, SyncRules } from "../types.ts";
+import { dealtBatch } from "../balance.ts";
+import type { PolicyChoice } from "./batching.ts";
+import type { BatchState, ChainState, Lineage, Offer, SyncRules } from "../types.ts";
 import { ceilingOf, mostOf } from "./ceiling.ts";
 import { constant } from "./constant.ts";
 import { type BatchPolicy, policyOf } from "./policy.ts";
@@ -78,8 +80,11 @@ export function whyImpossibleBatch({ request }: BatchState, tokens: number, rule
 
 /** What people are told of a global batch. */
 export interface BatchView {
-  /** In sequences, of the whole run. */
+  readonly policy: PolicyChoice["policy"];
+  /** In sequences, of all cells together. */
   readonly request: number;
+  /** As much of it as the members have time for. */
+  readonly dealt: number;
   /** tr Σ / |G|², in sequences: how noisy one gradient is. Null if nothing was measured, or noise hides the gradient. */
   readonly noiseScale: number | null;
   /** In sequences. */
@@ -88,13 +93,16 @@ export interface BatchView {
   readonly reason: string;
 }
 
-export function viewBatch(state: BatchState, tokens: number, rules: SyncRules): BatchView {
-  const { request, noise } = state, { signal, variance } = noise ?? { signal: 0, variance: 0 };
+/** The batch of one of a state's lineages. */
+export function viewBatch(chain: ChainState, lineage: Lineage, rules: SyncRules): BatchView {
+  const { batch } = lineage, { request, noise } = batch, { tokens } = chain, dealt = dealtBatch(chain, lineage, rules);
   return {
+    policy: rules.batching.policy,
     request,
-    noiseScale: signal > 0 ? variance / signal : null,
+    dealt,
+    noiseScale: noise !== null && noise.signal > 0 ? noise.variance / noise.signal : null,
     ceiling: ceilingOf(tokens, rules),
-    reason: reasonOf(state, tokens, rules),
+    reason: reasonOf(batch, tokens, rules) + (dealt < request ? `; members have time for ${dealt}` : ""),
   };
 }
 
@@ -108,10 +116,7 @@ function reasonOf({ request, wanted, noise }: BatchState, tokens: number, rules:
   if (request < most && isBoundedTest(policy)) {
     return `${name}: ${said} wanted, at most ${GROWTH}× at a time allowed`;
   }
-  const limit = most === rules.batch
-    ? "the run begins with it"
-    : most === rules.batching.most
-    ? "the run's most"
-    : "the ceiling";
+  const isRunsMost = most === rules.batching.most;
+  const limit = most === rules.batch ? "the run begins with it" : isRunsMost ? "the run's most" : "the ceiling";
   return `${name}: ${said} wanted, ${most} allowed (${limit})`;
 }
