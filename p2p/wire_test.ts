@@ -178,7 +178,7 @@ for (const [i, message] of messages.entries()) {
     const bytes = encodeMessage(message);
     assert.match(reason(bytes, digest), /is of another run: found aaaa/);
     bytes[0] = WIRE_VERSION + 1;
-    assert.match(reason(bytes), /has version 5, this program reads 4/);
+    assert.match(reason(bytes), /has version 6, this program reads 5/);
   });
 }
 

@@ -92,3 +92,16 @@ Deno.test("weights that could not be written, and such that are held no more, ar
   for (const value of [3, 4]) await held.make(1, write(value));
   assert.equal(held.has(nameOf(1)), false, "a use that failed pins nothing");
 });
+
+Deno.test("where states have fewer sets than before, blocks of the old size are dropped once they are free", async () => {
+  const sizes: number[] = [];
+  const held = new HeldWeights({
+    most: 2,
+    allocate(sets) {
+      sizes.push(sets);
+      return new Uint8Array(new SharedArrayBuffer(sets));
+    },
+  });
+  for (let value = 0; value < 10; value++) await held.make(value < 5 ? 2 : 1, write(value));
+  assert.deepEqual(sizes, [2, 2, 2, 1, 1, 1]);
+});

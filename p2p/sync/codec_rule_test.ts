@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { chance } from "../../tests/chance.ts";
+import { genesisState } from "./chain.ts";
 import { firstEncoding, nextEncoding } from "./codec_rule.ts";
 import { digestOf } from "./digest.ts";
 import { buildOffer, NO_WORK } from "./offer.ts";
@@ -12,7 +13,7 @@ const ROUND_MS = 10_000;
 /** An offer whose author spent this share of its round on fetching. */
 function offer(share: number): Offer {
   const work = { ...NO_WORK, blob: { digest: digestOf("blob"), sizeBytes: 1 } };
-  return buildOffer({ chain: { round: 1, head: digestOf("head") } as never, base: digestOf("base") }, work, {
+  return buildOffer({ chain: genesisState(rules), base: digestOf("base") }, work, {
     ...{ rules, self: "wren" as PeerId, name: "wren", device: "cpu", heldOut: null, leaving: false },
     ...{ waitMs: 0, transferMs: share * ROUND_MS, nextMs: ROUND_MS },
   });

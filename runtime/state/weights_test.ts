@@ -1,7 +1,15 @@
 import { strict as assert } from "node:assert";
 import { modelConfigSchema } from "../model/config.ts";
 import { parameterLayout } from "../model/parameters.ts";
-import { allocateWeights, readWeights, viewWeights, WeightsError, weightsLayout, weightsSizeBytes } from "./weights.ts";
+import {
+  allocateWeights,
+  readWeights,
+  setsIn,
+  viewWeights,
+  WeightsError,
+  weightsLayout,
+  weightsSizeBytes,
+} from "./weights.ts";
 
 const layout = { parameterWords: 5, hasMomentum: true, padding: [] };
 
@@ -28,6 +36,29 @@ Deno.test("weights are a header of 16 bytes and little-endian f32", () => {
   assert.equal(new TextDecoder().decode(bytes.subarray(0, 4)), "SWT1");
   assert.deepEqual([4, 8, 12].map((at) => view.getUint32(at, true)), [5, 1, 0]);
   assert.equal(view.getFloat32(16 + 20, true), -1);
+});
+
+Deno.test("weights of several lineages lie one after the other, and their number is in the header", () => {
+  const weights = allocateWeights(layout, 3), bytes = weights.bytes.slice();
+  assert.equal(bytes.length, weightsSizeBytes(layout, 3));
+  assert.equal(bytes.length, 16 + 3 * 2 * 20);
+  assert.equal(new DataView(bytes.buffer).getUint32(12, true), 2);
+  weights.sets.forEach(({ parameters, momentum }, i) => {
+    parameters[4] = i + 1;
+    momentum![0] = -i - 1;
+  });
+  const again = readWeights(weights.bytes.slice(), layout);
+  assert.deepEqual(again.sets.map(({ parameters, momentum }) => [parameters[4], momentum![0]]), [
+    [1, -1],
+    [2, -2],
+    [3, -3],
+  ]);
+  assert.deepEqual([setsIn(bytes.length, layout), setsIn(bytes.length - 4, layout), setsIn(16, layout)], [
+    3,
+    null,
+    null,
+  ]);
+  assert.throws(() => readWeights(bytes.slice(0, weightsSizeBytes(layout, 2)), layout), /found 96 bytes, wanted 136/);
 });
 
 Deno.test("viewWeights() sees the same memory", () => {

@@ -33,6 +33,8 @@ export class Observer {
   readonly offeredAtMs = new Map<Digest, number>();
   /** State digests that peers had after each record: there must be one each. */
   readonly bases = new Map<string, Map<Digest, PeerId>>();
+  /** The weights after each record, as the first said that had them. */
+  readonly weights = new Map<Digest, Digest>();
   /** The last word on each offer, told to its owner. */
   readonly fates = new Map<Digest, Fate>();
   /** Adoptions of each peer, in order. */
@@ -172,6 +174,7 @@ export class Observer {
         const bases = this.bases.get(part) ?? new Map<Digest, PeerId>();
         this.bases.set(part, bases);
         if (!bases.has(event.base)) bases.set(event.base, id);
+        if (!this.weights.has(event.head)) this.weights.set(event.head, event.weights);
         return;
       }
       case "closed":

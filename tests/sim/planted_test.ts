@@ -5,12 +5,11 @@
 import { strict as assert } from "node:assert";
 import type { Effect, Input, SyncEvent } from "../../p2p/sync/effects.ts";
 import { trainedIn } from "../../p2p/sync/ledger.ts";
-import { placeOf } from "../../p2p/sync/lineages.ts";
 import { intersect, subtract, union, windowCount } from "../../p2p/sync/ranges.ts";
 import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
-import type { BatchState, ChainState, Lineage } from "../../p2p/sync/types.ts";
 import type { Liar, LiarKind } from "./liars/liar.ts";
 import { drawWeather } from "./draw_weather.ts";
+import { withBatch, withEach } from "./planted_batch.ts";
 import { crash, play } from "./scene.ts";
 import { simulate, type SimulateOptions } from "./simulate.ts";
 
@@ -309,21 +308,6 @@ function* runs({ rules, at = ALL, wrong, liar, isOfCells }: Planted): Generator<
     given,
   ).broken;
   for (let seed = 1; seed <= 48; seed++) yield simulate({ seed, peers: 6, rounds: 12, ...given }).broken;
-}
-
-function withBatch(request: (before: BatchState, after: BatchState) => number): Partial<Rulebook> {
-  return {
-    advance: (parent, options) => {
-      const batchOf = (id: number) => parent.lineages[placeOf(parent.lineages, id)]!.batch;
-      return withEach(RULEBOOK.advance(parent, options), ({ id, batch }) => (
-        { ...batch, request: request(batchOf(id), batch) }
-      ));
-    },
-  };
-}
-
-function withEach(chain: ChainState, batch: (lineage: Lineage) => BatchState): ChainState {
-  return { ...chain, lineages: chain.lineages.map((lineage) => ({ ...lineage, batch: batch(lineage) })) };
 }
 
 /** The same state as that of the whole run, whose members all are. */

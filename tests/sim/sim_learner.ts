@@ -37,6 +37,15 @@ export interface SimLearnerOptions {
 
 export const INITIAL_WEIGHTS: Digest = digestOf("initial weights");
 
+/** Milliseconds of local work. */
+export const WORK_MS = {
+  fold: { least: 20, most: 800 },
+  judge: { least: 1, most: 20 },
+  cut: { least: 10, most: 300 },
+  evaluate: { least: 100, most: 3_000 },
+  read: { least: 5, most: 50 },
+};
+
 export function foldWeights({ parent, parts, joined }: Fold): Digest {
   if (parts.length === 0 && joined === null) return parent;
   return digestOf({ parent, folded: parts.map(({ blob, at, weight }) => ({ blob: blob.digest, at, weight })), joined });

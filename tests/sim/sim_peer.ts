@@ -7,10 +7,10 @@
  * @module
  */
 import { digitsOf } from "../../p2p/sync/cells.ts";
-import { lineageCount } from "../../p2p/sync/lineages.ts";
 import { createCore } from "../../p2p/sync/core.ts";
 import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { Core, CoreOptions, Effect, Input } from "../../p2p/sync/effects.ts";
+import { lineageCount } from "../../p2p/sync/lineages.ts";
 import type { Rulebook } from "../../p2p/sync/rulebook.ts";
 import type { BlobName, Digest, Message, Offer, PeerId, RoundRecord, Signed, SyncRules } from "../../p2p/sync/types.ts";
 import { makeLiar } from "./liars/kinds.ts";
@@ -19,7 +19,7 @@ import { LocalTime } from "./local_time.ts";
 import { Mailbox } from "./mailbox.ts";
 import { signAs, verifySimulated } from "./signatures.ts";
 import { SimDisk } from "./sim_disk.ts";
-import { foldWeights, INITIAL_WEIGHTS, mergeWeights, SimLearner } from "./sim_learner.ts";
+import { foldWeights, INITIAL_WEIGHTS, mergeWeights, SimLearner, WORK_MS } from "./sim_learner.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { DiskDamage, Machine } from "./weather.ts";
 
@@ -44,14 +44,6 @@ export interface Life {
   readonly inputs: { readonly nowMs: number; readonly input: Input; readonly effects: readonly Effect[] }[];
 }
 
-/** Milliseconds of local work. */
-const WORK_MS = {
-  fold: { least: 20, most: 800 },
-  judge: { least: 1, most: 20 },
-  cut: { least: 10, most: 300 },
-  evaluate: { least: 100, most: 3_000 },
-  read: { least: 5, most: 50 },
-};
 /** Messages that a liar remembers. */
 const MOST_HEARD = 64;
 
@@ -135,7 +127,7 @@ export class SimPeer {
 
   start(): void {
     if (this.isUp || this.hasLeft) return;
-    const { rules, weightsBytes } = this.#options;
+    const { rules } = this.#options;
     this.#lives++;
     this.#cell = "";
     this.#learner = this.#newLearner();
@@ -153,7 +145,7 @@ export class SimPeer {
     this.core = createCore(core, this.rulebook);
     this.life = { core, inputs: [] };
     this.#tickAtMs = Infinity;
-    const initial = { digest: INITIAL_WEIGHTS, sizeBytes: lineageCount(rules) * weightsBytes };
+    const initial = { digest: INITIAL_WEIGHTS, sizeBytes: this.#weightsBytes(lineageCount(rules)) };
     this.tell({ kind: "start", initial, found: this.index === 0, journal: [...this.disk.journal] });
   }
 
@@ -318,11 +310,8 @@ export class SimPeer {
   #load({ weights, sets, from }: Extract<Effect, { kind: "load" }>): void {
     const { digest } = weights;
     if (digest === INITIAL_WEIGHTS) return this.#later("judge", () => ({ kind: "loaded", weights: digest })); // made anew
-    if (weights.sizeBytes !== sets * this.#options.weightsBytes) {
-      const reason = `they have ${weights.sizeBytes} bytes`;
-      return this.#later("judge", () => ({ kind: "load-failed", weights: digest, reason }));
-    }
-    this.#bring(weights, from, (isHere): Input => {
+    const isFit = weights.sizeBytes === this.#weightsBytes(sets);
+    this.#bring(weights, isFit ? from : [], (isHere): Input => {
       if (!isHere) return { kind: "load-failed", weights: digest, reason: "nobody has them" };
       this.#learner.held.add(digest);
       return { kind: "loaded", weights: digest };
@@ -332,22 +321,23 @@ export class SimPeer {
   #fold({ record, parent, parts, joined, sets }: Extract<Effect, { kind: "fold" }>): Input {
     const lacking = parts.find(({ blob }) => !this.disk.read(blob.digest));
     if (lacking !== undefined) return { kind: "fold-failed", record, reason: `blob ${lacking.blob.digest} is gone` };
-    if (!this.#learner.held.has(parent) && !this.disk.read(parent)) {
-      return { kind: "fold-failed", record, reason: `weights ${parent} are gone` };
-    }
-    return this.#folded(record, foldWeights({ parent, parts, joined }), sets);
+    return this.#folded(record, foldWeights({ parent, parts, joined }), { from: [parent], sets });
   }
 
   #merge({ record, sets }: Extract<Effect, { kind: "merge" }>): Input {
-    const lacking = sets.flat().find(({ weights }) => !this.#learner.held.has(weights) && !this.disk.read(weights));
-    if (lacking !== undefined) return { kind: "fold-failed", record, reason: `weights ${lacking.weights} are gone` };
-    return this.#folded(record, mergeWeights(sets), sets.length);
+    const from = sets.flat().map(({ weights }) => weights);
+    return this.#folded(record, mergeWeights(sets), { from, sets: sets.length });
   }
 
-  #folded(record: Digest, digest: Digest, sets: number): Input {
+  #folded(record: Digest, digest: Digest, { from, sets }: { readonly from: Digest[]; readonly sets: number }): Input {
+    const gone = from.find((weights) => !this.#learner.held.has(weights) && !this.disk.read(weights));
+    if (gone !== undefined) return { kind: "fold-failed", record, reason: `weights ${gone} are gone` };
     this.#learner.held.add(digest);
-    const sizeBytes = sets * this.#options.weightsBytes;
-    return { kind: "folded", record, weights: { digest, sizeBytes }, screen: null };
+    return { kind: "folded", record, weights: { digest, sizeBytes: this.#weightsBytes(sets) }, screen: null };
+  }
+
+  #weightsBytes(sets: number): number {
+    return sets * this.#options.weightsBytes;
   }
 
   #cut(): Input | null {

@@ -15,6 +15,7 @@ import { everyFateIsTold } from "./fates.ts";
 import { type Chapter, historyOf } from "./history.ts";
 import { ledgerFollows, stateFollows } from "./ledger.ts";
 import { hasLostRun } from "./loss.ts";
+import { lineagesFollow } from "./lineages.ts";
 import { noAmnesia } from "./memory.ts";
 import { progressInTheCalm } from "./progress.ts";
 import { pureCore } from "./purity.ts";
@@ -66,6 +67,7 @@ export function brokenLaws(scene: Scene): readonly string[] {
       ...(wasSplit(given) ? cellLedgerFollows(given) : ledgerFollows(given)),
       ...stateFollows(given),
       ...batchFollows(given),
+      ...lineagesFollow(given),
     ]),
     ...cellsApart(cases, headless),
     ...sameBits(any),
