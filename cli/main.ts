@@ -11,8 +11,7 @@ import { EXIT, exitOf } from "./exit.ts";
 import { isPeerAddress } from "./peer_address.ts";
 import { failure, mannerOf, note } from "./print.ts";
 import { quietGraphicsDriver } from "./surroundings.ts";
-
-const VERSION = "0.1.0";
+import { VERSION } from "./version.ts";
 
 /** The whole command line; `parseAsync` runs it. */
 export function program(): Command {
