@@ -124,6 +124,13 @@ export function program(): Command {
     .addOption(stateOption()).addOption(jsonOption()).addOption(quietOption())
     .action(async (folder, output, options) => (await import("./export.ts")).runExport({ folder, output, ...options }));
 
+  command("compare", "Set time, throughput, memory and convergence of runs side by side")
+    .argument("<runs...>", "folders of runs or of peers, or metrics files")
+    .option("--target <nats>", "held-out loss to be reached (default: one that every run has reached)", positive)
+    .option("--plot <file>", "draw losses, batches and speeds, as SVG")
+    .addOption(jsonOption()).addOption(quietOption())
+    .action(async (runs, options) => (await import("./compare.ts")).compare({ runs, ...options }));
+
   command("devices", "Measure every device of this machine and say which one is chosen")
     .addOption(jsonOption()).addOption(quietOption())
     .action(async (options) => (await import("./devices.ts")).devices(options));
