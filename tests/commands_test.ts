@@ -117,6 +117,7 @@ const REFUSALS: readonly (readonly [title: string, args: readonly string[], code
   ["a plot that is no SVG", ["compare", "{folder}/metrics/small.jsonl", "--plot", "a.png"], 2, /must end in .svg/],
   ["a target of nothing", ["compare", "{folder}/metrics/small.jsonl", "--target", "0"], 2, /a number above 0/],
   ["nothing to compare", ["compare"], 2, /missing required argument 'runs'/],
+  ["the average of a model", ["sample", "{folder}/model", "--ewa"], 2, /it is a model, and only a run has one/],
   ["a chain where no peer has run", ["inspect", "{folder}/run"], 2, /no peer has run there/],
 ];
 
