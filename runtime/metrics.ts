@@ -245,8 +245,8 @@ function partOf(own: MemberRound | null) {
 }
 
 /** Tokens a second of all its time, at work or not; null before it has had any. */
-function speedOf({ tokens, spanMs, fate }: MemberRound): number | null {
-  return fate === "joined" || spanMs <= 0 ? null : tokens * 1000 / spanMs;
+function speedOf({ tokens, spanMs }: MemberRound): number | null {
+  return spanMs <= 0 ? null : tokens * 1000 / spanMs;
 }
 
 /** The batch policy of a run. */
