@@ -50,6 +50,7 @@ export function tinyRun(changes: Partial<RunConfig> = {}): RunConfig {
     },
     rounds: { firstMs: 1_500, leastMs: 1_000, longestMs: 10_000 },
     cells: { size: 32, rounds: 4 },
+    batching: { policy: "constant", most: null, ceiling: null },
     membership: "private",
   };
   return parseRunConfig(JSON.stringify({ ...run, ...changes }));
