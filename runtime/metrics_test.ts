@@ -27,8 +27,15 @@ Deno.test("the first line says what the run is, and every line is as the schema 
   const line = metrics.take(started, at(1_000));
   assert.ok(line?.kind === "run");
   assert.deepEqual(runLineSchema.parse(JSON.parse(JSON.stringify(line))), line);
-  const { name, peerName, device, policy, seed, parameters } = line;
-  assert.deepEqual([name, peerName, device, policy, seed, parameters], ["tiny", "wren", "cpu", "constant", 7, 34_688]);
+  const { name, peerName, device, batching, seed, parameters } = line;
+  assert.deepEqual([name, peerName, device, batching.policy, seed, parameters], [
+    "tiny",
+    "wren",
+    "cpu",
+    "constant",
+    7,
+    34_688,
+  ]);
   const round = roundLine(metrics, roundEvent(3));
   assert.deepEqual(roundLineSchema.parse(JSON.parse(JSON.stringify(round))), round);
 });

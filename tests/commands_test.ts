@@ -259,7 +259,11 @@ async function leaveMetrics(path: string): Promise<void> {
     ...losses.map((heldOutLoss, i) => roundMetrics(i + 1, { heldOutLoss, heldOutTokens: i * 1000 })),
   ];
   const large = [
-    runMetrics({ policy: "norm-test", training: { ...training, batch: 48 }, dataDigest: "fedcba9876543210" }),
+    runMetrics({
+      batching: { policy: "norm-test" },
+      training: { ...training, batch: 48 },
+      dataDigest: "fedcba9876543210",
+    }),
     ...losses.slice(0, 2).map((heldOutLoss, i) =>
       roundMetrics(i + 1, { heldOutLoss, heldOutTokens: i * 1500, tokens: (i + 1) * 1500 })
     ),

@@ -7,11 +7,11 @@ import { tinyRun } from "./tiny_run.ts";
 
 /** What the run is. */
 export function runMetrics(changes: Partial<RunLine> = {}): RunLine {
-  const { model, training, outer } = tinyRun();
+  const { model, training, batching, outer } = tinyRun();
   return {
     ...{ kind: "run", version: 1, atMs: 0, run: "ab".repeat(32), name: "tiny", peer: "12D3KooW", peerName: "wren" },
     ...{ parameters: 34_688, device: "cpu", versions: { starling: "0.1.0", deno: "2.9.6", os: "linux x86_64" } },
-    ...{ policy: "constant", seed: 7, dataDigest: "0123456789abcdef", model, training, outer },
+    ...{ seed: 7, dataDigest: "0123456789abcdef", model, training, batching, outer },
     ...changes,
   };
 }
