@@ -106,6 +106,7 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           members: event.counted.map(memberRound),
           roster: event.roster,
           roundMs: event.roundMs,
+          globalBatch: event.batch,
           codec: event.encoding.codec === "topk" ? `topk ${event.encoding.kept}` : event.encoding.codec,
         };
       case "fate":

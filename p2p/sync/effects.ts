@@ -9,6 +9,7 @@
  * @module
  */
 import type { Contribution, Fate, MergeSide, Screen, TrainOrder, Verdict } from "../learner.ts";
+import type { BatchView } from "./batch/request.ts";
 import type {
   BlobName,
   ChainState,
@@ -178,6 +179,8 @@ export type SyncEvent =
     readonly roundMs: number;
     /** How its contributions are encoded. */
     readonly encoding: Encoding;
+    /** Its global batch, and why it is as large as it is. */
+    readonly batch: BatchView;
   }
   /** This peer wrote a record, and why just then. */
   | { readonly kind: "closed"; readonly round: number; readonly reason: string }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Screen } from "../learner.ts";
+import { viewBatch } from "./batch/request.ts";
 import type { Book } from "./book.ts";
 import type { Context } from "./context.ts";
 import type { MergedSide } from "./effects.ts";
@@ -75,6 +76,7 @@ export function reportAdoption(
     weights: to.weights.digest,
     roundMs: chain.roundMs,
     encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
+    batch: viewBatch(chain.batch, chain.tokens, rules),
   });
 
   if (from !== null) reportPassedOver(context, book, { from, to });
