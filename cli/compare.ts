@@ -57,6 +57,7 @@ export function comparisonLines({ runs, settings, target }: Comparison): string[
   const rows = [
     row("policy", ({ policy }) => policy),
     ...settings.map(({ name, values }) => [name, ...values]),
+    row("batch", ({ firstBatch: a, lastBatch: b }) => a === b ? String(a) : `${a} → ${b}`),
     row("parameters", ({ parameters }) => counted(parameters)),
     row("wall time", ({ elapsedMs }) => clock(elapsedMs)),
     row("  computing", ({ computeShare }) => some(computeShare, percent)),

@@ -25,6 +25,9 @@ export interface Reached {
 export interface RunFigures {
   readonly label: string;
   readonly policy: string;
+  /** Global batch after the first and after the last round, in sequences. */
+  readonly firstBatch: number;
+  readonly lastBatch: number;
   readonly parameters: number;
   readonly device: string;
   readonly elapsedMs: number;
@@ -134,6 +137,7 @@ function figuresOf({ label, run, rounds }: NamedMetrics, target: number | null):
       device: run.device,
       elapsedMs: last.elapsedMs,
     },
+    ...{ firstBatch: first.requestedBatch, lastBatch: last.requestedBatch },
     ...{ computeShare: mean("computeShare"), waitShare: mean("waitShare"), transferShare: mean("transferShare") },
     runTokensPerSecond: spanMs > 0 ? (last.tokens - first.tokens) * 1000 / spanMs : last.runTokensPerSecond,
     computingTokensPerSecond: mean("computingTokensPerSecond"),

@@ -63,8 +63,8 @@ export const roundLineSchema = z.object({
   executedBatch: amount,
   requestedBatch: amount,
   noiseScale: z.number().nullable(),
-  ceilingTokens: unknown,
-  policyReason: z.string().nullable(),
+  ceiling: amount,
+  policyReason: z.string(),
   deviceBytes: amount,
   devicePeakBytes: amount,
   residentBytes: amount,
@@ -191,7 +191,10 @@ export class RunMetrics {
       ...partOf(own),
       runTokensPerSecond: event.members.reduce((sum, member) => sum + (speedOf(member) ?? 0), 0),
       executedBatch: event.members.reduce((sum, { batch, tokens }) => sum + (tokens > 0 ? batch : 0), 0),
-      ...batchingOf(event, this.#options.config),
+      requestedBatch: event.globalBatch.request,
+      noiseScale: event.globalBatch.noiseScale,
+      ceiling: event.globalBatch.ceiling,
+      policyReason: event.globalBatch.reason,
       deviceBytes: this.#device.plannedBytes,
       devicePeakBytes: this.#device.peakBytes,
       ...{ residentBytes, residentPeakBytes: this.#residentPeakBytes },
@@ -247,12 +250,4 @@ function partOf(own: MemberRound | null) {
 /** Tokens a second of all its time, at work or not; null before it has had any. */
 function speedOf({ tokens, spanMs }: MemberRound): number | null {
   return spanMs <= 0 ? null : tokens * 1000 / spanMs;
-}
-
-/** What the batch policy said of the round. */
-function batchingOf(
-  _event: Round,
-  { training }: RunConfig,
-): Pick<RoundLine, "requestedBatch" | "noiseScale" | "ceilingTokens" | "policyReason"> {
-  return { requestedBatch: training.batch, noiseScale: null, ceilingTokens: null, policyReason: null };
 }

@@ -183,6 +183,7 @@ Deno.test("compare sets runs side by side, says what differs, and draws", async 
   assert.equal(code, 0, err);
   const row = (name: string) => out.split("\n").find((text) => text.trim().startsWith(name))?.trim().split(/ {2,}/);
   assert.deepEqual(row("policy"), ["policy", "constant", "norm-test"]);
+  assert.deepEqual(row("batch"), ["batch", "12", "12 → 96"]);
   assert.deepEqual(row("training.batch"), ["training.batch", "12", "48"]);
   assert.deepEqual(row("held-out loss, best"), ["held-out loss, best", "2.0000", "2.5000"]);
   assert.deepEqual(row("to held-out loss 2.5000: tokens"), ["to held-out loss 2.5000: tokens", "1.00 k", "1.50 k"]);
@@ -267,7 +268,7 @@ async function leaveMetrics(path: string): Promise<void> {
     ...losses.slice(0, 2).map((heldOutLoss, i) =>
       roundMetrics(i + 1, { heldOutLoss, heldOutTokens: i * 1500, tokens: (i + 1) * 1500 })
     ),
-    roundMetrics(3, { tokens: 4500 }),
+    roundMetrics(3, { tokens: 4500, requestedBatch: 96 }),
   ];
   const files = { small, large, early: [runMetrics()], joined: [runMetrics({ run: "other" }), ...small] };
   await Deno.mkdir(path);

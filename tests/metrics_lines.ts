@@ -24,7 +24,7 @@ export function roundMetrics(round: number, changes: Partial<RoundLine> = {}): R
     ...{ computeShare: 0.9, waitShare: 0.02, transferShare: 0.01, peerTokens: round * 1_000 },
     ...{ computingTokensPerSecond: 120, peerTokensPerSecond: 100, runTokensPerSecond: 100 },
     ...{ localBatch: 12, microBatch: 4, accumulation: 3, steps: 2, executedBatch: 12, requestedBatch: 12 },
-    ...{ noiseScale: null, ceilingTokens: null, policyReason: null },
+    ...{ noiseScale: null, ceiling: 91, policyReason: "constant" },
     ...{ deviceBytes: 40e6, devicePeakBytes: 50e6, residentBytes: 300e6, residentPeakBytes: 400e6 },
     ...{ upBytes: round * 100, downBytes: round * 200 },
     ...{ offersCounted: round, offersLate: 0, offersMerged: 0, offersLost: 0, offersUnknown: 0, rejected: 0 },
