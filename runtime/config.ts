@@ -58,6 +58,8 @@ const dataSchema = z.discriminatedUnion("kind", [
 
 const trainingSchema = z.strictObject({
   learningRate: z.number().positive().max(1).describe("Peak rate of the inner AdamW"),
+  rateScaling: z.enum(["sqrt", "none"]).default("sqrt")
+    .describe("How the rate follows the global batch as it leaves 'batch'"),
   schedule: z.enum(["constant", "cosine", "wsd"]).default("cosine").describe("After the warm-up, by tokens of the run"),
   warmupTokens: z.int().min(0),
   finalShare: share.default(0.1).describe("Rate at the end as a share of the peak"),

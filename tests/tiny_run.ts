@@ -27,6 +27,7 @@ export function tinyRun(changes: Partial<RunConfig> = {}): RunConfig {
     data: { kind: "markov", seed: 3, symbolCount: 16, tokenCount: 200_000 },
     training: {
       learningRate: 3e-3,
+      rateScaling: "sqrt",
       schedule: "constant",
       warmupTokens: 2_000,
       finalShare: 0.1,

@@ -107,6 +107,8 @@ export type Effect =
     readonly offer: Offer;
     readonly blob: BlobName;
     readonly from: readonly PeerId[];
+    /** Whether a record that is to be folded counts it: then this peer cannot go on without it. */
+    readonly isNeeded: boolean;
   }
   /** Have the learner hold these weights, from the blob store or from one of `from`. Answered by `loaded`, `load-failed`. */
   | { readonly kind: "load"; readonly weights: BlobName; readonly from: readonly PeerId[] }
