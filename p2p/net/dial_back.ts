@@ -119,7 +119,7 @@ export class DialBack implements Disposable {
   }
 
   async #try(address: string): Promise<Evidence["tried"][number]> {
-    using deadline = new Deadline(DIAL_MS, [this.#closing.signal]);
+    using deadline = new Deadline(DIAL_MS, { others: [this.#closing.signal] });
     try {
       await this.#options.probe(address, deadline.signal);
       return { address, failure: null };
