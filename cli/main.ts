@@ -125,6 +125,33 @@ export function program(): Command {
     .addOption(stateOption()).addOption(jsonOption()).addOption(quietOption())
     .action(async (folder, output, options) => (await import("./export.ts")).runExport({ folder, output, ...options }));
 
+  experimentOptions(command("cbs", "Measure the critical batch size: from where on larger batches save few steps"))
+    .option(
+      "--batches <list>",
+      "sequences, e.g. 1,2,4,8 (default: from 1/16 to 16 times the reference)",
+      wholes(1, 1_048_576),
+    )
+    .option(
+      "--reference <n>",
+      "batch where scaling is still perfect (default: the run's, as a power of two)",
+      whole(1, 1_048_576),
+    )
+    .option(
+      "--tokens <n>",
+      "what the reference trains on to set the target",
+      whole(1, Number.MAX_SAFE_INTEGER),
+      1_000_000,
+    )
+    .option("--target <nats>", "held-out loss to reach (default: what the reference reaches)", positive)
+    .option("--rates <list>", "factors of the rate, the best counts at each batch", positives, [1])
+    .addOption(new Option("--vary <what>", "repeat it over").choices(["data", "depth", "width"]))
+    .option("--values <list>", "factors of what is varied (data: 0.25,0.5,1; depth, width: 0.5,1,2)", positives)
+    .option("--proxy <share>", "width and depth of the model that is trained, as a share of the run's", positive, 1)
+    .action(async (run, options) => {
+      const { cbs } = await import("./cbs.ts");
+      Deno.exit(await cbs({ run, ...options, manner: mannerOf(options) }));
+    });
+
   command("devices", "Measure every device of this machine and say which one is chosen")
     .addOption(jsonOption()).addOption(quietOption())
     .action(async (options) => (await import("./devices.ts")).devices(options));
@@ -157,6 +184,16 @@ function peerOptions(command: Command): Command {
     .option("--disk-gb <n>", "what this peer's blobs may take, in 10⁹ bytes", positive, 20)
     .addOption(jsonOption()).addOption(quietOption())
     .addOption(new Option("--attached", "stop when standard input closes").hideHelp());
+}
+
+function experimentOptions(command: Command): Command {
+  return command
+    .argument("<run>", "folder of a run, its run.json, or a preset: demo, small, gpt2")
+    .option("--seeds <n>", "how often, from other initial weights and data", whole(1, 32), 1)
+    .option("--folder <folder>", "where the sweep is kept, and gone on with (default: in the run's folder)")
+    .option("--threads <n>", "threads of the cpu device (default: all cores)", whole(1, 64))
+    .option("--minutes <n>", "stop after this long; the same command goes on", positive)
+    .addOption(deviceOption()).addOption(jsonOption()).addOption(quietOption());
 }
 
 function deviceOption(): Option {
@@ -193,6 +230,15 @@ function nonNegative(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
   throw new InvalidArgumentError("it must be 0 or more.");
+}
+
+function wholes(least: number, most: number): (text: string) => readonly number[] {
+  const parse = whole(least, most);
+  return (text) => text.split(",").map((item) => parse(item.trim()));
+}
+
+function positives(text: string): readonly number[] {
+  return text.split(",").map(positive);
 }
 
 function dialable(value: string, before: readonly string[]): readonly string[] {

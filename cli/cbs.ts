@@ -1,0 +1,143 @@
+/**
+ * `starling cbs`: the critical batch size of a run, measured.
+ *
+ * Trains the run's model, or a smaller one of its family, to one loss at several batch sizes, and fits what came of it;
+ * the sweep lies in a folder and is gone on with. What is trained is decided in `runtime/experiment/cbs_plan.ts`.
+ * @module
+ */
+import type { RunConfig } from "../runtime/config.ts";
+import { type CbsOptions, MOST_TOKENS, planCbs, plannedTokens, type Varied } from "../runtime/experiment/cbs_plan.ts";
+import { type CbsReport, reportCbs } from "../runtime/experiment/cbs_report.ts";
+import { scaledModel } from "../runtime/experiment/scaled_model.ts";
+import { parameterLayout } from "../runtime/model/parameters.ts";
+import { cbsLines } from "./cbs_lines.ts";
+import { EXIT, UsageError } from "./exit.ts";
+import {
+  defaultSweepFolder,
+  type ExperimentFlags,
+  openExperimentRun,
+  runExperiment,
+  unfinished,
+} from "./experiment.ts";
+import { counted } from "./format.ts";
+import { json, line, note } from "./print.ts";
+
+export interface CbsFlags extends ExperimentFlags {
+  readonly batches?: readonly number[];
+  readonly reference?: number;
+  readonly tokens: number;
+  readonly target?: number;
+  readonly rates: readonly number[];
+  readonly seeds: number;
+  readonly vary?: Varied;
+  readonly values?: readonly number[];
+  /** Share of width and depth of the model that is trained. */
+  readonly proxy: number;
+}
+
+/** How far the ladder goes from the reference, either way. */
+const LADDER = 16;
+const VALUES: Readonly<Record<Varied, readonly number[]>> = {
+  data: [0.25, 0.5, 1],
+  depth: [0.5, 1, 2],
+  width: [0.5, 1, 2],
+};
+
+/** Measures and reports; returns the exit code. */
+export async function cbs(flags: CbsFlags): Promise<number> {
+  const run = await openExperimentRun(flags.run);
+  const options = cbsOptions(run.config, flags), plan = planCbs(options);
+  const folder = flags.folder ?? defaultSweepFolder(run, "cbs");
+  if (flags.manner !== "json" && flags.manner !== "quiet") note(introduction(options, folder));
+  const { results, isComplete } = await runExperiment(plan, { run, folder, flags });
+  const report = reportCbs(options, results);
+  show(report, { options, folder, isComplete, flags });
+  return EXIT.done;
+}
+
+/** What the flags ask, of this run. @throws {UsageError} */
+export function cbsOptions(config: RunConfig, flags: CbsFlags): CbsOptions {
+  const reference = flags.reference ?? powerOfTwoBelow(config.training.batch);
+  const batches = [...new Set([reference, ...flags.batches ?? ladder(reference)])].sort((a, b) => a - b);
+  if (batches.length < 2) throw new UsageError("Cannot fit one batch size: give more with --batches, e.g. 1,2,4,8,16");
+  if (flags.values !== undefined && flags.vary === undefined) {
+    throw new UsageError("Cannot use --values alone: say what they are of, with --vary data, depth or width");
+  }
+  if (flags.vary === "data" && flags.target !== undefined) {
+    throw new UsageError(
+      "Cannot vary the data to a given --target: its losses are what the reference reaches. Leave it out",
+    );
+  }
+  const model = flags.proxy === 1
+    ? config.model
+    : scaledModel(config.model, { width: flags.proxy, depth: flags.proxy });
+  const vary = flags.vary === undefined
+    ? null
+    : { what: flags.vary, values: [...new Set(flags.values ?? VALUES[flags.vary])].sort((a, b) => a - b) };
+  const options: CbsOptions = {
+    run: { model, tokenizer: config.tokenizer, data: config.data, training: config.training, seed: config.seed },
+    batches,
+    reference,
+    tokens: flags.tokens,
+    target: flags.target ?? null,
+    rates: [...new Set(flags.rates)].sort((a, b) => a - b),
+    seeds: flags.seeds,
+    vary,
+  };
+  const leastSteps = 20, stepTokens = reference * model.contextLength;
+  if (plannedTokens(options) < leastSteps * stepTokens) {
+    throw new UsageError(
+      `Cannot set a target with ${
+        counted(flags.tokens)
+      } tokens: that is less than ${leastSteps} steps of the reference ` +
+        `batch (${reference} sequences, ${
+          counted(stepTokens)
+        } tokens a step). Give more --tokens or a smaller --reference`,
+    );
+  }
+  return options;
+}
+
+function ladder(reference: number): number[] {
+  const batches: number[] = [];
+  for (let batch = Math.max(1, reference / LADDER); batch <= LADDER * reference; batch *= 2) {
+    batches.push(Math.ceil(batch));
+  }
+  return batches;
+}
+
+function powerOfTwoBelow(value: number): number {
+  return 2 ** Math.floor(Math.log2(value));
+}
+
+function introduction(
+  { run, batches, reference, target, seeds, rates, vary, ...options }: CbsOptions,
+  folder: string,
+): string {
+  const { parameterCount } = parameterLayout(run.model),
+    many = (count: number, what: string) => count === 1 ? "" : `, ${count} ${what}`;
+  return `Critical batch size: ${run.model.family} of ${counted(parameterCount)} parameters, batches ${
+    batches.join(", ")
+  }` +
+    `${many(rates.length, "rates each")}${many(seeds, "seeds")}${
+      vary === null ? "" : `, ${vary.what} × ${vary.values.join(", ")}`
+    }.\n` +
+    (target === null
+      ? `The target is what batch ${reference} reaches with ${counted(plannedTokens({ ...options, vary }))} tokens`
+      : `The target is the loss ${target}`) +
+    `; a batch that needs ${MOST_TOKENS} times as many is given up. Kept in ${folder}; Ctrl+C stops, the same command goes on.`;
+}
+
+function show(
+  report: CbsReport,
+  { options, folder, isComplete, flags: { manner } }: {
+    readonly options: CbsOptions;
+    readonly folder: string;
+    readonly isComplete: boolean;
+    readonly flags: CbsFlags;
+  },
+): void {
+  if (manner === "json") return json({ kind: "done", folder, isComplete, ...report });
+  for (const text of cbsLines(report, options)) line(text);
+  if (!isComplete) note(unfinished(folder));
+}
