@@ -7,13 +7,15 @@
  */
 import type { RunConfig } from "../runtime/config.ts";
 import { type CbsOptions, MOST_TOKENS, planCbs, plannedTokens, type Varied } from "../runtime/experiment/cbs_plan.ts";
-import { type CbsReport, reportCbs } from "../runtime/experiment/cbs_report.ts";
+import { reportCbs } from "../runtime/experiment/cbs_report.ts";
 import { scaledModel } from "../runtime/experiment/scaled_model.ts";
 import { parameterLayout } from "../runtime/model/parameters.ts";
+import { cbsChart } from "./cbs_chart.ts";
 import { cbsLines } from "./cbs_lines.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import {
   defaultSweepFolder,
+  drawInto,
   type ExperimentFlags,
   openExperimentRun,
   runExperiment,
@@ -51,7 +53,14 @@ export async function cbs(flags: CbsFlags): Promise<number> {
   if (flags.manner !== "json" && flags.manner !== "quiet") note(introduction(options, folder));
   const { results, isComplete } = await runExperiment(plan, { run, folder, flags });
   const report = reportCbs(options, results);
-  show(report, { options, folder, isComplete, flags });
+  const plot = await drawInto(folder, "cbs.svg", cbsChart(report, options));
+  if (flags.manner === "json") {
+    json({ kind: "done", folder, isComplete, plot, ...report });
+    return EXIT.done;
+  }
+  for (const text of cbsLines(report, options)) line(text);
+  line(`Picture: ${plot}`);
+  if (!isComplete) note(unfinished(folder));
   return EXIT.done;
 }
 
@@ -126,18 +135,4 @@ function introduction(
       ? `The target is what batch ${reference} reaches with ${counted(plannedTokens({ ...options, vary }))} tokens`
       : `The target is the loss ${target}`) +
     `; a batch that needs ${MOST_TOKENS} times as many is given up. Kept in ${folder}; Ctrl+C stops, the same command goes on.`;
-}
-
-function show(
-  report: CbsReport,
-  { options, folder, isComplete, flags: { manner } }: {
-    readonly options: CbsOptions;
-    readonly folder: string;
-    readonly isComplete: boolean;
-    readonly flags: CbsFlags;
-  },
-): void {
-  if (manner === "json") return json({ kind: "done", folder, isComplete, ...report });
-  for (const text of cbsLines(report, options)) line(text);
-  if (!isComplete) note(unfinished(folder));
 }

@@ -4,6 +4,7 @@
  */
 import { basename, dirname, join } from "node:path";
 import { lockState, StateInUseError } from "../p2p/store/lock.ts";
+import { onDisk } from "../p2p/store/storage_error.ts";
 import type { BlobStore } from "../p2p/store/blob_store.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import type { RunConfig } from "../runtime/config.ts";
@@ -17,6 +18,7 @@ import { memoryReader } from "../runtime/folder.ts";
 import { diskFolder } from "../runtime/folder_disk.ts";
 import { type PresetName, presets } from "../runtime/presets.ts";
 import { hasRun, openRunFolder } from "../runtime/run_folder.ts";
+import type { Chart } from "./chart/chart.ts";
 import { clock, counted, percent } from "./format.ts";
 import { createRun } from "./init.ts";
 import { aborted, BY_USER, listenForInterrupt } from "./interrupt.ts";
@@ -109,6 +111,13 @@ export async function runExperiment(
   } finally {
     if (timer !== null) clearTimeout(timer);
   }
+}
+
+/** Draws a chart beside a sweep; gives its path. */
+export async function drawInto(folder: string, name: string, chart: Chart): Promise<string> {
+  const { drawChart } = await import("./chart/chart.ts"), path = join(folder, name); // only who draws needs it
+  await onDisk(`write ${path}`, () => Deno.writeTextFile(path, drawChart(chart)));
+  return path;
 }
 
 /** What to do with an unfinished sweep, for people. */

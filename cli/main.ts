@@ -11,8 +11,7 @@ import { EXIT, exitOf } from "./exit.ts";
 import { isPeerAddress } from "./peer_address.ts";
 import { failure, mannerOf, note } from "./print.ts";
 import { quietGraphicsDriver } from "./surroundings.ts";
-
-const VERSION = "0.1.0";
+import { VERSION } from "./version.ts";
 
 /** The whole command line; `parseAsync` runs it. */
 export function program(): Command {
@@ -125,6 +124,13 @@ export function program(): Command {
     .addOption(stateOption()).addOption(jsonOption()).addOption(quietOption())
     .action(async (folder, output, options) => (await import("./export.ts")).runExport({ folder, output, ...options }));
 
+  command("compare", "Set time, throughput, memory and convergence of runs side by side")
+    .argument("<runs...>", "folders of runs or of peers, or metrics files")
+    .option("--target <nats>", "held-out loss to be reached (default: one that every run has reached)", positive)
+    .option("--plot <file>", "draw losses, batches and speeds, as SVG")
+    .addOption(jsonOption()).addOption(quietOption())
+    .action(async (runs, options) => (await import("./compare.ts")).compare({ runs, ...options }));
+
   experimentOptions(command("cbs", "Measure the critical batch size: from where on larger batches save few steps"))
     .option(
       "--batches <list>",
@@ -150,6 +156,24 @@ export function program(): Command {
     .action(async (run, options) => {
       const { cbs } = await import("./cbs.ts");
       Deno.exit(await cbs({ run, ...options, manner: mannerOf(options) }));
+    });
+
+  experimentOptions(command("tune", "Find learning rate, outer rate and momentum for a batch, on a smaller model"))
+    .option("--batch <n>", "global batch of a step, in sequences (default: the run's)", whole(1, 1_048_576))
+    .option("--peers <n>", "equal peers of the flock that is tried", whole(1, 64), 4)
+    .option("--steps <n>", "inner steps of a round", whole(1, 10_000), 10)
+    .option("--tokens <n>", "of one trial, of all its peers", whole(1, Number.MAX_SAFE_INTEGER), 500_000)
+    .option("--rates <list>", "factors of the run's learning rate", positives, [0.5, 1, 2])
+    .option("--outer-rates <list>", "outer learning rates (default: 0.7,1; 1 with the codecs topk and auto)", positives)
+    .option("--momenta <list>", "outer momenta (default: 0,0.9; 0 with the codecs topk and auto)", nonNegatives)
+    .option(
+      "--proxy <share>",
+      "width and depth of the model that is trained (default: what has a million parameters)",
+      positive,
+    )
+    .action(async (run, options) => {
+      const { tune } = await import("./tune.ts");
+      Deno.exit(await tune({ run, ...options, manner: mannerOf(options) }));
     });
 
   command("devices", "Measure every device of this machine and say which one is chosen")
@@ -239,6 +263,10 @@ function wholes(least: number, most: number): (text: string) => readonly number[
 
 function positives(text: string): readonly number[] {
   return text.split(",").map(positive);
+}
+
+function nonNegatives(text: string): readonly number[] {
+  return text.split(",").map(nonNegative);
 }
 
 function dialable(value: string, before: readonly string[]): readonly string[] {

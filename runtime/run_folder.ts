@@ -14,6 +14,7 @@
  *     optimizer        local moments and residual, to go on where it stopped
  *     status.json      what `starling status` shows
  *     events.jsonl     the last events, and before them `events-before.jsonl`
+ *     metrics.jsonl    time, throughput, memory and convergence, a line a round
  *     port             the TCP port that its ticket names
  *     members          the owner's newest change of the list of members, for the running peer to tell
  * ```
@@ -34,6 +35,7 @@ import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "../p2p/store/
 import { onDisk, StorageError, storageError } from "../p2p/store/storage_error.ts";
 import { emptyStatus, type PeerStatus } from "./status.ts";
 import { ConfigError, parseRunConfig, type RunConfig } from "./config.ts";
+import { MetricsLog } from "./metrics_log.ts";
 
 /** A run's folder, read. */
 export interface RunFolder {
@@ -56,6 +58,7 @@ export interface StateFolder extends AsyncDisposable {
   writeStatus(status: PeerStatus): Promise<void>;
   /** @throws {StorageError} if the disk refuses; what was written before is whole. */
   appendEvent(event: unknown): void;
+  readonly metrics: MetricsLog;
   /** The port used last, or null. */
   port(): number | null;
   keepPort(port: number): Promise<void>;
@@ -67,6 +70,11 @@ const LARGEST_EVENTS_BYTES = 16 * 1024 * 1024;
 /** Where a peer keeps its own files if it is not told. */
 export function defaultStatePath(runPath: string): string {
   return join(runPath, "peer");
+}
+
+/** Where a peer keeps its metrics. */
+export function metricsPath(statePath: string): string {
+  return join(statePath, "metrics.jsonl");
 }
 
 /**
@@ -126,6 +134,7 @@ export async function openStateFolder(path: string, { now }: { readonly now: Dat
   const events = opening.use(
     await onDisk(`open ${join(path, "events.jsonl")}`, () => Promise.resolve(new EventLog(path))),
   );
+  const metrics = opening.use(new MetricsLog(metricsPath(path)));
   const opened = opening.move();
   return {
     path,
@@ -137,6 +146,7 @@ export async function openStateFolder(path: string, { now }: { readonly now: Dat
     writeStatus: async (status) =>
       await replaceFile(join(path, "status.json"), encode(await statusText(status)), { durable: false }),
     appendEvent: (event) => events.append(encode(`${JSON.stringify(event)}\n`)),
+    metrics,
     port: () => parsePort(readTextIfThereSync(join(path, "port"))),
     keepPort: (port) => replaceFile(join(path, "port"), encode(`${port}\n`), {}),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
