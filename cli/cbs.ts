@@ -6,9 +6,17 @@
  * @module
  */
 import type { RunConfig } from "../runtime/config.ts";
-import { type CbsOptions, MOST_TOKENS, planCbs, plannedTokens, type Varied } from "../runtime/experiment/cbs_plan.ts";
+import {
+  type CbsOptions,
+  MOST_TOKENS,
+  planCbs,
+  plannedTokens,
+  seriesOf,
+  type Varied,
+} from "../runtime/experiment/cbs_plan.ts";
 import { reportCbs } from "../runtime/experiment/cbs_report.ts";
 import { scaledModel } from "../runtime/experiment/scaled_model.ts";
+import { type ModelConfig, modelConfigSchema } from "../runtime/model/config.ts";
 import { parameterLayout } from "../runtime/model/parameters.ts";
 import { cbsChart } from "./cbs_chart.ts";
 import { cbsLines } from "./cbs_lines.ts";
@@ -93,6 +101,7 @@ export function cbsOptions(config: RunConfig, flags: CbsFlags): CbsOptions {
     seeds: flags.seeds,
     vary,
   };
+  for (const scaled of new Set(seriesOf(options).map(({ model }) => model))) expectModel(scaled);
   const leastSteps = 20, stepTokens = reference * model.contextLength;
   if (plannedTokens(options) < leastSteps * stepTokens) {
     throw new UsageError(
@@ -105,6 +114,16 @@ export function cbsOptions(config: RunConfig, flags: CbsFlags): CbsOptions {
     );
   }
   return options;
+}
+
+/** @throws {UsageError} if a scaled model is none. */
+function expectModel(model: ModelConfig): void {
+  const parsed = modelConfigSchema.safeParse(model);
+  if (parsed.success) return;
+  const { path, message } = parsed.error.issues[0]!;
+  throw new UsageError(
+    `Cannot train a model of that size: its ${path.join(".")} ${message}. Choose other --values or --proxy`,
+  );
 }
 
 function ladder(reference: number): number[] {

@@ -32,11 +32,18 @@ export function cbsLines({ answers, law }: CbsReport, options: CbsOptions): stri
 }
 
 function answerLines(answer: CbsAnswer, { reference, run, rates }: CbsOptions): string[] {
-  const { critical, contextLength, rows, targets, bySeed, deviation, noiseScale } = answer;
+  const { critical, contextLength, rows, targets, bySeed, deviation, noiseScale, isTrivial } = answer;
   const known = targets.filter((target) => target !== null);
   if (known.length === 0) {
     return [
       "No target yet: the reference batch has not been trained to its end, or diverged at every rate (then: smaller --rates).",
+    ];
+  }
+  if (isTrivial) {
+    return [
+      `The untrained model already has the loss ${
+        known[0]!.toFixed(4)
+      }: there is nothing to measure. Give a lower --target.`,
     ];
   }
   const cells = rows.map(({ batch, steps, bySeed, factors, residual }) => [
@@ -54,12 +61,17 @@ function answerLines(answer: CbsAnswer, { reference, run, rates }: CbsOptions): 
     `target loss ${known.map((target) => target.toFixed(4)).join(", ")}   rate ${run.training.learningRate} at batch ` +
     `${run.training.batch}, × √(batch ratio)`,
     ...table(headings, cells),
-    ...(critical === null ? ["Fewer than two batch sizes reached the target: nothing to fit."] : [
-      `steps = ${figure(critical.a)} + ${figure(critical.b)} / batch`,
-      `B* = b/(5a) + 1.2 · ${reference} = ${spread(critical.batch, deviation)} sequences = ` +
-      `${counted(critical.batch * contextLength)} tokens` +
-      (bySeed.length > 1 ? `   (by seed: ${bySeed.map(figure).join(", ")})` : ""),
-    ]),
+    ...(critical === null
+      ? [
+        "Fewer than two batch sizes reached the target: nothing to fit. Give fewer --tokens or a higher --target, other " +
+        "--rates, or more --batches.",
+      ]
+      : [
+        `steps = ${figure(critical.a)} + ${figure(critical.b)} / batch`,
+        `B* = b/(5a) + 1.2 · ${reference} = ${spread(critical.batch, deviation)} sequences = ` +
+        `${counted(critical.batch * contextLength)} tokens` +
+        (bySeed.length > 1 ? `   (by seed: ${bySeed.map(figure).join(", ")})` : ""),
+      ]),
     ...(noiseScale === null
       ? []
       : [`gradient noise scale there: ${figure(noiseScale)} sequences (of one moment; B* is of the whole way)`]),

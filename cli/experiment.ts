@@ -12,7 +12,8 @@ import { CorpusError } from "../runtime/data/corpus.ts";
 import { openRunText, openRunTokenizer } from "../runtime/data/run_text.ts";
 import type { TokenReader } from "../runtime/data/tokens.ts";
 import { openDevice } from "../runtime/device/open.ts";
-import { type Results, runSweep, type SweepEvent, type SweepPlan } from "../runtime/experiment/sweep.ts";
+import { isComplete, type Results, runSweep, type SweepEvent, type SweepPlan } from "../runtime/experiment/sweep.ts";
+import { SweepFile } from "../runtime/experiment/sweep_file.ts";
 import { Workbench } from "../runtime/experiment/workbench.ts";
 import { memoryReader } from "../runtime/folder.ts";
 import { diskFolder } from "../runtime/folder_disk.ts";
@@ -86,6 +87,8 @@ export async function runExperiment(
   { run, folder, flags }: { readonly run: ExperimentRun; readonly folder: string; readonly flags: ExperimentFlags },
 ): Promise<{ readonly results: Results; readonly isComplete: boolean }> {
   using _lock = await lockFolder(folder);
+  const file = await SweepFile.open(diskFolder(folder), plan);
+  if (isComplete(plan, file.results)) return { results: file.results, isComplete: true };
   const text = await openExperimentText(run);
   const { device, reason } = await openDevice(
     flags.device,
@@ -102,7 +105,7 @@ export async function runExperiment(
   );
   try {
     return await runSweep(plan, {
-      folder: diskFolder(folder),
+      file,
       bench,
       signal: interrupt.signal,
       now: () => performance.now(),

@@ -152,7 +152,7 @@ export function program(): Command {
     .option("--rates <list>", "factors of the rate, the best counts at each batch", positives, [1])
     .addOption(new Option("--vary <what>", "repeat it over").choices(["data", "depth", "width"]))
     .option("--values <list>", "factors of what is varied (data: 0.25,0.5,1; depth, width: 0.5,1,2)", positives)
-    .option("--proxy <share>", "width and depth of the model that is trained, as a share of the run's", positive, 1)
+    .option("--proxy <share>", "width and depth of the model that is trained, as a share of the run's", share, 1)
     .action(async (run, options) => {
       const { cbs } = await import("./cbs.ts");
       Deno.exit(await cbs({ run, ...options, manner: mannerOf(options) }));
@@ -169,7 +169,7 @@ export function program(): Command {
     .option(
       "--proxy <share>",
       "width and depth of the model that is trained (default: what has a million parameters)",
-      positive,
+      share,
     )
     .action(async (run, options) => {
       const { tune } = await import("./tune.ts");
@@ -248,6 +248,12 @@ function positive(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value) && value > 0) return value;
   throw new InvalidArgumentError("it must be a number above 0.");
+}
+
+function share(text: string): number {
+  const value = positive(text);
+  if (value <= 1) return value;
+  throw new InvalidArgumentError("it must be above 0 and at most 1.");
 }
 
 function nonNegative(text: string): number {

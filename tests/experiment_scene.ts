@@ -6,6 +6,7 @@ import { markovTokens } from "../runtime/data/markov.ts";
 import type { Device } from "../runtime/device/device.ts";
 import { openPlainDevice } from "../runtime/device/plain.ts";
 import { runSweep, type SweepEvent, type SweepPlan } from "../runtime/experiment/sweep.ts";
+import { SweepFile } from "../runtime/experiment/sweep_file.ts";
 import type { AloneTrial, FlockTrial } from "../runtime/experiment/trial.ts";
 import { Workbench } from "../runtime/experiment/workbench.ts";
 import type { Folder } from "../runtime/folder.ts";
@@ -69,7 +70,7 @@ export async function sweepIn(folder: Folder, plan: SweepPlan, { device = openPl
   const events: SweepEvent[] = [], warnings: string[] = [], stop = new AbortController();
   await using bench = new Workbench({ device, text: smallText, seed: 1, onWarning: (text) => warnings.push(text) });
   const done = await runSweep(plan, {
-    folder,
+    file: await SweepFile.open(folder, plan),
     bench,
     signal: stop.signal,
     now: () => 0,

@@ -33,6 +33,8 @@ export interface CbsAnswer {
   /** Tokens that the reference was trained on. */
   readonly tokens: number;
   readonly contextLength: number;
+  /** Whether the untrained model has the target already, so that nothing can be measured. */
+  readonly isTrivial: boolean;
   /** By seed; null while it is not known. */
   readonly targets: readonly (number | null)[];
   readonly rows: readonly CbsRow[];
@@ -92,6 +94,7 @@ function answerOf(options: CbsOptions, { seeds, share, target, results }: {
     parameters: parameterLayout(model).parameterCount,
     tokens,
     contextLength: model.contextLength,
+    isTrivial: seeds.some((series, i) => isUntrained(options, { series, target: targets[i]!, results })),
     targets,
     rows: measured.map((row) => {
       const place = points.findIndex(({ batch }) => batch === row.batch);
@@ -102,6 +105,20 @@ function answerOf(options: CbsOptions, { seeds, share, target, results }: {
     deviation: deviationOf(bySeed),
     noiseScale: share === 1 ? noiseScaleOf(options, seeds, results) : null,
   };
+}
+
+/** Whether no step was needed for the target. */
+function isUntrained({ batches, rates }: CbsOptions, { series, target, results }: {
+  readonly series: Series;
+  readonly target: number | null;
+  readonly results: Results;
+}): boolean {
+  return target !== null && batches.some((batch) =>
+    rates.some((factor) => {
+      const result = results.get(idOf(series, batch, factor));
+      return result !== undefined && stepsTo(result.curve, target) === 0;
+    })
+  );
 }
 
 /** The fewest steps in which a rate reached the target. */
@@ -115,7 +132,7 @@ function bestOf(options: CbsOptions, { series, batch, target, results }: {
   const found = options.rates.flatMap((factor) => {
     const result = results.get(idOf(series, batch, factor)),
       steps = result === undefined ? null : stepsTo(result.curve, target);
-    return steps === null ? [] : [{ steps, factor }];
+    return steps === null || steps === 0 ? [] : [{ steps, factor }];
   });
   return found.sort((a, b) => a.steps - b.steps)[0] ?? null;
 }

@@ -6,7 +6,7 @@
  * @module
  */
 import type { Folder } from "../folder.ts";
-import { type Question, SweepFile } from "./sweep_file.ts";
+import type { Question, SweepFile } from "./sweep_file.ts";
 import { trainAlone, type TrialRun } from "./train_alone.ts";
 import { trainFlock } from "./train_flock.ts";
 import { type Trial, type TrialProgress, type TrialResult, trialSchema } from "./trial.ts";
@@ -33,13 +33,18 @@ export type SweepEvent =
   | { readonly kind: "warning"; readonly message: string };
 
 export interface SweepOptions {
-  /** Where the sweep is kept. */
-  readonly folder: Folder;
+  /** What is known already, and where more is kept. */
+  readonly file: SweepFile;
   readonly bench: Workbench;
   /** Stops it between two steps; whatever was done is kept. */
   readonly signal: AbortSignal;
   now(): number;
   onEvent(event: SweepEvent): void;
+}
+
+/** Whether nothing is left to do. */
+export function isComplete(plan: SweepPlan, results: Results): boolean {
+  return plan.trials(results).every(({ id }) => results.has(id));
 }
 
 /** Beside the sweep's file: the trial that was interrupted. */
@@ -48,14 +53,12 @@ const CHECKPOINT = "trial.checkpoint";
 /**
  * Runs a sweep to its end, or until the signal stops it.
  * @returns Every result so far, and whether there is nothing left to do.
- * @throws {SweepError} if the file in the folder cannot be gone on with.
  */
 export async function runSweep(plan: SweepPlan, options: SweepOptions): Promise<{
   readonly results: Results;
   readonly isComplete: boolean;
 }> {
-  const { folder, signal, onEvent } = options;
-  const file = await SweepFile.open(folder, plan);
+  const { file, signal, onEvent } = options;
   for (;;) {
     const trials = plan.trials(file.results), number = trials.findIndex(({ id }) => !file.results.has(id));
     if (number < 0) return { results: file.results, isComplete: true };
@@ -71,7 +74,7 @@ export async function runSweep(plan: SweepPlan, options: SweepOptions): Promise<
 
 async function runTrial(
   trial: Trial,
-  { folder, bench, signal, now, onEvent }: SweepOptions,
+  { file: { folder }, bench, signal, now, onEvent }: SweepOptions,
 ): Promise<TrialResult | null> {
   const run: TrialRun = {
     bench,

@@ -32,7 +32,7 @@ const resultSchema = z.strictObject({ kind: z.literal("result"), ...trialResultS
 
 /** The results of one question, kept in a file. */
 export class SweepFile {
-  readonly #folder: Folder;
+  readonly folder: Folder;
   readonly #name: string;
   readonly #question: Question;
   readonly #results: Map<string, TrialResult>;
@@ -41,7 +41,7 @@ export class SweepFile {
     place: { readonly folder: Folder; readonly name: string },
     { question, results }: Read,
   ) {
-    this.#folder = place.folder;
+    this.folder = place.folder;
     this.#name = place.name;
     this.#question = question;
     this.#results = results;
@@ -86,7 +86,7 @@ export class SweepFile {
       ...[...this.#results.values()].map((result) => ({ kind: "result", ...result })),
     ];
     const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-    await this.#folder.write(this.#name, [new TextEncoder().encode(text)]);
+    await this.folder.write(this.#name, [new TextEncoder().encode(text)]);
   }
 }
 

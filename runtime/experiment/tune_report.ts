@@ -23,7 +23,7 @@ export interface TuneRow extends TunePoint {
 export interface TuneReport {
   /** Best first; those that diverged or are not done last. */
   readonly rows: readonly TuneRow[];
-  /** Standard deviation of one trial between seeds, pooled over all points; null with one seed. */
+  /** Standard deviation of one trial between seeds, pooled over the better half of the points; null with one seed. */
   readonly noise: number | null;
   /** The best of those that have all their seeds; null before there is one. */
   readonly best: TuneRow | null;
@@ -36,7 +36,8 @@ export interface TuneReport {
 export function reportTune(options: TuneOptions, results: Results): TuneReport {
   const rows = pointsOf(options).map((point) => rowOf(options, point, results))
     .sort((a, b) => (a.loss ?? Infinity) - (b.loss ?? Infinity) || 0);
-  const spread = rows.filter(({ deviation }) => deviation !== null);
+  // Of the better half: choices near the edge of stability scatter more, and say nothing of the others.
+  const spread = rows.filter(({ deviation }) => deviation !== null).slice(0, Math.ceil(rows.length / 2));
   const freedom = spread.reduce((sum, { seeds }) => sum + seeds - 1, 0);
   const noise = freedom === 0
     ? null
