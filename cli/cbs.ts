@@ -45,8 +45,10 @@ export interface CbsFlags extends ExperimentFlags {
   readonly proxy: number;
 }
 
-/** How far the ladder goes from the reference, either way. */
-const LADDER = 16;
+/** How far the ladder goes down and up from the reference: about as the paper's, 64 … 16,384 around 256. */
+const LADDER = { down: 4, up: 32 };
+/** A run's batch is chosen for speed as well; a quarter of it is a safer place for perfect scaling. */
+const REFERENCE_SHARE = 1 / 4;
 const VALUES: Readonly<Record<Varied, readonly number[]>> = {
   data: [0.25, 0.5, 1],
   depth: [0.5, 1, 2],
@@ -74,7 +76,7 @@ export async function cbs(flags: CbsFlags): Promise<number> {
 
 /** What the flags ask, of this run. @throws {UsageError} */
 export function cbsOptions(config: RunConfig, flags: CbsFlags): CbsOptions {
-  const reference = flags.reference ?? powerOfTwoBelow(config.training.batch);
+  const reference = flags.reference ?? powerOfTwoBelow(Math.max(1, REFERENCE_SHARE * config.training.batch));
   const batches = [...new Set([reference, ...flags.batches ?? ladder(reference)])].sort((a, b) => a - b);
   if (batches.length < 2) throw new UsageError("Cannot fit one batch size: give more with --batches, e.g. 1,2,4,8,16");
   if (flags.values !== undefined && flags.vary === undefined) {
@@ -128,8 +130,8 @@ function expectModel(model: ModelConfig): void {
 
 function ladder(reference: number): number[] {
   const batches: number[] = [];
-  for (let batch = Math.max(1, reference / LADDER); batch <= LADDER * reference; batch *= 2) {
-    batches.push(Math.ceil(batch));
+  for (let batch = Math.max(1, Math.ceil(reference / LADDER.down)); batch <= LADDER.up * reference; batch *= 2) {
+    batches.push(batch);
   }
   return batches;
 }

@@ -52,7 +52,7 @@ function answerLines(answer: CbsAnswer, { reference, run, rates }: CbsOptions): 
     steps === null ? "–" : figure(steps),
     steps === null ? "–" : counted(steps * batch * contextLength),
     critical === null ? "–" : figure(critical.a + critical.b / batch),
-    residual === null ? "–" : `${residual > 0 ? "+" : ""}${(100 * residual).toFixed(1)} %`,
+    residual === null ? "–" : off(residual),
     rates.length > 1 ? factors.map((factor) => factor === null ? "–" : `×${factor}`).join(" ") : "",
     steps !== null ? "" : bySeed.some((own) => own !== null) ? "not at every seed" : "target not reached",
   ]);
@@ -81,6 +81,12 @@ function answerLines(answer: CbsAnswer, { reference, run, rates }: CbsOptions): 
 
 function spread(value: number, deviation: number | null): string {
   return deviation === null ? figure(value) : `${figure(value)} ± ${figure(deviation)}`;
+}
+
+/** 0.0213 → "+2.1 %". */
+function off(residual: number): string {
+  const value = Number((100 * residual).toFixed(1)) + 0; // no minus before a zero
+  return `${value > 0 ? "+" : ""}${value.toFixed(1)} %`;
 }
 
 /** Three significant digits, and no fewer than those before the point. */

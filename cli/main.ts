@@ -134,12 +134,12 @@ export function program(): Command {
   experimentOptions(command("cbs", "Measure the critical batch size: from where on larger batches save few steps"))
     .option(
       "--batches <list>",
-      "sequences, e.g. 1,2,4,8 (default: from 1/16 to 16 times the reference)",
+      "sequences, e.g. 1,2,4,8 (default: from 1/4 to 32 times the reference)",
       wholes(1, 1_048_576),
     )
     .option(
       "--reference <n>",
-      "batch where scaling is still perfect (default: the run's, as a power of two)",
+      "batch where scaling is still perfect (default: a quarter of the run's, as a power of two)",
       whole(1, 1_048_576),
     )
     .option(
