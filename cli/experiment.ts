@@ -12,12 +12,15 @@ import { CorpusError } from "../runtime/data/corpus.ts";
 import { openRunText, openRunTokenizer } from "../runtime/data/run_text.ts";
 import type { TokenReader } from "../runtime/data/tokens.ts";
 import { openDevice } from "../runtime/device/open.ts";
-import { isComplete, type Results, runSweep, type SweepEvent, type SweepPlan } from "../runtime/experiment/sweep.ts";
+import { Dealer } from "../runtime/experiment/dealer.ts";
+import { runSweep, type SweepEvent } from "../runtime/experiment/sweep.ts";
+import { isComplete, type Results, type SweepPlan } from "../runtime/experiment/sweep_plan.ts";
 import { SweepFile } from "../runtime/experiment/sweep_file.ts";
 import { Workbench } from "../runtime/experiment/workbench.ts";
 import { memoryReader } from "../runtime/folder.ts";
 import { diskFolder } from "../runtime/folder_disk.ts";
 import { type PresetName, presets } from "../runtime/presets.ts";
+import { realClock } from "../runtime/worker/clock.ts";
 import { hasRun, openRunFolder } from "../runtime/run_folder.ts";
 import type { Chart } from "./chart/chart.ts";
 import { clock, counted, percent } from "./format.ts";
@@ -104,13 +107,16 @@ export async function runExperiment(
     interrupt.signal.reason === BY_USER && view.say("Stopping: keeping the trial in hand")
   );
   try {
-    return await runSweep(plan, {
-      file,
-      bench,
-      signal: interrupt.signal,
-      now: () => performance.now(),
-      onEvent: (event) => view.take(event),
-    });
+    const dealer = new Dealer(plan, file),
+      isDone = await runSweep({
+        dealer,
+        folder: diskFolder(folder),
+        bench,
+        signal: interrupt.signal,
+        clock: realClock,
+        onEvent: (event) => view.take(event),
+      });
+    return { results: dealer.results, isComplete: isDone };
   } finally {
     if (timer !== null) clearTimeout(timer);
   }

@@ -39,7 +39,7 @@ const INNER_ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   "runtime/experiment": [
     ...["runtime/train", "runtime/state", "runtime/data", "runtime/model", "runtime/device"],
-    ...["runtime/config.ts", "runtime/folder.ts", "runtime/worker/held_out.ts"],
+    ...["runtime/config.ts", "runtime/folder.ts", "runtime/worker/held_out.ts", "runtime/worker/clock.ts"],
   ],
 };
 

@@ -5,7 +5,9 @@
 import { markovTokens } from "../runtime/data/markov.ts";
 import type { Device } from "../runtime/device/device.ts";
 import { openPlainDevice } from "../runtime/device/plain.ts";
-import { runSweep, type SweepEvent, type SweepPlan } from "../runtime/experiment/sweep.ts";
+import { Dealer } from "../runtime/experiment/dealer.ts";
+import { runSweep, type SweepEvent } from "../runtime/experiment/sweep.ts";
+import type { SweepPlan } from "../runtime/experiment/sweep_plan.ts";
 import { SweepFile } from "../runtime/experiment/sweep_file.ts";
 import type { AloneTrial, FlockTrial } from "../runtime/experiment/trial.ts";
 import { Workbench } from "../runtime/experiment/workbench.ts";
@@ -69,15 +71,17 @@ export async function sweepIn(folder: Folder, plan: SweepPlan, { device = openPl
 } = {}) {
   const events: SweepEvent[] = [], warnings: string[] = [], stop = new AbortController();
   await using bench = new Workbench({ device, text: smallText, seed: 1, onWarning: (text) => warnings.push(text) });
-  const done = await runSweep(plan, {
-    file: await SweepFile.open(folder, plan),
+  const dealer = new Dealer(plan, await SweepFile.open(folder, plan));
+  const isComplete = await runSweep({
+    dealer,
+    folder,
     bench,
     signal: stop.signal,
-    now: () => 0,
+    clock: { now: () => 0, sleep: () => Promise.resolve() },
     onEvent(event) {
       events.push(event);
       if (stopAt(event)) stop.abort();
     },
   });
-  return { ...done, events, warnings };
+  return { results: dealer.results, isComplete, events, warnings };
 }

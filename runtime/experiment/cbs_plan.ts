@@ -13,7 +13,7 @@ import type { RunConfig } from "../config.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { lossAt } from "./curve.ts";
 import { scaledModel } from "./scaled_model.ts";
-import type { Results, SweepPlan } from "./sweep.ts";
+import type { Results, SweepPlan } from "./sweep_plan.ts";
 import type { AloneTrial, TrialResult } from "./trial.ts";
 
 export type Varied = "data" | "depth" | "width";

@@ -9,7 +9,7 @@ import { type CbsOptions, dataShares, idOf, plannedTokens, type Series, seriesOf
 import { type CriticalBatch, fitPowerLaw, measureCriticalBatch, type PowerLaw } from "./critical_batch.ts";
 import { stepsTo } from "./curve.ts";
 import { simpleNoiseScale } from "./noise_scale.ts";
-import type { Results } from "./sweep.ts";
+import type { Results } from "./sweep_plan.ts";
 
 /** One batch size: over all seeds. */
 export interface CbsRow {

@@ -3,7 +3,7 @@ import { smallModel } from "../../tests/experiment_scene.ts";
 import { tinyRun } from "../../tests/tiny_run.ts";
 import { type CbsOptions, planCbs } from "./cbs_plan.ts";
 import { reportCbs } from "./cbs_report.ts";
-import type { Results } from "./sweep.ts";
+import type { Results } from "./sweep_plan.ts";
 import type { AloneTrial, Trial, TrialResult } from "./trial.ts";
 
 const T = smallModel.contextLength;

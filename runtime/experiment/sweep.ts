@@ -1,30 +1,17 @@
 /**
- * Runs the trials of a plan one after another, keeps what comes of them, and goes on where it stopped.
+ * Runs the trials of a sweep one after another on this machine, and goes on where it stopped.
  *
- * A plan says which trials there are, given what is known so far: later ones may depend on the results of earlier ones.
- * It must be a function of those results alone, so that a sweep that is resumed asks for the same trials.
+ * Helpers may take trials from the same dealer meanwhile (`sharing.ts`); then this waits for what they have.
  * @module
  */
 import type { Folder } from "../folder.ts";
-import type { Question, SweepFile } from "./sweep_file.ts";
-import { trainAlone, type TrialRun } from "./train_alone.ts";
-import { trainFlock } from "./train_flock.ts";
+import type { Clock } from "../worker/clock.ts";
+import { type Dealer, OWNER } from "./dealer.ts";
+import { trainTrial } from "./train_trial.ts";
+import type { TrialRun } from "./trial_run.ts";
 import { type Trial, type TrialProgress, type TrialResult, trialSchema } from "./trial.ts";
 import { decodeTrialState, encodeTrialState, type TrialState } from "./trial_checkpoint.ts";
 import type { Workbench } from "./workbench.ts";
-
-export type Results = ReadonlyMap<string, TrialResult>;
-
-/** What is asked, and which trials answer it. */
-export interface SweepPlan {
-  /** The sweep's file in its folder. */
-  readonly name: string;
-  readonly question: Question;
-  /** All trials that are known to be needed by now, finished ones too, in the order in which they are done. */
-  trials(results: Results): readonly Trial[];
-  /** Tokens that a trial will take, as a guess, for the time to go; of trials that are not known yet too. */
-  tokensToGo(results: Results): number;
-}
 
 export type SweepEvent =
   | { readonly kind: "trial"; readonly trial: Trial; readonly number: number; readonly of: number }
@@ -33,58 +20,62 @@ export type SweepEvent =
   | { readonly kind: "warning"; readonly message: string };
 
 export interface SweepOptions {
-  /** What is known already, and where more is kept. */
-  readonly file: SweepFile;
+  /** Whom the trials come from, and where results go. */
+  readonly dealer: Dealer;
+  /** Where the trial in hand is kept when it is interrupted. */
+  readonly folder: Folder;
   readonly bench: Workbench;
   /** Stops it between two steps; whatever was done is kept. */
   readonly signal: AbortSignal;
-  now(): number;
+  readonly clock: Clock;
   onEvent(event: SweepEvent): void;
-}
-
-/** Whether nothing is left to do. */
-export function isComplete(plan: SweepPlan, results: Results): boolean {
-  return plan.trials(results).every(({ id }) => results.has(id));
 }
 
 /** Beside the sweep's file: the trial that was interrupted. */
 const CHECKPOINT = "trial.checkpoint";
 
-/**
- * Runs a sweep to its end, or until the signal stops it.
- * @returns Every result so far, and whether there is nothing left to do.
- */
-export async function runSweep(plan: SweepPlan, options: SweepOptions): Promise<{
-  readonly results: Results;
-  readonly isComplete: boolean;
-}> {
-  const { file, signal, onEvent } = options;
+/** Runs a sweep to its end, or until the signal stops it; true if nothing is left to do. */
+export async function runSweep(options: SweepOptions): Promise<boolean> {
+  const { dealer, signal, clock, onEvent } = options;
   for (;;) {
-    const trials = plan.trials(file.results), number = trials.findIndex(({ id }) => !file.results.has(id));
-    if (number < 0) return { results: file.results, isComplete: true };
-    if (signal.aborted) return { results: file.results, isComplete: false };
-    const trial = trials[number]!;
-    onEvent({ kind: "trial", trial, number: number + 1, of: trials.length });
-    const result = await runTrial(trial, options);
-    if (result === null) return { results: file.results, isComplete: false };
-    await file.add(result);
-    onEvent({ kind: "result", trial, result });
+    const dealt = dealer.take(OWNER, clock.now());
+    if (dealt.kind === "done") return true;
+    if (signal.aborted) return false;
+    if (dealt.kind === "wait") {
+      await waitFor(dealer.changed, { ms: dealt.untilMs - clock.now(), clock, signal });
+      continue;
+    }
+    onEvent(dealt);
+    const result = await runTrial(dealt.trial, options);
+    if (result === null) return false;
+    if (await dealer.give(result)) onEvent({ kind: "result", trial: dealt.trial, result });
   }
+}
+
+/** Waits until something has come true, for a time at most. */
+async function waitFor(event: Promise<void>, { ms, clock, signal }: {
+  readonly ms: number;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const over = new AbortController();
+  event.then(() => over.abort());
+  await clock.sleep(Math.max(0, ms), AbortSignal.any([over.signal, signal]));
 }
 
 async function runTrial(
   trial: Trial,
-  { file: { folder }, bench, signal, now, onEvent }: SweepOptions,
+  { folder, bench, signal, clock, onEvent }: SweepOptions,
 ): Promise<TrialResult | null> {
   const run: TrialRun = {
     bench,
     resume: await readCheckpoint(folder, trial, (message) => onEvent({ kind: "warning", message })),
     signal,
-    now,
+    now: () => clock.now(),
     onProgress: (progress) => onEvent({ kind: "progress", trialTokens: trial.mostTokens, ...progress }),
     keep: async (state) => await folder.write(CHECKPOINT, [await encodeTrialState(state)]),
   };
-  return trial.kind === "alone" ? await trainAlone(trial, run) : await trainFlock(trial, run);
+  return await trainTrial(trial, run);
 }
 
 /** Where this trial was interrupted; null if it was not, or if what is there is of another one. */

@@ -11,31 +11,13 @@ import { initialWeights } from "../model/parameters.ts";
 import type { Trainer } from "../train/trainer.ts";
 import { predictedTokens } from "../train/windows.ts";
 import { measureNoise, type Noise, NOISE_PARTS } from "./noise_scale.ts";
-import { type AloneTrial, tokensAStep, type TrialProgress, type TrialResult } from "./trial.ts";
+import { type AloneTrial, tokensAStep, type TrialResult } from "./trial.ts";
 import type { TrialState } from "./trial_checkpoint.ts";
+import { DIVERGED, KEEP_MS, type TrialRun } from "./trial_run.ts";
 import { WeightsAverage } from "./weights_average.ts";
-import type { Workbench } from "./workbench.ts";
 
-/** What a trial is run with. */
-export interface TrialRun {
-  readonly bench: Workbench;
-  /** Where an interrupted run of this very trial stopped. */
-  readonly resume: TrialState | null;
-  /** Stops it between two steps; what it has is kept first. */
-  readonly signal: AbortSignal;
-  /** Milliseconds of any clock that does not jump. */
-  now(): number;
-  onProgress(progress: TrialProgress): void;
-  /** Keeps the trial for `resume`. */
-  keep(state: TrialState): Promise<void>;
-}
-
-/** A trial is kept this often, besides when it is stopped. */
-const KEEP_MS = 60_000;
 /** Held-out losses come at least so dense, as a share of the steps; between them they are interpolated. */
 const EVALUATION_SHARE = 0.04;
-/** A loss above that of the initial weights by this factor, after the warm-up, will not come back. */
-const DIVERGED = 1.1;
 /** The noise is measured on about this share of the trial's tokens, with at most so many sequences a part. */
 const NOISE_SHARE = 1 / 40, MOST_NOISE_SEQUENCES = 8;
 

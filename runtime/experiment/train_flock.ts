@@ -14,15 +14,12 @@ import { fold } from "../state/fold.ts";
 import { weightsLayout } from "../state/weights.ts";
 import { learningRate } from "../train/schedule.ts";
 import type { Trainer } from "../train/trainer.ts";
-import type { TrialRun } from "./train_alone.ts";
 import { type FlockTrial, tokensAStep, type TrialResult } from "./trial.ts";
 import type { TrialState } from "./trial_checkpoint.ts";
+import { DIVERGED, KEEP_MS, type TrialRun } from "./trial_run.ts";
 
-/** A trial is kept this often, besides when it is stopped. */
-const KEEP_MS = 60_000;
 /** Held-out losses of a trial, at most. */
 const MOST_EVALUATIONS = 20;
-const DIVERGED = 1.1;
 
 /** What one peer keeps from round to round. */
 interface PeerState {

@@ -13,7 +13,7 @@
  */
 import type { RunConfig } from "../config.ts";
 import type { ModelConfig } from "../model/config.ts";
-import type { Results, SweepPlan } from "./sweep.ts";
+import type { Results, SweepPlan } from "./sweep_plan.ts";
 import type { FlockTrial } from "./trial.ts";
 
 export interface TuneOptions {

@@ -6,7 +6,7 @@
  */
 import type { RunConfig } from "../config.ts";
 import { deviationOf } from "./cbs_report.ts";
-import type { Results } from "./sweep.ts";
+import type { Results } from "./sweep_plan.ts";
 import { pointsOf, rateOf, roundsOf, tuneId, type TuneOptions, type TunePoint } from "./tune_plan.ts";
 
 export interface TuneRow extends TunePoint {
