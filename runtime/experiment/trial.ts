@@ -7,10 +7,12 @@
  * @module
  */
 import { z } from "zod";
+import { isPlainText } from "../../p2p/plain_text.ts";
 import { modelConfigSchema } from "../model/config.ts";
 import { outerSchema, trainingSchema } from "../config.ts";
 
-const id = z.string().min(1).max(120);
+/** It is shown to people, and may come from another machine. */
+const id = z.string().min(1).max(120).refine(isPlainText);
 const seed = z.int().min(0).max(0xffff_ffff);
 const batch = z.int().min(1).max(1_048_576);
 const count = z.int().min(0);
@@ -78,7 +80,7 @@ export const trialResultSchema = z.strictObject({
   /** trΣ and |G|² of one sequence's gradient at the end (McCandlish et al. 2018); null if nobody asked. */
   noise: z.strictObject({ variance: z.number(), signal: z.number() }).nullable(),
   /** For people. */
-  device: z.string().max(300),
+  device: z.string().max(300).refine(isPlainText),
   /** Time that it took, interruptions left out. */
   trainedMs: z.number().min(0),
 });
