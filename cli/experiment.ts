@@ -13,7 +13,7 @@ import { openRunText, openRunTokenizer } from "../runtime/data/run_text.ts";
 import type { TokenReader } from "../runtime/data/tokens.ts";
 import { openDevice } from "../runtime/device/open.ts";
 import { Dealer } from "../runtime/experiment/dealer.ts";
-import { runSweep, type SweepEvent } from "../runtime/experiment/sweep.ts";
+import { runSweep } from "../runtime/experiment/sweep.ts";
 import { isComplete, type Results, type SweepPlan } from "../runtime/experiment/sweep_plan.ts";
 import { SweepFile } from "../runtime/experiment/sweep_file.ts";
 import { Workbench } from "../runtime/experiment/workbench.ts";
@@ -23,10 +23,12 @@ import { type PresetName, presets } from "../runtime/presets.ts";
 import { realClock } from "../runtime/worker/clock.ts";
 import { hasRun, openRunFolder } from "../runtime/run_folder.ts";
 import type { Chart } from "./chart/chart.ts";
-import { clock, counted, percent } from "./format.ts";
+import { UsageError } from "./exit.ts";
 import { createRun } from "./init.ts";
-import { aborted, BY_USER, listenForInterrupt } from "./interrupt.ts";
-import { json, LiveBlock, type Manner, note } from "./print.ts";
+import { aborted, BY_USER, type Interrupt, listenForInterrupt } from "./interrupt.ts";
+import { type Manner, note } from "./print.ts";
+import { shareSweep } from "./share_sweep.ts";
+import { SweepView } from "./sweep_view.ts";
 
 /** Flags of every experiment. */
 export interface ExperimentFlags {
@@ -37,6 +39,10 @@ export interface ExperimentFlags {
   readonly device: "auto" | "cpu" | "webgpu";
   readonly threads?: number;
   readonly minutes?: number;
+  /** Whether others may help, and where they find this peer. */
+  readonly share?: boolean;
+  readonly listen: string;
+  readonly port?: number;
   readonly manner: Manner;
 }
 
@@ -47,7 +53,21 @@ export interface ExperimentRun {
   readonly data: BlobStore;
 }
 
-const PROGRESS_MS = 5_000;
+/**
+ * Runs an experiment, or helps with somebody else's; returns the exit code.
+ * @throws {UsageError} unless it is one of the two.
+ */
+export async function runOrHelp(
+  { run, join: ticket, ...flags }: Omit<ExperimentFlags, "run"> & { readonly run?: string; readonly join?: string },
+  experiment: (run: string) => Promise<number>,
+): Promise<number> {
+  if (ticket !== undefined && run !== undefined) {
+    throw new UsageError(`Cannot help with a sweep and ask about '${run}' at once: give one of them`);
+  }
+  if (ticket !== undefined) return await (await import("./help_sweep.ts")).helpSweep({ ...flags, ticket });
+  if (run !== undefined) return await experiment(run);
+  throw new UsageError("Cannot begin: say of which run, by its folder, or whom to help, with --join <ticket>");
+}
 
 /**
  * Opens the run that an experiment is about. The name of a preset, where no folder has it, makes a run of that preset.
@@ -92,34 +112,53 @@ export async function runExperiment(
   using _lock = await lockFolder(folder);
   const file = await SweepFile.open(diskFolder(folder), plan);
   if (isComplete(plan, file.results)) return { results: file.results, isComplete: true };
-  const text = await openExperimentText(run);
-  const { device, reason } = await openDevice(
-    flags.device,
-    flags.threads === undefined ? {} : { threads: flags.threads },
-  );
-  await using _device = device;
-  using view = new SweepView(plan, flags.manner);
+  using view = new SweepView((results) => plan.tokensToGo(results), flags.manner);
+  await using place = await openWorkplace(run, { flags, view });
+  const { bench, interrupt: { signal } } = place, dealer = new Dealer(plan, file);
+  await using sharing = flags.share ? await shareSweep(run.config, { blobs: run.data, dealer, view, flags }) : null;
+  const isDone = await runSweep({
+    dealer,
+    folder: diskFolder(folder),
+    bench,
+    signal,
+    clock: realClock,
+    onEvent: (event) => view.take(event),
+  });
+  if (isDone) await sharing?.tellDone(signal);
+  return { results: dealer.results, isComplete: isDone };
+}
+
+/** A device with a text on it, and whoever may stop the work: all that trials need. */
+export interface Workplace extends AsyncDisposable {
+  readonly bench: Workbench;
+  readonly interrupt: Interrupt;
+}
+
+/** Opens text and device; Ctrl+C and `--minutes` stop it. */
+export async function openWorkplace(
+  run: ExperimentRun,
+  { flags, view }: {
+    readonly flags: Pick<ExperimentFlags, "device" | "threads" | "minutes">;
+    readonly view: SweepView;
+  },
+): Promise<Workplace> {
+  await using opening = new AsyncDisposableStack();
+  const text = await openExperimentText(run), { threads } = flags;
+  const { device, reason } = await openDevice(flags.device, threads === undefined ? {} : { threads });
+  opening.use(device);
   view.say(`Device: ${device.description}. ${reason}`);
-  await using bench = new Workbench({ device, text, seed: run.config.seed, onWarning: (message) => view.say(message) });
-  using interrupt = listenForInterrupt();
-  const timer = flags.minutes === undefined ? null : setTimeout(() => interrupt.stop("time"), flags.minutes * 60_000);
-  aborted(interrupt.signal).then(() =>
-    interrupt.signal.reason === BY_USER && view.say("Stopping: keeping the trial in hand")
-  );
-  try {
-    const dealer = new Dealer(plan, file),
-      isDone = await runSweep({
-        dealer,
-        folder: diskFolder(folder),
-        bench,
-        signal: interrupt.signal,
-        clock: realClock,
-        onEvent: (event) => view.take(event),
-      });
-    return { results: dealer.results, isComplete: isDone };
-  } finally {
-    if (timer !== null) clearTimeout(timer);
+  const onWarning = (message: string) => view.say(message);
+  const bench = opening.use(new Workbench({ device, text, seed: run.config.seed, onWarning }));
+  const interrupt = opening.use(listenForInterrupt());
+  if (flags.minutes !== undefined) {
+    const timer = setTimeout(() => interrupt.stop("time"), flags.minutes * 60_000);
+    opening.defer(() => clearTimeout(timer));
   }
+  aborted(interrupt.signal).then(() =>
+    interrupt.signal.reason === BY_USER && view.say("Stopping. Ctrl+C again stops at once.")
+  );
+  const opened = opening.move();
+  return { bench, interrupt, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 /** Draws a chart beside a sweep; gives its path. */
@@ -148,76 +187,6 @@ async function lockFolder(folder: string): Promise<Disposable> {
 
 function isPreset(name: string): name is PresetName {
   return Object.hasOwn(presets, name);
-}
-
-/** Shows a sweep as it goes: a line a result, and where the trial in hand is. */
-class SweepView implements Disposable {
-  readonly #plan: SweepPlan;
-  readonly #manner: Manner;
-  readonly #block: LiveBlock | null;
-  readonly #results = new Map<string, Extract<SweepEvent, { kind: "result" }>["result"]>();
-  #lines: readonly string[] = [];
-  #title = "";
-  #saidAtMs = -Infinity;
-
-  constructor(plan: SweepPlan, manner: Manner) {
-    this.#plan = plan;
-    this.#manner = manner;
-    this.#block = manner === "live" ? new LiveBlock() : null;
-  }
-
-  say(text: string): void {
-    if (this.#manner === "json" || this.#manner === "quiet") return;
-    if (this.#block === null) note(text);
-    else this.#block.above(text, this.#lines);
-  }
-
-  take(event: SweepEvent): void {
-    if (this.#manner === "json") json(event);
-    switch (event.kind) {
-      case "warning":
-        return this.say(event.message);
-      case "trial":
-        this.#title = `${event.number} of ${event.of}  ${event.trial.id}`;
-        return this.#draw([this.#title]);
-      case "progress":
-        return this.#progress(event);
-      case "result": {
-        const { result } = event, { outcome, steps, tokens, loss, trainedMs } = result;
-        this.#results.set(result.trial, result);
-        const found = loss === null ? "" : `, loss ${loss.toFixed(3)}`;
-        return this.say(
-          `${this.#title}: ${outcome} after ${counted(steps)} steps, ${counted(tokens)} tokens${found} (${
-            clock(trainedMs)
-          })`,
-        );
-      }
-      default:
-        return event satisfies never;
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#block?.draw([]);
-    this.#block?.[Symbol.dispose]();
-  }
-
-  #progress({ steps, tokens, loss, tokensPerSecond, trialTokens }: Extract<SweepEvent, { kind: "progress" }>): void {
-    const toGo = this.#plan.tokensToGo(this.#results) - tokens;
-    const text = `${this.#title}  step ${counted(steps)}  loss ${loss === null ? "–" : loss.toFixed(3)}  ` +
-      `${percent(Math.min(1, tokens / trialTokens))} of its tokens at most  ${counted(tokensPerSecond)} tok/s  ` +
-      (tokensPerSecond > 0 ? `about ${clock(1000 * Math.max(0, toGo) / tokensPerSecond)} to go` : "");
-    if (this.#block !== null) return this.#draw([text]);
-    const now = performance.now();
-    if (now - this.#saidAtMs < PROGRESS_MS) return;
-    this.#saidAtMs = now;
-    this.say(text);
-  }
-
-  #draw(lines: readonly string[]): void {
-    this.#lines = lines;
-    this.#block?.draw(lines);
-  }
 }
 
 /** Where a sweep is kept unless it is told. */

@@ -154,8 +154,9 @@ export function program(): Command {
     .option("--values <list>", "factors of what is varied (data: 0.25,0.5,1; depth, width: 0.5,1,2)", positives)
     .option("--proxy <share>", "width and depth of the model that is trained, as a share of the run's", share, 1)
     .action(async (run, options) => {
-      const { cbs } = await import("./cbs.ts");
-      Deno.exit(await cbs({ run, ...options, manner: mannerOf(options) }));
+      const { cbs } = await import("./cbs.ts"), { runOrHelp } = await import("./experiment.ts");
+      const flags = { ...options, manner: mannerOf(options) };
+      Deno.exit(await runOrHelp({ ...flags, run }, (run) => cbs({ ...flags, run })));
     });
 
   experimentOptions(command("tune", "Find learning rate, outer rate and momentum for a batch, on a smaller model"))
@@ -172,8 +173,9 @@ export function program(): Command {
       share,
     )
     .action(async (run, options) => {
-      const { tune } = await import("./tune.ts");
-      Deno.exit(await tune({ run, ...options, manner: mannerOf(options) }));
+      const { tune } = await import("./tune.ts"), { runOrHelp } = await import("./experiment.ts");
+      const flags = { ...options, manner: mannerOf(options) };
+      Deno.exit(await runOrHelp({ ...flags, run }, (run) => tune({ ...flags, run })));
     });
 
   command("devices", "Measure every device of this machine and say which one is chosen")
@@ -212,11 +214,15 @@ function peerOptions(command: Command): Command {
 
 function experimentOptions(command: Command): Command {
   return command
-    .argument("<run>", "folder of a run, its run.json, or a preset: demo, small, gpt2")
+    .argument("[run]", "folder of a run, its run.json, or a preset: demo, small, gpt2")
     .option("--seeds <n>", "how often, from other initial weights and data", whole(1, 32), 1)
     .option("--folder <folder>", "where the sweep is kept, and gone on with (default: in the run's folder)")
     .option("--threads <n>", "threads of the cpu device (default: all cores)", whole(1, 64))
     .option("--minutes <n>", "stop after this long; the same command goes on", positive)
+    .option("--share", "let others help: prints a ticket for them")
+    .option("--join <ticket>", "help with somebody else's sweep, instead of asking about a run")
+    .option("--listen <address>", "address to listen on, with --share and --join", "0.0.0.0")
+    .option("--port <n>", "TCP port to listen on (default: any)", whole(1, 65_535))
     .addOption(deviceOption()).addOption(jsonOption()).addOption(quietOption());
 }
 

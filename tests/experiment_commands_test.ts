@@ -43,6 +43,24 @@ Deno.test("cbs measures, keeps what it did, goes on after Ctrl+C, and does nothi
   assert.match(other.err, /it answers another question.\n {2}seeds: found 1, asked 2\nAsk as before, or .* --folder/);
 });
 
+Deno.test("a shared sweep is done by its owner and a helper, and all results are in the owner's file", async () => {
+  await using place = await makePlace();
+  const run = join(place.path, "run"), local = ["--listen", "127.0.0.1"];
+  const helping = Promise.withResolvers<Lines>();
+  const owner = await watched(["cbs", run, ...CBS, "--tokens", "24000", "--seeds", "3", "--share", ...local], (event) => {
+    if (event["kind"] !== "shared") return;
+    helping.resolve(lines(["cbs", "--join", String(event["ticket"]), ...LOCAL, ...local, "--json"]));
+  });
+  const helper = await helping.promise, results = owner.events.filter(({ kind }) => kind === "result");
+  assert.deepEqual([owner.code, helper.code], [0, 0]);
+  assert.equal(owner.events.at(-1)!["isComplete"], true);
+  assert.equal(results.length, 3 * 4);
+  const brought = helper.events.filter(({ kind }) => kind === "result");
+  assert.ok(brought.length > 0, "the helper brought something");
+  const text = await Deno.readTextFile(join(run, "cbs", "cbs.jsonl"));
+  for (const { result } of results) assert.ok(text.includes(`"trial":"${(result as { trial: string }).trial}"`));
+});
+
 Deno.test("tune ranks what it tried and suggests a run.json beside it, which it never overwrites", async () => {
   await using place = await makePlace();
   const run = join(place.path, "run"), folder = join(run, "tune");
@@ -65,6 +83,9 @@ Deno.test("tune ranks what it tried and suggests a run.json beside it, which it 
 
 /** Arguments, the exit code, and what standard error must say. `{folder}` is a fresh folder. */
 const REFUSALS: readonly (readonly [title: string, args: readonly string[], code: number, says: RegExp])[] = [
+  ["cbs of nothing", ["cbs"], 2, /say of which run, by its folder, or whom to help, with --join/],
+  ["helping and asking at once", ["cbs", "{folder}/run", "--join", "star1abc"], 2, /at once: give one of them/],
+  ["help with what is no ticket", ["tune", "--join", "hello"], 4, /This is not a ticket/],
   ["cbs of a folder without a run", ["cbs", "{folder}"], 4, /it has no run.json/],
   ["batches that are no numbers", ["cbs", "{folder}/run", "--batches", "1,two"], 2, /whole number from 1/],
   [
@@ -143,18 +164,30 @@ async function lines(args: readonly string[]): Promise<Lines> {
 }
 
 /** Runs a command and presses Ctrl+C as soon as it says something of a kind. */
-async function interruptedAt(kind: string, args: readonly string[]): Promise<Lines> {
+function interruptedAt(kind: string, args: readonly string[]): Promise<Lines> {
+  let isPressed = false;
+  return watched(args, (event, child) => {
+    if (event["kind"] !== kind || isPressed) return;
+    isPressed = true;
+    child.kill("SIGINT");
+  });
+}
+
+/** Runs a command and looks at each line as it comes. */
+async function watched(
+  args: readonly string[],
+  look: (event: Lines["events"][number], child: Deno.ChildProcess) => void,
+): Promise<Lines> {
   const main = new URL("../cli/main.ts", import.meta.url).href;
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", main, ...args],
     ...{ stdin: "null", stdout: "piped", stderr: "null", env: { NO_COLOR: "1" } },
   }).spawn();
-  let out = "", isPressed = false;
+  let out = "", seen = 0;
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     out += text;
-    if (isPressed || !out.includes(`{"kind":"${kind}"`)) continue;
-    isPressed = true;
-    child.kill("SIGINT");
+    const whole = out.split("\n").slice(0, -1);
+    for (; seen < whole.length; seen++) look(JSON.parse(whole[seen]!), child);
   }
   return { code: (await child.status).code, events: parsed(out) };
 }

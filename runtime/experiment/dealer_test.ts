@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { aloneTrial, planOf } from "../../tests/experiment_scene.ts";
+import { turn } from "../../tests/training_scene.ts";
 import { memoryFolder } from "../folder.ts";
 import { Dealer, LEASE_MS, OWNER } from "./dealer.ts";
 import { SweepFile } from "./sweep_file.ts";
@@ -55,4 +56,21 @@ Deno.test("what somebody gives back is dealt at once, and with nothing left the 
   assert.equal(take(dealer, OWNER, 1), "one");
   for (const { id } of plan.trials(new Map())) await dealer.give(resultOf(id));
   assert.equal(take(dealer, OWNER, 2), "done");
+});
+
+Deno.test("results that come at once are written one after another, and all are in the file", async () => {
+  const inner = memoryFolder();
+  let writing = 0;
+  const folder = {
+    ...inner,
+    async write(name: string, pieces: Iterable<Uint8Array>) {
+      assert.equal(++writing, 1, "two writes of one file at a time");
+      await turn();
+      await inner.write(name, pieces);
+      writing--;
+    },
+  };
+  const dealer = new Dealer(plan, await SweepFile.open(folder, plan)), names = ["one", "two", "three"];
+  assert.deepEqual(await Promise.all(names.map((name) => dealer.give(resultOf(name)))), [true, true, true]);
+  assert.deepEqual([...(await SweepFile.open(inner, plan)).results.keys()], names);
 });

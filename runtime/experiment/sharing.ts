@@ -18,7 +18,7 @@ import type { Workbench } from "./workbench.ts";
 
 const PROTOCOL = "trials/1";
 /** A helper with nothing to do asks again after this long at most. */
-const IDLE_MS = 5_000;
+export const IDLE_MS = 5_000;
 /** A helper looks for its owner so long before it gives up. */
 const LONGEST_SILENCE_MS = 120_000;
 
@@ -99,7 +99,7 @@ export interface HelpOptions {
   readonly signal: AbortSignal;
   onTrial(trial: Trial, place: { readonly number: number; readonly of: number }): void;
   onProgress(progress: TrialProgress & { readonly trialTokens: number }): void;
-  onResult(result: TrialResult, isTaken: boolean): void;
+  onResult(trial: Trial, result: TrialResult, isTaken: boolean): void;
 }
 
 /**
@@ -123,7 +123,7 @@ export async function helpWithTrials(options: HelpOptions): Promise<void> {
     if (signal.aborted) return await tellLeaving(options);
     if (result === null) continue; // somebody else has it now
     const told = await askOwner(options, { kind: "give", result });
-    options.onResult(result, told?.kind === "told" && told.isYours);
+    options.onResult(answer.trial, result, told?.kind === "told" && told.isYours);
   }
 }
 

@@ -63,7 +63,7 @@ async function openScene(clock: Clock) {
           onTrial(trial);
         },
         onProgress: () => {},
-        onResult: (result, isTaken) => brought.push([result.trial, isTaken]),
+        onResult: (trial, _, isTaken) => brought.push([trial.id, isTaken]),
       }),
   };
 }

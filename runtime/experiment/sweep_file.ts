@@ -36,6 +36,7 @@ export class SweepFile {
   readonly #name: string;
   readonly #question: Question;
   readonly #results: Map<string, TrialResult>;
+  #writing: Promise<void> = Promise.resolve();
 
   private constructor(
     place: { readonly folder: Folder; readonly name: string },
@@ -74,10 +75,15 @@ export class SweepFile {
     return this.#results;
   }
 
-  /** Keeps a result; it is on disk when this resolves. */
+  /** Keeps a result; it is on disk when this resolves. Several may be under way: the file is written for one at a time. */
   async add(result: TrialResult): Promise<void> {
     this.#results.set(result.trial, result);
-    await this.#write();
+    const before = this.#writing;
+    this.#writing = (async () => {
+      await before.catch(() => {}); // was told to whoever added it
+      await this.#write();
+    })();
+    await this.#writing;
   }
 
   async #write(): Promise<void> {
