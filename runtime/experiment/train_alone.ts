@@ -13,13 +13,15 @@ import { predictedTokens } from "../train/windows.ts";
 import { measureNoise, type Noise, NOISE_PARTS } from "./noise_scale.ts";
 import { type AloneTrial, tokensAStep, type TrialResult } from "./trial.ts";
 import type { TrialState } from "./trial_checkpoint.ts";
-import { DIVERGED, KEEP_MS, type TrialRun } from "./trial_run.ts";
+import { KEEP_MS, type TrialRun } from "./trial_run.ts";
 import { WeightsAverage } from "./weights_average.ts";
 
 /** Held-out losses come at least so dense, as a share of the steps; between them they are interpolated. */
 const EVALUATION_SHARE = 0.04;
+/** A loss above that of the initial weights by this factor, after the warm-up, will not come back. */
+const DIVERGED = 1.1;
 /** The noise is measured on about this share of the trial's tokens, with at most so many sequences a part. */
-const NOISE_SHARE = 1 / 40, MOST_NOISE_SEQUENCES = 8;
+const NOISE_SHARE = 1 / 8, MOST_NOISE_SEQUENCES = 8;
 
 /** Runs a trial to its end; null if the signal stopped it. */
 export async function trainAlone(trial: AloneTrial, run: TrialRun): Promise<TrialResult | null> {

@@ -16,8 +16,13 @@ import { learningRate } from "../train/schedule.ts";
 import type { Trainer } from "../train/trainer.ts";
 import { type FlockTrial, tokensAStep, type TrialResult } from "./trial.ts";
 import type { TrialState } from "./trial_checkpoint.ts";
-import { DIVERGED, KEEP_MS, type TrialRun } from "./trial_run.ts";
+import { KEEP_MS, type TrialRun } from "./trial_run.ts";
 
+/**
+ * A loss above that of the initial weights by this factor will not come back. Less would be too strict: outer momentum
+ * overshoots in the first rounds and recovers.
+ */
+const DIVERGED = 2;
 /** Held-out losses of a trial, at most. */
 const MOST_EVALUATIONS = 20;
 
@@ -59,7 +64,7 @@ export async function trainFlock(trial: FlockTrial, run: TrialRun): Promise<Tria
       run.onProgress({ ...progress, tokensPerSecond: ms > 0 ? 1000 * done / ms : 0 });
     }
     const loss = flock.curve.at(-1)![1];
-    const hasDiverged = !Number.isFinite(loss) || (flock.rounds > 1 && loss > DIVERGED * flock.curve[0]![1]);
+    const hasDiverged = !Number.isFinite(loss) || loss > DIVERGED * flock.curve[0]![1];
     if (hasDiverged || isLast) return resultOf(hasDiverged ? "diverged" : "spent");
     if (signal.aborted || now() - keptMs >= KEEP_MS) {
       account();

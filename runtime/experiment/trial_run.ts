@@ -22,5 +22,3 @@ export interface TrialRun {
 
 /** A trial is kept this often, besides when it is stopped. */
 export const KEEP_MS = 60_000;
-/** A loss above that of the initial weights by this factor, once training is under way, will not come back. */
-export const DIVERGED = 1.1;

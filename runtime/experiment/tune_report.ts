@@ -5,6 +5,7 @@
  * @module
  */
 import type { RunConfig } from "../config.ts";
+import { medianOf } from "../state/robust/rule.ts";
 import { deviationOf } from "./cbs_report.ts";
 import type { Results } from "./sweep_plan.ts";
 import { pointsOf, rateOf, roundsOf, tuneId, type TuneOptions, type TunePoint } from "./tune_plan.ts";
@@ -23,7 +24,7 @@ export interface TuneRow extends TunePoint {
 export interface TuneReport {
   /** Best first; those that diverged or are not done last. */
   readonly rows: readonly TuneRow[];
-  /** Standard deviation of one trial between seeds, pooled over the better half of the points; null with one seed. */
+  /** Standard deviation of one trial between seeds, over all points; null with one seed. */
   readonly noise: number | null;
   /** The best of those that have all their seeds; null before there is one. */
   readonly best: TuneRow | null;
@@ -36,12 +37,7 @@ export interface TuneReport {
 export function reportTune(options: TuneOptions, results: Results): TuneReport {
   const rows = pointsOf(options).map((point) => rowOf(options, point, results))
     .sort((a, b) => (a.loss ?? Infinity) - (b.loss ?? Infinity) || 0);
-  // Of the better half: choices near the edge of stability scatter more, and say nothing of the others.
-  const spread = rows.filter(({ deviation }) => deviation !== null).slice(0, Math.ceil(rows.length / 2));
-  const freedom = spread.reduce((sum, { seeds }) => sum + seeds - 1, 0);
-  const noise = freedom === 0
-    ? null
-    : Math.sqrt(spread.reduce((sum, { seeds, deviation }) => sum + (seeds - 1) * deviation! ** 2, 0) / freedom);
+  const noise = noiseOf(rows, options.seeds);
   const best = rows.find(({ loss, seeds }) => loss !== null && seeds === options.seeds) ?? null;
   // Two means of n trials differ by chance by √(2/n) deviations; twice that is rare.
   const near = noise === null || best === null ? 0 : 2 * noise * Math.sqrt(2 / options.seeds);
@@ -62,6 +58,16 @@ export function suggestedRun(
     training: { ...config.training, batch, learningRate: Number(rate.toPrecision(4)) },
     outer: { ...config.outer, learningRate: outerRate, momentum },
   };
+}
+
+/**
+ * The median deviation of the rows, which the few near the edge of stability do not move as they would a mean, over
+ * what the median of sample deviations is of the true one: √(1 − 2/9k)³ with k degrees of freedom (Wilson and Hilferty
+ * 1931).
+ */
+function noiseOf(rows: readonly TuneRow[], seeds: number): number | null {
+  const found = rows.flatMap((row) => row.deviation === null || row.seeds < seeds ? [] : [row.deviation]);
+  return found.length === 0 ? null : medianOf(found) / Math.sqrt((1 - 2 / (9 * (seeds - 1))) ** 3);
 }
 
 function rowOf(options: TuneOptions, point: TunePoint, results: Results): TuneRow {
