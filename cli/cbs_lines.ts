@@ -7,7 +7,7 @@ import type { CbsAnswer, CbsReport } from "../runtime/experiment/cbs_report.ts";
 import { counted, table } from "./format.ts";
 
 /** The report, an answer after another, then what it says of what was varied. */
-export function cbsLines({ answers, law }: CbsReport, options: CbsOptions): string[] {
+export function cbsLines({ answers, law, exponents }: CbsReport, options: CbsOptions): string[] {
   const many = answers.length > 1;
   const lines = answers.flatMap((
     answer,
@@ -27,7 +27,8 @@ export function cbsLines({ answers, law }: CbsReport, options: CbsOptions): stri
     ...table(["varied", ` ${what === "data" ? "tokens" : what}`, " parameters", " B*", " noise scale", ""], rows),
     law === null
       ? `B* could not be measured at two values of the ${what} at least, so there is no law.`
-      : `B* ∝ ${what}^${law.exponent.toFixed(2)} (${answers.length} values)`,
+      : `B* ∝ ${what}^${law.exponent.toFixed(2)} (${answers.length} values` +
+        (exponents.length > 1 ? `; by seed ${exponents.map((exponent) => exponent.toFixed(2)).join(", ")})` : ")"),
   ];
 }
 
@@ -70,7 +71,9 @@ function answerLines(answer: CbsAnswer, { reference, run, rates }: CbsOptions): 
         `steps = ${figure(critical.a)} + ${figure(critical.b)} / batch`,
         `B* = b/(5a) + 1.2 · ${reference} = ${spread(critical.batch, deviation)} sequences = ` +
         `${counted(critical.batch * contextLength)} tokens` +
-        (bySeed.length > 1 ? `   (by seed: ${bySeed.map(figure).join(", ")})` : ""),
+        (bySeed.length > 1
+          ? `   (by seed: ${bySeed.map((batch) => batch === null ? "–" : figure(batch)).join(", ")})`
+          : ""),
       ]),
     ...(noiseScale === null
       ? []

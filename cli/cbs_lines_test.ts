@@ -33,7 +33,7 @@ function answerOf(steps: readonly (number | null)[], changes: Partial<CbsAnswer>
 }
 
 const text = (answers: readonly CbsAnswer[], asked = options, law: { scale: number; exponent: number } | null = null) =>
-  cbsLines({ answers, law }, asked).join("\n");
+  cbsLines({ answers, law, exponents: [] }, asked).join("\n");
 
 Deno.test("a report has a row a batch, the fit, the critical batch in sequences and tokens, and the noise scale", () => {
   const found = text([answerOf([2020, 520, 145, 51.25])]);
@@ -76,12 +76,12 @@ Deno.test("what was varied has a table of its own, with the law or why there is 
 });
 
 Deno.test("a picture has the points, their fit and B*, and is drawn of nothing as well", () => {
-  const report = { answers: [answerOf([2020, 520, 145, 51.25])], law: null };
+  const report = { answers: [answerOf([2020, 520, 145, 51.25])], law: null, exponents: [] };
   const chart = cbsChart(report, options);
   assert.deepEqual(chart.panels[0]!.series.map(({ name, points }) => [name, points.length]), [["measured", 4], [
     "a + b/B",
     60,
   ]]);
   assert.match(drawChart(chart), /B\* 42/);
-  assert.match(drawChart(cbsChart({ answers: [], law: null }, options)), /no fit yet/);
+  assert.match(drawChart(cbsChart({ answers: [], law: null, exponents: [] }, options)), /no fit yet/);
 });

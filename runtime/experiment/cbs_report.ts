@@ -40,8 +40,8 @@ export interface CbsAnswer {
   readonly rows: readonly CbsRow[];
   /** Of the mean steps; null with fewer than two batch sizes. */
   readonly critical: CriticalBatch | null;
-  /** Of each seed alone, where it can be fitted to a positive a. */
-  readonly bySeed: readonly number[];
+  /** Of each seed alone; null where no positive a fits. */
+  readonly bySeed: readonly (number | null)[];
   /** Standard deviation of B* between seeds; null with fewer than two. */
   readonly deviation: number | null;
   /** B_simple at the end of the reference's best trials, in sequences: mean over seeds; null if unknown or drowned. */
@@ -52,6 +52,8 @@ export interface CbsReport {
   readonly answers: readonly CbsAnswer[];
   /** How B* moves with what was varied; null if nothing was, or too little is known. */
   readonly law: PowerLaw | null;
+  /** The exponent of each seed alone, where it has one. */
+  readonly exponents: readonly number[];
 }
 
 export function reportCbs(options: CbsOptions, results: Results): CbsReport {
@@ -60,10 +62,18 @@ export function reportCbs(options: CbsOptions, results: Results): CbsReport {
     const seeds = all.filter((series) => series.label === label);
     return dataShares(options).map((share, i) => answerOf(options, { seeds, share, target: i, results }));
   });
-  const measured = answers.flatMap(({ x, critical }) =>
-    critical !== null && critical.a > 0 ? [{ x, y: critical.batch }] : []
-  );
-  return { answers, law: options.vary === null ? null : fitPowerLaw(measured) };
+  if (options.vary === null) return { answers, law: null, exponents: [] };
+  const lawOf = (batch: (answer: CbsAnswer) => number | null) =>
+    fitPowerLaw(answers.flatMap((answer) => {
+      const y = batch(answer);
+      return y === null ? [] : [{ x: answer.x, y }];
+    }));
+  return {
+    answers,
+    law: lawOf(({ critical }) => critical !== null && critical.a > 0 ? critical.batch : null),
+    exponents: Array.from({ length: options.seeds }, (_, i) => lawOf(({ bySeed }) => bySeed[i] ?? null)?.exponent)
+      .filter((exponent) => exponent !== undefined),
+  };
 }
 
 function answerOf(options: CbsOptions, { seeds, share, target, results }: {
@@ -82,10 +92,10 @@ function answerOf(options: CbsOptions, { seeds, share, target, results }: {
   });
   const points = measured.flatMap(({ batch, steps }) => steps === null ? [] : [{ batch, steps }]);
   const critical = measureCriticalBatch(points, { reference });
-  const bySeed = seeds.flatMap((_, i) => {
+  const bySeed = seeds.map((_, i) => {
     const own = measured.flatMap(({ batch, bySeed }) => bySeed[i] === null ? [] : [{ batch, steps: bySeed[i]! }]);
     const found = measureCriticalBatch(own, { reference });
-    return found !== null && found.a > 0 ? [found.batch] : [];
+    return found !== null && found.a > 0 ? found.batch : null;
   });
   const tokens = share * plannedTokens(options);
   return {
@@ -102,7 +112,7 @@ function answerOf(options: CbsOptions, { seeds, share, target, results }: {
     }),
     critical,
     bySeed,
-    deviation: deviationOf(bySeed),
+    deviation: deviationOf(bySeed.filter((batch) => batch !== null)),
     noiseScale: share === 1 ? noiseScaleOf(options, seeds, results) : null,
   };
 }

@@ -128,6 +128,7 @@ Deno.test("depth and width are trained as models of their own, and the law of B*
   assert.deepEqual(report.answers.map(({ x }) => x), [8, 16, 32]);
   // B* = 160 · (w/16)^0.5 / 5 + 1.2: the constant bends the law a little.
   assert.ok(Math.abs(report.law!.exponent - 0.5) < 0.03, `${report.law!.exponent}`);
+  assert.ok(Math.abs(report.exponents[0]! - report.law!.exponent) < 1e-9, "one seed says the same");
 });
 
 Deno.test("of several rates the one with the fewest steps counts at each batch, and the best reference sets the target", () => {
@@ -147,7 +148,7 @@ Deno.test("each seed has its own target and its own B*, and their spread is told
   );
   assert.equal(found!.targets.length, 3);
   assert.equal(new Set(found!.targets).size, 3);
-  assert.deepEqual(found!.bySeed.map((batch) => Math.round(batch - 9.6)), [18, 20, 22]);
+  assert.deepEqual(found!.bySeed.map((batch) => Math.round(batch! - 9.6)), [18, 20, 22]);
   assert.ok(Math.abs(found!.deviation! - 2) < 0.2);
 });
 
