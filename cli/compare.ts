@@ -56,6 +56,7 @@ export function comparisonLines({ runs, settings, target }: Comparison): string[
     run.reached === null ? "not reached" : show(run.reached);
   const rows = [
     row("policy", ({ policy }) => policy),
+    row("batch", ({ firstBatch: a, lastBatch: b }) => a === b ? String(a) : `${a} → ${b}`),
     ...settings.map(({ name, values }) => [name, ...values]),
     row("parameters", ({ parameters }) => counted(parameters)),
     row("wall time", ({ elapsedMs }) => clock(elapsedMs)),

@@ -25,6 +25,9 @@ export interface Reached {
 export interface RunFigures {
   readonly label: string;
   readonly policy: string;
+  /** Global batch after the first and after the last round, in sequences. */
+  readonly firstBatch: number;
+  readonly lastBatch: number;
   readonly parameters: number;
   readonly device: string;
   readonly elapsedMs: number;
@@ -127,7 +130,14 @@ function figuresOf({ label, run, rounds }: NamedMetrics, target: number | null):
     meanOf(rounds.flatMap((round) => round[key] ?? []));
   const spanMs = last.elapsedMs - first.elapsedMs;
   return {
-    ...{ label, policy: run.policy, parameters: run.parameters, device: run.device, elapsedMs: last.elapsedMs },
+    ...{
+      label,
+      policy: run.batching.policy,
+      parameters: run.parameters,
+      device: run.device,
+      elapsedMs: last.elapsedMs,
+    },
+    ...{ firstBatch: first.requestedBatch, lastBatch: last.requestedBatch },
     ...{ computeShare: mean("computeShare"), waitShare: mean("waitShare"), transferShare: mean("transferShare") },
     runTokensPerSecond: spanMs > 0 ? (last.tokens - first.tokens) * 1000 / spanMs : last.runTokensPerSecond,
     computingTokensPerSecond: mean("computingTokensPerSecond"),
@@ -165,11 +175,18 @@ function differencesOf(runs: readonly NamedMetrics[]): Comparison["settings"] {
     .filter(({ values }) => new Set(values).size > 1);
 }
 
-/** What was chosen for a run, by its name in run.json. */
-function settingsOf({ seed, training, outer }: RunLine): ReadonlyMap<string, string> {
+/** What was chosen for a run, by its name in run.json; the batch policy has a row of its own. */
+function settingsOf(
+  { seed, training, batching: { policy: _, ...batching }, outer }: RunLine,
+): ReadonlyMap<string, string> {
   const inSection = (section: string, values: Readonly<Record<string, unknown>>) =>
     Object.entries(values).map(([key, value]) => [`${section}.${key}`, JSON.stringify(value)] as const);
-  return new Map([["seed", String(seed)], ...inSection("training", training), ...inSection("outer", outer)]);
+  return new Map([
+    ["seed", String(seed)],
+    ...inSection("training", training),
+    ...inSection("batching", batching),
+    ...inSection("outer", outer),
+  ]);
 }
 
 function warningsOf([first, ...others]: readonly NamedMetrics[]): readonly string[] {

@@ -14,8 +14,9 @@ import { blobsOf, genesisBytes } from "../runtime/config.ts";
 import type { PeerEvent } from "../runtime/event.ts";
 import { RunMetrics } from "../runtime/metrics.ts";
 import { type Peer, startPeer } from "../runtime/peer.ts";
-import { readMembers, type RunFolder, type StateFolder } from "../runtime/run_folder.ts";
+import { readAverage, readMembers, type RunFolder, type StateFolder } from "../runtime/run_folder.ts";
 import { emptyStatus, statusAfter } from "../runtime/status.ts";
+import { AverageKeeper } from "./average_keeper.ts";
 import { birdName } from "./bird_name.ts";
 import { EXIT } from "./exit.ts";
 import { bytes, counted, shortPeer } from "./format.ts";
@@ -71,15 +72,18 @@ export async function runPeer({ run, state, interrupt, flags, addresses, ...give
   const name = flags.name ?? birdName(state.identity.peer);
   await using record = await recordEvents(run, { state, screen, transport });
   const invitations = inviting(screen);
+  const keeper = new AverageKeeper(state, (message) => record.take({ kind: "warning", message }));
+  let started: Peer | null = null;
   const take = (event: PeerEvent) => {
     record.take(event);
     if (event.kind === "plan") screen.say(planLine(event));
     if (event.kind === "reachability") invitations.renew(event.ticket);
+    if (event.kind === "round" && started !== null) keeper.afterRound(started, Date.now());
     if (event.kind !== "finished") return;
     screen.say(`Others may fetch the final state from this peer for ${SERVING_MS / 1000} s more.`);
     setTimeout(() => interrupt.stop("finished"), SERVING_MS);
   };
-  const checkpoint = await state.loadOptimizer();
+  const checkpoint = await state.loadOptimizer(), average = await readAverage(state.path);
   await using peer = await startPeer({
     config: run.config,
     name,
@@ -97,7 +101,9 @@ export async function runPeer({ run, state, interrupt, flags, addresses, ...give
     onEvent: take,
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(checkpoint === null ? {} : { checkpoint }),
+    ...(average === null ? {} : { average }),
   });
+  started = peer;
   record.take({
     kind: "started",
     run: await runIdOf(genesisBytes(run.config)),
@@ -121,7 +127,7 @@ export async function runPeer({ run, state, interrupt, flags, addresses, ...give
   await Promise.race([aborted(interrupt.signal), peer.ended]);
   clearTimeout(timer);
   if (interrupt.signal.reason === BY_USER) screen.say(LEAVING);
-  return await leave(peer, state, record.take);
+  return await leave(peer, { state, keeper, take: record.take });
 }
 
 /** Addresses to listen on: TCP on the asked or remembered port, and WebSocket on any. */
@@ -142,7 +148,11 @@ export async function rememberPort(
   if (port !== undefined && port !== state.port()) await state.keepPort(port);
 }
 
-async function leave(peer: Peer, state: StateFolder, take: (event: PeerEvent) => void): Promise<number> {
+async function leave(peer: Peer, { state, keeper, take }: {
+  readonly state: StateFolder;
+  readonly keeper: AverageKeeper;
+  take(event: PeerEvent): void;
+}): Promise<number> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), LONGEST_LEAVING_MS);
   const checkpoint = await peer.checkpoint().catch(() => null); // a device that failed has none
@@ -154,6 +164,7 @@ async function leave(peer: Peer, state: StateFolder, take: (event: PeerEvent) =>
       });
     });
   }
+  await keeper.keep(peer, Date.now());
   const end = await peer.leave({ signal: controller.signal });
   clearTimeout(timer);
   if (end.kind === "failed") throw end.error;

@@ -30,11 +30,11 @@ export const runLineSchema = z.object({
   parameters: amount,
   device: z.string(),
   versions: z.object({ starling: z.string(), deno: z.string(), os: z.string() }),
-  policy: z.string(),
   seed: amount,
   dataDigest: z.string(),
   model: z.looseObject({ family: z.string(), contextLength: amount }),
   training: z.looseObject({ batch: amount, learningRate: amount, targetTokens: unknown }),
+  batching: z.looseObject({ policy: z.string() }),
   outer: z.looseObject({ codec: z.string() }),
 });
 
@@ -62,9 +62,10 @@ export const roundLineSchema = z.object({
   steps: unknown,
   executedBatch: amount,
   requestedBatch: amount,
+  dealtBatch: amount,
   noiseScale: z.number().nullable(),
-  ceilingTokens: unknown,
-  policyReason: z.string().nullable(),
+  ceiling: amount,
+  policyReason: z.string(),
   deviceBytes: amount,
   devicePeakBytes: amount,
   residentBytes: amount,
@@ -163,12 +164,12 @@ export class RunMetrics {
   }
 
   #runLine(event: Extract<PeerEvent, { kind: "started" }>, nowMs: number): RunLine {
-    const { config, versions } = this.#options, { seed, model, training, outer } = config;
+    const { config, versions } = this.#options, { seed, model, training, batching, outer } = config;
     return {
       ...{ kind: "run", version: METRICS_VERSION, atMs: nowMs },
       ...{ run: event.run, name: event.name, peer: event.peer, peerName: event.peerName },
       ...{ parameters: parameterLayout(model).parameterCount, device: this.#device.description, versions },
-      ...{ policy: policyOf(config), seed, dataDigest: this.#dataDigest, model, training, outer },
+      ...{ seed, dataDigest: this.#dataDigest, model, training, batching, outer },
     };
   }
 
@@ -191,7 +192,11 @@ export class RunMetrics {
       ...partOf(own),
       runTokensPerSecond: event.members.reduce((sum, member) => sum + (speedOf(member) ?? 0), 0),
       executedBatch: event.members.reduce((sum, { batch, tokens }) => sum + (tokens > 0 ? batch : 0), 0),
-      ...batchingOf(event, this.#options.config),
+      requestedBatch: event.globalBatch.request,
+      dealtBatch: event.globalBatch.dealt,
+      noiseScale: event.globalBatch.noiseScale,
+      ceiling: event.globalBatch.ceiling,
+      policyReason: event.globalBatch.reason,
       deviceBytes: this.#device.plannedBytes,
       devicePeakBytes: this.#device.peakBytes,
       ...{ residentBytes, residentPeakBytes: this.#residentPeakBytes },
@@ -245,19 +250,6 @@ function partOf(own: MemberRound | null) {
 }
 
 /** Tokens a second of all its time, at work or not; null before it has had any. */
-function speedOf({ tokens, spanMs, fate }: MemberRound): number | null {
-  return fate === "joined" || spanMs <= 0 ? null : tokens * 1000 / spanMs;
-}
-
-/** The batch policy of a run. */
-function policyOf(_config: RunConfig): string {
-  return "constant";
-}
-
-/** What the batch policy said of the round. */
-function batchingOf(
-  _event: Round,
-  { training }: RunConfig,
-): Pick<RoundLine, "requestedBatch" | "noiseScale" | "ceilingTokens" | "policyReason"> {
-  return { requestedBatch: training.batch, noiseScale: null, ceilingTokens: null, policyReason: null };
+function speedOf({ tokens, spanMs }: MemberRound): number | null {
+  return spanMs <= 0 ? null : tokens * 1000 / spanMs;
 }

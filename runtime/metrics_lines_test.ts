@@ -16,6 +16,11 @@ Deno.test("a round that was made anew counts as it was in the end", () => {
   assert.deepEqual(parseMetrics(text(...lines))?.rounds.map(({ tokens }) => tokens), [1000, 7]);
 });
 
+Deno.test("rounds are in order, also where one was passed over at first", () => {
+  const metrics = parseMetrics(text(runMetrics(), roundMetrics(1), roundMetrics(3), roundMetrics(2)));
+  assert.deepEqual(metrics?.rounds.map(({ round }) => round), [1, 2, 3]);
+});
+
 Deno.test("damaged lines are counted and left out, whatever they hold", () => {
   const good = text(runMetrics(), roundMetrics(1));
   const bad = [

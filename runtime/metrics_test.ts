@@ -27,8 +27,15 @@ Deno.test("the first line says what the run is, and every line is as the schema 
   const line = metrics.take(started, at(1_000));
   assert.ok(line?.kind === "run");
   assert.deepEqual(runLineSchema.parse(JSON.parse(JSON.stringify(line))), line);
-  const { name, peerName, device, policy, seed, parameters } = line;
-  assert.deepEqual([name, peerName, device, policy, seed, parameters], ["tiny", "wren", "cpu", "constant", 7, 34_688]);
+  const { name, peerName, device, batching, seed, parameters } = line;
+  assert.deepEqual([name, peerName, device, batching.policy, seed, parameters], [
+    "tiny",
+    "wren",
+    "cpu",
+    "constant",
+    7,
+    34_688,
+  ]);
   const round = roundLine(metrics, roundEvent(3));
   assert.deepEqual(roundLineSchema.parse(JSON.parse(JSON.stringify(round))), round);
 });
@@ -41,12 +48,22 @@ Deno.test("a round's speeds and shares are this peer's and the run's", async () 
     memberRound({ peer: "other", tokens: 1000, spanMs: 10_000, batch: 4 }),
     memberRound({ peer: "new", tokens: 0, batch: 0, spanMs: 3000, fate: "joined" }),
   ];
-  const line = roundLine(metrics, roundEvent(2, { members }), at(9_500));
+  const globalBatch = {
+    policy: "norm-test" as const,
+    request: 24,
+    dealt: 20,
+    noiseScale: 105.5,
+    ceiling: 91,
+    reason: "grew",
+  };
+  const line = roundLine(metrics, roundEvent(2, { members, globalBatch }), at(9_500));
   assert.equal(line.elapsedMs, 8_500);
   assert.equal(line.computingTokensPerSecond, 700);
   assert.equal(line.peerTokensPerSecond, 500);
   assert.equal(line.runTokensPerSecond, 600);
   assert.equal(line.executedBatch, 16);
+  assert.deepEqual([line.requestedBatch, line.dealtBatch, line.noiseScale], [24, 20, 105.5]);
+  assert.deepEqual([line.ceiling, line.policyReason], [91, "grew"]);
   assert.deepEqual([line.localBatch, line.microBatch, line.accumulation, line.steps], [12, 5, 3, 14]);
 });
 

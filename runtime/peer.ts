@@ -13,6 +13,7 @@ import type { Identity } from "../p2p/identity.ts";
 import type { Transport } from "../p2p/net/transport.ts";
 import type { BlobStore } from "../p2p/store/blob_store.ts";
 import type { Journal } from "../p2p/store/journal.ts";
+import { ceilingOf } from "../p2p/sync/batch/ceiling.ts";
 import type { Change, Digest, PeerId, Signed, SyncRules } from "../p2p/sync/types.ts";
 import { systemClock } from "../p2p/clock.ts";
 import { formatTicket } from "../p2p/ticket.ts";
@@ -52,6 +53,8 @@ export interface PeerOptions {
   readonly relay?: boolean;
   /** What `checkpoint` of an earlier session gave. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
+  /** What `average` of an earlier session gave. */
+  readonly average?: Uint8Array<ArrayBuffer>;
   readonly clock?: Clock;
   readonly onEvent?: (event: PeerEvent) => void;
 }
@@ -69,6 +72,8 @@ export interface Peer extends AsyncDisposable {
   resume(): void;
   /** The inner optimizer's state, for this peer's own restart; null before anything was trained. */
   checkpoint(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /** The average of the run's weights that this peer keeps, for `--ewa` and for its own restart; null before there is one. */
+  average(): Promise<Uint8Array<ArrayBuffer> | null>;
   /** The owner of a run with a list of members changes it; see `signChange` (`p2p/sync/members.ts`). */
   change(change: Signed<Change>): void;
   /** One last offer, then the end; `signal` cuts it short. */
@@ -91,7 +96,10 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
     const ticket = ways.length === 0 ? null : formatTicket({ run, name: config.name, addresses: ways, networkKey });
     return { addresses: dialable, ticket };
   };
+  const rules = syncRules(config, run);
   const events = peerEvents({ self: identity.peer, config, contact, onEvent: options.onEvent ?? (() => {}) });
+  const tooLarge = whyBatchTooLarge(rules);
+  if (tooLarge !== null) options.onEvent?.({ kind: "warning", message: tooLarge });
   const learner = await openLearner({
     config,
     device: options.device ?? "auto",
@@ -100,11 +108,12 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
     onEvent: events.fromLearner,
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
+    ...(options.average === undefined ? {} : { average: options.average }),
   });
   try {
     const host = await startHost({
       identity,
-      rules: syncRules(config, run),
+      rules,
       genesis,
       found: options.found ?? addresses.length === 0,
       addresses,
@@ -129,7 +138,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
 
 /** The rules that the protocol takes from a run. */
 export function syncRules(
-  { model, training, outer, rounds, cells, owner }: RunConfig,
+  { model, training, outer, rounds, cells, batching, owner }: RunConfig,
   run: SyncRules["run"],
 ): SyncRules {
   return {
@@ -141,6 +150,7 @@ export function syncRules(
     leastRoundMs: rounds.leastMs,
     longestRoundMs: rounds.longestMs,
     batch: training.batch,
+    batching: batchingRules(batching),
     contextLength: model.contextLength,
     codec: outer.codec,
     targetTokens: training.targetTokens,
@@ -148,6 +158,18 @@ export function syncRules(
     cellSize: cells.size,
     cellRounds: cells.rounds,
   };
+}
+
+function batchingRules({ ceiling: ceilingTokens, ...rest }: RunConfig["batching"]): SyncRules["batching"] {
+  return { ...rest, ceilingTokens };
+}
+
+/** A warning for people, or null; of an open-ended run nobody knows the ceiling yet. */
+export function whyBatchTooLarge(rules: SyncRules): string | null {
+  const { batch, contextLength, targetTokens, batching } = rules, ceiling = ceilingOf(0, rules);
+  if (batch <= ceiling || (targetTokens === null && batching.ceilingTokens === null)) return null;
+  return `The run's batch is ${batch} sequences of ${contextLength} tokens, and more than ${ceiling} bring little ` +
+    "in a run of its length (the critical batch, docs/methods/ceiling.md). A smaller training.batch makes more of the data.";
 }
 
 const MOST_TICKET_ADDRESSES = 8, MOST_RELAYED_ADDRESSES = 2;
@@ -174,6 +196,7 @@ function peerOf(host: Host, learner: LocalLearner, ticket: () => string | null):
     pause: () => learner.pause(),
     resume: () => learner.resume(),
     checkpoint: () => learner.checkpoint(),
+    average: () => learner.average(),
     change: (change) => host.change(change),
     leave({ signal } = {}) {
       signal?.addEventListener("abort", () => void host.close(), { once: true });

@@ -12,6 +12,7 @@
  *     journal          records, offers and states, in the order it learnt them
  *     blobs/           contributions and weights
  *     optimizer        local moments and residual, to go on where it stopped
+ *     average          the average of the run's weights, for `--ewa`
  *     status.json      what `starling status` shows
  *     events.jsonl     the last events, and before them `events-before.jsonl`
  *     metrics.jsonl    time, throughput, memory and convergence, a line a round
@@ -55,6 +56,7 @@ export interface StateFolder extends AsyncDisposable {
   readonly blobs: BlobStore;
   loadOptimizer(): Promise<Uint8Array<ArrayBuffer> | null>;
   saveOptimizer(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  saveAverage(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   writeStatus(status: PeerStatus): Promise<void>;
   /** @throws {StorageError} if the disk refuses; what was written before is whole. */
   appendEvent(event: unknown): void;
@@ -143,6 +145,7 @@ export async function openStateFolder(path: string, { now }: { readonly now: Dat
     blobs,
     loadOptimizer: () => readBytesIfThere(join(path, "optimizer")),
     saveOptimizer: (bytes) => replaceFile(join(path, "optimizer"), bytes, {}),
+    saveAverage: (bytes) => replaceFile(join(path, "average"), bytes, { durable: false }),
     writeStatus: async (status) =>
       await replaceFile(join(path, "status.json"), encode(await statusText(status)), { durable: false }),
     appendEvent: (event) => events.append(encode(`${JSON.stringify(event)}\n`)),
@@ -176,6 +179,11 @@ export function readMembers(statePath: string): Promise<Uint8Array<ArrayBuffer> 
 /** Leaves a signed change of members for the peer of this folder to tell: at once if it runs, else when it starts. */
 export function writeMembers(statePath: string, change: Uint8Array<ArrayBuffer>): Promise<void> {
   return replaceFile(join(statePath, "members"), change, {});
+}
+
+/** What `saveAverage` wrote last, or null: it is whole or damaged, never half. */
+export function readAverage(statePath: string): Promise<Uint8Array<ArrayBuffer> | null> {
+  return readBytesIfThere(join(statePath, "average"));
 }
 
 /**

@@ -119,6 +119,7 @@ const REFUSALS: readonly (readonly [title: string, args: readonly string[], code
   ["a plot that is no SVG", ["compare", "{folder}/metrics/small.jsonl", "--plot", "a.png"], 2, /must end in .svg/],
   ["a target of nothing", ["compare", "{folder}/metrics/small.jsonl", "--target", "0"], 2, /a number above 0/],
   ["nothing to compare", ["compare"], 2, /missing required argument 'runs'/],
+  ["the average of a model", ["sample", "{folder}/model", "--ewa"], 2, /it is a model, and only a run has one/],
   ["a chain where no peer has run", ["inspect", "{folder}/run"], 2, /no peer has run there/],
 ];
 
@@ -184,6 +185,7 @@ Deno.test("compare sets runs side by side, says what differs, and draws", async 
   assert.equal(code, 0, err);
   const row = (name: string) => out.split("\n").find((text) => text.trim().startsWith(name))?.trim().split(/ {2,}/);
   assert.deepEqual(row("policy"), ["policy", "constant", "norm-test"]);
+  assert.deepEqual(row("batch"), ["batch", "12", "12 → 96"]);
   assert.deepEqual(row("training.batch"), ["training.batch", "12", "48"]);
   assert.deepEqual(row("held-out loss, best"), ["held-out loss, best", "2.0000", "2.5000"]);
   assert.deepEqual(row("to held-out loss 2.5000: tokens"), ["to held-out loss 2.5000: tokens", "1.00 k", "1.50 k"]);
@@ -260,11 +262,15 @@ async function leaveMetrics(path: string): Promise<void> {
     ...losses.map((heldOutLoss, i) => roundMetrics(i + 1, { heldOutLoss, heldOutTokens: i * 1000 })),
   ];
   const large = [
-    runMetrics({ policy: "norm-test", training: { ...training, batch: 48 }, dataDigest: "fedcba9876543210" }),
+    runMetrics({
+      batching: { policy: "norm-test" },
+      training: { ...training, batch: 48 },
+      dataDigest: "fedcba9876543210",
+    }),
     ...losses.slice(0, 2).map((heldOutLoss, i) =>
       roundMetrics(i + 1, { heldOutLoss, heldOutTokens: i * 1500, tokens: (i + 1) * 1500 })
     ),
-    roundMetrics(3, { tokens: 4500 }),
+    roundMetrics(3, { tokens: 4500, requestedBatch: 96 }),
   ];
   const files = { small, large, early: [runMetrics()], joined: [runMetrics({ run: "other" }), ...small] };
   await Deno.mkdir(path);

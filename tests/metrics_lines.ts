@@ -7,11 +7,11 @@ import { tinyRun } from "./tiny_run.ts";
 
 /** What the run is. */
 export function runMetrics(changes: Partial<RunLine> = {}): RunLine {
-  const { model, training, outer } = tinyRun();
+  const { model, training, batching, outer } = tinyRun();
   return {
     ...{ kind: "run", version: 1, atMs: 0, run: "ab".repeat(32), name: "tiny", peer: "12D3KooW", peerName: "wren" },
     ...{ parameters: 34_688, device: "cpu", versions: { starling: "0.1.0", deno: "2.9.6", os: "linux x86_64" } },
-    ...{ policy: "constant", seed: 7, dataDigest: "0123456789abcdef", model, training, outer },
+    ...{ seed: 7, dataDigest: "0123456789abcdef", model, training, batching, outer },
     ...changes,
   };
 }
@@ -23,8 +23,16 @@ export function roundMetrics(round: number, changes: Partial<RoundLine> = {}): R
     ...{ trainLoss: 3, heldOutLoss: null, heldOutTokens: null },
     ...{ computeShare: 0.9, waitShare: 0.02, transferShare: 0.01, peerTokens: round * 1_000 },
     ...{ computingTokensPerSecond: 120, peerTokensPerSecond: 100, runTokensPerSecond: 100 },
-    ...{ localBatch: 12, microBatch: 4, accumulation: 3, steps: 2, executedBatch: 12, requestedBatch: 12 },
-    ...{ noiseScale: null, ceilingTokens: null, policyReason: null },
+    ...{
+      localBatch: 12,
+      microBatch: 4,
+      accumulation: 3,
+      steps: 2,
+      executedBatch: 12,
+      requestedBatch: 12,
+      dealtBatch: 12,
+    },
+    ...{ noiseScale: null, ceiling: 91, policyReason: "constant" },
     ...{ deviceBytes: 40e6, devicePeakBytes: 50e6, residentBytes: 300e6, residentPeakBytes: 400e6 },
     ...{ upBytes: round * 100, downBytes: round * 200 },
     ...{ offersCounted: round, offersLate: 0, offersMerged: 0, offersLost: 0, offersUnknown: 0, rejected: 0 },
