@@ -32,7 +32,7 @@ interface Question {
 }
 
 const SEEDS = 3, RATES = [0.5, 1, 2];
-const BATCHES = [1, 2, 4, 8, 16, 32, 64, 128], REFERENCE = 2;
+const BATCHES = [1, 2, 4, 8, 16, 32, 64, 128], REFERENCE = 1;
 const DATA = [1 / 8, 1 / 4, 1 / 2, 1], SIZES = [0.5, 1, 2];
 
 export const cbsBench: Bench = {

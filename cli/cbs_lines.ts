@@ -37,7 +37,8 @@ function answerLines(answer: CbsAnswer, { reference, run, rates }: CbsOptions): 
   const known = targets.filter((target) => target !== null);
   if (known.length === 0) {
     return [
-      "No target yet: the reference batch has not been trained to its end, or diverged at every rate (then: smaller --rates).",
+      "No target: the reference batch has not been trained to its end, or has diverged at every rate (then: smaller " +
+      "--rates), or this is fewer tokens than the first held-out loss comes after (then: more --tokens).",
     ];
   }
   if (isTrivial) {

@@ -55,7 +55,7 @@ Deno.test("a report without an answer says what to change", () => {
     text([answerOf([2020, null, null, null])]),
     /Fewer than two batch sizes .* fewer --tokens or a higher --target/,
   );
-  assert.match(text([answerOf([null, null, null, null], { targets: [null] })]), /No target yet: .* smaller --rates/);
+  assert.match(text([answerOf([null, null, null, null], { targets: [null] })]), /No target: .* smaller --rates/);
   assert.match(
     text([answerOf([null, null, null, null], { isTrivial: true })]),
     /untrained model already has .* lower --target/,

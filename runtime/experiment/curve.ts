@@ -17,12 +17,13 @@ export function stepsTo(curve: Curve, loss: number): number | null {
   return before[0] * (steps / before[0]) ** share;
 }
 
-/** The loss after so many steps; null if the curve does not go that far. */
+/** The loss after so many steps; null if the curve does not go that far, or begins later. */
 export function lossAt(curve: Curve, steps: number): number | null {
   const at = curve.findIndex(([found]) => found >= steps);
   if (at < 0) return null;
   const [after, loss] = curve[at]!, before = curve[at - 1];
-  if (before === undefined || before[0] === 0 || after === steps) return loss;
+  if (after === steps) return loss;
+  if (before === undefined || before[0] === 0) return null;
   const share = Math.log(steps / before[0]) / Math.log(after / before[0]);
   return before[1] + share * (loss - before[1]);
 }

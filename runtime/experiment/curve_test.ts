@@ -17,4 +17,5 @@ Deno.test("lossAt() is the inverse of stepsTo() on a falling curve, and knows no
   assert.ok(Math.abs(lossAt(curve, 30)! - (6 - Math.log(30))) < 1e-9);
   assert.equal(lossAt(curve, 110), 1.5);
   assert.equal(lossAt(curve, 121), null);
+  assert.equal(lossAt([[0, 7], [10, 6]], 5), null, "the loss of untrained weights is no point to go from");
 });

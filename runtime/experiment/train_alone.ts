@@ -102,9 +102,9 @@ export async function trainAlone(trial: AloneTrial, run: TrialRun): Promise<Tria
     return await measureNoise(trainer, bench.windows(model, { seed, first: steps * batch, count }));
   }
 
-  /** The least cost of an evaluation in between is that of training on as many tokens. */
+  /** Not so often that losses cost more than training does. */
   function nextEvaluation(at: number): number {
-    return at + Math.max(1, Math.ceil(EVALUATION_SHARE * at), Math.floor(heldOutTokens / stepTokens));
+    return at + Math.max(1, Math.ceil(EVALUATION_SHARE * at), Math.floor(heldOutTokens / (2 * stepTokens)));
   }
 }
 
@@ -123,9 +123,9 @@ function begin(trial: AloneTrial, resume: TrialState | null, trainer: Trainer): 
     const average = new WeightsAverage(share, { values: new Float32Array(trainer.layout.words), step: 0 });
     return { steps: 0, trainedMs: 0, average, curve: [] };
   }
-  const [weights, values, first, second] = resume.arenas, [stepCount] = resume.stepCounts;
+  const [weights, values, first, second] = resume.arenas, [optimizer] = resume.optimizers;
   trainer.writeWeights(weights!);
-  trainer.loadMoments({ first: first!, second: second!, stepCount: stepCount!, residual: null });
+  trainer.loadMoments({ first: first!, second: second!, ...optimizer!, residual: null });
   return {
     steps: resume.steps,
     trainedMs: resume.trainedMs,
@@ -135,14 +135,14 @@ function begin(trial: AloneTrial, resume: TrialState | null, trainer: Trainer): 
 }
 
 async function keepable(trial: AloneTrial, { steps, trainedMs, average, curve }: Live, trainer: Trainer) {
-  const weights = await trainer.readWeights(), { first, second, stepCount } = await trainer.saveMoments();
+  const weights = await trainer.readWeights(), { first, second, stepCount, beta2Product } = await trainer.saveMoments();
   return {
     trial,
     steps,
     trainedMs,
     curve,
     averagedAt: average.step,
-    stepCounts: [stepCount],
+    optimizers: [{ stepCount, beta2Product }],
     arenas: [weights, average.values, first, second],
   } satisfies TrialState;
 }

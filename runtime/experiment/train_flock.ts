@@ -32,6 +32,7 @@ interface PeerState {
   second: Float32Array<ArrayBuffer>;
   residual: Float32Array<ArrayBuffer>;
   stepCount: number;
+  beta2Product: number;
 }
 
 /** The flock between two rounds. */
@@ -111,9 +112,8 @@ async function trainRound(
   const kept = codec.name === "topk" ? TOPK_DECAY : 1;
   const parts: { readonly bytes: Uint8Array<ArrayBuffer>; readonly weight: number }[] = [], next: PeerState[] = [];
   for (const [p, peer] of flock.peers.entries()) {
-    const { first, second, stepCount } = peer;
     trainer.writeWeights(flock.weights);
-    trainer.loadMoments({ first, second, stepCount, residual: null });
+    trainer.loadMoments({ ...peer, residual: null });
     for (let step = 0; step < innerSteps; step++) {
       if (run.signal.aborted) return false;
       trainer.step(
@@ -163,7 +163,10 @@ function newFlock({ model, seed, peers, outer }: FlockTrial, words: number): Flo
     curve: [],
     weights: initialWeights(model, seed),
     momentum: outer.momentum > 0 ? zeros() : null,
-    peers: Array.from({ length: peers }, () => ({ first: zeros(), second: zeros(), residual: zeros(), stepCount: 0 })),
+    peers: Array.from(
+      { length: peers },
+      () => ({ first: zeros(), second: zeros(), residual: zeros(), stepCount: 0, beta2Product: 1 }),
+    ),
   };
 }
 
@@ -175,7 +178,7 @@ function keepable(trial: FlockTrial, { rounds, trainedMs, curve, weights, moment
     trainedMs,
     curve,
     averagedAt: 0,
-    stepCounts: peers.map(({ stepCount }) => stepCount),
+    optimizers: peers.map(({ stepCount, beta2Product }) => ({ stepCount, beta2Product })),
     arenas: [
       weights,
       ...(momentum === null ? [] : [momentum]),
@@ -193,11 +196,11 @@ function resumed({ innerSteps, outer }: FlockTrial, state: TrialState): Flock {
     curve: state.curve.map(([steps, loss]) => [steps, loss]),
     weights: weights!,
     momentum,
-    peers: state.stepCounts.map((stepCount, p) => ({
+    peers: state.optimizers.map((optimizer, p) => ({
       first: rest[3 * p]!,
       second: rest[3 * p + 1]!,
       residual: rest[3 * p + 2]!,
-      stepCount,
+      ...optimizer,
     })),
   };
 }

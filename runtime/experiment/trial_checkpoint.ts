@@ -14,6 +14,7 @@
  */
 import { z } from "zod";
 import { joinBytes } from "../folder.ts";
+import type { Moments } from "../train/trainer.ts";
 import { type Trial, trialResultSchema, trialSchema } from "./trial.ts";
 
 /** A trial at rest between two steps. */
@@ -25,8 +26,8 @@ export interface TrialState {
   readonly curve: readonly (readonly [steps: number, loss: number])[];
   /** Step of the last sample of the average of weights. */
   readonly averagedAt: number;
-  /** Optimizer steps of each peer, in their order. */
-  readonly stepCounts: readonly number[];
+  /** How far each peer's optimizer is, in their order. */
+  readonly optimizers: readonly Pick<Moments, "stepCount" | "beta2Product">[];
   /** All of one length; which is which, the kind of trial knows. */
   readonly arenas: readonly Float32Array<ArrayBuffer>[];
 }
@@ -46,7 +47,7 @@ const headerSchema = z.strictObject({
   trainedMs: z.number().min(0),
   curve: trialResultSchema.shape.curve,
   averagedAt: z.int().min(0),
-  stepCounts: z.array(z.int().min(0)),
+  optimizers: z.array(z.strictObject({ stepCount: z.int().min(0), beta2Product: z.number().min(0).max(1) })),
   arenaCount: z.int().min(1),
   words: z.int().min(1),
 });

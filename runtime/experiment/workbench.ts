@@ -112,7 +112,7 @@ function readWindow(
 
 function fresh(trainer: Trainer): Trainer {
   const { words } = trainer.layout, zeros = new Float32Array(words);
-  trainer.loadMoments({ first: zeros, second: zeros, stepCount: 0, residual: null });
+  trainer.loadMoments({ first: zeros, second: zeros, stepCount: 0, beta2Product: 1, residual: null });
   return trainer;
 }
 
