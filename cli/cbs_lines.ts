@@ -48,7 +48,7 @@ function answerLines(answer: CbsAnswer, { reference, run, rates }: CbsOptions): 
       }: there is nothing to measure. Give a lower --target.`,
     ];
   }
-  const cells = rows.map(({ batch, steps, bySeed, factors, residual }) => [
+  const cells = rows.map(({ batch, isTried, steps, bySeed, factors, residual }) => [
     String(batch),
     counted(batch * contextLength),
     steps === null ? "–" : figure(steps),
@@ -56,7 +56,13 @@ function answerLines(answer: CbsAnswer, { reference, run, rates }: CbsOptions): 
     critical === null ? "–" : figure(critical.a + critical.b / batch),
     residual === null ? "–" : off(residual),
     rates.length > 1 ? factors.map((factor) => factor === null ? "–" : `×${factor}`).join(" ") : "",
-    steps !== null ? "" : bySeed.some((own) => own !== null) ? "not at every seed" : "target not reached",
+    steps !== null
+      ? ""
+      : !isTried
+      ? "not done"
+      : bySeed.some((own) => own !== null)
+      ? "not at every seed"
+      : "target not reached",
   ]);
   const headings = [" batch", " tokens a step", " steps", " tokens", " fit", " off by", " rate", ""];
   return [
@@ -64,7 +70,7 @@ function answerLines(answer: CbsAnswer, { reference, run, rates }: CbsOptions): 
     `${run.training.batch}, × √(batch ratio)`,
     ...table(headings, cells),
     ...(critical === null
-      ? [
+      ? !rows.every(({ isTried }) => isTried) ? ["Too few batches are done for a fit."] : [
         "Fewer than two batch sizes reached the target: nothing to fit. Give fewer --tokens or a higher --target, other " +
         "--rates, or more --batches.",
       ]

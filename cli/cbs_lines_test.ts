@@ -21,6 +21,7 @@ function answerOf(steps: readonly (number | null)[], changes: Partial<CbsAnswer>
     ...{ label: "", x: 1e5, parameters: 5000, tokens: 1e5, contextLength: 16, isTrivial: false, targets: [2.5] },
     rows: options.batches.map((batch, i) => ({
       batch,
+      isTried: true,
       steps: steps[i]!,
       bySeed: [steps[i]!],
       factors: [1],
@@ -60,6 +61,13 @@ Deno.test("a report without an answer says what to change", () => {
     text([answerOf([null, null, null, null], { isTrivial: true })]),
     /untrained model already has .* lower --target/,
   );
+});
+
+Deno.test("a report of an unfinished sweep says what is not done", () => {
+  const { rows, ...answer } = answerOf([2020, null, null, null]);
+  const found = text([{ ...answer, rows: rows.map((row, i) => ({ ...row, isTried: i < 2 })) }]);
+  assert.match(found, / 8 .* target not reached\n +32 .* not done\n/);
+  assert.match(found, /Too few batches are done for a fit/);
 });
 
 Deno.test("what was varied has a table of its own, with the law or why there is none", () => {

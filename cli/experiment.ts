@@ -76,7 +76,7 @@ export async function runOrHelp(
 export async function openExperimentRun(source: string): Promise<ExperimentRun> {
   const path = basename(source) === "run.json" ? dirname(source) : source;
   if (!await hasRun(path) && isPreset(path)) {
-    const made = `starling-${path}`;
+    const made = `starling-${path}-run`;
     if (!await hasRun(made)) {
       await createRun({ folder: made, preset: path, membership: "private", seed: 1 });
       note(`Made ${made}/, a run of the preset ${path}; 'starling init' makes one of your own text`);

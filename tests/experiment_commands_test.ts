@@ -47,10 +47,13 @@ Deno.test("a shared sweep is done by its owner and a helper, and all results are
   await using place = await makePlace();
   const run = join(place.path, "run"), local = ["--listen", "127.0.0.1"];
   const helping = Promise.withResolvers<Lines>();
-  const owner = await watched(["cbs", run, ...CBS, "--tokens", "24000", "--seeds", "3", "--share", ...local], (event) => {
-    if (event["kind"] !== "shared") return;
-    helping.resolve(lines(["cbs", "--join", String(event["ticket"]), ...LOCAL, ...local, "--json"]));
-  });
+  const owner = await watched(
+    ["cbs", run, ...CBS, "--tokens", "24000", "--seeds", "3", "--share", ...local],
+    (event) => {
+      if (event["kind"] !== "shared") return;
+      helping.resolve(lines(["cbs", "--join", String(event["ticket"]), ...LOCAL, ...local, "--json"]));
+    },
+  );
   const helper = await helping.promise, results = owner.events.filter(({ kind }) => kind === "result");
   assert.deepEqual([owner.code, helper.code], [0, 0]);
   assert.equal(owner.events.at(-1)!["isComplete"], true);

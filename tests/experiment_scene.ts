@@ -11,6 +11,7 @@ import type { SweepPlan } from "../runtime/experiment/sweep_plan.ts";
 import { SweepFile } from "../runtime/experiment/sweep_file.ts";
 import type { AloneTrial, FlockTrial } from "../runtime/experiment/trial.ts";
 import { Workbench } from "../runtime/experiment/workbench.ts";
+import type { Clock } from "../runtime/worker/clock.ts";
 import type { Folder } from "../runtime/folder.ts";
 import { tinyRun } from "./tiny_run.ts";
 
@@ -65,8 +66,13 @@ export function planOf(trials: readonly (AloneTrial | FlockTrial)[]): SweepPlan 
 }
 
 /** Runs a sweep on a plain device; `stopAt` says at which event it is interrupted. */
-export async function sweepIn(folder: Folder, plan: SweepPlan, { device = openPlainDevice(), stopAt = () => false }: {
+export async function sweepIn(folder: Folder, plan: SweepPlan, {
+  device = openPlainDevice(),
+  clock = { now: () => 0, sleep: () => Promise.resolve() },
+  stopAt = () => false,
+}: {
   readonly device?: Device;
+  readonly clock?: Clock;
   readonly stopAt?: (event: SweepEvent) => boolean;
 } = {}) {
   const events: SweepEvent[] = [], warnings: string[] = [], stop = new AbortController();
@@ -77,7 +83,7 @@ export async function sweepIn(folder: Folder, plan: SweepPlan, { device = openPl
     folder,
     bench,
     signal: stop.signal,
-    clock: { now: () => 0, sleep: () => Promise.resolve() },
+    clock,
     onEvent(event) {
       events.push(event);
       if (stopAt(event)) stop.abort();

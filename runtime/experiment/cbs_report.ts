@@ -14,6 +14,8 @@ import type { Results } from "./sweep_plan.ts";
 /** One batch size: over all seeds. */
 export interface CbsRow {
   readonly batch: number;
+  /** Whether all of its trials are done. */
+  readonly isTried: boolean;
   /** Geometric mean over the seeds; null unless all of them reached their target. */
   readonly steps: number | null;
   /** By seed: steps at the best rate, null if no rate reached the target. */
@@ -88,7 +90,14 @@ function answerOf(options: CbsOptions, { seeds, share, target, results }: {
   const measured = options.batches.map((batch) => {
     const best = seeds.map((series, i) => bestOf(options, { series, batch, target: targets[i]!, results }));
     const bySeed = best.map((found) => found?.steps ?? null);
-    return { batch, bySeed, factors: best.map((found) => found?.factor ?? null), steps: geometricMean(bySeed) };
+    const isTried = seeds.every((series) => options.rates.every((factor) => results.has(idOf(series, batch, factor))));
+    return {
+      batch,
+      isTried,
+      bySeed,
+      factors: best.map((found) => found?.factor ?? null),
+      steps: geometricMean(bySeed),
+    };
   });
   const points = measured.flatMap(({ batch, steps }) => steps === null ? [] : [{ batch, steps }]);
   const critical = measureCriticalBatch(points, { reference });

@@ -144,7 +144,7 @@ async function trainForOwner(options: HelpOptions, trial: Trial): Promise<TrialR
       bench,
       resume: null,
       signal: AbortSignal.any([signal, lost.signal]),
-      now: () => clock.now(),
+      clock,
       onProgress: (progress) => onProgress({ ...progress, trialTokens: trial.mostTokens }),
       keep: () => Promise.resolve(), // a helper keeps nothing: its trial goes back
     });

@@ -71,7 +71,7 @@ async function runTrial(
     bench,
     resume: await readCheckpoint(folder, trial, (message) => onEvent({ kind: "warning", message })),
     signal,
-    now: () => clock.now(),
+    clock,
     onProgress: (progress) => onEvent({ kind: "progress", trialTokens: trial.mostTokens, ...progress }),
     keep: async (state) => await folder.write(CHECKPOINT, [await encodeTrialState(state)]),
   };

@@ -27,6 +27,22 @@ for (const trial of [aloneTrial, flockTrial]) {
   });
 }
 
+for (const trial of [aloneTrial, flockTrial]) {
+  Deno.test(`a trial ${trial.kind} lets the rest of the program turn every 50 ms, so that it hears of an interruption`, async () => {
+    let ms = 0, turns = 0;
+    const clock = {
+      now: () => ms += 10,
+      sleep: () => {
+        turns++;
+        return Promise.resolve();
+      },
+    };
+    const { results } = await sweepIn(memoryFolder(), planOf([trial]), { clock });
+    const { steps } = results.get(trial.id)!;
+    assert.ok(turns >= steps / 5, `${turns} turns in ${steps} steps of at least 10 ms`);
+  });
+}
+
 Deno.test("a sweep skips what is finished, in the order of its plan", async () => {
   const folder = memoryFolder(), trials = ["one", "two", "three"].map((id, seed) => ({ ...aloneTrial, id, seed }));
   const first = await sweepIn(folder, planOf(trials), { stopAt: ({ kind }) => kind === "result" });

@@ -13,7 +13,7 @@ import { predictedTokens } from "../train/windows.ts";
 import { measureNoise, type Noise, NOISE_PARTS } from "./noise_scale.ts";
 import { type AloneTrial, tokensAStep, type TrialResult } from "./trial.ts";
 import type { TrialState } from "./trial_checkpoint.ts";
-import { KEEP_MS, type TrialRun } from "./trial_run.ts";
+import { breathing, KEEP_MS, type TrialRun } from "./trial_run.ts";
 import { WeightsAverage } from "./weights_average.ts";
 
 /** Held-out losses come at least so dense, as a share of the steps; between them they are interpolated. */
@@ -25,15 +25,15 @@ const NOISE_SHARE = 1 / 8, MOST_NOISE_SEQUENCES = 8;
 
 /** Runs a trial to its end; null if the signal stopped it. */
 export async function trainAlone(trial: AloneTrial, run: TrialRun): Promise<TrialResult | null> {
-  const { bench, signal, now } = run, { model, batch, seed } = trial;
+  const { bench, signal, clock } = run, { model, batch, seed } = trial, breathe = breathing(run);
   const trainer = await bench.trainer(model, batch), heldOut = bench.heldOut(model);
   const state = begin(trial, run.resume, trainer), { average, curve } = state;
   const stepTokens = tokensAStep(trial), mostSteps = Math.ceil(trial.mostTokens / stepTokens);
   const heldOutTokens = heldOut.reduce((sum, window) => sum + predictedTokens(window), 0);
-  let { steps } = state, keptMs = now(), trainedMs = state.trainedMs, sinceMs = keptMs, sinceTokens = 0;
+  let { steps } = state, keptMs = clock.now(), trainedMs = state.trainedMs, sinceMs = keptMs, sinceTokens = 0;
 
   const account = () => {
-    const at = now(), ms = at - sinceMs;
+    const at = clock.now(), ms = at - sinceMs;
     trainedMs += ms;
     [sinceMs, sinceTokens] = [at, 0];
     return ms;
@@ -53,15 +53,16 @@ export async function trainAlone(trial: AloneTrial, run: TrialRun): Promise<Tria
       if (outcome !== null) return await finish(outcome);
       due = nextEvaluation(steps);
     }
-    if (signal.aborted || now() - keptMs >= KEEP_MS) {
+    if (signal.aborted || clock.now() - keptMs >= KEEP_MS) {
       account();
       await keep();
-      keptMs = now();
+      keptMs = clock.now();
       if (signal.aborted) return null;
     }
     trainer.step(bench.windows(model, { seed, first: steps * batch, count: batch }), settingsAt(trial, ++steps));
     sinceTokens += stepTokens;
     if (average.isDue(steps) || steps >= Math.min(due, mostSteps)) average.add(await trainer.readWeights(), steps);
+    await breathe();
   }
 
   async function judge(): Promise<number> {

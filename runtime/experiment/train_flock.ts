@@ -16,7 +16,7 @@ import { learningRate } from "../train/schedule.ts";
 import type { Trainer } from "../train/trainer.ts";
 import { type FlockTrial, tokensAStep, type TrialResult } from "./trial.ts";
 import type { TrialState } from "./trial_checkpoint.ts";
-import { KEEP_MS, type TrialRun } from "./trial_run.ts";
+import { breathing, KEEP_MS, type TrialRun } from "./trial_run.ts";
 
 /**
  * A loss above that of the initial weights by this factor will not come back. Less would be too strict: outer momentum
@@ -48,12 +48,12 @@ interface Flock {
 
 /** Runs a trial to its end; null if the signal stopped it. */
 export async function trainFlock(trial: FlockTrial, run: TrialRun): Promise<TrialResult | null> {
-  const { bench, signal, now } = run, { model, innerSteps } = trial;
+  const { bench, signal, clock } = run, { model, innerSteps } = trial, breathe = breathing(run);
   const trainer = await bench.trainer(model, trial.batch), heldOut = bench.heldOut(model);
   const flock = run.resume === null ? newFlock(trial, trainer.layout.words) : resumed(trial, run.resume);
   const roundTokens = tokensAStep(trial) * innerSteps, rounds = Math.max(1, Math.ceil(trial.mostTokens / roundTokens));
   const evaluatedEvery = Math.ceil(rounds / MOST_EVALUATIONS);
-  let keptMs = now(), sinceMs = keptMs, sinceTokens = 0;
+  let keptMs = clock.now(), sinceMs = keptMs, sinceTokens = 0;
 
   for (;;) {
     const isLast = flock.rounds >= rounds;
@@ -67,18 +67,18 @@ export async function trainFlock(trial: FlockTrial, run: TrialRun): Promise<Tria
     const loss = flock.curve.at(-1)![1];
     const hasDiverged = !Number.isFinite(loss) || loss > DIVERGED * flock.curve[0]![1];
     if (hasDiverged || isLast) return resultOf(hasDiverged ? "diverged" : "spent");
-    if (signal.aborted || now() - keptMs >= KEEP_MS) {
+    if (signal.aborted || clock.now() - keptMs >= KEEP_MS) {
       account();
       await run.keep(keepable(trial, flock));
-      keptMs = now();
+      keptMs = clock.now();
       if (signal.aborted) return null;
     }
-    if (!await trainRound(trial, flock, { run, trainer })) continue; // the signal stopped it: the round counts for nothing
+    if (!await trainRound(trial, flock, { run, trainer, breathe })) continue; // the signal stopped it: the round counts for nothing
     sinceTokens += roundTokens;
   }
 
   function account(): number {
-    const at = now(), ms = at - sinceMs;
+    const at = clock.now(), ms = at - sinceMs;
     flock.trainedMs += ms;
     [sinceMs, sinceTokens] = [at, 0];
     return ms;
@@ -105,7 +105,11 @@ export async function trainFlock(trial: FlockTrial, run: TrialRun): Promise<Tria
 async function trainRound(
   trial: FlockTrial,
   flock: Flock,
-  { run, trainer }: { readonly run: TrialRun; readonly trainer: Trainer },
+  { run, trainer, breathe }: {
+    readonly run: TrialRun;
+    readonly trainer: Trainer;
+    readonly breathe: () => Promise<void>;
+  },
 ): Promise<boolean> {
   const { model, batch, innerSteps, outer } = trial, tokens = batch * innerSteps * model.contextLength;
   const codec = codecs[outer.codec === "auto" ? "int8" : outer.codec];
@@ -120,7 +124,7 @@ async function trainRound(
         windowsOf(trial, { run, p, step: flock.rounds * innerSteps + step }),
         settingsAt(trial, flock, step),
       );
-      if (step % 8 === 7) await trainer.idle(); // so that a signal is heard
+      await breathe();
     }
     const weights = await trainer.readWeights();
     const change = flock.weights.map((value, i) => value - weights[i]! + kept * peer.residual[i]!);

@@ -2,6 +2,7 @@
  * What every kind of trial is run with, and when it is kept or given up.
  * @module
  */
+import type { Clock } from "../worker/clock.ts";
 import type { TrialProgress } from "./trial.ts";
 import type { TrialState } from "./trial_checkpoint.ts";
 import type { Workbench } from "./workbench.ts";
@@ -13,8 +14,7 @@ export interface TrialRun {
   readonly resume: TrialState | null;
   /** Stops it between two steps; what it has is kept first. */
   readonly signal: AbortSignal;
-  /** Milliseconds of any clock that does not jump. */
-  now(): number;
+  readonly clock: Clock;
   onProgress(progress: TrialProgress): void;
   /** Keeps the trial for `resume`. */
   keep(state: TrialState): Promise<void>;
@@ -22,3 +22,16 @@ export interface TrialRun {
 
 /** A trial is kept this often, besides when it is stopped. */
 export const KEEP_MS = 60_000;
+
+/** Most work in one go: timers, signals and requests are heard in between, which a device on this thread would prevent. */
+const LONGEST_WORK_MS = 50;
+
+/** Lets the event loop turn once there has been enough work; gives what does so, to be called after every step. */
+export function breathing({ clock, signal }: Pick<TrialRun, "clock" | "signal">): () => Promise<void> {
+  let sinceMs = clock.now();
+  return async () => {
+    if (clock.now() - sinceMs < LONGEST_WORK_MS) return;
+    await clock.sleep(0, signal);
+    sinceMs = clock.now();
+  };
+}
