@@ -84,6 +84,7 @@ export async function runPeer({ run, state, interrupt, flags, addresses, ...give
     setTimeout(() => interrupt.stop("finished"), SERVING_MS);
   };
   const checkpoint = await state.loadOptimizer(), average = await readAverage(state.path);
+  const speeds = await state.loadSpeeds();
   await using peer = await startPeer({
     config: run.config,
     name,
@@ -99,6 +100,8 @@ export async function runPeer({ run, state, interrupt, flags, addresses, ...give
     throttle: flags.throttle,
     relay: flags.relay,
     onEvent: take,
+    onSpeeds: (speeds) => void state.saveSpeeds(speeds).catch(() => {}), // they can be measured again
+    ...(speeds === null ? {} : { speeds }),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(checkpoint === null ? {} : { checkpoint }),
     ...(average === null ? {} : { average }),

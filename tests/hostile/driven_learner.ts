@@ -47,11 +47,12 @@ export async function openDrivenLearner({ config, steps }: DrivenLearnerOptions)
     model,
     largestMicroBatch: 8,
     onOpen: () => {},
-    onMemoryShort: () => {},
+    onRefused: () => {},
   });
   let madeSteps = 0;
   const training = new Training({
     local,
+    curve: null,
     config: config.training,
     seed,
     contextLength,
