@@ -9,7 +9,11 @@ import { type Chart, drawChart, type Panel, type Series } from "../cli/chart/cha
 import { readResults, type RecordedLine, RESULTS } from "./line.ts";
 
 const PICTURE = new URL("../docs/methods/critical-batch.svg", import.meta.url);
-const UNITS: Readonly<Record<string, string>> = { data: "data, tokens", width: "width", depth: "layers" };
+const UNITS: Readonly<Record<string, string>> = {
+  data: "data, tokens",
+  width: "parameters, by width",
+  depth: "parameters, by depth",
+};
 
 if (import.meta.main) {
   const newest = readResults(Deno.args[0] ?? RESULTS).map((lines) => lines.filter(({ bench }) => bench === "cbs"))

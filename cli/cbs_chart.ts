@@ -71,12 +71,12 @@ function criticalPanel(
   const ends = [points[0], points.at(-1)].filter((point) => point !== undefined);
   return {
     title: "Where batches stop paying",
-    x: { label: what === "data" ? "data, tokens" : what === "depth" ? "layers" : "width", scale: "log" },
+    x: { label: what === "data" ? "data, tokens" : `parameters, by ${what}`, scale: "log" },
     y: { label: "B*, sequences", scale: "log" },
     series: [
       { name: "B*", style: "points", points },
       ...(law === null ? [] : [{
-        name: `${what}^${law.exponent.toFixed(2)}`,
+        name: `${what === "data" ? "tokens" : "parameters"}^${law.exponent.toFixed(2)}`,
         style: "dashes" as const,
         points: ends.map(({ x }) => ({ x, y: law.scale * x ** law.exponent })),
       }]),

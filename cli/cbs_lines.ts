@@ -14,9 +14,9 @@ export function cbsLines({ answers, law, exponents }: CbsReport, options: CbsOpt
   ) => [...(many ? [`── ${answer.label}`] : []), ...answerLines(answer, options), ""]);
   if (options.vary === null) return lines.slice(0, -1);
   const { what } = options.vary;
-  const rows = answers.map(({ label, x, parameters, critical, deviation, noiseScale }) => [
+  const rows = answers.map(({ label, tokens, parameters, critical, deviation, noiseScale }) => [
     label,
-    counted(x),
+    counted(tokens),
     counted(parameters),
     critical === null ? "–" : spread(critical.batch, deviation),
     noiseScale === null ? "–" : figure(noiseScale),
@@ -24,10 +24,10 @@ export function cbsLines({ answers, law, exponents }: CbsReport, options: CbsOpt
   ]);
   return [
     ...lines,
-    ...table(["varied", ` ${what === "data" ? "tokens" : what}`, " parameters", " B*", " noise scale", ""], rows),
+    ...table(["varied", " tokens", " parameters", " B*", " noise scale", ""], rows),
     law === null
       ? `B* could not be measured at two values of the ${what} at least, so there is no law.`
-      : `B* ∝ ${what}^${law.exponent.toFixed(2)} (${answers.length} values` +
+      : `B* ∝ ${what === "data" ? "tokens" : "parameters"}^${law.exponent.toFixed(2)} (${answers.length} values` +
         (exponents.length > 1 ? `; by seed ${exponents.map((exponent) => exponent.toFixed(2)).join(", ")})` : ")"),
   ];
 }

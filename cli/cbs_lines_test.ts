@@ -73,12 +73,12 @@ Deno.test("a report of an unfinished sweep says what is not done", () => {
 Deno.test("what was varied has a table of its own, with the law or why there is none", () => {
   const asked = { ...options, vary: { what: "data" as const, values: [0.5, 1] } };
   const answers = [
-    answerOf([1010, 265, 77, 30], { label: "data ×0.5", x: 5e4 }),
+    answerOf([1010, 265, 77, 30], { label: "data ×0.5", x: 5e4, tokens: 5e4 }),
     answerOf([2020, 520, 145, 51.25], { label: "data ×1", deviation: 3 }),
   ];
   assert.match(
     text(answers, asked, { scale: 1, exponent: 0.472 }),
-    /data ×1 +100 k +5\.00 k +42\.\d ± 3 +61\n.*data\^0\.47 \(2 values\)$/,
+    /data ×1 +100 k +5\.00 k +42\.\d ± 3 +61\n.*tokens\^0\.47 \(2 values\)$/,
   );
   assert.match(text([answers[0]!], asked), /could not be measured at two values of the data/);
 });

@@ -29,7 +29,7 @@ export interface CbsRow {
 /** One value of what is varied, or all there is. */
 export interface CbsAnswer {
   readonly label: string;
-  /** What is varied, as a number: tokens of the reference, layers, or width. */
+  /** What B* is fitted over: tokens of the reference where data is varied, else the model's parameters. */
   readonly x: number;
   readonly parameters: number;
   /** Tokens that the reference was trained on. */
@@ -106,11 +106,11 @@ function answerOf(options: CbsOptions, { seeds, share, target, results }: {
     const found = measureCriticalBatch(own, { reference });
     return found !== null && found.a > 0 ? found.batch : null;
   });
-  const tokens = share * plannedTokens(options);
+  const tokens = share * plannedTokens(options), parameters = parameterLayout(model).parameterCount;
   return {
     label: vary?.what === "data" ? `data ×${Number((tokens / options.tokens).toPrecision(4))}` : label,
-    x: vary?.what === "depth" ? model.layerCount : vary?.what === "width" ? model.width : tokens,
-    parameters: parameterLayout(model).parameterCount,
+    x: vary === null || vary.what === "data" ? tokens : parameters,
+    parameters,
     tokens,
     contextLength: model.contextLength,
     isTrivial: seeds.some((series, i) => isUntrained(options, { series, target: targets[i]!, results })),

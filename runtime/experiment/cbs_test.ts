@@ -1,6 +1,8 @@
 import { strict as assert } from "node:assert";
 import { smallModel } from "../../tests/experiment_scene.ts";
 import { tinyRun } from "../../tests/tiny_run.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { parameterLayout } from "../model/parameters.ts";
 import { type CbsOptions, planCbs } from "./cbs_plan.ts";
 import { reportCbs } from "./cbs_report.ts";
 import type { Results } from "./sweep_plan.ts";
@@ -118,15 +120,20 @@ Deno.test("more data is read off the same trials: smaller amounts are points on 
   assert.ok(Math.abs(report.law!.exponent) < 0.02, "so B* does not move");
 });
 
+/** Parameters, as a multiple of the small model's. */
+function sizeOf(model: ModelConfig): number {
+  return parameterLayout(model).parameterCount / parameterLayout(smallModel).parameterCount;
+}
+
 Deno.test("depth and width are trained as models of their own, and the law of B* over them is fitted", () => {
   const vary = { what: "width" as const, values: [0.5, 1, 2] };
   const { done, report } = answer(
     { ...options, reference: 1, vary },
-    ({ model }) => ({ a: 100, b: 16_000 * (model.width / 16) ** 0.5 }),
+    ({ model }) => ({ a: 100, b: 16_000 * sizeOf(model) ** 0.5 }),
   );
   assert.deepEqual([...new Set(done.map(({ model }) => model.width))], [8, 16, 32]);
-  assert.deepEqual(report.answers.map(({ x }) => x), [8, 16, 32]);
-  // B* = 160 · (w/16)^0.5 / 5 + 1.2: the constant bends the law a little.
+  assert.deepEqual(report.answers.map(({ x, parameters }) => x / parameters), [1, 1, 1]);
+  // B* = 160 · size^0.5 / 5 + 1.2: the constant bends the law a little.
   assert.ok(Math.abs(report.law!.exponent - 0.5) < 0.03, `${report.law!.exponent}`);
   assert.ok(Math.abs(report.exponents[0]! - report.law!.exponent) < 1e-9, "one seed says the same");
 });

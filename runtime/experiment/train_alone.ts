@@ -13,7 +13,7 @@ import { predictedTokens } from "../train/windows.ts";
 import { measureNoise, type Noise, NOISE_PARTS } from "./noise_scale.ts";
 import { type AloneTrial, tokensAStep, type TrialResult } from "./trial.ts";
 import type { TrialState } from "./trial_checkpoint.ts";
-import { breathing, KEEP_MS, type TrialRun } from "./trial_run.ts";
+import { breathing, KEEP_MS, Stopwatch, type TrialRun } from "./trial_run.ts";
 import { WeightsAverage } from "./weights_average.ts";
 
 /** Held-out losses come at least so dense, as a share of the steps; between them they are interpolated. */
@@ -25,127 +25,133 @@ const NOISE_SHARE = 1 / 8, MOST_NOISE_SEQUENCES = 8;
 
 /** Runs a trial to its end; null if the signal stopped it. */
 export async function trainAlone(trial: AloneTrial, run: TrialRun): Promise<TrialResult | null> {
-  const { bench, signal, clock } = run, { model, batch, seed } = trial, breathe = breathing(run);
-  const trainer = await bench.trainer(model, batch), heldOut = bench.heldOut(model);
-  const state = begin(trial, run.resume, trainer), { average, curve } = state;
-  const stepTokens = tokensAStep(trial), mostSteps = Math.ceil(trial.mostTokens / stepTokens);
-  const heldOutTokens = heldOut.reduce((sum, window) => sum + predictedTokens(window), 0);
-  let { steps } = state, keptMs = clock.now(), trainedMs = state.trainedMs, sinceMs = keptMs, sinceTokens = 0;
-
-  const account = () => {
-    const at = clock.now(), ms = at - sinceMs;
-    trainedMs += ms;
-    [sinceMs, sinceTokens] = [at, 0];
-    return ms;
-  };
-  const keep = async () => run.keep(await keepable(trial, { steps, trainedMs, average, curve }, trainer));
-  let due = nextEvaluation(curve.at(-1)?.[0] ?? 0);
-  for (;;) {
-    if (curve.length === 0 || steps >= Math.min(due, mostSteps)) {
-      if (curve.at(-1)?.[0] !== steps) {
-        const loss = await judge();
-        curve.push([steps, loss]);
-        const tokens = sinceTokens, ms = account();
-        const tokensPerSecond = ms > 0 ? 1000 * tokens / ms : 0;
-        run.onProgress({ trial: trial.id, steps, tokens: steps * stepTokens, loss, tokensPerSecond });
-      }
-      const outcome = outcomeOf();
-      if (outcome !== null) return await finish(outcome);
-      due = nextEvaluation(steps);
+  const trainer = await run.bench.trainer(trial.model, trial.batch), { clock, signal } = run;
+  const training = new AloneTraining(trial, run, trainer), breathe = breathing(run);
+  for (let keptMs = clock.now();;) {
+    if (training.isLossDue) {
+      const outcome = await training.judge();
+      if (outcome !== null) return await training.finish(outcome);
     }
     if (signal.aborted || clock.now() - keptMs >= KEEP_MS) {
-      account();
-      await keep();
+      await run.keep(await training.state());
       keptMs = clock.now();
       if (signal.aborted) return null;
     }
-    trainer.step(bench.windows(model, { seed, first: steps * batch, count: batch }), settingsAt(trial, ++steps));
-    sinceTokens += stepTokens;
-    if (average.isDue(steps) || steps >= Math.min(due, mostSteps)) average.add(await trainer.readWeights(), steps);
+    await training.step();
     await breathe();
   }
+}
 
-  async function judge(): Promise<number> {
-    const { lossSum, tokens } = await trainer.evaluate(heldOut, steps === 0 ? undefined : average.values);
-    return lossSum / tokens;
+/** Between two steps. */
+class AloneTraining {
+  readonly #trial: AloneTrial;
+  readonly #run: TrialRun;
+  readonly #trainer: Trainer;
+  readonly #heldOut: readonly Uint32Array[];
+  readonly #average: WeightsAverage;
+  readonly #curve: [steps: number, loss: number][];
+  readonly #watch: Stopwatch;
+  readonly #mostSteps: number;
+  #steps: number;
+  /** Step of the next held-out loss. */
+  #due: number;
+
+  /** Puts the trainer where the trial starts, or where it stopped. */
+  constructor(trial: AloneTrial, run: TrialRun, trainer: Trainer) {
+    const { resume } = run, share = trial.averageShare;
+    this.#trial = trial;
+    this.#run = run;
+    this.#trainer = trainer;
+    this.#heldOut = run.bench.heldOut(trial.model);
+    this.#mostSteps = Math.ceil(trial.mostTokens / tokensAStep(trial));
+    this.#watch = new Stopwatch(run.clock, resume?.trainedMs ?? 0);
+    this.#steps = resume?.steps ?? 0;
+    this.#curve = resume?.curve.map(([steps, loss]) => [steps, loss]) ?? [];
+    this.#due = this.#curve.length === 0 ? 0 : this.#nextDue(this.#curve.at(-1)![0]);
+    if (resume === null) {
+      trainer.writeWeights(initialWeights(trial.model, trial.seed));
+      this.#average = new WeightsAverage(share, { values: new Float32Array(trainer.layout.words), step: 0 });
+      return;
+    }
+    const [weights, values, first, second] = resume.arenas, [optimizer] = resume.optimizers;
+    trainer.writeWeights(weights!);
+    trainer.loadMoments({ first: first!, second: second!, ...optimizer!, residual: null });
+    this.#average = new WeightsAverage(share, { values: values!, step: resume.averagedAt });
   }
 
-  function outcomeOf(): TrialResult["outcome"] | null {
-    const loss = curve.at(-1)![1];
+  get isLossDue(): boolean {
+    return this.#steps >= Math.min(this.#due, this.#mostSteps);
+  }
+
+  async step(): Promise<void> {
+    const { bench } = this.#run, { model, seed, batch } = this.#trial, first = this.#steps * batch;
+    this.#steps++;
+    this.#trainer.step(bench.windows(model, { seed, first, count: batch }), settingsAt(this.#trial, this.#steps));
+    this.#watch.trained(tokensAStep(this.#trial));
+    if (!this.#average.isDue(this.#steps) && !this.isLossDue) return;
+    this.#average.add(await this.#trainer.readWeights(), this.#steps);
+  }
+
+  /** Adds a held-out loss to the curve; says how the trial ends, if it does. */
+  async judge(): Promise<TrialResult["outcome"] | null> {
+    const { id, target, warmupSteps } = this.#trial, steps = this.#steps;
+    const weights = steps === 0 ? undefined : this.#average.values;
+    const { lossSum, tokens } = await this.#trainer.evaluate(this.#heldOut, weights), loss = lossSum / tokens;
+    this.#curve.push([steps, loss]);
+    this.#due = this.#nextDue(steps);
+    const progress = { trial: id, steps, tokens: steps * tokensAStep(this.#trial), loss };
+    this.#run.onProgress({ ...progress, tokensPerSecond: this.#watch.lap() });
     if (!Number.isFinite(loss)) return "diverged";
-    if (trial.target !== null && loss <= trial.target) return "reached";
-    if (steps > trial.warmupSteps && loss > DIVERGED * curve[0]![1]) return "diverged";
-    return steps >= mostSteps ? "spent" : null;
+    if (target !== null && loss <= target) return "reached";
+    if (steps > warmupSteps && loss > DIVERGED * this.#curve[0]![1]) return "diverged";
+    return steps >= this.#mostSteps ? "spent" : null;
   }
 
-  async function finish(outcome: TrialResult["outcome"]): Promise<TrialResult> {
-    const noise = trial.measuresNoise && outcome !== "diverged" ? await noiseAtRest() : null;
-    account();
-    const loss = curve.at(-1)![1], isFinite = Number.isFinite(loss);
+  async state(): Promise<TrialState> {
+    const weights = await this.#trainer.readWeights();
+    const { first, second, stepCount, beta2Product } = await this.#trainer.saveMoments();
     return {
-      trial: trial.id,
+      trial: this.#trial,
+      steps: this.#steps,
+      trainedMs: this.#watch.trainedMs,
+      curve: this.#curve,
+      averagedAt: this.#average.step,
+      optimizers: [{ stepCount, beta2Product }],
+      arenas: [weights, this.#average.values, first, second],
+    };
+  }
+
+  async finish(outcome: TrialResult["outcome"]): Promise<TrialResult> {
+    const { id, measuresNoise } = this.#trial, loss = this.#curve.at(-1)![1];
+    return {
+      trial: id,
       outcome,
-      steps,
-      tokens: steps * stepTokens,
-      loss: isFinite ? loss : null,
-      curve: curve.filter(([, found]) => Number.isFinite(found)),
-      noise,
-      device: bench.device,
-      trainedMs,
+      steps: this.#steps,
+      tokens: this.#steps * tokensAStep(this.#trial),
+      loss: Number.isFinite(loss) ? loss : null,
+      curve: this.#curve.filter(([, found]) => Number.isFinite(found)),
+      noise: measuresNoise && outcome !== "diverged" ? await this.#noiseAtRest() : null,
+      device: this.#run.bench.device,
+      trainedMs: this.#watch.trainedMs,
     };
   }
 
   /** At the averaged weights, on windows that come next. */
-  async function noiseAtRest(): Promise<Noise> {
-    trainer.writeWeights(average.values);
-    const affordable = Math.floor(NOISE_SHARE * trial.mostTokens / (NOISE_PARTS * model.contextLength));
+  async #noiseAtRest(): Promise<Noise> {
+    const { model, seed, batch, mostTokens } = this.#trial;
+    this.#trainer.writeWeights(this.#average.values);
+    const affordable = Math.floor(NOISE_SHARE * mostTokens / (NOISE_PARTS * model.contextLength));
     const count = NOISE_PARTS * Math.max(1, Math.min(MOST_NOISE_SEQUENCES, affordable));
-    return await measureNoise(trainer, bench.windows(model, { seed, first: steps * batch, count }));
+    const windows = this.#run.bench.windows(model, { seed, first: this.#steps * batch, count });
+    return await measureNoise(this.#trainer, windows);
   }
 
-  /** Not so often that losses cost more than training does. */
-  function nextEvaluation(at: number): number {
-    return at + Math.max(1, Math.ceil(EVALUATION_SHARE * at), Math.floor(heldOutTokens / (2 * stepTokens)));
+  /** Dense enough to interpolate, and not so often that losses cost more than training does. */
+  #nextDue(steps: number): number {
+    const heldOutTokens = this.#heldOut.reduce((sum, window) => sum + predictedTokens(window), 0);
+    const affordable = Math.floor(heldOutTokens / (2 * tokensAStep(this.#trial)));
+    return steps + Math.max(1, Math.ceil(EVALUATION_SHARE * steps), affordable);
   }
-}
-
-interface Live {
-  readonly steps: number;
-  readonly trainedMs: number;
-  readonly average: WeightsAverage;
-  readonly curve: [number, number][];
-}
-
-/** Puts the trainer where the trial starts, or where it stopped. */
-function begin(trial: AloneTrial, resume: TrialState | null, trainer: Trainer): Live {
-  const share = trial.averageShare;
-  if (resume === null) {
-    trainer.writeWeights(initialWeights(trial.model, trial.seed));
-    const average = new WeightsAverage(share, { values: new Float32Array(trainer.layout.words), step: 0 });
-    return { steps: 0, trainedMs: 0, average, curve: [] };
-  }
-  const [weights, values, first, second] = resume.arenas, [optimizer] = resume.optimizers;
-  trainer.writeWeights(weights!);
-  trainer.loadMoments({ first: first!, second: second!, ...optimizer!, residual: null });
-  return {
-    steps: resume.steps,
-    trainedMs: resume.trainedMs,
-    average: new WeightsAverage(share, { values: values!, step: resume.averagedAt }),
-    curve: resume.curve.map(([steps, loss]) => [steps, loss]),
-  };
-}
-
-async function keepable(trial: AloneTrial, { steps, trainedMs, average, curve }: Live, trainer: Trainer) {
-  const weights = await trainer.readWeights(), { first, second, stepCount, beta2Product } = await trainer.saveMoments();
-  return {
-    trial,
-    steps,
-    trainedMs,
-    curve,
-    averagedAt: average.step,
-    optimizers: [{ stepCount, beta2Product }],
-    arenas: [weights, average.values, first, second],
-  } satisfies TrialState;
 }
 
 /** @param step From 1. */

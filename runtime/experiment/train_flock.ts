@@ -16,7 +16,7 @@ import { learningRate } from "../train/schedule.ts";
 import type { Trainer } from "../train/trainer.ts";
 import { type FlockTrial, tokensAStep, type TrialResult } from "./trial.ts";
 import type { TrialState } from "./trial_checkpoint.ts";
-import { breathing, KEEP_MS, type TrialRun } from "./trial_run.ts";
+import { breathing, KEEP_MS, Stopwatch, type TrialRun } from "./trial_run.ts";
 
 /**
  * A loss above that of the initial weights by this factor will not come back. Less would be too strict: outer momentum
@@ -38,7 +38,6 @@ interface PeerState {
 /** The flock between two rounds. */
 interface Flock {
   rounds: number;
-  trainedMs: number;
   readonly curve: [number, number][];
   readonly weights: Float32Array<ArrayBuffer>;
   /** Null where the outer momentum is 0. */
@@ -48,60 +47,56 @@ interface Flock {
 
 /** Runs a trial to its end; null if the signal stopped it. */
 export async function trainFlock(trial: FlockTrial, run: TrialRun): Promise<TrialResult | null> {
-  const { bench, signal, clock } = run, { model, innerSteps } = trial, breathe = breathing(run);
+  const { bench, signal, clock } = run, { id, model, innerSteps } = trial, breathe = breathing(run);
   const trainer = await bench.trainer(model, trial.batch), heldOut = bench.heldOut(model);
   const flock = run.resume === null ? newFlock(trial, trainer.layout.words) : resumed(trial, run.resume);
   const roundTokens = tokensAStep(trial) * innerSteps, rounds = Math.max(1, Math.ceil(trial.mostTokens / roundTokens));
-  const evaluatedEvery = Math.ceil(rounds / MOST_EVALUATIONS);
-  let keptMs = clock.now(), sinceMs = keptMs, sinceTokens = 0;
+  const evaluatedEvery = Math.ceil(rounds / MOST_EVALUATIONS), watch = new Stopwatch(clock, run.resume?.trainedMs ?? 0);
 
-  for (;;) {
-    const isLast = flock.rounds >= rounds;
-    if ((flock.rounds % evaluatedEvery === 0 || isLast) && flock.curve.at(-1)?.[0] !== flock.rounds * innerSteps) {
+  for (let keptMs = clock.now();;) {
+    const steps = flock.rounds * innerSteps, isLast = flock.rounds >= rounds;
+    if ((flock.rounds % evaluatedEvery === 0 || isLast) && flock.curve.at(-1)?.[0] !== steps) {
       const { lossSum, tokens } = await trainer.evaluate(heldOut, flock.weights), loss = lossSum / tokens;
-      flock.curve.push([flock.rounds * innerSteps, loss]);
-      const done = sinceTokens, ms = account();
-      const progress = { trial: trial.id, steps: flock.rounds * innerSteps, tokens: flock.rounds * roundTokens, loss };
-      run.onProgress({ ...progress, tokensPerSecond: ms > 0 ? 1000 * done / ms : 0 });
+      flock.curve.push([steps, loss]);
+      const progress = { trial: id, steps, tokens: flock.rounds * roundTokens, loss };
+      run.onProgress({ ...progress, tokensPerSecond: watch.lap() });
     }
-    const loss = flock.curve.at(-1)![1];
-    const hasDiverged = !Number.isFinite(loss) || loss > DIVERGED * flock.curve[0]![1];
-    if (hasDiverged || isLast) return resultOf(hasDiverged ? "diverged" : "spent");
+    if (hasDiverged(flock) || isLast) {
+      return resultOf(trial, flock, { device: bench.device, trainedMs: watch.trainedMs });
+    }
     if (signal.aborted || clock.now() - keptMs >= KEEP_MS) {
-      account();
-      await run.keep(keepable(trial, flock));
+      await run.keep(keepable(trial, flock, watch.trainedMs));
       keptMs = clock.now();
       if (signal.aborted) return null;
     }
-    if (!await trainRound(trial, flock, { run, trainer, breathe })) continue; // the signal stopped it: the round counts for nothing
-    sinceTokens += roundTokens;
-  }
-
-  function account(): number {
-    const at = clock.now(), ms = at - sinceMs;
-    flock.trainedMs += ms;
-    [sinceMs, sinceTokens] = [at, 0];
-    return ms;
-  }
-
-  function resultOf(outcome: TrialResult["outcome"]): TrialResult {
-    account();
-    const curve = flock.curve.filter(([, loss]) => Number.isFinite(loss)), loss = flock.curve.at(-1)![1];
-    return {
-      trial: trial.id,
-      outcome,
-      steps: flock.rounds * innerSteps,
-      tokens: flock.rounds * roundTokens,
-      loss: Number.isFinite(loss) ? loss : null,
-      curve,
-      noise: null,
-      device: bench.device,
-      trainedMs: flock.trainedMs,
-    };
+    if (await trainRound(trial, flock, { run, trainer, breathe })) watch.trained(roundTokens);
   }
 }
 
-/** One round of all peers, then the fold; false, and nothing changed, if the signal stopped it in the middle. */
+function hasDiverged({ curve }: Flock): boolean {
+  const loss = curve.at(-1)![1];
+  return !Number.isFinite(loss) || loss > DIVERGED * curve[0]![1];
+}
+
+function resultOf(
+  trial: FlockTrial,
+  flock: Flock,
+  about: Pick<TrialResult, "device" | "trainedMs">,
+): TrialResult {
+  const loss = flock.curve.at(-1)![1], steps = flock.rounds * trial.innerSteps;
+  return {
+    trial: trial.id,
+    outcome: hasDiverged(flock) ? "diverged" : "spent",
+    steps,
+    tokens: steps * tokensAStep(trial),
+    loss: Number.isFinite(loss) ? loss : null,
+    curve: flock.curve.filter(([, found]) => Number.isFinite(found)),
+    noise: null,
+    ...about,
+  };
+}
+
+/** One round of all peers, then the fold; false, and nothing is changed, if the signal stopped it in the middle. */
 async function trainRound(
   trial: FlockTrial,
   flock: Flock,
@@ -163,7 +158,6 @@ function newFlock({ model, seed, peers, outer }: FlockTrial, words: number): Flo
   const zeros = () => new Float32Array(words);
   return {
     rounds: 0,
-    trainedMs: 0,
     curve: [],
     weights: initialWeights(model, seed),
     momentum: outer.momentum > 0 ? zeros() : null,
@@ -175,7 +169,11 @@ function newFlock({ model, seed, peers, outer }: FlockTrial, words: number): Flo
 }
 
 /** Arenas: the weights, the outer momentum if there is one, then of each peer first and second moment and residual. */
-function keepable(trial: FlockTrial, { rounds, trainedMs, curve, weights, momentum, peers }: Flock): TrialState {
+function keepable(
+  trial: FlockTrial,
+  { rounds, curve, weights, momentum, peers }: Flock,
+  trainedMs: number,
+): TrialState {
   return {
     trial,
     steps: rounds * trial.innerSteps,
@@ -196,7 +194,6 @@ function resumed({ innerSteps, outer }: FlockTrial, state: TrialState): Flock {
   const momentum = outer.momentum > 0 ? rest.shift()! : null;
   return {
     rounds: state.steps / innerSteps,
-    trainedMs: state.trainedMs,
     curve: state.curve.map(([steps, loss]) => [steps, loss]),
     weights: weights!,
     momentum,

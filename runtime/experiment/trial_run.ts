@@ -23,6 +23,38 @@ export interface TrialRun {
 /** A trial is kept this often, besides when it is stopped. */
 export const KEEP_MS = 60_000;
 
+/** The time that a trial takes, interruptions left out, and its speed. */
+export class Stopwatch {
+  readonly #clock: Pick<Clock, "now">;
+  #trainedMs: number;
+  #sinceMs: number;
+  #tokens = 0;
+
+  constructor(clock: Pick<Clock, "now">, trainedMs: number) {
+    this.#clock = clock;
+    this.#trainedMs = trainedMs;
+    this.#sinceMs = clock.now();
+  }
+
+  /** So far. */
+  get trainedMs(): number {
+    return this.#trainedMs + this.#clock.now() - this.#sinceMs;
+  }
+
+  trained(tokens: number): void {
+    this.#tokens += tokens;
+  }
+
+  /** Tokens a second since the last lap; 0 if no time has passed. */
+  lap(): number {
+    const now = this.#clock.now(), ms = now - this.#sinceMs, tokens = this.#tokens;
+    this.#trainedMs += ms;
+    this.#sinceMs = now;
+    this.#tokens = 0;
+    return ms > 0 ? 1000 * tokens / ms : 0;
+  }
+}
+
 /** Most work in one go: timers, signals and requests are heard in between, which a device on this thread would prevent. */
 const LONGEST_WORK_MS = 50;
 
