@@ -1,7 +1,7 @@
 /**
  * Does the critical batch follow the data, and not the size, on models that fit a minute? The protocol of `starling cbs`
  * on some ten thousand parameters: B* against the data on a Markov source and on the embedded text, against width and
- * depth at equal data, three seeds each, with the rate tuned at every batch. One thread, some twenty minutes of a core.
+ * depth at equal data, three seeds each, with the rate tuned at every batch. One thread, some twenty-five minutes of a core.
  * @module
  */
 import { createRun } from "../runtime/create_run.ts";

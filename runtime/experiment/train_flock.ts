@@ -12,7 +12,8 @@ import { anyCodec, codecs } from "../state/codec/codecs.ts";
 import { TOPK_DECAY } from "../state/codec/topk.ts";
 import { fold } from "../state/fold.ts";
 import { weightsLayout } from "../state/weights.ts";
-import { learningRate } from "../train/schedule.ts";
+import type { StepSettings } from "../train/inner_step.ts";
+import { stepSettings } from "../train/schedule.ts";
 import type { Trainer } from "../train/trainer.ts";
 import { type FlockTrial, tokensAStep, type TrialResult } from "./trial.ts";
 import type { TrialState } from "./trial_checkpoint.ts";
@@ -147,11 +148,11 @@ function windowsOf({ model, seed, batch, peers }: FlockTrial, { run, p, step }: 
   return run.bench.windows(model, { seed, first: (step * peers + p) * batch, count: batch });
 }
 
-/** The rate goes by the tokens of the run after the step, as a peer sees them: those of others come with the record. */
-function settingsAt(trial: FlockTrial, { rounds }: Flock, step: number) {
-  const { beta1, beta2, epsilon, weightDecay: decay, clip } = trial.training, stepTokens = tokensAStep(trial);
+/** They go by the tokens of the run after the step, as a peer sees them: those of others come with the record. */
+function settingsAt(trial: FlockTrial, { rounds }: Flock, step: number): StepSettings {
+  const stepTokens = tokensAStep(trial), { training } = trial;
   const tokens = rounds * trial.innerSteps * stepTokens + (step + 1) * stepTokens / trial.peers;
-  return { rate: learningRate(trial.training, tokens), beta1, beta2, epsilon, decay, clip };
+  return stepSettings(training, { tokens, globalBatch: training.batch });
 }
 
 function newFlock({ model, seed, peers, outer }: FlockTrial, words: number): Flock {
