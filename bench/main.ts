@@ -20,6 +20,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   unequal: async () => (await import("./unequal.ts")).unequalBench,
   lag: async () => (await import("./lag.ts")).lagBench,
   blobs: async () => (await import("./blobs.ts")).blobsBench,
+  cbs: async () => (await import("./cbs.ts")).cbsBench,
   hostile: async () => (await import("./hostile.ts")).hostileBench,
   fuzz: async () => (await import("./fuzz.ts")).fuzzBench,
   demo: async () => (await import("./demo.ts")).demoBench,
@@ -33,6 +34,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
 
 /** Take minutes or hours: run only if asked for. */
 const LONG: ReadonlySet<string> = new Set([
+  "cbs",
   "fuzz",
   "demo",
   "hostile",
