@@ -6,7 +6,7 @@
  * @module
  */
 import { type Host, startHost } from "../../p2p/host.ts";
-import type { HostEvent } from "../../p2p/host_event.ts";
+import type { HostEnd, HostEvent } from "../../p2p/host_event.ts";
 import { identityFromSeed } from "../../p2p/identity.ts";
 import { runIdOf } from "../../p2p/genesis.ts";
 import type { Learner, TrainOrder } from "../../p2p/learner.ts";
@@ -60,6 +60,11 @@ export interface Seat {
 export interface DrivenFlock extends AsyncDisposable {
   readonly seats: readonly Seat[];
   readonly clock: QuietClock;
+  /**
+   * Lets time pass until something has come true.
+   * @throws {Error} if it has not after so many milliseconds of virtual time, or a host failed.
+   */
+  runUntil(what: string, isTrue: () => boolean, mostMs: number): Promise<void>;
 }
 
 /** Starts all peers; disposing closes them. One flock at a time: it has the digests of its process computed in order. */
@@ -76,6 +81,7 @@ export async function openDrivenFlock(options: DrivenFlockOptions): Promise<Driv
     ? new Map<PeerId, MemoryLine>()
     : new Map(identities.map(({ peer }) => [peer, new MemoryLine(line.bitsPerSecond)]));
   const inOrder = digestsInOrder();
+  let failure: HostEnd & { kind: "failed" } | null = null;
   const close = async () => {
     await Promise.all(seats.map(async ({ host, learner }) => {
       await host.close();
@@ -109,11 +115,25 @@ export async function openDrivenFlock(options: DrivenFlockOptions): Promise<Driv
           onEvent(event, n);
         },
       });
+      host.ended.then((end) => {
+        if (end.kind === "failed") failure ??= end;
+      });
       seats.push({ host, learner, events });
     }
   } catch (error) {
     await close();
     throw error;
   }
-  return { seats, clock, [Symbol.asyncDispose]: close };
+  return {
+    seats,
+    clock,
+    runUntil(what, isTrue, mostMs) {
+      const isOver = () => {
+        if (failure !== null) throw failure.error;
+        return isTrue();
+      };
+      return clock.runUntil(what, isOver, mostMs);
+    },
+    [Symbol.asyncDispose]: close,
+  };
 }

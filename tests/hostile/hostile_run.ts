@@ -76,7 +76,7 @@ export async function hostileRun(options: HostileRunOptions): Promise<HostileRun
     },
   });
   const honest = flock.seats.slice(0, attack === null ? PEERS : PEERS - HOSTILE);
-  await flock.clock.runUntil(
+  await flock.runUntil(
     `all honest peers have one state after round ${rounds} or a later one`,
     () => commonRound(honest, rounds) !== undefined,
     LONGEST_MS,
