@@ -129,7 +129,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
 
 /** The rules that the protocol takes from a run. */
 export function syncRules(
-  { model, training, outer, rounds, cells, owner }: RunConfig,
+  { model, training, outer, rounds, cells, batching, owner }: RunConfig,
   run: SyncRules["run"],
 ): SyncRules {
   return {
@@ -141,6 +141,7 @@ export function syncRules(
     leastRoundMs: rounds.leastMs,
     longestRoundMs: rounds.longestMs,
     batch: training.batch,
+    batching: batchingRules(batching),
     contextLength: model.contextLength,
     codec: outer.codec,
     targetTokens: training.targetTokens,
@@ -148,6 +149,10 @@ export function syncRules(
     cellSize: cells.size,
     cellRounds: cells.rounds,
   };
+}
+
+function batchingRules({ ceiling: ceilingTokens, ...rest }: RunConfig["batching"]): SyncRules["batching"] {
+  return { ...rest, ceilingTokens };
 }
 
 const MOST_TICKET_ADDRESSES = 8, MOST_RELAYED_ADDRESSES = 2;

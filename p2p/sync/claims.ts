@@ -46,7 +46,7 @@ const largestLeases = new WeakMap<ChainState, number>();
 function largestLease(chain: ChainState, rules: SyncRules): number {
   let largest = largestLeases.get(chain);
   if (largest === undefined) {
-    const { roster, roundMs } = chain, context = { roster, roundMs, rules };
+    const { roster, roundMs, batch } = chain, context = { roster, roundMs, batch: batch.request, rules };
     largest = Math.max(unmeasuredWindows(context), ...roster.map((member) => leaseWindows(member, context)));
     largestLeases.set(chain, largest);
   }

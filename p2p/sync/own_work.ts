@@ -3,7 +3,9 @@
  * evaluates when it is its turn, and says goodbye.
  * @module
  */
-import { localBatch } from "./balance.ts";
+import { globalBatch, localBatch } from "./balance.ts";
+import { statisticUsed } from "./batch/request.ts";
+import { TEST_STEPS } from "./batch/statistics.ts";
 import type { Book } from "./book.ts";
 import { BoxTimer } from "./box_timer.ts";
 import { isFinished } from "./chain.ts";
@@ -69,7 +71,9 @@ export class OwnWork {
         weights,
         tokens: chain.tokens,
         ranges,
-        batch: localBatch(chain, self),
+        batch: localBatch(chain, self, rules),
+        globalBatch: globalBatch(chain, rules),
+        measure: { every: TEST_STEPS, sketch: statisticUsed(rules) === "peers" },
         encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
         roundMs: chain.roundMs,
       },

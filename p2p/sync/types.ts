@@ -23,7 +23,34 @@ export interface BlobName {
   readonly sizeBytes: number;
 }
 
-/** What a peer says it did in one round. Less than 1 KiB encoded but for its ranges. */
+/**
+ * What the inner steps of one box said of the noise in their gradients (McCandlish et al. 2018, arXiv 1812.06162,
+ * appendix A). g_i is the gradient of the mean loss of sequence i, G their mean, Σ their covariance. The mean of b
+ * sequences has |ḡ|² = |G|² + tr Σ/b on average, so the plug-in tests need no figure of their own.
+ */
+export interface GradientStatistics {
+  /** Inner steps that were measured; the figures are their means. At least 1. */
+  readonly tests: number;
+  /** Estimate of tr Σ. At least 0. */
+  readonly variance: number;
+  /** Estimate of |G|², debiased: below 0 where noise dominates. */
+  readonly signal: number;
+  /** Estimate of the variance of ⟨g_i, G⟩. At least 0. */
+  readonly along: number;
+  /** A random projection of one gradient, for statistics across peers; null if nobody asked for it. */
+  readonly sketch: GradientSketch | null;
+}
+
+/** The projection of the mean gradient of a batch. Its random signs follow from the offer's round, alike at all peers. */
+export interface GradientSketch {
+  /** `SKETCH_VALUES` codes of int8, as bytes; a value is code · 2^exponent. */
+  readonly codes: Uint8Array;
+  readonly exponent: number;
+  /** Sequences of that batch, the first of the box. */
+  readonly sequences: number;
+}
+
+/** What a peer says it did in one round. Less than 1.2 KiB encoded but for its ranges. */
 export interface Offer {
   readonly kind: "offer";
   readonly run: Digest;
@@ -47,6 +74,8 @@ export interface Offer {
   readonly loss: number;
   /** Held-out loss of `base`, if it was this peer's turn to evaluate. */
   readonly heldOut: number | null;
+  /** Null if no step was measured, as in a zero offer. */
+  readonly noise: GradientStatistics | null;
   /** Tokens per second while computing, an EMA: what leases and batches are sized by. */
   readonly speed: number;
   /**
@@ -243,6 +272,62 @@ export interface EncodingState extends Encoding {
   readonly streak: number;
 }
 
+/** How noisy the run's gradients are, per sequence: means over what was measured last (`batch/statistics.ts`). */
+export interface Noise {
+  /** Tests that it is the mean of, so far. */
+  readonly tests: number;
+  /** tr Σ, |G|² and the variance of ⟨g_i, G⟩, as in `GradientStatistics`. */
+  readonly variance: number;
+  readonly signal: number;
+  readonly along: number;
+}
+
+/** The global batch of a lineage, and what its policy goes by (`batch/request.ts`). */
+export interface BatchState {
+  /** Asked for in the next round, in sequences: that of the whole run, also in a cell. */
+  readonly request: number;
+  /** What the policy wanted when it was last asked, more than it was given perhaps. */
+  readonly wanted: number;
+  /** Inner steps since it was asked, of a member in the middle. */
+  readonly steps: number;
+  /** Null until something was measured. */
+  readonly noise: Noise | null;
+}
+
+/** How the global batch of a run grows: by a policy, within limits. Quantities are in sequences unless they say tokens. */
+export type Batching = BatchLimits & PolicyChoice;
+
+export interface BatchLimits {
+  /** No larger request; null: only the ceiling limits it. */
+  readonly most: number | null;
+  /** In place of the critical batch that the law gives (`batch/ceiling.ts`); null: the law. */
+  readonly ceilingTokens: number | null;
+}
+
+export type PolicyChoice = { readonly policy: "constant" } | WarmupChoice | NormTestChoice | InnerProductChoice;
+
+export interface WarmupChoice {
+  readonly policy: "warmup";
+  readonly to: number;
+  /** Tokens of the run after which it is there. */
+  readonly tokens: number;
+  readonly shape: "linear" | "doubling";
+}
+
+export interface NormTestChoice {
+  readonly policy: "norm-test";
+  readonly eta: number;
+  /** `halves`: across micro-batches, within each peer (FSDP-Norm); `peers`: across peers (DDP-Norm). */
+  readonly statistic: "halves" | "peers";
+  readonly estimator: "debiased" | "plug-in";
+}
+
+export interface InnerProductChoice {
+  readonly policy: "inner-product";
+  readonly theta: number;
+  readonly nu: number;
+}
+
 /** The part of a state that is not weights: a pure function of the chain (`chain.ts`). */
 export interface ChainState {
   readonly round: number;
@@ -264,8 +349,7 @@ export interface ChainState {
   readonly ledger: Ledger;
   /** How long the next box is. */
   readonly roundMs: number;
-  /** Global batch asked for in the next round, in sequences. */
-  readonly batch: number;
+  readonly batch: BatchState;
   /** How the contributions of the next round are encoded. */
   readonly encoding: EncodingState;
   /** Whose turn it is to evaluate. */
@@ -286,8 +370,9 @@ export interface SyncRules {
   readonly firstRoundMs: number;
   readonly leastRoundMs: number;
   readonly longestRoundMs: number;
-  /** Global batch in sequences of `contextLength` tokens. */
+  /** Global batch to begin with, in sequences of `contextLength` tokens; no request is smaller. */
   readonly batch: number;
+  readonly batching: Batching;
   readonly contextLength: number;
   /** `auto`: dense or sparse by measured transfers. */
   readonly codec: Encoding["codec"] | "auto";

@@ -9,6 +9,7 @@ import type { Digest } from "../../p2p/sync/types.ts";
 import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
 import type { PartVerdict } from "../state/fold.ts";
+import type { MeanNoise } from "./noise_log.ts";
 import type { Moved } from "./remote.ts";
 
 /** Bytes of weights (`state/weights.ts`). */
@@ -110,6 +111,8 @@ export type LearnerEvent =
     readonly microBatch: number;
     readonly accumulation: number;
     readonly tokensPerSecond: number;
+    /** Of the measured ones among them; null if none was. */
+    readonly noise: MeanNoise | null;
   }
   /** The thread stands still, and why. */
   | { readonly kind: "waiting"; readonly round: number; readonly reason: string }
