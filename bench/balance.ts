@@ -13,9 +13,9 @@
  */
 import { meanOf } from "./proof/compare.ts";
 import { secondsAt, secondsTo, stepCount } from "./proof/course.ts";
-import { proofBench, round, tuned } from "./proof/proof_bench.ts";
+import { lossFigures, meanOver, proofBench, rounded, tuned } from "./proof/proof_bench.ts";
 import { BOX_MS, LEARNING_RATES, machines, proofRun, stepMs, TOKENS } from "./proof/setting.ts";
-import { BALANCED, type Dealing } from "./proof/trial.ts";
+import { AS_PRODUCT, BALANCED, type Dealing } from "./proof/trial.ts";
 
 const BATCH = 32;
 const SPEEDS = machines(8, 4, 2, 1);
@@ -47,6 +47,7 @@ export const balanceBench = proofBench({
   trials: (seed) =>
     MODES.flatMap(({ name, dealing, boxMs }) =>
       LEARNING_RATES.map((learningRate) => ({
+        ...AS_PRODUCT,
         name,
         config: proofRun({ seed, batch: BATCH, learningRate, boxMs }),
         speeds: SPEEDS,
@@ -55,23 +56,20 @@ export const balanceBench = proofBench({
       }))
     ),
   lines(finished) {
-    const modes = tuned(finished);
+    const modes = tuned(finished), balanced = modes[0]!;
     // For each seed a loss that every mode comes to, late.
-    const targets = modes[0]!.losses.map((_, i) => Math.max(...modes.map(({ losses }) => losses[i]!)));
-    const secondsOf = modes.map(({ trials }) => trials.map(({ course }, i) => secondsTo(course, targets[i]!) ?? NaN));
-    return modes.map(({ name, learningRate, isAtEdge, losses, trials }, m) => ({
-      name,
-      seeds: trials.length,
-      learningRate,
-      isAtEdge,
-      secondsToTarget: round(meanOf(secondsOf[m]!), 1),
-      timesBalanced: round(meanOf(secondsOf[m]!.map((seconds, i) => seconds / secondsOf[0]![i]!)), 3),
-      secondsToEnd: round(meanOf(trials.map(({ course }) => secondsAt(course, TOKENS))), 1),
-      loss: round(meanOf(losses)),
-      steps: round(meanOf(trials.map(({ course }) => stepCount(course))), 0),
-      idleShare: round(meanOf(trials.map(({ effort }) => effort.idleShare))),
-      mostIdleShare: round(Math.max(...trials.map(({ effort }) => effort.mostIdleShare))),
-      target: round(meanOf(targets)),
+    const targets = balanced.losses.map((_, i) => Math.max(...modes.map(({ losses }) => losses[i]!)));
+    const secondsOf = ({ trials }: typeof balanced) => trials.map(({ course }, i) => secondsTo(course, targets[i]!)!);
+    const own = secondsOf(balanced);
+    return modes.map((mode) => ({
+      ...lossFigures(mode, balanced),
+      target: rounded(meanOf(targets)),
+      secondsToTarget: rounded(meanOf(secondsOf(mode)), 1),
+      timesBalanced: rounded(meanOf(secondsOf(mode).map((seconds, i) => seconds / own[i]!)), 3),
+      secondsToEnd: meanOver(mode, ({ course }) => secondsAt(course, TOKENS), 1),
+      steps: meanOver(mode, ({ course }) => stepCount(course), 0),
+      idleShare: meanOver(mode, ({ effort }) => effort.idleShare),
+      mostIdleShare: Math.max(...mode.trials.map(({ effort }) => effort.mostIdleShare)),
     }));
   },
 });

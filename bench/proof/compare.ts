@@ -10,7 +10,7 @@ const T_95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262] as
 
 export interface Difference {
   readonly mean: number;
-  /** Half of the 95 % interval of the mean; null of a single seed. */
+  /** Half of the mean's 95 % interval; null of a single seed. */
   readonly within: number | null;
   /** `noise`, where the interval holds 0 or there is only one seed. */
   readonly verdict: "less" | "more" | "noise";

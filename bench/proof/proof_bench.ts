@@ -4,7 +4,7 @@
  */
 import type { Bench, BenchLine } from "../line.ts";
 import { lossAt } from "./course.ts";
-import { meanOf } from "./compare.ts";
+import { deviationOf, differenceOf, meanOf } from "./compare.ts";
 import { LEARNING_RATES, SEEDS, TOKENS } from "./setting.ts";
 import type { Finished, Trial } from "./trial.ts";
 import { runTrials } from "./trials.ts";
@@ -67,7 +67,29 @@ export function tuned(finished: readonly Finished[]): readonly Tuned[] {
   });
 }
 
-/** Four digits, as lines show them. */
-export function round(value: number, digits = 4): number {
+/** Whom a way is compared with, and what its trials say of loss after equal tokens. */
+export function lossFigures(way: Tuned, baseline: Tuned): BenchLine {
+  const { mean, within, verdict } = differenceOf(way.losses, baseline.losses);
+  return {
+    name: way.name,
+    seeds: way.losses.length,
+    learningRate: way.learningRate,
+    isAtEdge: way.isAtEdge,
+    loss: rounded(meanOf(way.losses)),
+    deviation: rounded(deviationOf(way.losses)),
+    ...(way === baseline ? {} : {
+      difference: rounded(mean),
+      within: within === null ? null : rounded(within),
+      verdict,
+    }),
+  };
+}
+
+/** The mean over a way's trials. */
+export function meanOver({ trials }: Tuned, of: (trial: Finished) => number, digits = 4): number {
+  return rounded(meanOf(trials.map(of)), digits);
+}
+
+export function rounded(value: number, digits = 4): number {
   return Number(value.toFixed(digits));
 }

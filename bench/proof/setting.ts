@@ -14,7 +14,7 @@ import { tinyRun } from "../../tests/tiny_run.ts";
 /** After which trials are compared. */
 export const TOKENS = 1_000_000;
 export const SEEDS = [1, 2, 3] as const;
-export const LEARNING_RATES = [2e-3, 4e-3, 8e-3] as const;
+export const LEARNING_RATES = [4e-3, 8e-3, 1.6e-2] as const;
 /** Tokens per second of all machines together, whatever their number. */
 const TOGETHER = 2400;
 /** What an inner step takes besides its tokens, on any machine. */
@@ -32,17 +32,6 @@ export function stepMs({ tokensPerSecond, stepMs }: Speed, batch: number): numbe
   return stepMs + 1000 * batch * MODEL.contextLength / tokensPerSecond;
 }
 
-/** What may differ between trials. */
-export interface RunChanges {
-  readonly seed: number;
-  /** Global, in sequences. */
-  readonly batch: number;
-  readonly learningRate: number;
-  readonly codec?: RunConfig["outer"]["codec"];
-  readonly boxMs?: number;
-  readonly more?: Partial<RunConfig>;
-}
-
 const MODEL: RunConfig["model"] = {
   family: "gpt2",
   vocabularySize: 256,
@@ -57,25 +46,34 @@ const MODEL: RunConfig["model"] = {
   ropeTheta: 10_000,
 };
 
-export function proofRun(
-  { seed, batch, learningRate, codec = "int8", boxMs = BOX_MS, more = {} }: RunChanges,
-): RunConfig {
-  const { training, outer } = tinyRun();
+/** What may differ between the runs of trials. */
+export interface RunChanges {
+  readonly seed: number;
+  readonly learningRate: number;
+  /** Global, in sequences; what a policy begins with. */
+  readonly batch: number;
+  readonly boxMs?: number;
+  readonly outer?: Partial<RunConfig["outer"]>;
+  readonly batching?: RunConfig["batching"];
+}
+
+export function proofRun({ seed, learningRate, batch, boxMs = BOX_MS, outer = {}, batching }: RunChanges): RunConfig {
+  const base = tinyRun();
   return tinyRun({
     name: "proof",
     seed,
     model: MODEL,
     data: { kind: "embedded", digest: EMBEDDED_DIGEST },
     training: {
-      ...training,
+      ...base.training,
       learningRate,
       batch,
       schedule: "cosine",
       warmupTokens: TOKENS / 20,
       targetTokens: TOKENS,
     },
-    outer: { ...outer, codec },
+    outer: { ...base.outer, ...outer },
     rounds: { firstMs: boxMs, leastMs: boxMs, longestMs: boxMs },
-    ...more,
+    ...(batching && { batching }),
   });
 }

@@ -34,7 +34,12 @@ export interface Trial {
   /** Every peer's; null: contributions take no time on their way. */
   readonly line: LineOptions | null;
   readonly dealing: Dealing;
+  /** Values of each 4,096 that contributions keep, whatever the round's encoding; null: as it says. */
+  readonly kept: number | null;
 }
+
+/** Of a trial, as a rule. */
+export const AS_PRODUCT = { line: null, dealing: BALANCED, kept: null } as const satisfies Partial<Trial>;
 
 /** What is kept of a trial. */
 export interface Finished {
@@ -58,7 +63,7 @@ export function keyOf(trial: Trial): string {
 const PATIENCE = 50;
 
 export async function runTrial(trial: Trial): Promise<Finished> {
-  const { name, config, speeds, line, dealing } = trial, { targetTokens, learningRate } = config.training;
+  const { name, config, speeds, line } = trial, { targetTokens, learningRate } = config.training;
   if (targetTokens === null) throw new RangeError(`Cannot run a trial of '${name}': its run has no last token`);
   const keeper = new CourseKeeper();
   let nowMs = () => 0;
@@ -66,7 +71,7 @@ export async function runTrial(trial: Trial): Promise<Finished> {
     config,
     speeds,
     line,
-    alter: (order) => dealt(order, dealing, { batch: Math.max(1, Math.round(config.training.batch / speeds.length)) }),
+    alter: (order) => altered(order, trial),
     onEvent: (event, n) => n === 0 && event.kind === "round" && keeper.add(event, nowMs()),
   });
   nowMs = () => flock.clock.now();
@@ -81,11 +86,14 @@ export async function runTrial(trial: Trial): Promise<Finished> {
   return { name, seed: config.seed, learningRate, key: keyOf(trial), loss: loss!, course, effort };
 }
 
-function dealt(order: TrainOrder, { batch, mostSteps }: Dealing, equal: { readonly batch: number }): TrainOrder {
-  const own = batch === "equal" ? equal.batch : order.batch;
+function altered(order: TrainOrder, { config, speeds, dealing, kept }: Trial): TrainOrder {
+  const batch = dealing.batch === "by speed"
+    ? order.batch
+    : Math.max(1, Math.round(config.training.batch / speeds.length));
   return {
     ...order,
-    batch: own,
-    ranges: mostSteps === null ? order.ranges : firstWindows(order.ranges, mostSteps * own),
+    batch,
+    ranges: dealing.mostSteps === null ? order.ranges : firstWindows(order.ranges, dealing.mostSteps * batch),
+    encoding: kept === null ? order.encoding : { ...order.encoding, kept },
   };
 }
