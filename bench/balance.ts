@@ -12,7 +12,7 @@
  * @module
  */
 import { meanOf } from "./proof/compare.ts";
-import { secondsAt, secondsTo, stepCount } from "./proof/course.ts";
+import { secondsAt, secondsTo, stepsAt } from "./proof/course.ts";
 import { lossFigures, meanOver, proofBench, rounded, tuned } from "./proof/proof_bench.ts";
 import { BOX_MS, LEARNING_RATES, machines, proofRun, stepMs, TOKENS } from "./proof/setting.ts";
 import { AS_PRODUCT, BALANCED, type Dealing } from "./proof/trial.ts";
@@ -67,7 +67,7 @@ export const balanceBench = proofBench({
       secondsToTarget: rounded(meanOf(secondsOf(mode)), 1),
       timesBalanced: rounded(meanOf(secondsOf(mode).map((seconds, i) => seconds / own[i]!)), 3),
       secondsToEnd: meanOver(mode, ({ course }) => secondsAt(course, TOKENS), 1),
-      steps: meanOver(mode, ({ course }) => stepCount(course), 0),
+      steps: meanOver(mode, ({ course }) => stepsAt(course, TOKENS), 0),
       idleShare: meanOver(mode, ({ effort }) => effort.idleShare),
       mostIdleShare: Math.max(...mode.trials.map(({ effort }) => effort.mostIdleShare)),
     }));

@@ -7,7 +7,7 @@
  * @module
  */
 import { meanOf } from "./proof/compare.ts";
-import { secondsAt, stepCount } from "./proof/course.ts";
+import { secondsAt, stepsAt } from "./proof/course.ts";
 import { lossFigures, meanOver, proofBench, rounded, type Tuned, tuned } from "./proof/proof_bench.ts";
 import { BOX_MS, LEARNING_RATES, machines, proofRun, type RunChanges, TOKENS } from "./proof/setting.ts";
 import { AS_PRODUCT } from "./proof/trial.ts";
@@ -75,7 +75,7 @@ export const oneMachineBench = proofBench({
       ...lossFigures(way, same),
       timesSameBatch: ratio(way, same),
       timesOwnBest: ratio(way, best),
-      steps: meanOver(way, ({ course }) => stepCount(course), 0),
+      steps: meanOver(way, ({ course }) => stepsAt(course, TOKENS), 0),
       rounds: meanOver(way, ({ course }) => course.ms.length, 0),
       seconds: meanOver(way, ({ course }) => secondsAt(course, TOKENS), 1),
     }));

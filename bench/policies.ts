@@ -10,7 +10,7 @@
  */
 import type { RunConfig } from "../runtime/config.ts";
 import { meanOf } from "./proof/compare.ts";
-import { secondsAt, spikeCount, stepCount } from "./proof/course.ts";
+import { secondsAt, spikeCount, stepsAt } from "./proof/course.ts";
 import { lossFigures, meanOver, proofBench, tuned } from "./proof/proof_bench.ts";
 import { LEARNING_RATES, machines, proofRun, TOKENS } from "./proof/setting.ts";
 import { AS_PRODUCT } from "./proof/trial.ts";
@@ -58,7 +58,7 @@ export const policiesBench = proofBench({
     return ways.map((way) => ({
       ...lossFigures(way, best),
       against: best.name,
-      steps: meanOver(way, ({ course }) => stepCount(course), 0),
+      steps: meanOver(way, ({ course }) => stepsAt(course, TOKENS), 0),
       seconds: meanOver(way, ({ course }) => secondsAt(course, TOKENS), 1),
       spikes: meanOver(way, ({ course }) => spikeCount(course), 1),
       lastBatch: meanOver(way, ({ course }) => course.batch.at(-1)!, 1),

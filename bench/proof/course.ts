@@ -14,9 +14,9 @@ export interface Course {
   readonly heldOut: readonly (number | null)[];
   /** Mean loss of the steps that led to it. */
   readonly trained: readonly number[];
-  /** Global batch as it was executed in the round that led to it, in sequences. */
+  /** Global batch as it was executed in the round that led to it, in sequences; without work that came late. */
   readonly batch: readonly number[];
-  /** Inner steps of a peer in that round: the mean over peers. */
+  /** Inner steps of a peer in that round: the mean over peers whose work came in time. */
   readonly steps: readonly number[];
 }
 
@@ -62,8 +62,8 @@ export class CourseKeeper {
         tokens: column(({ tokens }) => tokens),
         heldOut: rounds.map(({ loss }) => loss === null ? null : short(loss)),
         trained: column(({ loss }) => loss ?? NaN),
-        batch: column((event) => sum(workOf(event).map(({ batch }) => batch))),
-        steps: column((event) => sum(workOf(event).map(({ steps }) => steps)) / workOf(event).length),
+        batch: column((event) => sum(inTime(event).map(({ batch }) => batch))),
+        steps: column((event) => sum(inTime(event).map(({ steps }) => steps)) / Math.max(1, inTime(event).length)),
       },
       effort: effortOf(rounds.flatMap(({ event }) => workOf(event))),
     };
@@ -95,9 +95,15 @@ export function secondsAt({ tokens, ms }: Course, wanted: number): number {
   return between(tokens, ms, { from: wanted, what: `${wanted} tokens` }) / 1000;
 }
 
-/** Inner steps that a peer made, one after another. */
-export function stepCount({ steps }: Course): number {
-  return sum(steps);
+/** Inner steps that a peer has made, one after another, after so many tokens. */
+export function stepsAt({ tokens, steps }: Course, wanted: number): number {
+  let made = 0;
+  return between(tokens, steps.map((count) => made += count), { from: wanted, what: `${wanted} tokens` });
+}
+
+/** Global batch of the round in which so many tokens were reached. */
+export function batchAt({ tokens, batch }: Course, wanted: number): number {
+  return batch[tokens.findIndex((count) => count >= wanted)] ?? batch.at(-1)!;
 }
 
 /** States worse, held out, than the best before them by more than this share. */
@@ -121,6 +127,11 @@ function between(
   if (after === -1) throw new RangeError(`Cannot read a course at ${what}: it ends at ${xs.at(-1)}`);
   const [x, y] = known[after]!, [x0, y0] = known[after - 1] ?? [x, y];
   return x === x0 ? y : y0 + (y - y0) * (from - x0) / (x - x0);
+}
+
+/** Work on the state before the round. */
+function inTime(event: RoundEvent): readonly Offer[] {
+  return workOf({ ...event, counted: event.counted.filter(({ age }) => age === 0) });
 }
 
 function workOf({ counted }: RoundEvent): readonly Offer[] {

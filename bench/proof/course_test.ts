@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { type Course, lossAt, secondsAt, secondsTo, spikeCount, stepCount } from "./course.ts";
+import { batchAt, type Course, lossAt, secondsAt, secondsTo, spikeCount, stepsAt } from "./course.ts";
 
 const course: Course = {
   ms: [10_000, 20_000, 30_000, 40_000],
@@ -15,7 +15,8 @@ Deno.test("a course is straight between the states whose loss is known", () => {
   assert.equal(lossAt(course, 150), 4.5);
   assert.equal(lossAt(course, 300), 3.5);
   assert.equal(secondsAt(course, 250), 25);
-  assert.equal(stepCount(course), 30.5);
+  assert.equal(stepsAt(course, 150), 15.25);
+  assert.deepEqual([batchAt(course, 200), batchAt(course, 201)], [8, 16]);
 });
 
 Deno.test("a course is not read beyond its end", () => {

@@ -6,8 +6,8 @@ import type { Bench, BenchLine } from "../line.ts";
 import { lossAt } from "./course.ts";
 import { deviationOf, differenceOf, meanOf } from "./compare.ts";
 import { LEARNING_RATES, SEEDS, TOKENS } from "./setting.ts";
-import type { Finished, Trial } from "./trial.ts";
-import { runTrials } from "./trials.ts";
+import { type Finished, keyOf, type Trial } from "./trial.ts";
+import { readTrials, runTrials } from "./trials.ts";
 
 export interface ProofBenchOptions {
   readonly name: string;
@@ -18,13 +18,25 @@ export interface ProofBenchOptions {
   readonly lines: (finished: readonly Finished[], seeds: readonly number[]) => readonly BenchLine[];
 }
 
+export interface ProofBench extends Bench {
+  /** What is kept of all trials of the seeds whose trials are all done; for pictures. */
+  kept(): readonly Finished[];
+}
+
 /** Processes at once, unless said otherwise. */
 const JOBS = 2;
 
-export function proofBench({ name, question, trials, lines }: ProofBenchOptions): Bench {
+export function proofBench({ name, question, trials, lines }: ProofBenchOptions): ProofBench {
   return {
     name,
     question,
+    kept() {
+      const kept = new Map(readTrials(name).map((finished) => [finished.key, finished]));
+      return SEEDS.flatMap((seed) => {
+        const found = trials(seed).flatMap((trial) => kept.get(keyOf(trial)) ?? []);
+        return found.length === trials(seed).length ? found : [];
+      });
+    },
     async *run({ quick = false, jobs = JOBS }) {
       const seeds = quick ? SEEDS.slice(0, 1) : SEEDS, startMs = performance.now();
       const finished = await runTrials(seeds.flatMap(trials), {

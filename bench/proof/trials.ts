@@ -8,6 +8,8 @@ import { RESULTS } from "../line.ts";
 import { readLines } from "../read_lines.ts";
 import { type Finished, keyOf, type Trial } from "./trial.ts";
 
+const TRIALS = join(RESULTS, "trials");
+
 export interface RunTrialsOptions {
   /** The file of results. */
   readonly bench: string;
@@ -18,7 +20,7 @@ export interface RunTrialsOptions {
 
 /** Gives what is kept of each trial, in the order of the trials, once all are done. */
 export async function runTrials(trials: readonly Trial[], options: RunTrialsOptions): Promise<readonly Finished[]> {
-  const path = trialsPath(options.bench), kept = new Map(readTrials(path).map((finished) => [finished.key, finished]));
+  const kept = new Map(readTrials(options.bench).map((finished) => [finished.key, finished]));
   const left = [...new Map(trials.map((trial) => [keyOf(trial), trial])).entries()]
     .flatMap(([key, trial]) => kept.has(key) ? [] : [trial]);
   const worker = async () => {
@@ -27,29 +29,28 @@ export async function runTrials(trials: readonly Trial[], options: RunTrialsOpti
     for (let trial = left.shift(); trial !== undefined; trial = left.shift()) {
       const finished = await child.run(trial);
       kept.set(finished.key, finished);
-      await Deno.writeTextFile(path, `${JSON.stringify(finished)}\n`, { append: true });
+      await Deno.writeTextFile(pathOf(options.bench), `${JSON.stringify(finished)}\n`, { append: true });
       options.onFinished(finished, left.length);
     }
   };
-  await Deno.mkdir(join(RESULTS, "trials"), { recursive: true });
+  await Deno.mkdir(TRIALS, { recursive: true });
   await Promise.all(Array.from({ length: options.jobs }, worker));
   return trials.map((trial) => kept.get(keyOf(trial))!);
 }
 
-/** Where a benchmark's trials are kept. */
-export function trialsPath(bench: string): string {
-  return join(RESULTS, "trials", `${bench}.jsonl`);
-}
-
-/** What is kept in a file; nothing, if there is none. */
-export function readTrials(path: string): readonly Finished[] {
+/** What is kept of a benchmark's trials, whatever their settings; nothing, if there is no file. */
+export function readTrials(bench: string): readonly Finished[] {
   try {
-    return Deno.readTextFileSync(path).split("\n").filter((line) => line !== "")
+    return Deno.readTextFileSync(pathOf(bench)).split("\n").filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Finished);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;
   }
+}
+
+function pathOf(bench: string): string {
+  return join(TRIALS, `${bench}.jsonl`);
 }
 
 interface TrialProcess extends AsyncDisposable {
