@@ -73,6 +73,14 @@ Deno.test("a step that costs time besides its tokens leaves room for fewer", asy
   assert.ok(Math.abs(offer!.steps - 50) <= 1, `${offer!.steps} steps of 200 ms`);
 });
 
+Deno.test("a step in hand is done to its end, and the contribution comes that much later", async () => {
+  const alter = (order: TrainOrder) => ({ ...order, batch: 12 }); // 12 · 16 tokens take 3 s
+  const rounds = await shortRun({ tokensPerSecond: [64], alter });
+  const [offer] = lastOffers(rounds);
+  assert.equal(offer!.steps, 4);
+  assert.equal(rounds.at(-1)!.ms - rounds.at(-2)!.ms, 12_000);
+});
+
 Deno.test("a driven peer without data waits for the end of its box, and says so", async () => {
   const rounds = await shortRun({
     tokensPerSecond: [1920],
