@@ -29,18 +29,13 @@ const WAYS: readonly Way[] = [
   { name: "one peer, batch 16", speeds: ONE, changes: { batch: 16, outer: ADAMW } },
   { name: "one peer, batch 8", speeds: ONE, changes: { batch: 8, outer: ADAMW } },
   { name: `eight peers, batch ${BATCH}`, speeds: EIGHT, changes: { batch: BATCH } },
-  { name: `eight peers, boxes a quarter as long`, speeds: EIGHT, changes: { batch: BATCH, boxMs: BOX_MS / 4 } },
+  { name: "eight peers, boxes a quarter as long", speeds: EIGHT, changes: { batch: BATCH, boxMs: BOX_MS / 4 } },
   { name: "eight peers, batch 16", speeds: EIGHT, changes: { batch: 16 } },
-  {
-    name: "eight peers, outer 0.7 and momentum 0.9",
+  ...[[0.7, 0.9], [0.4, 0.9], [0.7, 0.5]].map(([learningRate, momentum]): Way => ({
+    name: `eight peers, outer ${learningRate} and momentum ${momentum}`,
     speeds: EIGHT,
-    changes: { batch: BATCH, outer: { learningRate: 0.7, momentum: 0.9 } },
-  },
-  {
-    name: "eight peers, outer 0.7 and momentum 0.5",
-    speeds: EIGHT,
-    changes: { batch: BATCH, outer: { learningRate: 0.7, momentum: 0.5 } },
-  },
+    changes: { batch: BATCH, outer: { learningRate: learningRate!, momentum: momentum! } },
+  })),
   {
     name: "eight peers, norm test from 16",
     speeds: EIGHT,

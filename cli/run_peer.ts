@@ -75,7 +75,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     screen.say(`Others may fetch the final state from this peer for ${SERVING_MS / 1000} s more.`);
     setTimeout(() => interrupt.stop("finished"), SERVING_MS);
   };
-  const checkpoint = await state.loadOptimizer();
+  const checkpoint = await state.loadOptimizer(), speeds = await state.loadSpeeds();
   await using peer = await startPeer({
     config: run.config,
     name,
@@ -91,6 +91,8 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     throttle: flags.throttle,
     relay: flags.relay,
     onEvent: take,
+    onSpeeds: (speeds) => void state.saveSpeeds(speeds).catch(() => {}), // they can be measured again
+    ...(speeds === null ? {} : { speeds }),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(checkpoint === null ? {} : { checkpoint }),
   });

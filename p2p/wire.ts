@@ -10,6 +10,7 @@ import { decode, encode } from "@ipld/dag-cbor";
 import { z } from "zod";
 import { isPeerId, SIGNATURE_BYTES } from "./identity.ts";
 import { isPlainText, toPlainText } from "./plain_text.ts";
+import { reasonOf } from "./reason.ts";
 import { LARGEST_BLOB_BYTES } from "./store/chunks.ts";
 import { MOST_CELL_DIGITS } from "./sync/cells.ts";
 import type { JournalEntry } from "./sync/effects.ts";
@@ -331,7 +332,7 @@ function open(bytes: Uint8Array): Decoded<unknown> {
   try {
     return { ok: true, value: decode(bytes.subarray(1)) };
   } catch (error) {
-    return refused(`is no DAG-CBOR: ${error instanceof Error ? error.message : "unknown"}`);
+    return refused(`is no DAG-CBOR: ${reasonOf(error)}`);
   }
 }
 

@@ -11,7 +11,14 @@ import type { RunConfig } from "./config.ts";
 import type { DeviceChoice } from "./device/open.ts";
 import { HeldWeights, type Pin } from "./held_weights.ts";
 import { allocateWeights, weightsLayout } from "./state/weights.ts";
-import type { BlobPlace, FoldPort, LearnerEvent, OpenedTraining, TrainingPort } from "./worker/messages.ts";
+import type {
+  BlobPlace,
+  DeviceSpeeds,
+  FoldPort,
+  LearnerEvent,
+  OpenedTraining,
+  TrainingPort,
+} from "./worker/messages.ts";
 import { openRemote, type Remote } from "./worker/remote.ts";
 
 export interface LearnerOptions {
@@ -25,6 +32,8 @@ export interface LearnerOptions {
   readonly percent?: number;
   /** Sequences at once; the fastest is measured if absent. */
   readonly microBatch?: number;
+  /** What the event `speeds` of an earlier session gave: the device is not measured again, but goes on being watched. */
+  readonly speeds?: DeviceSpeeds;
   /** What `checkpoint` of an earlier session gave. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
   readonly onEvent?: (event: LearnerEvent) => void;
@@ -51,14 +60,14 @@ const LONGEST_CLOSE_MS = 10_000;
  */
 export async function openLearner(options: LearnerOptions): Promise<LocalLearner> {
   const { config, device = "auto", threads = null, blobs = {}, percent = 100 } = options;
-  const { microBatch = null, checkpoint = null } = options;
+  const { microBatch = null, checkpoint = null, speeds = null } = options;
   const onEvent = options.onEvent ?? (() => {});
   expectPercent(percent);
   const training = openRemote<TrainingPort, LearnerEvent>(trainingThread(), onEvent);
   const folding = openRemote<FoldPort, never>(foldThread(), () => {});
   try {
     const [opened] = await Promise.all([
-      training.call("open", { config, device, threads, blobs, microBatch, percent, checkpoint }),
+      training.call("open", { config, device, threads, blobs, microBatch, speeds, percent, checkpoint }),
       folding.call("open", config),
     ]);
     return localLearner({ training, folding, opened, percent, config, onEvent });

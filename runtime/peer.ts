@@ -13,12 +13,14 @@ import type { Identity } from "../p2p/identity.ts";
 import type { Transport } from "../p2p/net/transport.ts";
 import type { BlobStore } from "../p2p/store/blob_store.ts";
 import type { Journal } from "../p2p/store/journal.ts";
+import { ceilingOf } from "../p2p/sync/batch/ceiling.ts";
 import type { Change, Digest, PeerId, Signed, SyncRules } from "../p2p/sync/types.ts";
 import { systemClock } from "../p2p/clock.ts";
 import { formatTicket } from "../p2p/ticket.ts";
 import { blobsOf, genesisBytes, type RunConfig } from "./config.ts";
 import type { PeerEvent } from "./event.ts";
 import { type LocalLearner, openLearner } from "./learner.ts";
+import type { DeviceSpeeds } from "./worker/messages.ts";
 import { peerEvents } from "./peer_events.ts";
 import type { DeviceChoice } from "./device/open.ts";
 import type { BlobPlace } from "./worker/messages.ts";
@@ -50,10 +52,14 @@ export interface PeerOptions {
   readonly throttle?: number;
   /** Whether to pass blobs on between peers that cannot reach each other. Default: yes. */
   readonly relay?: boolean;
+  /** What `onSpeeds` of an earlier session was given last. */
+  readonly speeds?: DeviceSpeeds;
   /** What `checkpoint` of an earlier session gave. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
   readonly clock?: Clock;
   readonly onEvent?: (event: PeerEvent) => void;
+  /** Told how fast the device is, for this peer's own restart. */
+  readonly onSpeeds?: (speeds: DeviceSpeeds) => void;
 }
 
 /** A peer at work. Disposing ends it at once; `leave` lets its last work be counted. */
@@ -91,20 +97,27 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
     const ticket = ways.length === 0 ? null : formatTicket({ run, name: config.name, addresses: ways, networkKey });
     return { addresses: dialable, ticket };
   };
+  const rules = syncRules(config, run);
   const events = peerEvents({ self: identity.peer, config, contact, onEvent: options.onEvent ?? (() => {}) });
+  const tooLarge = whyBatchTooLarge(rules);
+  if (tooLarge !== null) options.onEvent?.({ kind: "warning", message: tooLarge });
   const learner = await openLearner({
     config,
     device: options.device ?? "auto",
     blobs: options.runBlobs ?? {},
     percent: options.throttle ?? 100,
-    onEvent: events.fromLearner,
+    onEvent(event) {
+      if (event.kind === "speeds") options.onSpeeds?.(event.speeds);
+      else events.fromLearner(event);
+    },
+    ...(options.speeds === undefined ? {} : { speeds: options.speeds }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
   });
   try {
     const host = await startHost({
       identity,
-      rules: syncRules(config, run),
+      rules,
       genesis,
       found: options.found ?? addresses.length === 0,
       addresses,
@@ -153,6 +166,14 @@ export function syncRules(
 
 function batchingRules({ ceiling: ceilingTokens, ...rest }: RunConfig["batching"]): SyncRules["batching"] {
   return { ...rest, ceilingTokens };
+}
+
+/** A warning for people, or null; of an open-ended run nobody knows the ceiling yet. */
+export function whyBatchTooLarge(rules: SyncRules): string | null {
+  const { batch, contextLength, targetTokens, batching } = rules, ceiling = ceilingOf(0, rules);
+  if (batch <= ceiling || (targetTokens === null && batching.ceilingTokens === null)) return null;
+  return `The run's batch is ${batch} sequences of ${contextLength} tokens, and more than ${ceiling} bring little ` +
+    "in a run of its length (the critical batch, docs/methods/ceiling.md). A smaller training.batch makes more of the data.";
 }
 
 const MOST_TICKET_ADDRESSES = 8, MOST_RELAYED_ADDRESSES = 2;

@@ -11,6 +11,7 @@
  *     identity.key     who the peer is
  *     journal          records, offers and states, in the order it learnt them
  *     blobs/           contributions and weights
+ *     device.json      how fast the device was, by micro-batch, and what it had no memory for
  *     optimizer        local moments and residual, to go on where it stopped
  *     status.json      what `starling status` shows
  *     events.jsonl     the last events, and before them `events-before.jsonl`
@@ -21,6 +22,7 @@
  * @module
  */
 import { dirname, join } from "node:path";
+import { z } from "zod";
 import type { Identity } from "../p2p/identity.ts";
 import { sha256 } from "../p2p/store/chunks.ts";
 import { openDiskBlobStore } from "../p2p/store/disk.ts";
@@ -33,6 +35,7 @@ import type { PeerId } from "../p2p/sync/types.ts";
 import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "../p2p/store/files.ts";
 import { onDisk, StorageError, storageError } from "../p2p/store/storage_error.ts";
 import { emptyStatus, type PeerStatus } from "./status.ts";
+import type { DeviceSpeeds } from "./worker/messages.ts";
 import { ConfigError, parseRunConfig, type RunConfig } from "./config.ts";
 
 /** A run's folder, read. */
@@ -53,6 +56,9 @@ export interface StateFolder extends AsyncDisposable {
   readonly blobs: BlobStore;
   loadOptimizer(): Promise<Uint8Array<ArrayBuffer> | null>;
   saveOptimizer(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Null if nobody has measured the device, or the file is damaged: it is measured anew. */
+  loadSpeeds(): Promise<DeviceSpeeds | null>;
+  saveSpeeds(speeds: DeviceSpeeds): Promise<void>;
   writeStatus(status: PeerStatus): Promise<void>;
   /** @throws {StorageError} if the disk refuses; what was written before is whole. */
   appendEvent(event: unknown): void;
@@ -134,6 +140,8 @@ export async function openStateFolder(path: string, { now }: { readonly now: Dat
     blobs,
     loadOptimizer: () => readBytesIfThere(join(path, "optimizer")),
     saveOptimizer: (bytes) => replaceFile(join(path, "optimizer"), bytes, {}),
+    loadSpeeds: async () => parseSpeeds(await readIfThere(join(path, "device.json"))),
+    saveSpeeds: (speeds) => replaceFile(join(path, "device.json"), encode(`${JSON.stringify(speeds)}\n`), {}),
     writeStatus: async (status) =>
       await replaceFile(join(path, "status.json"), encode(await statusText(status)), { durable: false }),
     appendEvent: (event) => events.append(encode(`${JSON.stringify(event)}\n`)),
@@ -245,6 +253,20 @@ function parseJson(text: string): { readonly status: PeerStatus; readonly check:
   try {
     const { check, ...status } = JSON.parse(text) as PeerStatus & { readonly check: string };
     return { status, check };
+  } catch {
+    return null;
+  }
+}
+
+const speedsSchema = z.object({
+  subject: z.string(),
+  points: z.array(z.object({ microBatch: z.int().min(1), tokensPerSecond: z.number().positive() })),
+  refused: z.int().min(1).nullable(),
+});
+
+function parseSpeeds(text: string | null): DeviceSpeeds | null {
+  try {
+    return text === null ? null : speedsSchema.parse(JSON.parse(text));
   } catch {
     return null;
   }

@@ -24,8 +24,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 /** Arrows inside a room: what a folder may import of its own room, besides itself. A file beside the folders may all. */
 const INNER_ARROWS: Readonly<Record<string, readonly string[]>> = {
   "p2p/sync": ["p2p/learner.ts"],
-  "p2p/store": ["p2p/sync", "p2p/identity.ts"],
-  "p2p/net": ["p2p/sync", "p2p/store", "p2p/identity.ts", "p2p/plain_text.ts", "p2p/clock.ts"],
+  "p2p/store": ["p2p/sync", "p2p/identity.ts", "p2p/reason.ts"],
+  "p2p/net": ["p2p/sync", "p2p/store", "p2p/identity.ts", "p2p/plain_text.ts", "p2p/reason.ts", "p2p/clock.ts"],
   "runtime/device": [],
   "runtime/graph": ["runtime/device"],
   "runtime/model": ["runtime/graph", "runtime/device", "runtime/folder.ts"],

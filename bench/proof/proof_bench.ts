@@ -14,8 +14,8 @@ export interface ProofBenchOptions {
   readonly question: string;
   /** All trials of one seed. */
   readonly trials: (seed: number) => readonly Trial[];
-  /** What they show; `seeds` in order. */
-  readonly lines: (finished: readonly Finished[], seeds: readonly number[]) => readonly BenchLine[];
+  /** What those of some seeds show. */
+  readonly lines: (finished: readonly Finished[]) => readonly BenchLine[];
 }
 
 export interface ProofBench extends Bench {
@@ -49,7 +49,7 @@ export function proofBench({ name, question, trials, lines }: ProofBenchOptions)
           );
         },
       });
-      yield* lines(finished, seeds);
+      yield* lines(finished);
     },
   };
 }
@@ -79,7 +79,7 @@ export function tuned(finished: readonly Finished[]): readonly Tuned[] {
   });
 }
 
-/** Whom a way is compared with, and what its trials say of loss after equal tokens. */
+/** What a way's trials say of loss after equal tokens, and against whom it is compared. */
 export function lossFigures(way: Tuned, baseline: Tuned): BenchLine {
   const { mean, within, verdict } = differenceOf(way.losses, baseline.losses);
   return {

@@ -9,6 +9,7 @@ import { TEST_STEPS } from "./batch/statistics.ts";
 import type { Book } from "./book.ts";
 import { BoxTimer } from "./box_timer.ts";
 import { isFinished } from "./chain.ts";
+import { claimed } from "./claims.ts";
 import type { Context } from "./context.ts";
 import type { Fault } from "./effects.ts";
 import { bodyDigest } from "./digest.ts";
@@ -149,13 +150,13 @@ export class OwnWork {
     readonly leaving?: boolean;
     readonly transferMs?: number;
   }): Signed<Offer> {
-    const { now, options, report } = context;
-    const { roundMs } = ground.chain;
+    const { now, options, report } = context, { rules, self } = options, { chain } = ground, { roundMs } = chain;
+    const work = claimed(made.work, { peer: self, chain, rules });
     const times = made.work === NO_WORK
       ? { waitMs: 0, nextMs: roundMs }
       : this.#box.offered(now, { isForHead: made.isForHead, roundMs });
-    const heldOut = this.#heldOut?.record === ground.chain.head ? this.#heldOut.loss : null;
-    const body = buildOffer(ground, made.work, {
+    const heldOut = this.#heldOut?.record === chain.head ? this.#heldOut.loss : null;
+    const body = buildOffer(ground, work, {
       ...options,
       ...times,
       heldOut,

@@ -141,13 +141,50 @@ Deno.test("what steps measured comes in one wait, each with its own figures, and
   assert.deepEqual(together.map(({ sketch }) => sketch), [null, null, null, alone[3]!.sketch]);
 });
 
-Deno.test("halves of a single sequence, or of a gradient that is not finite, are not compared", async () => {
+Deno.test("halves of a gradient that is not finite are not compared", async () => {
   await using trainer = await open();
-  trainer.step(countingWindows(1, model), settings, measured);
   trainer.writeWeights(initialWeights(model, 1).map((value) => value * 1e30));
   trainer.step(countingWindows(4, model), settings, measured);
-  const [single, broken] = await trainer.readMetrics();
-  assert.deepEqual([single!.halves, broken!.skipped, broken!.halves, broken!.sketch], [null, true, null, null]);
+  const [{ skipped, halves, sketch }] = await trainer.readMetrics() as [StepMetricsOf];
+  assert.deepEqual([skipped, halves, sketch], [true, null, null]);
+});
+
+Deno.test("a batch of one sequence is compared with that of the step before", async () => {
+  const windows = countingWindows(5, model).map((window, i) => window.subarray(0, 10 - i));
+  const gradients: Float64Array[] = [];
+  for (const window of windows) gradients.push(await gradientOf([window]));
+  await using trainer = await open();
+  for (const window of windows) trainer.step([window], { ...settings, rate: 0 }, { halves: true });
+  const found = (await trainer.readMetrics()).map(({ halves }) => halves);
+  assert.deepEqual(found.map((halves) => halves !== null), [false, true, false, true, false]);
+  for (const second of [1, 3]) {
+    const a = gradients[second - 1]!, b = gradients[second]!, halves = found[second]!;
+    assert.deepEqual(halves.sequences, [1, 1]);
+    for (const [name, wanted] of [["first", dot(a, a)], ["second", dot(b, b)], ["inner", dot(a, b)]] as const) {
+      assert.ok(Math.abs(halves[name] - wanted) < 1e-5 * dot(a, a), `${name}: ${halves[name]}, wanted ${wanted}`);
+    }
+  }
+});
+
+Deno.test("a batch of one sequence is compared with no step on other weights, and with none from before a cut", async () => {
+  const [window] = countingWindows(1, model);
+  const between: readonly ((trainer: Trainer) => unknown)[] = [
+    (trainer) => trainer.writeWeights(roughWeights(model)),
+    (trainer) => trainer.shift(new Float32Array(layout.words)),
+    (trainer) => trainer.cut().then(() => trainer.commitResidual(true)),
+    (trainer) => trainer.step([window!], settings),
+    (trainer) => trainer.stepInParts(countingWindows(6, model), settings, { halves: true }).next(),
+  ];
+  for (const happen of between) {
+    await using trainer = await open();
+    const measure = () => trainer.step([window!], settings, { halves: true });
+    measure();
+    await happen(trainer);
+    measure();
+    assert.equal((await trainer.readMetrics()).at(-1)!.halves, null);
+    measure();
+    assert.ok((await trainer.readMetrics())[0]!.halves !== null);
+  }
 });
 
 Deno.test("halves are not compared between a dense cut and the news of its fate, and what the cut left out is kept", async () => {

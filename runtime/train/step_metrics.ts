@@ -6,7 +6,6 @@
  * @module
  */
 import type { DeviceBuffer, Span } from "../device/device.ts";
-import type { HalvedBatch } from "./halves.ts";
 import type { GradientHalves } from "./noise.ts";
 
 /** One optimizer step, measured. */
@@ -46,9 +45,18 @@ export interface StepNote {
   readonly step: number;
   readonly tokens: number;
   readonly sequences: number;
-  /** How its batch was halved, if the halves are compared. */
-  readonly halved: HalvedBatch | null;
+  /** Null if no halves are compared. */
+  readonly comparison: Comparison | null;
   readonly isSketched: boolean;
+}
+
+/** Two halves, A and B, of which the step notes the sums of A², (X − A)² and A · (X − A). */
+export interface Comparison {
+  readonly sequences: readonly [number, number];
+  /** What makes means of A and B. */
+  readonly scales: readonly [number, number];
+  /** Whether X is A + B; else it is B. */
+  readonly isOfSum: boolean;
 }
 
 /** Steps to be read back. */
@@ -79,7 +87,7 @@ export class StepLog {
     return {
       hasSketch: lastSketched >= 0,
       decode: (ring, sketch) =>
-        steps.map(({ step, tokens, sequences, halved, place }, i) => {
+        steps.map(({ step, tokens, sequences, comparison, place }, i) => {
           const start = place * PLACE_WORDS, skipped = ring[start + 1]! > 0;
           return {
             step,
@@ -88,9 +96,7 @@ export class StepLog {
             loss: ring[start + 64]! / tokens,
             gradientNorm: ring[start]!,
             skipped,
-            halves: halved === null || skipped
-              ? null
-              : meanHalves(ring.subarray(start + 128, start + 131), { halved, tokens }),
+            halves: comparison === null || skipped ? null : meanHalves(ring.subarray(start + 128), comparison),
             sketch: i === lastSketched && !skipped ? sketch : null,
           };
         }),
@@ -98,16 +104,7 @@ export class StepLog {
   }
 }
 
-/** Gradients are sums over a half's tokens, divided by those of the whole batch. */
-function meanHalves(
-  sums: Float32Array,
-  { halved, tokens }: { readonly halved: HalvedBatch; readonly tokens: number },
-): GradientHalves {
-  const [one, other] = halved.tokens.map((share) => tokens / share);
-  return {
-    first: sums[0]! * one! ** 2,
-    second: sums[1]! * other! ** 2,
-    inner: sums[2]! * one! * other!,
-    sequences: halved.sequences,
-  };
+function meanHalves([a, other, inner]: Float32Array, { sequences, scales, isOfSum }: Comparison): GradientHalves {
+  const product = isOfSum ? inner! : inner! + a!, b = isOfSum ? other! : other! + 2 * inner! + a!;
+  return { first: a! * scales[0] ** 2, second: b * scales[1] ** 2, inner: product * scales[0] * scales[1], sequences };
 }

@@ -15,7 +15,7 @@ import { headSize, type ModelConfig } from "../model/config.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
 import { expectArena } from "./arena.ts";
 import { GradientMeasures, type Measures } from "./gradient_measures.ts";
-import { halve } from "./halves.ts";
+import { compareHalves, withoutComparison } from "./halves.ts";
 import { settingValues, type StepSettings } from "./inner_step.ts";
 import { type Cut, PseudoGradient, type SparseCut, type Sparsity } from "./pseudo_gradient.ts";
 import { StepLog, type StepMetrics } from "./step_metrics.ts";
@@ -93,6 +93,8 @@ export class Trainer implements AsyncDisposable {
   readonly #measures: GradientMeasures | undefined;
   readonly #log = new StepLog();
   #stepCount = 0;
+  /** Whether the last step's gradient, of one sequence, waits for the next one's. */
+  #isKept = false;
   /** Of all steps: β₂ may change from step to step, and bias correction goes by it. */
   #beta2Product = 1;
 
@@ -127,6 +129,7 @@ export class Trainer implements AsyncDisposable {
   writeWeights(weights: Float32Array): void {
     expectArena("these weights", weights, this.layout);
     this.#device.write(whole(this.#buffers.parameters), weights);
+    this.#isKept = false;
   }
 
   async readWeights(): Promise<Float32Array<ArrayBuffer>> {
@@ -138,8 +141,8 @@ export class Trainer implements AsyncDisposable {
    * whole batch, so accumulation computes the gradient of the large batch. Only enqueues.
    *
    * What it measures besides comes with `readMetrics` and changes nothing of the update; only that a batch of one
-   * micro-batch is run as two if its halves are compared. They are not if it has one sequence, or while
-   * `canCompareHalves` is false.
+   * micro-batch is run as two if its halves are compared. A batch of one sequence has none: it is compared with that of
+   * the step before, if that was to be measured too. Nothing is compared while `canCompareHalves` is false.
    * @param windows At least one window of 2 to contextLength + 1 tokens.
    */
   step(windows: readonly Uint32Array[], settings: StepSettings, measures: Measures = {}): void {
@@ -159,8 +162,12 @@ export class Trainer implements AsyncDisposable {
     const tokens = windows.reduce((sum, window) => sum + predictedTokens(window), 0), sequences = windows.length;
     if (tokens <= 0) throw new RangeError("Cannot step: the batch predicts no token");
     const measures = halves || sketchSeed !== null ? this.#measured() : undefined;
-    const halved = halves && this.canCompareHalves ? halve(windows, this.microBatch) : null;
-    const inputs = this.#pack(halved?.microBatches ?? microBatches(windows, this.microBatch));
+    const isKept = this.#isKept, B = this.microBatch;
+    this.#isKept = false;
+    const comparing = halves && this.canCompareHalves
+      ? compareHalves(windows, { B, isKept })
+      : withoutComparison(windows, B);
+    const { keepAfter, compareAfter, comparison } = comparing, inputs = this.#pack(comparing.microBatches);
     const beta2Product = this.#beta2Product * settings.beta2;
     const values = settingValues(settings, { tokens, t: this.#stepCount + 1, beta2Product });
     this.#device.write(whole(this.#buffers.settings), values);
@@ -171,15 +178,16 @@ export class Trainer implements AsyncDisposable {
       this.#device.write(whole(this.#buffers.inputs), input);
       this.#run(this.#programs.forward);
       this.#run(this.#programs.backward);
-      if (i + 1 === halved?.each) measures!.keepFirstHalf();
-      if (halved !== null && i + 1 === 2 * halved.each) measures!.compareHalves();
+      if (i + 1 === keepAfter) measures?.keepFirstHalf();
+      if (i + 1 === compareAfter) measures?.compareHalves();
     }
+    this.#isKept = keepAfter !== null && comparison === null;
     this.#stepCount++;
     this.#beta2Product = beta2Product;
     const isSketched = sketchSeed !== null;
-    const place = this.#log.push({ step: this.#stepCount, tokens, sequences, halved, isSketched });
-    if (halved !== null) measures!.noteHalves(place);
-    if (isSketched) measures!.sketch(sketchSeed);
+    const place = this.#log.push({ step: this.#stepCount, tokens, sequences, comparison, isSketched });
+    if (comparison !== null) measures?.noteHalves(place);
+    if (isSketched) measures?.sketch(sketchSeed);
     this.#device.run(this.#programs.updates[place]!);
   }
 
@@ -227,10 +235,11 @@ export class Trainer implements AsyncDisposable {
   async saveMoments(): Promise<Moments> {
     const { first_moment, second_moment } = this.#buffers, stepCount = this.#stepCount;
     const beta2Product = this.#beta2Product;
-    const moments = this.#device.read([whole(first_moment), whole(second_moment)]);
-    const residual = this.#pseudoGradient?.readResidual();
-    const [first, second] = await moments;
-    return { first: first!, second: second!, stepCount, beta2Product, residual: await residual ?? null };
+    const [[first, second], residual] = await Promise.all([
+      this.#device.read([whole(first_moment), whole(second_moment)]),
+      this.#pseudoGradient?.readResidual() ?? null,
+    ]);
+    return { first: first!, second: second!, stepCount, beta2Product, residual };
   }
 
   loadMoments({ first, second, stepCount, beta2Product, residual }: Moments): void {
@@ -252,6 +261,7 @@ export class Trainer implements AsyncDisposable {
 
   /** Quantises anchor − parameters + residual. Steps may be enqueued while it waits. */
   cut(): Promise<Cut> {
+    this.#isKept = false; // its memory is the cut's
     return this.#outer().cut();
   }
 
@@ -286,6 +296,7 @@ export class Trainer implements AsyncDisposable {
     expectArena("this shift", values, this.layout);
     this.#device.write(whole(this.#buffers.gradients), values);
     this.#device.run(this.#programs.shift);
+    this.#isKept = false;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

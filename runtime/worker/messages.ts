@@ -6,6 +6,7 @@
  */
 import type { Contribution, Fate, FoldPart, Screen, TrainOrder, Verdict } from "../../p2p/learner.ts";
 import type { Digest } from "../../p2p/sync/types.ts";
+import type { RememberedCurve } from "../batching/speed_curve.ts";
 import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
 import type { PartVerdict } from "../state/fold.ts";
@@ -59,10 +60,18 @@ export interface TrainingSetup {
   readonly blobs: Readonly<Record<string, BlobPlace>>;
   /** Sequences at once, or null to find the fastest. */
   readonly microBatch: number | null;
+  /** What an earlier session found out about the device; null: nothing. */
+  readonly speeds: DeviceSpeeds | null;
   /** Share of the time to compute in, 1 to 100. */
   readonly percent: number;
   /** From `checkpoint`, or null to start with fresh moments. */
   readonly checkpoint: Uint8Array<ArrayBuffer> | null;
+}
+
+/** Speeds of one model on one device, for the next session. */
+export interface DeviceSpeeds extends RememberedCurve {
+  /** Device and model that they are of. */
+  readonly subject: string;
 }
 
 /** The training thread: owner of device, model and corpus. */
@@ -95,6 +104,8 @@ export type LearnerEvent =
     readonly peakBytes: number;
     readonly parameterCount: number;
   }
+  /** How fast the device is, for the next session: found by a probe, or changed since. */
+  | { readonly kind: "speeds"; readonly speeds: DeviceSpeeds }
   /** Some inner steps, reported together. */
   | {
     readonly kind: "steps";

@@ -3,7 +3,8 @@
  *
  * It measures nothing itself (`train/gradient_measures.ts`) and decides nothing by the figures (`p2p/sync/batch`).
  *
- *  - Halves are compared in the first step of each box that can, and in every so many after it.
+ *  - Halves are compared in the first step of each box that can, and in every so many after it. A batch of one sequence
+ *    has no halves: two steps, one after the other, stand for them, between which the weights move little.
  *  - A sketch is made of the first step after new weights came: nearest to where all peers begin, which is what makes
  *    sketches of several peers comparable. Its signs follow from the round.
  * @module
@@ -21,6 +22,8 @@ export class NoiseLog {
   #measure: Measure = { every: 0, sketch: false };
   /** Steps until the next comparison. */
   #left = 0;
+  /** Whether the last step is the first of such two. */
+  #isPairBegun = false;
   #round = 0;
   #isSketchDue = false;
   #isSketchUnderWay = false;
@@ -30,7 +33,8 @@ export class NoiseLog {
   /** @param isNewAnchor Whether the next step begins from weights that all peers have. */
   follow({ measure, round }: TrainOrder, isNewAnchor: boolean): void {
     this.#measure = measure;
-    if (!isNewAnchor && round === this.#round) return;
+    if (isNewAnchor) this.#isPairBegun = false;
+    else if (round === this.#round) return;
     this.#round = round;
     this.#sketch = null; // its signs are those of another round
     this.#isSketchDue = measure.sketch && isNewAnchor;
@@ -38,12 +42,14 @@ export class NoiseLog {
 
   /**
    * What the next step measures; it counts as made.
-   * @param canCompare Whether it could compare halves.
+   * @param step Its sequences, and whether it could compare halves.
    */
-  next(canCompare: boolean): Measures {
+  next({ sequences, canCompare }: { readonly sequences: number; readonly canCompare: boolean }): Measures {
     const { every } = this.#measure, halves = every > 0 && canCompare && this.#left <= 0;
     const sketchSeed = this.#isSketchDue ? this.#round : null;
-    this.#left = halves ? every - 1 : this.#left - 1;
+    const isPairEnded = sequences === 1 && this.#isPairBegun;
+    this.#isPairBegun = halves && sequences === 1 && !isPairEnded;
+    this.#left = halves && !this.#isPairBegun ? every - (isPairEnded ? 2 : 1) : this.#left - 1;
     this.#isSketchUnderWay ||= this.#isSketchDue;
     this.#isSketchDue = false;
     return { halves, sketchSeed };
@@ -63,7 +69,7 @@ export class NoiseLog {
 
   /** Steps since the last `add` were not made to their end, or are lost: what they would have measured is due again. */
   giveUp(): void {
-    this.#left = 0;
+    this.#begin();
     this.#isSketchDue ||= this.#isSketchUnderWay;
     this.#isSketchUnderWay = false;
   }
@@ -80,8 +86,13 @@ export class NoiseLog {
     const mean = meanOf(this.#figures), sketch = this.#sketch;
     this.#figures = [];
     this.#sketch = null;
-    this.#left = 0;
+    this.#begin();
     return mean === null ? null : { ...mean, sketch };
+  }
+
+  #begin(): void {
+    this.#left = 0;
+    this.#isPairBegun = false;
   }
 }
 

@@ -41,8 +41,9 @@ const measured = (first: number, second: number, inner: number): StepMetrics => 
 });
 
 /** Which of so many steps compare halves. */
-const compared = (log: NoiseLog, count: number, canCompare = true) =>
-  Array.from({ length: count }, (_, i) => log.next(canCompare).halves ? i : -1).filter((i) => i >= 0);
+const compared = (log: NoiseLog, count: number, kind: Partial<typeof four> = {}) =>
+  Array.from({ length: count }, (_, i) => log.next({ ...four, ...kind }).halves ? i : -1).filter((i) => i >= 0);
+const four = { sequences: 4, canCompare: true };
 
 Deno.test("the first step of a box and every so many after it compare halves", () => {
   const log = open({ every: 4, sketch: false });
@@ -55,13 +56,24 @@ Deno.test("the first step of a box and every so many after it compare halves", (
 
 Deno.test("a comparison that is due waits for the first step that can", () => {
   const log = open({ every: 4, sketch: false });
-  assert.deepEqual(compared(log, 7, false), []);
+  assert.deepEqual(compared(log, 7, { canCompare: false }), []);
   assert.deepEqual(compared(log, 5), [0, 4]);
+});
+
+Deno.test("two steps of one sequence, one after the other, are one comparison", () => {
+  const log = open({ every: 4, sketch: false }), one = { sequences: 1 };
+  assert.deepEqual(compared(log, 8, one), [0, 1, 4, 5]);
+  log.cut();
+  assert.deepEqual(compared(log, 1, one), [0]);
+  log.follow(orderOf(4, { every: 4, sketch: false }), true); // the weights are others: the two are not comparable
+  assert.deepEqual(compared(log, 4, one), [0, 1]);
+  log.cut();
+  assert.deepEqual([compared(log, 1, one), compared(log, 4)], [[0], [0]], "a larger batch has halves of its own");
 });
 
 Deno.test("nothing is measured where the order wants nothing", () => {
   const log = open({ every: 0, sketch: false });
-  for (let i = 0; i < 30; i++) assert.deepEqual(log.next(true), { halves: false, sketchSeed: null });
+  for (let i = 0; i < 30; i++) assert.deepEqual(log.next(four), { halves: false, sketchSeed: null });
   assert.equal(log.add([step, step]), null);
   assert.equal(log.cut(), null);
 });
@@ -90,20 +102,20 @@ Deno.test("figures that are not finite are left out", () => {
 
 Deno.test("the first step from new weights is sketched, with the round as its seed", () => {
   const log = open({ every: 1, sketch: true }), sketch = new Float32Array(256).fill(3);
-  assert.deepEqual([log.next(true), log.next(true)].map(({ sketchSeed }) => sketchSeed), [3, null]);
+  assert.deepEqual([log.next(four), log.next(four)].map(({ sketchSeed }) => sketchSeed), [3, null]);
   log.add([{ ...measured(5, 3, 1), sketch, sequences: 7 }, step]);
   const { codes, exponent, sequences } = log.cut()!.sketch!;
   assert.deepEqual([codes[0]! * 2 ** exponent, codes.length, sequences], [3, 256, 7]);
-  assert.equal(log.next(true).sketchSeed, null, "a box that goes on from its own weights");
+  assert.equal(log.next(four).sketchSeed, null, "a box that goes on from its own weights");
   log.follow(orderOf(4, { every: 1, sketch: true }), false);
-  assert.equal(log.next(true).sketchSeed, null, "an order for the same weights");
+  assert.equal(log.next(four).sketchSeed, null, "an order for the same weights");
   log.follow(orderOf(5, { every: 1, sketch: true }), true);
-  assert.equal(log.next(true).sketchSeed, 5);
+  assert.equal(log.next(four).sketchSeed, 5);
 });
 
 Deno.test("a sketch of another round is not contributed", () => {
   const log = open({ every: 1, sketch: true });
-  log.next(true);
+  log.next(four);
   log.add([{ ...measured(5, 3, 1), sketch: new Float32Array(256) }]);
   log.follow(orderOf(4, { every: 1, sketch: true }), false);
   assert.equal(log.cut()!.sketch, null);
@@ -111,12 +123,12 @@ Deno.test("a sketch of another round is not contributed", () => {
 
 Deno.test("what a step that was given up would have measured is due again", () => {
   const log = open({ every: 5, sketch: true });
-  assert.deepEqual(log.next(true), { halves: true, sketchSeed: 3 });
+  assert.deepEqual(log.next(four), { halves: true, sketchSeed: 3 });
   log.giveUp();
-  assert.deepEqual(log.next(true), { halves: true, sketchSeed: 3 });
+  assert.deepEqual(log.next(four), { halves: true, sketchSeed: 3 });
   log.add([measured(5, 3, 1)]); // its gradient was not finite: no sketch
   log.giveUp();
-  assert.deepEqual(log.next(true), { halves: true, sketchSeed: null });
+  assert.deepEqual(log.next(four), { halves: true, sketchSeed: null });
   log.forget();
   assert.equal(log.cut(), null);
 });

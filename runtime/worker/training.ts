@@ -8,6 +8,7 @@
  * @module
  */
 import type { Contribution, Fate, TrainOrder } from "../../p2p/learner.ts";
+import type { SpeedCurve } from "../batching/speed_curve.ts";
 import { Throughput } from "../batching/throughput.ts";
 import type { TrainingConfig } from "../config.ts";
 import type { TokenSource } from "../data/corpus.ts";
@@ -19,7 +20,7 @@ import type { StepMetrics } from "../train/step_metrics.ts";
 import { type Activity, Box } from "./box.ts";
 import type { Clock } from "./clock.ts";
 import { Lease } from "./lease.ts";
-import type { LocalModel, StepShape } from "./local_model.ts";
+import { type LocalModel, StarvedError, type StepShape } from "./local_model.ts";
 import type { LearnerEvent } from "./messages.ts";
 import { NoiseLog } from "./noise_log.ts";
 import { Pace } from "./pace.ts";
@@ -27,6 +28,8 @@ import { Requests } from "./requests.ts";
 
 export interface TrainingOptions {
   readonly local: LocalModel;
+  /** Chooses the micro-batch of each box; null if the user did. */
+  readonly curve: SpeedCurve | null;
   readonly config: TrainingConfig;
   /** Of the data order. */
   readonly seed: number;
@@ -45,6 +48,8 @@ const MOST_STEPS_A_BURST = 32;
 const MOST_SKIPPED = 20;
 /** Failures of the device, one after another, after which it is given up. */
 const MOST_DEVICE_FAILURES = 3;
+/** A device without memory for a single sequence is asked again after this time. */
+const STARVED_MS = 30_000;
 /** Requests end a wait; this only bounds it. */
 const IDLE_MS = 60_000;
 
@@ -87,6 +92,10 @@ export class Training {
   #stepMs = Infinity;
   #skippedInARow = 0;
   #deviceFailures = 0;
+  /** Weights to go on from, as soon as there is a trainer. */
+  #anchorDue: Float32Array | null = null;
+  /** When the device is asked again for memory that it did not have; null: it has it. */
+  #starvedUntilMs: number | null = null;
   #isPaused = false;
   #isFailed = false;
   #isClosed = false;
@@ -103,12 +112,15 @@ export class Training {
       const idle = this.#idle();
       if (idle !== null) {
         this.#tellWaiting(idle);
-        await this.#rest(IDLE_MS, idle.activity);
+        const dueMs = this.#starvedUntilMs === null ? IDLE_MS : this.#starvedUntilMs - this.#options.clock.now();
+        await this.#rest(Math.max(0, dueMs), idle.activity);
+      } else if (this.#starvedUntilMs !== null) {
+        await this.#makeReady();
       } else if (this.#pace.dueMs > 0) {
         this.#pace.rested(await this.#rest(this.#pace.dueMs, "throttled"));
       } else {
         this.#saidWaiting = null;
-        await this.#onDevice(() => this.#burst()).catch((error) => this.#fail(error));
+        await this.#onDevice(() => this.#burst()).catch((error) => this.#stop(error));
         await this.#rest(0, "computing");
       }
     }
@@ -124,19 +136,23 @@ export class Training {
       this.#lease.replace(order.ranges);
       this.#ahead = this.#box.tokens;
       this.#isCut = false;
-      try {
-        await this.#onDevice(async () => {
-          this.#shape = await this.#options.local.fit(order.batch);
-          if (!isSame) this.#options.local.rebase(weights);
-        });
-      } catch (error) {
-        this.#fail(error);
-      }
+      if (!isSame) this.#anchorDue = weights;
+      const { local, curve, clock } = this.#options;
+      if (curve !== null) local.atMost(curve.choose(clock.now(), order.batch));
+      await this.#makeReady();
     });
   }
 
   contribute(): Promise<Contribution> {
-    return this.#askProtocol(() => this.#onDevice(() => this.#contribute()));
+    return this.#askProtocol(async () => {
+      try {
+        return await this.#onDevice(() => this.#contribute());
+      } catch (error) {
+        if (!(error instanceof StarvedError)) throw error;
+        this.#stop(error);
+        return await this.#contribute(); // nothing, this time
+      }
+    });
   }
 
   /** Held-out loss of any weights, nats per token; what is being trained stays as it is. */
@@ -175,13 +191,29 @@ export class Training {
     this.#requests.wake();
   }
 
+  /** Opens what the order needs, if the device has memory for it. */
+  async #makeReady(): Promise<void> {
+    const { local } = this.#options;
+    try {
+      await this.#onDevice(async () => {
+        this.#shape = await local.fit(this.#order!.batch);
+        if (this.#anchorDue !== null) local.rebase(this.#anchorDue);
+      });
+      this.#anchorDue = null;
+      this.#starvedUntilMs = null;
+    } catch (error) {
+      this.#stop(error);
+    }
+  }
+
   async #contribute(): Promise<Contribution> {
     const box = this.#box, round = this.#order?.round ?? 0, { batch, microBatch } = this.#shape;
     const speed = this.#throughput.tokensPerSecond, { computingMs: computeMs, waitingMs: idleMs } = box.shares;
     const about = { round, batch, microBatch, speed, computeMs, idleMs }, noise = this.#noise.cut();
     // What the lease allows to claim.
     const tokens = Math.min(box.tokens, this.#lease.pending * this.#options.contextLength);
-    const bytes = tokens === 0 || this.#isFailed ? null : await this.#options.local.cut(round, this.#order!.encoding);
+    const isIdle = tokens === 0 || this.#isFailed || this.#starvedUntilMs !== null;
+    const bytes = isIdle ? null : await this.#options.local.cut(round, this.#order!.encoding);
     this.#box = new Box();
     if (bytes === null) {
       this.#lease.giveBack(); // nothing is offered, so nothing is used up
@@ -197,6 +229,9 @@ export class Training {
     if (this.#isClosed) return waiting("this peer is closing", false);
     if (this.#isFailed) return waiting("training has stopped", false); // was told as a failure
     if (this.#isPaused) return PAUSED;
+    if (this.#starvedUntilMs !== null && this.#options.clock.now() < this.#starvedUntilMs) {
+      return waiting("the device has no memory for a single sequence; it is asked again every 30 s", true);
+    }
     if (this.#lease.left > 0) return null;
     const isNews = this.#order.ranges.length > 0; // an order without data is one to rest
     return waiting("this round's share of the data is trained", isNews);
@@ -223,6 +258,7 @@ export class Training {
     this.#deviceFailures = 0;
     this.#stepMs = burst.workedMs / steps.length;
     const tokens = steps.reduce((sum, step) => sum + step.tokens, 0);
+    this.#options.curve?.observe(tokens, burst.workedMs);
     this.#throughput.add(tokens, burst.workedMs + burst.restedMs + this.#pace.dueMs);
     this.#tell({
       kind: "steps",
@@ -251,7 +287,8 @@ export class Training {
     const { tokens, globalBatch } = burst.order;
     const settings = stepSettings(config, { tokens: tokens + this.#ahead, globalBatch });
     burst.rate = settings.rate;
-    const measures = this.#noise.next(windows.length > 1 && local.trainer.canCompareHalves);
+    const canCompare = local.trainer.canCompareHalves;
+    const measures = this.#noise.next({ sequences: windows.length, canCompare });
     const parts = local.trainer.stepInParts(windows, settings, measures);
     // Waiting for the device costs time, so a slice has as many micro-batches as take about `BURST_MS`.
     const slice = Math.max(1, Math.floor(BURST_MS * accumulation / this.#stepMs));
@@ -365,6 +402,13 @@ export class Training {
   #ask<T>(request: () => T | Promise<T>): Promise<T> {
     if (this.#isClosed) return Promise.reject(new Error("This learner is closed"));
     return this.#requests.ask(request);
+  }
+
+  /** Training cannot go on: for now, if memory is all that is missing. */
+  #stop(error: unknown): void {
+    if (!(error instanceof StarvedError)) return this.#fail(error);
+    if (this.#starvedUntilMs === null) this.#tell({ kind: "warning", message: error.message });
+    this.#starvedUntilMs = this.#options.clock.now() + STARVED_MS;
   }
 
   #fail(error: unknown): void {

@@ -258,7 +258,7 @@ Deno.test("measuring steps does not change what they learn", async () => {
 Deno.test("a box measures nothing while the fate of the last contribution is open, and goes on when it is known", async () => {
   await using peer = openScene({ codec: "int8" });
   const { training, weights } = peer, ranges = [{ start: 0, end: 1e6 }];
-  await training.train(peer.order(1, { measure: { every: 2, sketch: false }, ranges }), weights);
+  await training.train(peer.order(1, { measure: { every: 1000, sketch: false }, ranges }), weights);
   await peer.stepped(2);
   assert.ok((await training.contribute()).noise !== null);
   await peer.stepped(4);
@@ -294,4 +294,15 @@ Deno.test("the rate goes by the global batch that is asked for, whatever batch i
   };
   const { learningRate } = smallRun("int8").training;
   assert.deepEqual([await rateAt(8), await rateAt(32)], [learningRate, 2 * learningRate]);
+});
+
+Deno.test("a peer of one sequence a step measures too, by two steps", async () => {
+  await using peer = openScene({ microBatch: 1 });
+  const { training, weights } = peer, measure = { every: 4, sketch: false };
+  await training.train(peer.order(1, { measure, batch: 1 }), weights);
+  await peer.stepped(7);
+  const { steps, batch, noise } = await training.contribute();
+  assert.equal(batch, 1);
+  assert.equal(noise!.tests, Math.floor((steps + 2) / 4));
+  assert.ok(noise!.variance > 0);
 });

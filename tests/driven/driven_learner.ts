@@ -60,11 +60,12 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
     model,
     largestMicroBatch: LARGEST_MICRO_BATCH,
     onOpen: () => {},
-    onMemoryShort: () => {},
+    onRefused: () => {},
   });
   let untilMs = 0;
   const training = new Training({
     local,
+    curve: null,
     config: config.training,
     seed,
     contextLength,

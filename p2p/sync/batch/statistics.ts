@@ -67,19 +67,21 @@ export function averaged(noise: Noise | null, found: RecordStatistic, steps: num
 /**
  * DDP-Norm, from the sketches of at least two peers: with ḡ the mean of their gradients g_j of m_j sequences each,
  * tr Σ = Σ m_j |g_j − ḡ|² / (J − 1), and |ḡ|² is |G|² + tr Σ / Σ m_j on average. A sketch longer than twice the median
- * is shortened to that.
+ * is shortened to that, and one of nothing but zeros says nothing.
  */
 function acrossPeers(sketches: readonly GradientSketch[]): Pick<Noise, "variance" | "signal"> | null {
-  if (sketches.length < 2) return null;
-  const decoded = sketches.map(decode), lengths = decoded.map((values) => Math.sqrt(squaredNorm(values)));
-  const longest = CAP_MEDIANS * lowerMedian(lengths);
-  const gradients = decoded.map((values, j) =>
-    lengths[j]! <= longest ? values : values.map((value) => value * longest / lengths[j]!)
+  const said = sketches.map((sketch) => ({ sequences: sketch.sequences, values: decode(sketch) }))
+    .map((sketch) => ({ ...sketch, length: Math.sqrt(squaredNorm(sketch.values)) }))
+    .filter(({ length }) => length > 0);
+  if (said.length < 2) return null;
+  const longest = CAP_MEDIANS * lowerMedian(said.map(({ length }) => length));
+  const gradients = said.map(({ values, length }) =>
+    length <= longest ? values : values.map((value) => value * longest / length)
   );
-  const sizes = capped(sketches.map(({ sequences }) => sequences), CAP_MEDIANS), all = sum(sizes);
+  const sizes = capped(said.map(({ sequences }) => sequences), CAP_MEDIANS), all = sum(sizes);
   const mean = gradients[0]!.map((_, i) => sum(gradients.map((values, j) => sizes[j]! * values[i]!)) / all);
   const spread = gradients.map((values, j) => sizes[j]! * squaredNorm(values.map((value, i) => value - mean[i]!)));
-  const variance = sum(spread) / (sketches.length - 1), signal = squaredNorm(mean) - variance / all;
+  const variance = sum(spread) / (said.length - 1), signal = squaredNorm(mean) - variance / all;
   return {
     variance: Math.min(variance, LARGEST_NOISE),
     signal: Math.max(-LARGEST_NOISE, Math.min(signal, LARGEST_NOISE)),

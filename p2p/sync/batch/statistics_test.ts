@@ -72,6 +72,12 @@ Deno.test("a sketch of absurd length is shortened, and whatever is sent the figu
   const honest = [1, 2, 3, 4, 5, 6, 7].map((seed) => offer(of(seed)));
   const { variance } = statisticOf([...honest, offer({ ...of(8), exponent: 100 })], "peers")!;
   assert.ok(variance < 2_500, `${variance}`);
+  const zeros = { codes: new Uint8Array(256), exponent: 0, sequences: 8 };
+  assert.deepEqual(
+    statisticOf([...honest, offer(zeros)], "peers"),
+    statisticOf(honest, "peers"),
+    "one of zeros shortens nobody's",
+  );
   const huge = { codes: new Uint8Array(256).fill(0x7f), exponent: 126, sequences: 1 };
   const opposite = { codes: new Uint8Array(256).fill(0x80), exponent: 126, sequences: 1 };
   const { variance: most, signal: least } = statisticOf([offer(huge), offer(opposite)], "peers")!;

@@ -92,6 +92,7 @@ function warm(tokens: number, { batch, batching }: SyncRules): number {
 }
 
 function wantedBy({ variance, signal, along }: Noise, request: number, { batching }: SyncRules): number {
+  if (variance === 0) return 1;
   switch (batching.policy) {
     case "norm-test": {
       const plugIn = Math.max(signal, 0) + variance / request;
