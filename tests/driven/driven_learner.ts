@@ -102,6 +102,14 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
     return done;
   };
 
+  let isClosed = false;
+  /** The same, where nobody waits for the end of it: then a failure ends the process. */
+  const inTurnUnasked = (act: () => Promise<void>): void => {
+    inTurn(act).catch((error) => {
+      if (!isClosed) throw error;
+    });
+  };
+
   const held = new Map<Digest, Weights>();
   const hold = async (weights: Weights): Promise<Digest> => {
     const digest = await blobDigest(weights.bytes.slice());
@@ -126,7 +134,7 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
     save: (digest) => Promise.resolve(held.get(digest)?.bytes.slice() ?? null),
     train(order) {
       const { parameters } = find(order.weights);
-      inTurn(() => clock.hold(training.train(alter(order), parameters)));
+      inTurnUnasked(() => clock.hold(training.train(alter(order), parameters)));
     },
     contribute: () =>
       inTurn(async () => {
@@ -153,9 +161,10 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
       return inTurn(() => clock.hold(training.evaluate(parameters)));
     },
     settle(round, fate) {
-      inTurn(() => clock.hold(training.settle(round, fate)));
+      inTurnUnasked(() => clock.hold(training.settle(round, fate)));
     },
     async close() {
+      isClosed = true;
       training.close();
       await running;
       await local[Symbol.asyncDispose]();
