@@ -11,8 +11,9 @@ import { type Finished, keyOf, type Trial } from "./trial.ts";
 const TRIALS = join(RESULTS, "trials");
 
 export interface RunTrialsOptions {
-  /** The file of results. */
+  /** Whose file they are kept in. */
   readonly bench: string;
+  readonly folder?: string;
   /** Processes side by side. */
   readonly jobs: number;
   onFinished(finished: Finished, leftCount: number): void;
@@ -20,7 +21,8 @@ export interface RunTrialsOptions {
 
 /** Gives what is kept of each trial, in the order of the trials, once all are done. */
 export async function runTrials(trials: readonly Trial[], options: RunTrialsOptions): Promise<readonly Finished[]> {
-  const kept = new Map(readTrials(options.bench).map((finished) => [finished.key, finished]));
+  const { bench, folder = TRIALS } = options, path = join(folder, `${bench}.jsonl`);
+  const kept = new Map(readTrials(bench, folder).map((finished) => [finished.key, finished]));
   const left = [...new Map(trials.map((trial) => [keyOf(trial), trial])).entries()]
     .flatMap(([key, trial]) => kept.has(key) ? [] : [trial]);
   const worker = async () => {
@@ -29,28 +31,24 @@ export async function runTrials(trials: readonly Trial[], options: RunTrialsOpti
     for (let trial = left.shift(); trial !== undefined; trial = left.shift()) {
       const finished = await child.run(trial);
       kept.set(finished.key, finished);
-      await Deno.writeTextFile(pathOf(options.bench), `${JSON.stringify(finished)}\n`, { append: true });
+      await Deno.writeTextFile(path, `${JSON.stringify(finished)}\n`, { append: true });
       options.onFinished(finished, left.length);
     }
   };
-  await Deno.mkdir(TRIALS, { recursive: true });
+  await Deno.mkdir(folder, { recursive: true });
   await Promise.all(Array.from({ length: options.jobs }, worker));
   return trials.map((trial) => kept.get(keyOf(trial))!);
 }
 
 /** What is kept of a benchmark's trials, whatever their settings; nothing, if there is no file. */
-export function readTrials(bench: string): readonly Finished[] {
+export function readTrials(bench: string, folder = TRIALS): readonly Finished[] {
   try {
-    return Deno.readTextFileSync(pathOf(bench)).split("\n").filter((line) => line !== "")
+    return Deno.readTextFileSync(join(folder, `${bench}.jsonl`)).split("\n").filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Finished);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;
   }
-}
-
-function pathOf(bench: string): string {
-  return join(TRIALS, `${bench}.jsonl`);
 }
 
 interface TrialProcess extends AsyncDisposable {
