@@ -6,7 +6,14 @@ import { strict as assert } from "node:assert";
 import type { HostEvent } from "../../p2p/host_event.ts";
 import type { TrainOrder } from "../../p2p/learner.ts";
 import { firstWindows } from "../../p2p/sync/ranges.ts";
-import type { Offer } from "../../p2p/sync/types.ts";
+import type { Digest, Offer } from "../../p2p/sync/types.ts";
+import { openCorpus } from "../../runtime/data/corpus.ts";
+import { markovTokens } from "../../runtime/data/markov.ts";
+import { windowAt } from "../../runtime/data/order.ts";
+import { openCpuDevice } from "../../runtime/device/cpu.ts";
+import { initialWeights } from "../../runtime/model/parameters.ts";
+import { readWeights, weightsLayout } from "../../runtime/state/weights.ts";
+import { openTrainer } from "../../runtime/train/trainer.ts";
 import { tinyRun } from "../tiny_run.ts";
 import { type LineOptions, openDrivenFlock } from "./driven_flock.ts";
 
@@ -101,3 +108,46 @@ Deno.test("contributions take the time that lines take, and training goes on mea
     assert.equal(idleMs, 0);
   }
 });
+
+Deno.test("the rounds of one driven peer with f32 contributions change nothing: it is plain AdamW", async () => {
+  const alone = tinyRun({
+    ...config,
+    training: { ...config.training, warmupTokens: 0 }, // at a constant rate
+    outer: { ...config.outer, codec: "f32" },
+  });
+  const states: { tokens: number; weights: Digest }[] = [];
+  await using flock = await openDrivenFlock({
+    config: alone,
+    speeds: [{ tokensPerSecond: 480, stepMs: 0 }], // 25 steps in a box
+    onEvent: (event) => event.kind === "round" && event.gained > 0 && states.push(event),
+  });
+  await flock.runUntil("four boxes are counted", () => states.length === 4, 100 * BOX_MS);
+
+  const { model, seed, training: { learningRate: rate, beta1, beta2, epsilon, weightDecay: decay, clip } } = alone;
+  assert.ok(alone.data.kind === "markov");
+  const { train } = openCorpus(markovTokens(alone.data), model), begun = initialWeights(model, seed);
+  await using device = await openCpuDevice({ threads: 1 });
+  await using trainer = await openTrainer({ device, model, microBatch: 6, outer: false });
+  trainer.writeWeights(begun);
+  const apart: number[] = [];
+  for (const { tokens, weights } of states) {
+    while (trainer.stepCount < tokens / 12 / model.contextLength) {
+      const windows = Array.from({ length: 12 }, (_, i) => {
+        const window = new Uint32Array(model.contextLength + 1);
+        train.read(windowAt(12 * trainer.stepCount + i, { seed, windowCount: train.windowCount }), window);
+        return window;
+      });
+      trainer.step(windows, { rate, beta1, beta2, epsilon, decay, clip });
+    }
+    const wanted = await trainer.readWeights();
+    const found = readWeights((await flock.seats[0]!.learner.save(weights))!, weightsLayout(alone)).parameters;
+    apart.push(distance(found, wanted) / distance(begun, wanted));
+  }
+  assert.ok(apart[0]! < 2 ** -23, `after one fold: ${apart}`); // anchor − (anchor − local) is rounded twice
+  assert.ok(apart[3]! < 1e-3, `after four: ${apart}`); // that, grown in 75 steps of a rate so high: 6e-5
+});
+
+/** Euclidean. */
+function distance(a: Float32Array, b: Float32Array): number {
+  return Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]!) ** 2, 0));
+}
