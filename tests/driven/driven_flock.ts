@@ -83,10 +83,9 @@ export async function openDrivenFlock(options: DrivenFlockOptions): Promise<Driv
   const inOrder = digestsInOrder();
   let failure: HostEnd & { kind: "failed" } | null = null;
   const close = async () => {
-    await Promise.all(seats.map(async ({ host, learner }) => {
-      await host.close();
-      await learner.close();
-    }));
+    const hosts = seats.map(({ host }) => host.close()); // they end when their learners have
+    await Promise.all(seats.map(({ learner }) => learner.close()));
+    await Promise.all(hosts);
     inOrder[Symbol.dispose]();
   };
   try {

@@ -88,6 +88,26 @@ Deno.test("a step in hand is done to its end, and the contribution comes that mu
   assert.equal(rounds.at(-1)!.ms - rounds.at(-2)!.ms, 12_000);
 });
 
+Deno.test("a driven flock closes while a contribution waits for the end of a step", async () => {
+  let isAsked = false;
+  await using flock = await openDrivenFlock({
+    config,
+    speeds: [{ tokensPerSecond: 16, stepMs: 0 }],
+    alter: (order) => ({ ...order, batch: 12 }), // steps of 12 s in a box of 10
+    dress: ({ learner, transport }) => ({
+      transport,
+      learner: {
+        ...learner,
+        contribute() {
+          isAsked = true;
+          return learner.contribute();
+        },
+      },
+    }),
+  });
+  await flock.runUntil("the box ends", () => isAsked, 100 * BOX_MS);
+});
+
 Deno.test("a driven peer without data waits for the end of its box, and says so", async () => {
   const rounds = await shortRun({
     tokensPerSecond: [1920],

@@ -102,6 +102,7 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
     return done;
   };
 
+  const closed = Promise.withResolvers<void>();
   let isClosed = false;
   /** The same, where nobody waits for the end of it: then a failure ends the process. */
   const inTurnUnasked = (act: () => Promise<void>): void => {
@@ -138,7 +139,7 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
     },
     contribute: () =>
       inTurn(async () => {
-        await clock.reach(own.now());
+        await Promise.race([clock.reach(own.now()), closed.promise]);
         return await clock.hold(training.contribute());
       }),
     judge(bytes) {
@@ -165,6 +166,7 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
     },
     async close() {
       isClosed = true;
+      closed.resolve(); // time may never come to the end of a step in hand
       training.close();
       await running;
       await local[Symbol.asyncDispose]();
