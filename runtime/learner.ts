@@ -10,6 +10,7 @@ import type { Contribution, Fate, FoldOrder, Learner, TrainOrder, Verdict } from
 import type { RunConfig } from "./config.ts";
 import type { DeviceChoice } from "./device/open.ts";
 import { HeldWeights, type Pin } from "./held_weights.ts";
+import { RunningAverage } from "./running_average.ts";
 import { allocateWeights, weightsLayout } from "./state/weights.ts";
 import type {
   BlobPlace,
@@ -36,6 +37,8 @@ export interface LearnerOptions {
   readonly speeds?: DeviceSpeeds;
   /** What `checkpoint` of an earlier session gave. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
+  /** What `average` of an earlier session gave. */
+  readonly average?: Uint8Array<ArrayBuffer>;
   readonly onEvent?: (event: LearnerEvent) => void;
 }
 
@@ -47,6 +50,8 @@ export interface LocalLearner extends Learner, OpenedTraining, AsyncDisposable {
   resume(): void;
   /** The inner optimizer's state for a restart, or null if nothing was trained. */
   checkpoint(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /** The average of the run's weights so far, as `state/ewa_bytes.ts` has it; null before a round has counted tokens. */
+  average(): Promise<Uint8Array<ArrayBuffer> | null>;
 }
 
 /** States whose weights are held: the head's, its parent's, and some for late readers. */
@@ -70,7 +75,10 @@ export async function openLearner(options: LearnerOptions): Promise<LocalLearner
       training.call("open", { config, device, threads, blobs, microBatch, speeds, percent, checkpoint }),
       folding.call("open", config),
     ]);
-    return localLearner({ training, folding, opened, percent, config, onEvent });
+    const average = new RunningAverage({ config, words: weightsLayout(config).parameterWords, folding });
+    const why = options.average === undefined ? null : await average.load(options.average);
+    if (why !== null) onEvent({ kind: "warning", message: why });
+    return localLearner({ training, folding, opened, percent, config, average, onEvent });
   } catch (error) {
     training.terminate();
     folding.terminate();
@@ -78,12 +86,13 @@ export async function openLearner(options: LearnerOptions): Promise<LocalLearner
   }
 }
 
-function localLearner({ training, folding, opened, config, onEvent, ...start }: {
+function localLearner({ training, folding, opened, config, average, onEvent, ...start }: {
   readonly training: Remote<TrainingPort>;
   readonly folding: Remote<FoldPort>;
   readonly opened: OpenedTraining;
   readonly percent: number;
   readonly config: RunConfig;
+  readonly average: RunningAverage;
   onEvent(event: LearnerEvent): void;
 }): LocalLearner {
   const layout = weightsLayout(config);
@@ -120,6 +129,7 @@ function localLearner({ training, folding, opened, config, onEvent, ...start }: 
         anchor?.release();
         anchor = pin;
       }, report);
+      held.use([order.weights], ([bytes]) => average.take(bytes!, order)).catch(report);
     },
     contribute: (): Promise<Contribution> => training.call("contribute", null),
     judge: (bytes): Promise<Verdict> => folding.call("judge", bytes),
@@ -156,6 +166,7 @@ function localLearner({ training, folding, opened, config, onEvent, ...start }: 
     pause: () => setPace({ paused: true }),
     resume: () => setPace({ paused: false }),
     checkpoint: () => training.call("checkpoint", null),
+    average: () => average.save(),
     close: () =>
       closing ??= within(LONGEST_CLOSE_MS, training.call("close", null)).then(() => {
         training.terminate();

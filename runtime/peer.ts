@@ -56,6 +56,8 @@ export interface PeerOptions {
   readonly speeds?: DeviceSpeeds;
   /** What `checkpoint` of an earlier session gave. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
+  /** What `average` of an earlier session gave. */
+  readonly average?: Uint8Array<ArrayBuffer>;
   readonly clock?: Clock;
   readonly onEvent?: (event: PeerEvent) => void;
   /** Told how fast the device is, for this peer's own restart. */
@@ -75,6 +77,8 @@ export interface Peer extends AsyncDisposable {
   resume(): void;
   /** The inner optimizer's state, for this peer's own restart; null before anything was trained. */
   checkpoint(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /** The average of the run's weights that this peer keeps, for `--ewa` and for its own restart; null before there is one. */
+  average(): Promise<Uint8Array<ArrayBuffer> | null>;
   /** The owner of a run with a list of members changes it; see `signChange` (`p2p/sync/members.ts`). */
   change(change: Signed<Change>): void;
   /** One last offer, then the end; `signal` cuts it short. */
@@ -113,6 +117,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
     ...(options.speeds === undefined ? {} : { speeds: options.speeds }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
+    ...(options.average === undefined ? {} : { average: options.average }),
   });
   try {
     const host = await startHost({
@@ -200,6 +205,7 @@ function peerOf(host: Host, learner: LocalLearner, ticket: () => string | null):
     pause: () => learner.pause(),
     resume: () => learner.resume(),
     checkpoint: () => learner.checkpoint(),
+    average: () => learner.average(),
     change: (change) => host.change(change),
     leave({ signal } = {}) {
       signal?.addEventListener("abort", () => void host.close(), { once: true });

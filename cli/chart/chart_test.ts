@@ -63,6 +63,7 @@ Deno.test("on an axis of logarithms equal ratios are equally far apart, and what
   const [, line] = linesOf(draw(panel({ x: { label: "batch", scale: "log" }, series })));
   const places = [...line!.matchAll(/([\d.]+),/g)].map(([, x]) => Number(x));
   assert.equal(places.length, 3);
+  assert.doesNotMatch(line!, /Infinity|NaN/);
   assert.ok(Math.abs((places[2]! - places[1]!) - (places[1]! - places[0]!)) < 0.11, line!);
 });
 

@@ -9,6 +9,7 @@ import type { Digest } from "../../p2p/sync/types.ts";
 import type { RememberedCurve } from "../batching/speed_curve.ts";
 import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
+import type { EwaProgress } from "../state/ewa.ts";
 import type { PartVerdict } from "../state/fold.ts";
 import type { MeanNoise } from "./noise_log.ts";
 import type { Moved } from "./remote.ts";
@@ -37,6 +38,16 @@ export interface FoldPort {
     order: WrittenInto & { readonly parent: WeightsBytes; readonly parts: readonly FoldPart[] },
   ): Promise<NamedWeights & { readonly verdicts: readonly PartVerdict[]; readonly screen: Screen | null }>;
   merge(order: WrittenInto & { readonly sides: readonly [WeighedBytes, WeighedBytes] }): Promise<NamedWeights>;
+  /** Moves an average of weights (an arena of parameters without header) by a share of the way to new weights. */
+  moveAverage(order: { readonly average: WeightsBytes; readonly weights: WeightsBytes; readonly share: number }): void;
+  saveAverage(
+    order: { readonly average: WeightsBytes; readonly progress: EwaProgress },
+  ): Promise<Moved<Uint8Array<ArrayBuffer>>>;
+  loadAverage(
+    order: WrittenInto & { readonly saved: Uint8Array<ArrayBuffer> },
+  ): Promise<
+    { readonly ok: true; readonly progress: EwaProgress } | { readonly ok: false; readonly reason: string }
+  >;
 }
 
 export interface WeighedBytes {

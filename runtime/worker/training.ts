@@ -13,12 +13,14 @@ import { Throughput } from "../batching/throughput.ts";
 import type { TrainingConfig } from "../config.ts";
 import type { TokenSource } from "../data/corpus.ts";
 import { orderedWindow } from "../data/ordered_window.ts";
-import { DeviceLostError, DeviceMemoryError } from "../device/device.ts";
 import type { OuterMoments } from "../state/checkpoint.ts";
 import { stepSettings } from "../train/schedule.ts";
 import type { StepMetrics } from "../train/step_metrics.ts";
 import { type Activity, Box } from "./box.ts";
+import { beginBurst, type Burst } from "./burst.ts";
 import type { Clock } from "./clock.ts";
+import { type DeviceFailure, DeviceFailures } from "./device_failures.ts";
+import { type Idle, PAUSED, whyIdle } from "./idle.ts";
 import { Lease } from "./lease.ts";
 import { type LocalModel, StarvedError, type StepShape } from "./local_model.ts";
 import type { LearnerEvent } from "./messages.ts";
@@ -46,33 +48,10 @@ const BURST_MS = 100;
 const MOST_STEPS_A_BURST = 32;
 /** Steps without a finite gradient, one after another, after which training cannot be saved. */
 const MOST_SKIPPED = 20;
-/** Failures of the device, one after another, after which it is given up. */
-const MOST_DEVICE_FAILURES = 3;
 /** A device without memory for a single sequence is asked again after this time. */
 const STARVED_MS = 30_000;
 /** Requests end a wait; this only bounds it. */
 const IDLE_MS = 60_000;
-
-/** What is being done between two looks at the requests. */
-interface Burst {
-  readonly order: TrainOrder;
-  /** Taken from the lease. */
-  readonly positions: number[];
-  /** Start of the work that is not accounted for yet. */
-  sinceMs: number;
-  workedMs: number;
-  restedMs: number;
-  rate: number;
-}
-
-/** Why nothing is trained now, and whether that is news to anybody. */
-interface Idle {
-  readonly reason: string;
-  readonly activity: Activity;
-  readonly isNews: boolean;
-}
-
-const PAUSED: Idle = { reason: "paused by the user", activity: "throttled", isNews: true };
 
 export class Training {
   readonly #options: TrainingOptions;
@@ -91,7 +70,7 @@ export class Training {
   /** Of the last burst; unknown steps may take for ever. */
   #stepMs = Infinity;
   #skippedInARow = 0;
-  #deviceFailures = 0;
+  readonly #failures = new DeviceFailures();
   /** Weights to go on from, as soon as there is a trainer. */
   #anchorDue: Float32Array | null = null;
   /** When the device is asked again for memory that it did not have; null: it has it. */
@@ -224,23 +203,21 @@ export class Training {
   }
 
   #idle(): Idle | null {
-    const waiting = (reason: string, isNews: boolean): Idle => ({ reason, isNews, activity: "waiting" });
-    if (this.#order === null) return waiting("no order has come yet", false); // who gives orders says why
-    if (this.#isClosed) return waiting("this peer is closing", false);
-    if (this.#isFailed) return waiting("training has stopped", false); // was told as a failure
-    if (this.#isPaused) return PAUSED;
-    if (this.#starvedUntilMs !== null && this.#options.clock.now() < this.#starvedUntilMs) {
-      return waiting("the device has no memory for a single sequence; it is asked again every 30 s", true);
-    }
-    if (this.#lease.left > 0) return null;
-    const isNews = this.#order.ranges.length > 0; // an order without data is one to rest
-    return waiting("this round's share of the data is trained", isNews);
+    const untilMs = this.#starvedUntilMs, isStarved = untilMs !== null && this.#options.clock.now() < untilMs;
+    return whyIdle({
+      order: this.#order,
+      isClosed: this.#isClosed,
+      isFailed: this.#isFailed,
+      isPaused: this.#isPaused,
+      isStarved,
+      left: this.#lease.left,
+    });
   }
 
   /** Steps until about `BURST_MS` have passed, then waits for the device and takes stock. */
   async #burst(): Promise<void> {
     const { local, clock } = this.#options, order = this.#order!;
-    const burst = { order, positions: [], sinceMs: clock.now(), workedMs: 0, restedMs: 0, rate: 0 };
+    const burst = beginBurst(order, clock.now());
     const most = Math.max(1, Math.min(MOST_STEPS_A_BURST, Math.floor(BURST_MS / Math.max(1, this.#stepMs))));
     let steps: readonly StepMetrics[];
     try {
@@ -255,7 +232,7 @@ export class Training {
     steps.forEach((step) => this.#take(step));
     const noise = this.#noise.add(steps);
     this.#account(burst);
-    this.#deviceFailures = 0;
+    this.#failures.forgive();
     this.#stepMs = burst.workedMs / steps.length;
     const tokens = steps.reduce((sum, step) => sum + step.tokens, 0);
     this.#options.curve?.observe(tokens, burst.workedMs);
@@ -337,21 +314,11 @@ export class Training {
   }
 
   /** Does something with the device; once more, if the device fails in the middle and training can go on. */
-  async #onDevice<T>(action: () => T | Promise<T>): Promise<T> {
-    let failure: DeviceLostError | DeviceMemoryError | null = null;
-    for (;;) {
-      try {
-        if (failure !== null) await this.#recover(failure);
-        return await action();
-      } catch (error) {
-        if (!(error instanceof DeviceLostError || error instanceof DeviceMemoryError)) throw error;
-        if (++this.#deviceFailures > MOST_DEVICE_FAILURES) throw error;
-        failure = error;
-      }
-    }
+  #onDevice<T>(action: () => T | Promise<T>): Promise<T> {
+    return this.#failures.retry(action, (failure) => this.#recover(failure));
   }
 
-  async #recover(failure: DeviceLostError | DeviceMemoryError): Promise<void> {
+  async #recover(failure: DeviceFailure): Promise<void> {
     const { local } = this.#options;
     const { isKept, message } = await local.recover(failure);
     this.#tell({ kind: "warning", message });
