@@ -18,7 +18,7 @@ export interface ProofBenchOptions {
   readonly lines: (finished: readonly Finished[]) => readonly BenchLine[];
 }
 
-export interface ProofBench extends Bench {
+export interface ProofBench extends Bench, ProofBenchOptions {
   /** What is kept of all trials of the seeds whose trials are all done; for pictures. */
   kept(): readonly Finished[];
 }
@@ -26,10 +26,10 @@ export interface ProofBench extends Bench {
 /** Processes at once, unless said otherwise. */
 const JOBS = 2;
 
-export function proofBench({ name, question, trials, lines }: ProofBenchOptions): ProofBench {
+export function proofBench(options: ProofBenchOptions): ProofBench {
+  const { name, trials, lines } = options;
   return {
-    name,
-    question,
+    ...options,
     kept() {
       const kept = new Map(readTrials(name).map((finished) => [finished.key, finished]));
       return SEEDS.flatMap((seed) => {
