@@ -47,7 +47,7 @@ async function learnerAlone(): Promise<BenchLine> {
     learner.train({
       round,
       weights,
-      lineage: { at: 0, from: [0], hosted: [0] },
+      lineage: { at: 0, from: [0], hosted: [0], leading: 0 },
       tokens,
       ranges,
       batch: 8,

@@ -50,6 +50,8 @@ export interface TrainedLineage {
   readonly from: readonly number[];
   /** Those in all that this peer trains in turn: what it has of others is of no use any more. */
   readonly hosted: readonly number[];
+  /** The set that people are shown, whichever is trained. */
+  readonly leading: number;
 }
 
 /** One peer's work of one round. */

@@ -198,6 +198,12 @@ export class Performer {
     throw new Error(`Cannot keep weights ${digest}: the learner gave bytes whose digest is ${stored}`);
   }
 
+  /** Before the core hears of them: the learner may have let them go by the time that it wants them kept. */
+  async #keepNew(weights: BlobName): Promise<void> {
+    this.#options.store.name(weights.digest, { kind: "weights", round: 0 }); // until they are those of a state
+    await this.#keep(weights);
+  }
+
   async #fold({ record, parent, parts, joined, sets }: EffectOf<"fold">): Promise<void> {
     const { store, learner, answer } = this.#options;
     const failed = (reason: string) => answer({ kind: "fold-failed", record, reason });
@@ -217,29 +223,28 @@ export class Performer {
         await learner.load(kept);
         return await learner.fold(order);
       });
-      answer({ kind: "folded", record, weights: { digest, sizeBytes: learner.sizeOf(sets) }, screen });
+      const weights = { digest, sizeBytes: learner.sizeOf(sets) };
+      await this.#keepNew(weights);
+      answer({ kind: "folded", record, weights, screen });
     } catch (error) {
       failed(whyRefused(error));
     }
   }
 
   async #merge({ record, sets }: EffectOf<"merge">): Promise<void> {
-    const { store, learner, answer } = this.#options, weights = new Set(sets.flat().map(({ weights }) => weights));
+    const { store, learner, answer } = this.#options;
     try {
       const digest = await learner.merge(sets).catch(async (error: unknown) => {
-        for (const side of weights) {
+        for (const side of new Set(sets.flat().map(({ weights }) => weights))) {
           const kept = await store.get(side);
           if (kept === null) throw error;
           await learner.load(kept);
         }
         return await learner.merge(sets);
       });
-      answer({
-        kind: "folded",
-        record,
-        weights: { digest, sizeBytes: learner.sizeOf(sets.length) },
-        screen: null,
-      });
+      const weights = { digest, sizeBytes: learner.sizeOf(sets.length) };
+      await this.#keepNew(weights);
+      answer({ kind: "folded", record, weights, screen: null });
     } catch (error) {
       answer({ kind: "fold-failed", record, reason: whyRefused(error) });
     }

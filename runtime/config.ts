@@ -57,7 +57,7 @@ const dataSchema = z.discriminatedUnion("kind", [
   }),
 ]);
 
-const trainingSchema = z.strictObject({
+export const trainingSchema = z.strictObject({
   learningRate: z.number().positive().max(1).describe("Peak rate of the inner AdamW"),
   rateScaling: z.enum(["sqrt", "none"]).default("sqrt")
     .describe("How the rate follows the global batch as it leaves 'batch'"),
@@ -73,11 +73,13 @@ const trainingSchema = z.strictObject({
   beta2: z.number().min(0).max(0.99999).default(0.99),
   epsilon: z.number().positive().max(1e-3).default(1e-8),
   clip: z.number().min(0).default(1).describe("Global norm that gradients are clipped to; 0: never"),
+  ewaDecay: z.number().min(0).max(0.999999).optional()
+    .describe("Of the weights' average that each peer keeps for --ewa, an inner step; 0: none. Absent: 0.9995"),
 });
 
 const isDense = (codec: string) => codec === "int8" || codec === "f32";
 
-const outerSchema = z.strictObject({
+export const outerSchema = z.strictObject({
   codec: z.enum(["auto", "int8", "topk", "f32"]).default("auto")
     .describe("auto: int8, and topk while links are too thin for it"),
   robust: z.enum(["median-clip", "trimmed-mean", "geometric-median", "centered-clip", "mean"]).default("median-clip")

@@ -29,7 +29,7 @@ export interface Pin {
 }
 
 export interface HeldWeightsOptions {
-  /** Weights to hold; more only while they are pinned. */
+  /** Weights to hold besides those that are pinned: new ones must stay however many are. */
   readonly most: number;
   /** Makes a new block, for so many sets. */
   readonly allocate: (sets: number) => WeightsBytes;
@@ -117,9 +117,8 @@ export class HeldWeights {
   }
 
   #evict(): void {
-    for (const [digest, block] of this.#held) {
-      if (this.#held.size <= this.#options.most) return;
-      if (block.pins > 0) continue;
+    const idle = [...this.#held].filter(([, { pins }]) => pins === 0);
+    for (const [digest, block] of idle.slice(0, Math.max(0, idle.length - this.#options.most))) {
       this.#held.delete(digest);
       this.#release(block);
     }

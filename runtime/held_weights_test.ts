@@ -105,3 +105,14 @@ Deno.test("where states have fewer sets than before, blocks of the old size are 
   for (let value = 0; value < 10; value++) await held.make(value < 5 ? 2 : 1, write(value));
   assert.deepEqual(sizes, [2, 2, 2, 1, 1, 1]);
 });
+
+Deno.test("new weights stay until they have been used, however many others are pinned", async () => {
+  const held = twoHeld();
+  for (const value of [1, 2, 3, 4]) {
+    await held.make(1, write(value));
+    held.pin(nameOf(value));
+  }
+  await held.make(1, write(5));
+  await held.make(1, write(6));
+  assert.deepEqual([await read(held, 5), await read(held, 6)], [5, 6]);
+});

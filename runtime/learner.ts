@@ -11,8 +11,16 @@ import type { Contribution, Fate, FoldOrder, Learner, TrainOrder, Verdict } from
 import type { RunConfig } from "./config.ts";
 import type { DeviceChoice } from "./device/open.ts";
 import { HeldWeights, type Pin } from "./held_weights.ts";
+import { RunningAverage } from "./running_average.ts";
 import { allocateWeights, setsIn, weightsLayout, weightsSizeBytes } from "./state/weights.ts";
-import type { BlobPlace, FoldPort, LearnerEvent, OpenedTraining, TrainingPort } from "./worker/messages.ts";
+import type {
+  BlobPlace,
+  DeviceSpeeds,
+  FoldPort,
+  LearnerEvent,
+  OpenedTraining,
+  TrainingPort,
+} from "./worker/messages.ts";
 import { openRemote, type Remote } from "./worker/remote.ts";
 
 export interface LearnerOptions {
@@ -26,8 +34,12 @@ export interface LearnerOptions {
   readonly percent?: number;
   /** Sequences at once; the fastest is measured if absent. */
   readonly microBatch?: number;
+  /** What the event `speeds` of an earlier session gave: the device is not measured again, but goes on being watched. */
+  readonly speeds?: DeviceSpeeds;
   /** What `checkpoint` of an earlier session gave. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
+  /** What `average` of an earlier session gave. */
+  readonly average?: Uint8Array<ArrayBuffer>;
   readonly onEvent?: (event: LearnerEvent) => void;
 }
 
@@ -39,10 +51,12 @@ export interface LocalLearner extends Learner, OpenedTraining, AsyncDisposable {
   resume(): void;
   /** The inner optimizer's state for a restart, or null if nothing was trained. */
   checkpoint(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /** The average of the run's weights so far, as `state/ewa_bytes.ts` has it; null before a round has counted tokens. */
+  average(): Promise<Uint8Array<ArrayBuffer> | null>;
 }
 
-/** States whose weights are held: the head's, its parent's, and some for late readers. */
-const HELD_STATES = 5;
+/** States whose weights are held besides the anchor's: the head's, its parent's, and some for late readers. */
+const HELD_STATES = 4;
 /** A step in hand may take as long; a device that hangs may not. */
 const LONGEST_CLOSE_MS = 10_000;
 
@@ -52,17 +66,20 @@ const LONGEST_CLOSE_MS = 10_000;
  */
 export async function openLearner(options: LearnerOptions): Promise<LocalLearner> {
   const { config, device = "auto", threads = null, blobs = {}, percent = 100 } = options;
-  const { microBatch = null, checkpoint = null } = options;
+  const { microBatch = null, checkpoint = null, speeds = null } = options;
   const onEvent = options.onEvent ?? (() => {});
   expectPercent(percent);
   const training = openRemote<TrainingPort, LearnerEvent>(trainingThread(), onEvent);
   const folding = openRemote<FoldPort, never>(foldThread(), () => {});
   try {
     const [opened] = await Promise.all([
-      training.call("open", { config, device, threads, blobs, microBatch, percent, checkpoint }),
+      training.call("open", { config, device, threads, blobs, microBatch, speeds, percent, checkpoint }),
       folding.call("open", config),
     ]);
-    return localLearner({ training, folding, opened, percent, config, onEvent });
+    const average = new RunningAverage({ config, words: weightsLayout(config).parameterWords, folding });
+    const why = options.average === undefined ? null : await average.load(options.average);
+    if (why !== null) onEvent({ kind: "warning", message: why });
+    return localLearner({ training, folding, opened, percent, config, average, onEvent });
   } catch (error) {
     training.terminate();
     folding.terminate();
@@ -70,19 +87,19 @@ export async function openLearner(options: LearnerOptions): Promise<LocalLearner
   }
 }
 
-function localLearner({ training, folding, opened, config, onEvent, ...start }: {
+function localLearner({ training, folding, opened, config, average, onEvent, ...start }: {
   readonly training: Remote<TrainingPort>;
   readonly folding: Remote<FoldPort>;
   readonly opened: OpenedTraining;
   readonly percent: number;
   readonly config: RunConfig;
+  readonly average: RunningAverage;
   onEvent(event: LearnerEvent): void;
 }): LocalLearner {
   const layout = weightsLayout(config);
   const first = lineageCount(config);
   const held = new HeldWeights({ most: HELD_STATES, allocate: (sets) => allocateWeights(layout, sets).bytes });
-  /** Of the last order that was begun with: the training thread goes by them until the next. */
-  let anchor: Pin | null = null;
+  const orders = new Orders(training, held);
   let pace = { percent: start.percent, paused: false };
   let closing: Promise<void> | null = null;
 
@@ -110,13 +127,13 @@ function localLearner({ training, folding, opened, config, onEvent, ...start }: 
     save: async (digest) =>
       held.has(digest) ? await held.use([digest], ([bytes]) => folding.call("save", bytes!)) : null,
     train(order: TrainOrder) {
-      const pin = held.pin(order.weights);
-      training.call("train", { order, weights: pin.bytes }).then(() => {
-        anchor?.release();
-        anchor = pin;
-      }, report);
+      orders.give(order, report);
+      held.use([order.weights], ([bytes]) => average.take(bytes!, order)).catch(report);
     },
-    contribute: (): Promise<Contribution> => training.call("contribute", null),
+    contribute(): Promise<Contribution> {
+      orders.send();
+      return training.call("contribute", null);
+    },
     judge: (bytes): Promise<Verdict> => folding.call("judge", bytes),
     async fold({ parent, ...order }: FoldOrder) {
       const { digest, verdicts, screen } = await held.use([parent], ([weights]) => {
@@ -138,7 +155,10 @@ function localLearner({ training, folding, opened, config, onEvent, ...start }: 
       return digest;
     },
     evaluate: (digest, at) => held.use([digest], ([weights]) => training.call("evaluate", { weights: weights!, at })),
-    settle: (round: number, fate: Fate) => void training.call("settle", { round, fate }).catch(report),
+    settle(round: number, fate: Fate) {
+      orders.send();
+      training.call("settle", { round, fate }).catch(report);
+    },
     throttle(percent) {
       expectPercent(percent);
       setPace({ percent });
@@ -146,6 +166,7 @@ function localLearner({ training, folding, opened, config, onEvent, ...start }: 
     pause: () => setPace({ paused: true }),
     resume: () => setPace({ paused: false }),
     checkpoint: () => training.call("checkpoint", null),
+    average: () => average.save(),
     close: () =>
       closing ??= within(LONGEST_CLOSE_MS, training.call("close", null)).then(() => {
         training.terminate();
@@ -154,6 +175,49 @@ function localLearner({ training, folding, opened, config, onEvent, ...start }: 
     [Symbol.asyncDispose]: () => learner.close(),
   };
   return learner;
+}
+
+/**
+ * Orders on their way to the training thread, one at a time: while that is busy, each one replaces the one before it, so
+ * that weights of orders which nobody will begin with are not held.
+ */
+class Orders {
+  readonly #training: Remote<TrainingPort>;
+  readonly #held: HeldWeights;
+  /** Of the last order that was begun with: the training thread goes by them until the next. */
+  #anchor: Pin | null = null;
+  #underWay = 0;
+  #waiting: { readonly order: TrainOrder; readonly pin: Pin; readonly report: (error: Error) => void } | null = null;
+
+  constructor(training: Remote<TrainingPort>, held: HeldWeights) {
+    this.#training = training;
+    this.#held = held;
+  }
+
+  /** @throws {Error} if the order's weights are not held any more. */
+  give(order: TrainOrder, report: (error: Error) => void): void {
+    const pin = this.#held.pin(order.weights);
+    this.#waiting?.pin.release();
+    this.#waiting = { order, pin, report };
+    if (this.#underWay === 0) this.send();
+  }
+
+  /** Sends the order that waits: what is asked of the thread next is asked after it. */
+  send(): void {
+    if (this.#waiting === null) return;
+    const { order, pin, report } = this.#waiting;
+    this.#waiting = null;
+    this.#underWay++;
+    this.#training.call("train", { order, weights: pin.bytes }).then(() => {
+      this.#anchor?.release();
+      this.#anchor = pin;
+    }, (error: Error) => {
+      pin.release();
+      report(error);
+    }).finally(() => {
+      if (--this.#underWay === 0) this.send();
+    });
+  }
 }
 
 /** Resolves when the work has ended, well or not, or after `ms`. */

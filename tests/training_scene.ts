@@ -2,6 +2,7 @@
  * A training loop on the plain device in virtual time, for tests of what it does between steps.
  * @module
  */
+import type { SpeedCurve } from "../runtime/batching/speed_curve.ts";
 import type { Contribution, TrainOrder } from "../p2p/learner.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import type { RunConfig } from "../runtime/config.ts";
@@ -71,6 +72,8 @@ export const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
 export interface SceneOptions {
   readonly codec?: CodecName;
   readonly microBatch?: number;
+  /** Chooses the micro-batch of each box. */
+  readonly curve?: SpeedCurve;
   /** The first device, and those opened in its place when it is lost. */
   readonly devices?: (clock: VirtualClock) => readonly Device[];
 }
@@ -99,11 +102,11 @@ export function smallRun(codec: CodecName): RunConfig {
 }
 
 /** A training loop on the plain device, its events, and what folds its contributions. */
-export function openScene({ codec = "int8", microBatch = 4, devices }: SceneOptions = {}) {
+export function openScene({ codec = "int8", microBatch = 4, devices, ...chosen }: SceneOptions = {}) {
   const run = smallRun(codec), { contextLength, vocabularySize } = run.model;
   if (run.data.kind !== "markov") throw new Error("tinyRun has a Markov source");
   const corpus = openCorpus(markovTokens(run.data), { contextLength, vocabularySize });
-  const events: LearnerEvent[] = [], clock = new VirtualClock();
+  const events: LearnerEvent[] = [], clock = new VirtualClock(), curve = chosen.curve ?? null;
   const spares = [...devices?.(clock) ?? [openPlainDevice()]];
   const onEvent = (event: LearnerEvent) => void events.push(event);
   const local = new LocalModel({
@@ -116,10 +119,14 @@ export function openScene({ codec = "int8", microBatch = 4, devices }: SceneOpti
     largestMicroBatch: microBatch,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       onEvent({ kind: "memory", microBatch, plannedBytes, peakBytes: plannedBytes, parameterCount }),
-    onMemoryShort: (microBatch) => onEvent({ kind: "warning", message: `${microBatch} do not fit` }),
+    onRefused(microBatch, reason) {
+      curve?.refuse(microBatch, clock.now());
+      if (reason !== null) onEvent({ kind: "warning", message: `${microBatch} do not fit` });
+    },
   });
   const training = new Training({
     local,
+    curve,
     config: run.training,
     seed: run.seed,
     contextLength,
@@ -144,7 +151,7 @@ export function openScene({ codec = "int8", microBatch = 4, devices }: SceneOpti
     order: (round: number, fields: Partial<TrainOrder> = {}): TrainOrder => ({
       round,
       weights: `${round}` as Digest,
-      lineage: { at: 0, from: [0], hosted: [0] },
+      lineage: { at: 0, from: [0], hosted: [0], leading: 0 },
       tokens: 0,
       ranges: [{ start: round * 100, end: round * 100 + 96 }],
       batch: 8,

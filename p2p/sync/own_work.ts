@@ -77,6 +77,7 @@ export class OwnWork {
           at: lineages.indexOf(lineage),
           from: lineage.from,
           hosted: hosts.flatMap((id) => lineages[placeOf(lineages, id)]!.from),
+          leading: leadingPlace(chain),
         },
         tokens: chain.tokens,
         ranges,

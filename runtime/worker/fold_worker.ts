@@ -9,6 +9,8 @@ import { blobDigest } from "../../p2p/store/chunks.ts";
 import type { RunConfig } from "../config.ts";
 import { initialWeights } from "../model/parameters.ts";
 import { codecsOf } from "../state/codec/codecs.ts";
+import { moveAverage } from "../state/ewa.ts";
+import { decodeEwa, encodeEwa } from "../state/ewa_bytes.ts";
 import { type ContributionForm, judge } from "../state/fold.ts";
 import { averageSets, foldSets } from "../state/sets.ts";
 import { readWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
@@ -57,6 +59,22 @@ serve<FoldPort, never>(self, {
     );
     averageSets(sources, viewWeights(into, layout));
     return await named(into);
+  },
+
+  moveAverage({ average, weights, at, share }) {
+    moveAverage(new Float32Array(average.buffer), viewWeights(weights, layout).sets[at]!.parameters, share);
+  },
+
+  async saveAverage({ average, progress }) {
+    const bytes = await encodeEwa(progress, new Float32Array(average.buffer));
+    return new Moved(bytes, [bytes.buffer]);
+  },
+
+  async loadAverage({ saved, into }) {
+    const decoded = await decodeEwa(saved, { words: layout.parameterWords });
+    if (!decoded.ok) return decoded;
+    new Float32Array(into.buffer).set(decoded.average);
+    return { ok: true, progress: decoded.progress };
   },
 });
 

@@ -5,6 +5,7 @@
  * @module
  */
 /// <reference lib="deno.worker" />
+import { SpeedCurve } from "../batching/speed_curve.ts";
 import type { RunConfig } from "../config.ts";
 import { openCorpus } from "../data/corpus.ts";
 import { openRunText, openRunTokenizer } from "../data/run_text.ts";
@@ -20,13 +21,15 @@ import { heldOutWindows } from "./held_out.ts";
 import { LocalModel } from "./local_model.ts";
 import type { BlobPlace, LearnerEvent, SetBytes, TrainingPort, TrainingSetup } from "./messages.ts";
 import { Moved, serve } from "./remote.ts";
-import { probedBytes, probeSpeed } from "./speed_probe.ts";
+import { curveOf, probedBytes, probeSpeed } from "./speed_probe.ts";
 import { Training } from "./training.ts";
 
 /** All that lives from `open` to `close`. */
 interface Session {
   readonly config: RunConfig;
   readonly local: LocalModel;
+  readonly curve: SpeedCurve | null;
+  readonly subject: string;
   readonly training: Training;
   readonly running: Promise<void>;
 }
@@ -38,9 +41,12 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
     const { config } = setup, { contextLength, vocabularySize } = config.model;
     const corpus = openCorpus(await openText(setup), { contextLength, vocabularySize });
     const device = await openAskedDevice(setup);
-    const local = await openLocalModel(device, setup);
+    const subject = `${device.description}: ${JSON.stringify(config.model)}`;
+    const { curve, searchedBytes } = await openCurve(device, { ...setup, subject });
+    const local = await openLocalModel(device, { ...setup, subject, curve, searchedBytes });
     const training = new Training({
       local,
+      curve,
       config: config.training,
       seed: config.seed,
       contextLength,
@@ -50,7 +56,7 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
       onEvent: tell,
     });
     training.pace({ percent: setup.percent, paused: false });
-    session = { config, local, training, running: training.run() };
+    session = { config, local, curve, subject, training, running: training.run() };
     return { device: device.description };
   },
 
@@ -77,10 +83,11 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
 
   async close() {
     if (session === null) return;
-    const { training, running, local } = session;
+    const { training, running, local, curve, subject } = session;
     session = null;
     training.close();
     await running;
+    if (curve !== null) tellSpeeds(curve, subject);
     await local[Symbol.asyncDispose]();
   },
 });
@@ -113,20 +120,38 @@ async function openAskedDevice({ device: choice, threads }: TrainingSetup): Prom
   return device;
 }
 
-/** Finds the fastest micro-batch, and takes up the optimizer where the last session left it. */
-async function openLocalModel(device: Device, setup: TrainingSetup): Promise<LocalModel> {
-  const { config: { model, training }, checkpoint } = setup;
-  let largestMicroBatch = setup.microBatch, searchedBytes = 0;
-  if (largestMicroBatch === null) {
-    const probe = await probeSpeed({ device, model, most: training.batch, clock: realClock });
-    largestMicroBatch = probe.microBatch;
-    searchedBytes = probedBytes(probe, model);
-  }
+/** What is known of the device: from the last session, or by a probe; null if the user chose a micro-batch. */
+async function openCurve(
+  device: Device,
+  { config: { model, training }, microBatch, speeds, subject }: TrainingSetup & { readonly subject: string },
+): Promise<{ readonly curve: SpeedCurve | null; readonly searchedBytes: number }> {
+  if (microBatch !== null) return { curve: null, searchedBytes: 0 };
+  if (speeds?.subject === subject) return { curve: new SpeedCurve(speeds, realClock.now()), searchedBytes: 0 };
+  const probe = await probeSpeed({ device, model, most: training.batch, clock: realClock });
+  const curve = new SpeedCurve(curveOf(probe), realClock.now());
+  tellSpeeds(curve, subject);
+  return { curve, searchedBytes: probedBytes(probe, model) };
+}
+
+function tellSpeeds(curve: SpeedCurve, subject: string): void {
+  tell({ kind: "speeds", speeds: { subject, ...curve.remembered } });
+}
+
+/** Takes up the optimizer where the last session left it. */
+async function openLocalModel(
+  device: Device,
+  { searchedBytes, curve, subject, ...setup }: TrainingSetup & {
+    readonly searchedBytes: number;
+    readonly curve: SpeedCurve | null;
+    readonly subject: string;
+  },
+): Promise<LocalModel> {
+  const { config: { model }, checkpoint } = setup;
   const local = new LocalModel({
     device,
     reopenDevice: () => openAskedDevice(setup),
     model,
-    largestMicroBatch,
+    largestMicroBatch: setup.microBatch ?? curve?.fastest ?? 1,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       tell({
         kind: "memory",
@@ -135,8 +160,14 @@ async function openLocalModel(device: Device, setup: TrainingSetup): Promise<Loc
         peakBytes: Math.max(plannedBytes, searchedBytes),
         parameterCount,
       }),
-    onMemoryShort: (microBatch, cause) =>
-      tell({ kind: "warning", message: `A micro-batch of ${microBatch} does not fit (${cause}); trying half of it` }),
+    onRefused(microBatch, cause) {
+      if (cause !== null) {
+        tell({ kind: "warning", message: `A micro-batch of ${microBatch} does not fit (${cause}); trying half of it` });
+      }
+      if (curve === null) return;
+      curve.refuse(microBatch, realClock.now());
+      tellSpeeds(curve, subject);
+    },
   });
   if (checkpoint === null) return local;
   const decoded = await decodeCheckpoint(checkpoint, { words: parameterLayout(model).words });

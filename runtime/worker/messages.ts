@@ -6,8 +6,10 @@
  */
 import type { Contribution, Fate, FoldPart, JoinedSets, Screen, TrainOrder, Verdict } from "../../p2p/learner.ts";
 import type { Digest } from "../../p2p/sync/types.ts";
+import type { RememberedCurve } from "../batching/speed_curve.ts";
 import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
+import type { EwaProgress } from "../state/ewa.ts";
 import type { PartVerdict } from "../state/fold.ts";
 import type { MeanNoise } from "./noise_log.ts";
 import type { Moved } from "./remote.ts";
@@ -40,6 +42,16 @@ export interface FoldPort {
     },
   ): Promise<NamedWeights & { readonly verdicts: readonly PartVerdict[]; readonly screen: Screen | null }>;
   merge(order: WrittenInto & { readonly sets: readonly (readonly WeighedSet[])[] }): Promise<NamedWeights>;
+  /** Moves an average of weights (an arena of parameters without header) by a share of the way to a set of weights. */
+  moveAverage(order: WeighedSet & { readonly average: WeightsBytes }): void;
+  saveAverage(
+    order: { readonly average: WeightsBytes; readonly progress: EwaProgress },
+  ): Promise<Moved<Uint8Array<ArrayBuffer>>>;
+  loadAverage(
+    order: WrittenInto & { readonly saved: Uint8Array<ArrayBuffer> },
+  ): Promise<
+    { readonly ok: true; readonly progress: EwaProgress } | { readonly ok: false; readonly reason: string }
+  >;
 }
 
 /** One set of weights. */
@@ -68,10 +80,18 @@ export interface TrainingSetup {
   readonly blobs: Readonly<Record<string, BlobPlace>>;
   /** Sequences at once, or null to find the fastest. */
   readonly microBatch: number | null;
+  /** What an earlier session found out about the device; null: nothing. */
+  readonly speeds: DeviceSpeeds | null;
   /** Share of the time to compute in, 1 to 100. */
   readonly percent: number;
   /** From `checkpoint`, or null to start with fresh moments. */
   readonly checkpoint: Uint8Array<ArrayBuffer> | null;
+}
+
+/** Speeds of one model on one device, for the next session. */
+export interface DeviceSpeeds extends RememberedCurve {
+  /** Device and model that they are of. */
+  readonly subject: string;
 }
 
 /** The training thread: owner of device, model and corpus. */
@@ -104,6 +124,8 @@ export type LearnerEvent =
     readonly peakBytes: number;
     readonly parameterCount: number;
   }
+  /** How fast the device is, for the next session: found by a probe, or changed since. */
+  | { readonly kind: "speeds"; readonly speeds: DeviceSpeeds }
   /** Some inner steps, reported together. */
   | {
     readonly kind: "steps";

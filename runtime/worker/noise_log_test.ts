@@ -9,7 +9,7 @@ function orderOf(round: number, measure: Measure): TrainOrder {
     round,
     measure,
     weights: `${round}` as Digest,
-    lineage: { at: 0, from: [0], hosted: [0] },
+    lineage: { at: 0, from: [0], hosted: [0], leading: 0 },
     tokens: 0,
     ranges: [],
     batch: 4,

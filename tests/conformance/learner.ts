@@ -187,7 +187,7 @@ async function trainAlone(
   learner.train({
     round,
     weights,
-    lineage: { at: 0, from: [0], hosted: [0] },
+    lineage: { at: 0, from: [0], hosted: [0], leading: 0 },
     tokens: 0,
     ranges: [leaseOf(round)],
     batch: 4,
