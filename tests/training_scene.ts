@@ -72,6 +72,8 @@ export const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
 export interface SceneOptions {
   readonly codec?: CodecName;
   readonly microBatch?: number;
+  /** As `run.json` has it. */
+  readonly batching?: Readonly<Record<string, unknown>>;
   /** Chooses the micro-batch of each box. */
   readonly curve?: SpeedCurve;
   /** The first device, and those opened in its place when it is lost. */
@@ -91,19 +93,20 @@ export function limitedDevice(limitBytes: number): Device {
 }
 
 /** So small that the plain device trains it in milliseconds. */
-export function smallRun(codec: CodecName): RunConfig {
+export function smallRun(codec: CodecName, batching: SceneOptions["batching"] = {}): RunConfig {
   const { model, training, outer } = tinyRun();
   return tinyRun({
     model: { ...model, vocabularySize: 8, contextLength: 16, layerCount: 1, width: 16, hiddenWidth: 64 },
     data: { kind: "markov", seed: 5, symbolCount: 8, tokenCount: 40_000 },
     training: { ...training, learningRate: 0.01, warmupTokens: 0, batch: 8 },
     outer: { ...outer, codec },
+    ...(Object.keys(batching).length > 0 ? { batching: batching as RunConfig["batching"] } : {}),
   });
 }
 
 /** A training loop on the plain device, its events, and what folds its contributions. */
-export function openScene({ codec = "int8", microBatch = 4, devices, ...chosen }: SceneOptions = {}) {
-  const run = smallRun(codec), { contextLength, vocabularySize } = run.model;
+export function openScene({ codec = "int8", microBatch = 4, devices, batching, ...chosen }: SceneOptions = {}) {
+  const run = smallRun(codec, batching), { contextLength, vocabularySize } = run.model;
   if (run.data.kind !== "markov") throw new Error("tinyRun has a Markov source");
   const corpus = openCorpus(markovTokens(run.data), { contextLength, vocabularySize });
   const events: LearnerEvent[] = [], clock = new VirtualClock(), curve = chosen.curve ?? null;
@@ -128,6 +131,7 @@ export function openScene({ codec = "int8", microBatch = 4, devices, ...chosen }
     local,
     curve,
     config: run.training,
+    batching: run.batching,
     seed: run.seed,
     contextLength,
     train: {

@@ -25,3 +25,13 @@ Deno.test("splitBatch() never runs less than asked for, nor more than by accumul
     }
   }
 });
+
+Deno.test("the published switch mode runs at the limit up to twice of it, and full micro-batches beyond", () => {
+  const executed = (batch: number) => {
+    const { microBatch, accumulation } = splitBatch(batch, 16, "threshold");
+    return `${accumulation} × ${microBatch}`;
+  };
+  assert.deepEqual([8, 16, 17, 32, 33, 48, 49].map(executed), [
+    ...["1 × 8", "1 × 16", "1 × 16", "1 × 16", "3 × 16", "3 × 16", "4 × 16"],
+  ]);
+});

@@ -48,6 +48,7 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
       local,
       curve,
       config: config.training,
+      batching: config.batching,
       seed: config.seed,
       contextLength,
       train: corpus.train,

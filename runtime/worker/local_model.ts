@@ -9,8 +9,9 @@
  *  - rebase on an anchor A: parameters ← A + (parameters − B), B ← A. What was not contributed yet is kept.
  * @module
  */
-import { splitBatch } from "../batching/split_batch.ts";
+import { splitBatch, type SwitchMode } from "../batching/split_batch.ts";
 import { type Device, DeviceLostError, DeviceMemoryError } from "../device/device.ts";
+import type { TrainedLineage } from "../../p2p/learner.ts";
 import type { Encoding } from "../../p2p/sync/types.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { f32 } from "../state/codec/f32.ts";
@@ -19,6 +20,7 @@ import { DENSITIES, type Density, packTopK, TOPK_DECAY } from "../state/codec/to
 import type { OuterMoments } from "../state/checkpoint.ts";
 import { QUANTISE_BLOCK } from "../train/pseudo_gradient.ts";
 import { type Moments, openTrainer, type Trainer } from "../train/trainer.ts";
+import { newMoments, Turns } from "./turns.ts";
 import { Undecided } from "./undecided.ts";
 
 export interface LocalModelOptions {
@@ -74,7 +76,8 @@ export class LocalModel implements AsyncDisposable {
   /** The last moments that were on the host: better than none if the device is lost. */
   #keptMoments: Moments | null = null;
   /** Contributions whose fate is not known yet. */
-  readonly #undecided = new Undecided();
+  #undecided = new Undecided();
+  readonly #turns = new Turns();
 
   constructor(options: LocalModelOptions) {
     this.#options = options;
@@ -100,6 +103,32 @@ export class LocalModel implements AsyncDisposable {
     this.#isMoved = true;
   }
 
+  /** Whether another lineage was trained last, so that progress since the base is of no use to this one. */
+  isOther(lineage: TrainedLineage): boolean {
+    return this.#turns.isOther(lineage);
+  }
+
+  /** Goes on with what there is of this lineage; call `rebase` next if it is another than before. */
+  async turnTo(lineage: TrainedLineage): Promise<void> {
+    if (!this.isOther(lineage)) return this.#turns.goOn(lineage);
+    const trainer = this.#trainer, own = trainer === null ? this.#parked.moments : await trainer.saveMoments();
+    this.#undecided.forgetDense();
+    const { moments, undecided } = this.#turns.begin(lineage, { moments: own, undecided: this.#undecided });
+    this.#undecided = undecided;
+    this.#base = null;
+    this.#isMoved = false;
+    if (trainer === null) this.#parked = { ...this.#parked, moments, weights: null };
+    else trainer.loadMoments(moments ?? newMoments(trainer.layout.words));
+    this.#keptMoments = moments;
+  }
+
+  /** Begins with new moments; error feedback stays. */
+  async resetMoments(): Promise<void> {
+    if (this.#trainer === null) return;
+    const { residual } = await this.#trainer.saveMoments();
+    this.#trainer.loadMoments(newMoments(this.#trainer.layout.words, residual ?? undefined));
+  }
+
   /** Most sequences at once, from the next `fit` on: what is fastest, or what fits. */
   atMost(microBatch: number): void {
     this.#largest = microBatch;
@@ -109,11 +138,11 @@ export class LocalModel implements AsyncDisposable {
    * Makes ready for inner steps of about `batch` sequences.
    * @throws {StarvedError} if not even one sequence fits: nothing is lost, and `fit` may be called again later.
    */
-  async fit(batch: number): Promise<StepShape> {
-    const current = this.#shapeNow(batch);
+  async fit(batch: number, mode: SwitchMode = "accumulate"): Promise<StepShape> {
+    const current = this.#shapeNow(batch, mode);
     if (current !== null) return current;
     for (;;) {
-      const { microBatch, accumulation } = splitBatch(batch, this.#largest);
+      const { microBatch, accumulation } = splitBatch(batch, this.#largest, mode);
       try {
         await this.#open(microBatch);
         return { batch: microBatch * accumulation, microBatch, accumulation };
@@ -156,7 +185,8 @@ export class LocalModel implements AsyncDisposable {
    */
   settle(round: number, isCounted: boolean): void {
     const settled = this.#undecided.settle(round, isCounted), trainer = this.#trainer;
-    if (settled === null || trainer === null) return;
+    if (settled === null) return this.#turns.settle(round, isCounted);
+    if (trainer === null) return;
     if (settled.kind === "dense") trainer.commitResidual(isCounted);
     else if (settled.lostInARow > 1) trainer.clearResidual();
     else if (!isCounted) trainer.giveBack(Float32Array.from(settled.decode(trainer.layout.words)));
@@ -220,10 +250,12 @@ export class LocalModel implements AsyncDisposable {
   }
 
   /** How the open trainer would execute a batch, or null if a new one would do it clearly better. */
-  #shapeNow(batch: number): StepShape | null {
+  #shapeNow(asked: number, mode: SwitchMode): StepShape | null {
     if (this.#trainer === null || this.#trainer.microBatch > this.#largest) return null;
+    const wanted = splitBatch(asked, this.#largest, mode);
+    const batch = mode === "threshold" ? wanted.microBatch * wanted.accumulation : asked;
     const { microBatch } = this.#trainer, accumulation = Math.max(1, Math.round(batch / microBatch));
-    const executed = microBatch * accumulation, wanted = splitBatch(batch, this.#largest);
+    const executed = microBatch * accumulation;
     const fits = Math.abs(executed - batch) <= TOLERATED * batch && accumulation < 2 * wanted.accumulation;
     return fits ? { batch: executed, microBatch, accumulation } : null;
   }

@@ -8,10 +8,8 @@
  * @module
  */
 import type { Contribution, Fate, TrainOrder } from "../../p2p/learner.ts";
-import type { SpeedCurve } from "../batching/speed_curve.ts";
+import { renewsMoments, switchModeOf } from "../batching/adloco_steps.ts";
 import { Throughput } from "../batching/throughput.ts";
-import type { TrainingConfig } from "../config.ts";
-import type { TokenSource } from "../data/corpus.ts";
 import { orderedWindow } from "../data/ordered_window.ts";
 import type { OuterMoments } from "../state/checkpoint.ts";
 import { stepSettings } from "../train/schedule.ts";
@@ -27,21 +25,7 @@ import type { LearnerEvent } from "./messages.ts";
 import { NoiseLog } from "./noise_log.ts";
 import { Pace } from "./pace.ts";
 import { Requests } from "./requests.ts";
-
-export interface TrainingOptions {
-  readonly local: LocalModel;
-  /** Chooses the micro-batch of each box; null if the user did. */
-  readonly curve: SpeedCurve | null;
-  readonly config: TrainingConfig;
-  /** Of the data order. */
-  readonly seed: number;
-  readonly contextLength: number;
-  readonly train: TokenSource;
-  /** Windows to evaluate on. */
-  readonly heldOut: readonly Uint32Array[];
-  readonly clock: Clock;
-  onEvent(event: LearnerEvent): void;
-}
+import type { TrainingOptions } from "./training_options.ts";
 
 const BURST_MS = 100;
 /** Well below the steps whose metrics a trainer remembers. */
@@ -108,7 +92,9 @@ export class Training {
   /** Starts from `weights`, keeping what was not contributed yet. */
   train(order: TrainOrder, weights: Float32Array): Promise<void> {
     return this.#askProtocol(async () => {
-      const isSame = this.#order?.weights === order.weights && !this.#isCut;
+      const { local, curve, clock } = this.#options, isOther = local.isOther(order.lineage);
+      const isSame = this.#order?.weights === order.weights && !this.#isCut && !isOther;
+      if (isOther) this.#dropProgress();
       if (this.#order === null) this.#box = new Box(); // nobody waited for work before there could be any
       this.#order = order;
       this.#noise.follow(order, !isSame);
@@ -116,7 +102,6 @@ export class Training {
       this.#ahead = this.#box.tokens;
       this.#isCut = false;
       if (!isSame) this.#anchorDue = weights;
-      const { local, curve, clock } = this.#options;
       if (curve !== null) local.atMost(curve.choose(clock.now(), order.batch));
       await this.#makeReady();
     });
@@ -172,17 +157,33 @@ export class Training {
 
   /** Opens what the order needs, if the device has memory for it. */
   async #makeReady(): Promise<void> {
-    const { local } = this.#options;
+    const { local, batching } = this.#options;
     try {
       await this.#onDevice(async () => {
-        this.#shape = await local.fit(this.#order!.batch);
-        if (this.#anchorDue !== null) local.rebase(this.#anchorDue);
+        await local.turnTo(this.#order!.lineage);
+        await this.#fit(this.#order!);
+        if (this.#anchorDue === null) return;
+        if (renewsMoments(batching)) await local.resetMoments();
+        local.rebase(this.#anchorDue);
       });
       this.#anchorDue = null;
       this.#starvedUntilMs = null;
     } catch (error) {
       this.#stop(error);
     }
+  }
+
+  async #fit({ batch, lineage }: TrainOrder): Promise<void> {
+    const { local, batching } = this.#options;
+    this.#shape = await local.fit(batch, switchModeOf(batching, lineage));
+  }
+
+  /** What was trained since the last cut will be trained again: it is lost, or another lineage's. */
+  #dropProgress(): void {
+    this.#lease.giveBack();
+    this.#ahead -= this.#box.tokens;
+    this.#box.forgetSteps();
+    this.#noise.forget();
   }
 
   async #contribute(): Promise<Contribution> {
@@ -323,13 +324,8 @@ export class Training {
     const { isKept, message } = await local.recover(failure);
     this.#tell({ kind: "warning", message });
     this.#stepMs = Infinity;
-    if (!isKept) {
-      this.#lease.giveBack();
-      this.#ahead -= this.#box.tokens;
-      this.#box.forgetSteps();
-      this.#noise.forget();
-    }
-    if (this.#order !== null) this.#shape = await local.fit(this.#order.batch);
+    if (!isKept) this.#dropProgress();
+    if (this.#order !== null) await this.#fit(this.#order);
   }
 
   #take(step: StepMetrics): void {

@@ -74,6 +74,7 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
     local,
     curve: null,
     config: config.training,
+    batching: config.batching,
     seed,
     contextLength,
     train: timed(corpus, options, { own, stepCount: () => local.trainer.stepCount }),
