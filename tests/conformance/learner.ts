@@ -147,6 +147,26 @@ export function testLearner({ name, open }: LearnerSuite): void {
         },
       );
 
+      await t.step("keeps a set of weights for each lineage, folds each by itself, and makes one of two", async () => {
+        const parent = await one.initial();
+        await two.initial();
+        const part = toPart(await trainAlone(one, { round: 11, weights: parent }));
+        const alone = await Promise.all(
+          [one, two].map((learner) => learner.fold({ parent, parts: [part], joined: null })),
+        );
+        const mine = alone[0]!.digest, set = { weights: parent, at: 0, share: 1 }, loss = await one.evaluate(mine, 0);
+        const [both, same] = await Promise.all([one, two].map((learner) => learner.merge([[set], [set]])));
+        assert.equal(both, same);
+        assert.equal((await one.save(both!))!.length, one.sizeOf(2));
+        const order = { parent: both!, parts: [{ ...part, at: 1 }], joined: null };
+        const { digest } = await one.fold({ ...order, joined: { kept: 0, gone: 1, shares: [1, 3] } });
+        assert.equal((await one.save(digest))!.length, one.sizeOf(1));
+        assert.equal(digest, await two.merge([[set, { ...set, weights: mine, share: 3 }]]), "by their shares");
+        const folded = (await two.fold(order)).digest;
+        assert.equal(folded, await one.merge([[set], [{ ...set, weights: mine }]]), "the other set stays");
+        assert.ok(Math.abs(await two.evaluate(folded, 1) - loss) <= 1e-4 * loss, "of the set that is asked for");
+      });
+
       await t.step("hands weights over to another peer", async () => {
         const parent = await one.initial();
         const part = toPart(await trainAlone(one, { round: 8, weights: parent }));
