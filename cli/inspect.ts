@@ -10,9 +10,18 @@ import { decodeJournalEntry } from "../p2p/wire.ts";
 import { readDiskJournal } from "../p2p/store/disk_journal.ts";
 import { audit } from "../p2p/sync/audit.ts";
 import { bodyDigest } from "../p2p/sync/digest.ts";
+import { ceilingOf } from "../p2p/sync/batch/ceiling.ts";
+import { isFinished } from "../p2p/sync/chain.ts";
 import { isHeavier } from "../p2p/sync/fork.ts";
 import type { JournalEntry } from "../p2p/sync/effects.ts";
-import type { ChainState, Digest, Offer, PeerId, RoundRecord } from "../p2p/sync/types.ts";
+import type { ChainState, Digest, Offer, PeerId, RoundRecord, SyncRules } from "../p2p/sync/types.ts";
+import {
+  type Communication,
+  communicationAfter,
+  communicationText,
+  middleOf,
+  NO_COMMUNICATION,
+} from "../runtime/communication.ts";
 import { genesisBytes, type RunConfig } from "../runtime/config.ts";
 import { syncRules } from "../runtime/peer.ts";
 import { defaultStatePath, openRunFolder } from "../runtime/run_folder.ts";
@@ -45,8 +54,9 @@ export async function inspect({ folder, what, state, json: asJson = false }: Ins
   const entries = await readEntries(path);
   if (what === "ledger") return showLedger(path, entries, { config, asJson });
   const known = knownFrom(path, entries);
-  if (what === "chain") showChain(known, asJson);
-  else showRecord(known, what, asJson);
+  if (what === "chain") {
+    showChain(known, { rules: syncRules(config, await runIdOf(genesisBytes(config))), asJson });
+  } else showRecord(known, what, asJson);
   return EXIT.done;
 }
 
@@ -84,10 +94,12 @@ function history({ records, chain }: Known): readonly (readonly [Digest, RoundRe
   return [...found].sort(([a, one], [b, other]) => other.round - one.round || (a < b ? -1 : 1));
 }
 
-function showChain(known: Known, asJson: boolean): void {
+function showChain(known: Known, { rules, asJson }: { readonly rules: SyncRules; readonly asJson: boolean }): void {
   const links = history(known);
   if (asJson) return links.forEach(([digest, record]) => json({ digest, ...record }));
   const isSplit = links.some(([, { cell }]) => cell !== "");
+  const lineagesAfter = (digest: Digest) => known.states.get(digest)?.lineages.length ?? 1;
+  const hasLineages = links.some(([digest]) => lineagesAfter(digest) > 1);
   const rows = links.map(([digest, { round, parents, cell, met, counted: offers, scribe, attempt }]) => [
     String(round),
     ...(isSplit ? [cell === "" ? "all" : cell] : []),
@@ -96,11 +108,38 @@ function showChain(known: Known, asJson: boolean): void {
     String(offers.length),
     counted(tokensOf(known, offers)),
     offers.some(({ age }) => age > 0) ? String(offers.filter(({ age }) => age > 0).length) : "",
+    ...(hasLineages ? [String(lineagesAfter(digest))] : []),
     nameOf(known, scribe) + (attempt > 0 ? ` (rank ${attempt})` : ""),
   ]);
   line(`${links.length} records from the head back; weight ${grouped(known.chain.weight)}`);
-  const headings = [" round", ...(isSplit ? ["cell"] : []), "record", "after", " offers", " tokens", " late", "scribe"];
+  const estimate = communicationText(communicationIn(known, rules), isFinished(known.chain, rules));
+  if (estimate !== null) line(estimate);
+  const headings = [
+    " round",
+    ...(isSplit ? ["cell"] : []),
+    "record",
+    "after",
+    " offers",
+    " tokens",
+    " late",
+    ...(hasLineages ? [" lineages"] : []),
+    "scribe",
+  ];
   for (const text of table(headings, rows)) line(text);
+}
+
+/** Of the whole history, as far as the journal goes. */
+function communicationIn(known: Known, rules: SyncRules): Communication {
+  return history(known).toReversed().reduce((before, [digest, { round, counted }]) => {
+    const chain = known.states.get(digest), offers = counted.flatMap(({ offer }) => known.offers.get(offer) ?? []);
+    const worked = offers.filter(({ tokens }) => tokens > 0);
+    if (chain === undefined || worked.length === 0) return before;
+    const gained = worked.reduce((sum, { tokens }) => sum + tokens, 0);
+    const { tokens, lineages } = chain, steps = middleOf(worked.map(({ steps }) => steps));
+    const batch = lineages.reduce((sum, { batch: { request } }) => sum + request, 0);
+    const ceiling = lineages.length * ceilingOf(tokens, rules) / batch;
+    return communicationAfter(before, { round, tokens, gained, steps, ceiling }, rules.targetTokens);
+  }, NO_COMMUNICATION);
 }
 
 function showRecord(known: Known, prefix: string, asJson: boolean): void {
@@ -133,6 +172,7 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
   if (record.parents.length > 1) line("it makes one history of two, and counts nothing itself");
   line(`${record.parents.length > 1 ? "parents" : "parent"} ${record.parents.join(", ") || "none"}`);
   line(`state before it ${record.bases.join(", ") || "none"}`);
+  const hasLineages = offers.some(({ offer }) => (offer?.lineage ?? 0) > 0);
   const rows = offers.map(({ digest, age, offer }) => [
     offer?.name ?? "?",
     short(digest),
@@ -140,8 +180,10 @@ function showRecord(known: Known, prefix: string, asJson: boolean): void {
     offer === null ? "" : nats(offer.loss),
     offer === null ? "" : String(offer.steps),
     age === 0 ? "" : `${age} late`,
+    ...(hasLineages ? [offer === null ? "" : String(offer.lineage)] : []),
   ]);
-  for (const text of table(["peer", "offer", " tokens", " loss", " steps", "age"], rows)) line(text);
+  const headings = ["peer", "offer", " tokens", " loss", " steps", "age", ...(hasLineages ? ["lineage"] : [])];
+  for (const text of table(headings, rows)) line(text);
 }
 
 async function showLedger(path: string, entries: readonly JournalEntry[], { config, asJson }: {

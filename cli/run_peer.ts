@@ -23,6 +23,7 @@ import { bytes, counted, shortPeer } from "./format.ts";
 import { aborted, BY_USER, type Interrupt } from "./interrupt.ts";
 import { expectMemoryFor } from "./machine_memory.ts";
 import { note } from "./print.ts";
+import { roundNews } from "./round_news.ts";
 import { openScreen, type Screen } from "./screen.ts";
 import type { PeerFlags } from "./peer_flags.ts";
 import { fetchRunData } from "./run_data.ts";
@@ -215,12 +216,14 @@ async function recordEvents({ config }: RunFolder, { state, screen, transport }:
   }, LONGEST_SILENCE_MS);
   return {
     take(event: PeerEvent): void {
-      status = statusAfter(status, event);
+      const before = status;
+      status = statusAfter(before, event);
       hasStarted ||= event.kind === "started";
       if (!PASSING.has(event.kind)) attempt(() => state.appendEvent({ time: Date.now(), ...event }));
       measure(event);
       if (event.kind === "round" || event.kind === "started" || Date.now() - writtenAtMs > STATUS_MS) write();
       screen.take(event);
+      for (const news of roundNews(before, status, event)) screen.say(news);
     },
     async [Symbol.asyncDispose](): Promise<void> {
       clearInterval(sign);

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { waitedShare } from "../runtime/peer_time.ts";
 import { defaultStatePath, isRunning, openRunFolder, readStatus, usedBytes } from "../runtime/run_folder.ts";
+import { communicationText } from "../runtime/communication.ts";
 import type { PeerStatus } from "../runtime/status.ts";
 import { bytes, counted, grouped, nats, percent, short, shortPeer, table } from "./format.ts";
 import { json, line } from "./print.ts";
@@ -64,7 +65,8 @@ export function statusLines(last: PeerStatus, { running }: { readonly running: b
       counted(last.tokens)
     }${target} tokens`,
     `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}   codec ${last.codec}`,
-    ...last.globalBatch === null ? [] : [batchText(last.globalBatch)],
+    ...batchLines(last),
+    ...communicationLines(last),
     `offers: counted ${counts.counted} of ${made} · late ${counts.late} · merged ${counts.merged} · lost ${counts.lost}`,
     standingText({ ...last, self: last.peer }, last.round) + (running ? "" : ", when it stopped"),
     ...(running
@@ -90,6 +92,20 @@ export function statusLines(last: PeerStatus, { running }: { readonly running: b
     ),
     ...(running && last.ticket !== null ? [`ticket: ${last.ticket}`] : []),
   ];
+}
+
+/** Of several lineages each has a line; two that have become one are named by what is in them. */
+function batchLines({ lineages, globalBatch, leading }: PeerStatus): string[] {
+  if (globalBatch === null || lineages.length < 2) return globalBatch === null ? [] : [batchText(globalBatch)];
+  return lineages.map(({ from, members, batch }, i) => {
+    const peers = members.length === 1 ? "1 peer" : `${members.length} peers`;
+    return `lineage ${from.join(" + ")}, ${peers}${i === leading ? ", the leading one" : ""}: ${batchText(batch)}`;
+  });
+}
+
+function communicationLines({ communication, tokens, targetTokens }: PeerStatus): string[] {
+  const text = communicationText(communication, targetTokens !== null && tokens >= targetTokens);
+  return text === null ? [] : [text];
 }
 
 /** Whether others can dial this peer, and how it reaches each of them. */

@@ -4,6 +4,7 @@
  */
 import type { BatchView } from "../p2p/sync/batch/request.ts";
 import type { LineageView } from "../p2p/sync/lineage_view.ts";
+import { type Communication, communicationAfter, middleOf, NO_COMMUNICATION, type RoundWork } from "./communication.ts";
 import type { MemberRound, PeerEvent } from "./event.ts";
 import { type OwnReach, type PeerReach, reachAfter, unknownReach } from "./reach.ts";
 import { type PeerTime, timesAfter } from "./peer_time.ts";
@@ -68,6 +69,8 @@ export interface PeerStatus {
   readonly lineages: readonly LineageView[];
   /** Global batch of the next round; null before the first. */
   readonly globalBatch: BatchView | null;
+  /** How many rounds the run needs, as far as that can be said, and needed. */
+  readonly communication: Communication;
   /** How contributions to the next round are encoded. */
   readonly codec: string;
   /** How members spent their time since this peer has started. */
@@ -119,6 +122,7 @@ export const emptyStatus: PeerStatus = {
   leading: 0,
   lineages: [],
   globalBatch: null,
+  communication: NO_COMMUNICATION,
   codec: "",
   times: [],
   counts: { counted: 0, late: 0, merged: 0, lost: 0, unknown: 0 },
@@ -184,6 +188,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         globalBatch: event.globalBatch,
         lineages: event.lineages,
         leading: event.leading,
+        communication: communicationAfter(status.communication, workOf(event), event.targetTokens),
         codec: event.codec,
         times: timesAfter(status.times, event.members),
       };
@@ -230,6 +235,14 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     default:
       return event satisfies never;
   }
+}
+
+function workOf({ round, tokens, members, lineages }: Extract<PeerEvent, { kind: "round" }>): RoundWork {
+  const worked = members.filter(({ tokens }) => tokens > 0), steps = worked.map(({ steps }) => steps);
+  const gained = worked.reduce((sum, { tokens }) => sum + tokens, 0);
+  const batch = lineages.reduce((sum, { batch: { dealt } }) => sum + dealt, 0);
+  const ceiling = lineages.reduce((sum, { batch: { ceiling } }) => sum + ceiling, 0) / batch;
+  return { round, tokens, gained, steps: middleOf(steps), ceiling };
 }
 
 /** What is said again and again is kept once. */
