@@ -173,6 +173,20 @@ const batchingSchema = z.discriminatedUnion("policy", [
   }),
 ]).prefault({ policy: "constant" });
 
+/** Tokens; of text whose size is not in the configuration, no limit. */
+function tokensIn(data: z.infer<typeof dataSchema>): number {
+  switch (data.kind) {
+    case "embedded":
+      return Infinity;
+    case "markov":
+      return data.tokenCount;
+    case "shards":
+      return data.shards.reduce((sum, { tokenCount }) => sum + tokenCount, 0);
+    default:
+      return data satisfies never;
+  }
+}
+
 const runConfigSchema = z.strictObject({
   $schema: z.string().optional(),
   version: z.literal(VERSION),
@@ -194,6 +208,9 @@ const runConfigSchema = z.strictObject({
 }).refine(({ training, batching }) => batching.most === null || batching.most >= training.batch, {
   message: "must not be less than training.batch, which the run begins with",
   path: ["batching", "most"],
+}).refine(({ model, data, batching }) => tokensIn(data) / model.contextLength >= lineageCount({ batching }), {
+  message: "must not be more than the data has windows: each lineage trains some of its own",
+  path: ["batching", "lineages"],
 }).refine(({ training, batching }) => batching.policy !== "warmup" || batching.to >= training.batch, {
   message: "must not be less than training.batch, which the warm-up begins with: batches never shrink",
   path: ["batching", "to"],

@@ -37,6 +37,18 @@ Deno.test("a run without batching has a constant batch; a policy brings its own 
   assert.deepEqual(batchingOf(warmup), { ...warmup, shape: "doubling", ...limits });
 });
 
+Deno.test("AdLoCo's defaults are the corrected variant's, or those of the authors' code", () => {
+  const common = { policy: "adloco", lineages: 4, mergeEvery: 2, most: null, ceiling: null };
+  assert.deepEqual(batchingOf({ policy: "adloco" }), {
+    ...common,
+    ...{ variant: "corrected", test: "norm", switch: "accumulate", eta: 0.7, theta: 0.5, nu: 1 },
+  });
+  assert.deepEqual(batchingOf({ policy: "adloco", variant: "published", nu: 0.15 }), {
+    ...common,
+    ...{ variant: "published", test: "inner-product", switch: "threshold", eta: 0.8, theta: 0.3, nu: 0.15 },
+  });
+});
+
 Deno.test("batching that cannot work is refused with the field and the reason", () => {
   const refuses = (batching: Record<string, unknown>, message: RegExp) =>
     assert.throws(() => batchingOf(batching), { name: "ConfigError", message });
@@ -51,8 +63,24 @@ Deno.test("batching that cannot work is refused with the field and the reason", 
   refuses({ policy: "warmup", tokens: 5_000 }, /'batching\.to': .*expected number/);
   refuses({ policy: "warmup", to: 11, tokens: 5_000 }, /'batching\.to': must not be less than training\.batch/);
   refuses({ policy: "constant", most: 11 }, /'batching\.most': must not be less than training\.batch/);
+  refuses({ policy: "adloco", lineages: 0 }, /'batching\.lineages': .*>=1, found 0/);
+  refuses({ policy: "adloco", lineages: 17 }, /'batching\.lineages': .*<=16, found 17/);
+  refuses({ policy: "adloco", mergeEvery: 0 }, /'batching\.mergeEvery'/);
+  refuses({ policy: "adloco", switch: "sometimes" }, /'batching\.switch'/);
+  refuses(
+    { policy: "adloco", variant: "published", test: "norm", eta: 1 },
+    /'batching\.eta': .*published norm test, whose batch never grows else/,
+  );
   refuses({ policy: "constant", most: 2 ** 20 + 1 }, /'batching\.most': .*<=1048576/);
   refuses({ policy: "constant", ceiling: 0.5 }, /'batching\.ceiling'/);
+});
+
+Deno.test("more lineages than the data has windows are refused", () => {
+  const data = { kind: "markov", seed: 3, symbolCount: 16, tokenCount: 1024 } as const, { model } = tinyRun();
+  const read = (lineages: number) =>
+    tinyRun({ data, model: { ...model, contextLength: 256 }, batching: { policy: "adloco", lineages } as never });
+  assert.equal(read(4).batching.policy, "adloco");
+  assert.throws(() => read(5), /'batching\.lineages': must not be more than the data has windows/);
 });
 
 Deno.test("a model whose states could not be handed on is refused by its size, before anything of that size is made", () => {

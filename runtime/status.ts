@@ -172,8 +172,8 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     }
     case "relayed":
       return { ...status, relayedBytes: status.relayedBytes + event.bytes };
-    case "round":
-      return {
+    case "round": {
+      const next = {
         ...status,
         round: event.round,
         head: event.head,
@@ -192,6 +192,9 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         codec: event.codec,
         times: timesAfter(status.times, event.members),
       };
+      const { merged } = event;
+      return merged === null ? next : happened(next, `lineages ${merged.kept} and ${merged.gone} became one`);
+    }
     case "offer":
       return {
         ...status,
