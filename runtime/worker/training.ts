@@ -8,7 +8,7 @@
  * @module
  */
 import type { Contribution, Fate, TrainOrder } from "../../p2p/learner.ts";
-import { renewsMoments, switchModeOf } from "../batching/adloco_steps.ts";
+import { renewsMoments, switchModeOf } from "./adloco_steps.ts";
 import { Throughput } from "../batching/throughput.ts";
 import { orderedWindow } from "../data/ordered_window.ts";
 import type { OuterMoments } from "../state/checkpoint.ts";

@@ -4,7 +4,7 @@
  */
 import type { TrainedLineage } from "../../p2p/learner.ts";
 import type { BatchingConfig } from "../config.ts";
-import type { SwitchMode } from "./split_batch.ts";
+import type { SwitchMode } from "../batching/split_batch.ts";
 
 /** The run's switch, thrown once a single lineage is left; micro-batches are accumulated until then. */
 export function switchModeOf(batching: BatchingConfig, { from }: Pick<TrainedLineage, "from">): SwitchMode {
