@@ -20,6 +20,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   unequal: async () => (await import("./unequal.ts")).unequalBench,
   lag: async () => (await import("./lag.ts")).lagBench,
   blobs: async () => (await import("./blobs.ts")).blobsBench,
+  cbs: async () => (await import("./cbs.ts")).cbsBench,
   hostile: async () => (await import("./hostile.ts")).hostileBench,
   balance: async () => (await import("./balance.ts")).balanceBench,
   policies: async () => (await import("./policies.ts")).policiesBench,
@@ -37,6 +38,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
 
 /** Take minutes or hours: run only if asked for. */
 const LONG: ReadonlySet<string> = new Set([
+  "cbs",
   "fuzz",
   "balance",
   "policies",
