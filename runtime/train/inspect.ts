@@ -45,7 +45,7 @@ export async function inspect({ device, model, weights, windows, ...options }: I
   let logits: Tensor | undefined;
   const { layout, graph, losses, seed, bufferWords } = forwardGraph(model, { B, T }, (graph, made) => {
     logits = graph.tensor("kept logits", made.shape); // cross-entropy overwrites its own
-    graph.run(copy, { COUNT: made.words, ACCUMULATE: 0 }, { x: made, y: logits });
+    graph.run(copy, { COUNT: made.count, ACCUMULATE: 0 }, { x: made, y: logits });
     graph.keep(logits);
   });
   graph.keep(losses);

@@ -10,12 +10,16 @@ import { addSum, attention, crossEntropy } from "../graph/ops.ts";
 import { alignedWords } from "../graph/plan.ts";
 import { Graph, type Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../model/config.ts";
+import { halfLayout } from "../model/half_parameters.ts";
 import { headsOf, parameterTensors } from "../model/family.ts";
 import { hiddenStates, logitsOf } from "../model/forward.ts";
 import { type ParameterLayout, parameterLayout } from "../model/parameters.ts";
 
-/** `inputs`: ids, then targets. `positions`: 0 … T−1 for each sequence. `rotary`: one word where it is not used. */
-export type TrainingBuffer = "parameters" | "gradients" | "inputs" | "positions" | "rotary";
+/**
+ * `inputs`: ids, then targets. `positions`: 0 … T−1 for each sequence. `rotary`: one word where it is not used.
+ * `half_parameters`: copies in f16, made before the graph runs; one word in f32.
+ */
+export type TrainingBuffer = "parameters" | "gradients" | "inputs" | "positions" | "rotary" | "half_parameters";
 
 export interface ForwardGraph {
   readonly layout: ParameterLayout;
@@ -40,7 +44,12 @@ export interface TrainingGraph extends ForwardGraph {
 export interface BatchShape {
   readonly B: number;
   readonly T: number;
+  /** How activations lie in memory. Default f32. */
+  readonly precision?: Precision;
 }
+
+/** `f16`: activations and copies of the matrices in f16; weights, moments, gradients of weights and all sums in f32. */
+export type Precision = "f32" | "f16";
 
 /** A micro-batch, forward and backward, with its memory plan. */
 export function trainingGraph(model: ModelConfig, shape: BatchShape): TrainingGraph {
@@ -56,12 +65,12 @@ export function trainingGraph(model: ModelConfig, shape: BatchShape): TrainingGr
  */
 export function forwardGraph(
   model: ModelConfig,
-  { B, T }: BatchShape,
+  { B, T, precision = "f32" }: BatchShape,
   look?: (graph: Graph, logits: Tensor) => void,
 ): ForwardGraph {
   const layout = parameterLayout(model), heads = headsOf(model), N = B * T;
   const rotaryShape = model.family === "llama" ? [model.contextLength, heads.D] : [1];
-  const graph = new Graph({ differentiable: true });
+  const graph = new Graph({ differentiable: true, activations: precision });
   const words = (buffer: TrainingBuffer, start = 0) => graph.bound(buffer, [N], { buffer, start, type: "u32" });
   const numbers = (buffer: string, shape: readonly number[]) =>
     graph.bound(buffer, shape, { buffer, start: 0, type: "f32" });
@@ -92,7 +101,8 @@ export function forwardGraph(
       gradients: layout.words,
       inputs: 2 * alignedWords(N),
       positions: N,
-      rotary: rotary.words,
+      rotary: rotary.count,
+      half_parameters: precision === "f16" ? halfLayout(layout).words : 1,
     },
   };
 }
