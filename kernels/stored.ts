@@ -13,20 +13,20 @@
 import type { Kernel } from "./kernel.ts";
 
 /** Names of the bindings that one use of a kernel has in memory as f16. */
-export type Halves = readonly string[];
+export type F16Bindings = readonly string[];
 
 /** Values up to 65,520 round to the largest f16; times 3e38, a larger one is an infinity of its sign. */
 const CONVERSION = "f16(select(value, value * 3.0e38, abs(value) >= 65520.0))";
 
 /** The text that a compiler gets. */
-export function wgslOf({ source, bindings }: Pick<Kernel, "source" | "bindings">, halves: Halves): string {
-  const lines = halves.length === 0 ? [] : ["enable f16;"];
+export function wgslOf({ source, bindings }: Pick<Kernel, "source" | "bindings">, f16: F16Bindings): string {
+  const lines = f16.length === 0 ? [] : ["enable f16;"];
   for (const [name, { access, stored }] of Object.entries(bindings)) {
     if (stored !== true) continue;
-    const isHalf = halves.includes(name);
-    lines.push(`alias stored_${name} = ${isHalf ? "f16" : "f32"};`);
+    const isF16 = f16.includes(name);
+    lines.push(`alias stored_${name} = ${isF16 ? "f16" : "f32"};`);
     if (access === "read") continue;
-    lines.push(`fn to_${name}(value: f32) -> stored_${name} { return ${isHalf ? CONVERSION : "value"}; }`);
+    lines.push(`fn to_${name}(value: f32) -> stored_${name} { return ${isF16 ? CONVERSION : "value"}; }`);
   }
   return lines.length === 0 ? source : `${lines.join("\n")}\n\n${source}`;
 }

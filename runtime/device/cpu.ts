@@ -74,7 +74,7 @@ interface CpuProgram extends Program {
 class CpuDevice implements Device {
   readonly kind = "cpu";
   readonly description: string;
-  readonly storesHalves = false;
+  readonly storesF16 = false;
   readonly #memory: CpuMemory;
   readonly #pool: CpuPool;
   readonly #options: CpuDeviceOptions;

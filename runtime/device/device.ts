@@ -9,7 +9,7 @@
  * @module
  */
 import type { Kernel, Shape } from "../../kernels/kernel.ts";
-import type { Halves } from "../../kernels/stored.ts";
+import type { F16Bindings } from "../../kernels/stored.ts";
 
 /** Sizes are in words of 4 bytes: a value of f32 or u32, or two of f16. */
 export interface DeviceBuffer {
@@ -58,8 +58,8 @@ export interface Device extends AsyncDisposable {
   readonly kind: DeviceKind;
   /** For people: "NVIDIA RTX 3060 through Vulkan", "cpu (wasm simd, 2 threads)". */
   readonly description: string;
-  /** Whether kernels can have values in memory as f16 here. Whether they are right is what `selfTestHalves` asks. */
-  readonly storesHalves: boolean;
+  /** Whether kernels can have values in memory as f16 here. Whether they are right is what `selfTestF16` asks. */
+  readonly storesF16: boolean;
   /**
    * A buffer of zeros.
    * @throws {DeviceMemoryError} if the device cannot give that much.
@@ -109,7 +109,7 @@ export function whole(buffer: DeviceBuffer): Span {
 }
 
 /** The bindings of a dispatch whose values are f16. */
-export function halvesOf({ kernel, spans }: Dispatch): Halves {
+export function f16Bindings({ kernel, spans }: Dispatch): F16Bindings {
   return Object.keys(kernel.bindings).filter((name) => spans[name]?.type === "f16");
 }
 
@@ -119,7 +119,7 @@ export function wordsOf(count: number, type: "f16" | "f32" | "u32"): number {
 }
 
 /** The f32 bits of a read span, seen as f16. */
-export function asHalves(values: Float32Array<ArrayBuffer>): Float16Array<ArrayBuffer> {
+export function asF16(values: Float32Array<ArrayBuffer>): Float16Array<ArrayBuffer> {
   return new Float16Array(values.buffer, values.byteOffset, 2 * values.length);
 }
 
@@ -136,13 +136,13 @@ export function asWords(values: Float32Array<ArrayBuffer>): Uint32Array<ArrayBuf
  */
 export function checkDispatch(
   { kernel, shape, spans }: Dispatch,
-  { storesHalves }: Pick<Device, "storesHalves">,
+  { storesF16 }: Pick<Device, "storesF16">,
 ): void {
   const names = Object.keys(kernel.bindings);
   for (const name of names) {
     const binding = kernel.bindings[name]!, span = spans[name];
     if (span === undefined) throw new KernelError(`Cannot prepare ${kernel.name}: no span for binding '${name}'`);
-    if (span.type === "f16" && !(storesHalves && binding.stored)) {
+    if (span.type === "f16" && !(storesF16 && binding.stored)) {
       throw new KernelError(
         `Cannot prepare ${kernel.name}: '${name}' is given as f16, which ${
           binding.stored ? "this device" : "the kernel"

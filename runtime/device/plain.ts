@@ -34,7 +34,7 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
   const device: ReturnType<typeof openPlainDevice> = {
     kind: "plain",
     description: `plain (references in ${precision})`,
-    storesHalves: true,
+    storesF16: true,
     allocate(words, label) {
       let buffer: PlainBuffer;
       try {
@@ -53,7 +53,7 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
     write(span, values) {
       const buffer = own(span.buffer, owner);
       checkWrite(span, values);
-      if (span.type === "f16") buffer.halves.set(halvesIn(values), 2 * span.start);
+      if (span.type === "f16") buffer.f16.set(f16In(values), 2 * span.start);
       else if (values instanceof Uint32Array) buffer.words32.set(values, span.start);
       else buffer.numbers.set(values, span.start);
       buffer.holdsWords = span.type !== "f16" && values instanceof Uint32Array;
@@ -62,7 +62,7 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
     async read(spans) {
       return spans.map((span) => {
         const buffer = own(span.buffer, owner);
-        if (span.type === "f16") return new Float32Array(halvesOfSpan(buffer, span).slice().buffer);
+        if (span.type === "f16") return new Float32Array(f16View(buffer, span).slice().buffer);
         if (!buffer.holdsWords) return Float32Array.from(view(buffer.numbers, span));
         return new Float32Array(view(buffer.words32, span).slice().buffer);
       });
@@ -94,7 +94,7 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
 class PlainBuffer implements DeviceBuffer {
   readonly numbers: Float32Array | Float64Array;
   readonly words32: Words;
-  #halves: Float16Array<ArrayBuffer> | undefined;
+  #f16: Float16Array<ArrayBuffer> | undefined;
   /** Which of the first two was written last; a buffer holds one kind at a time. */
   holdsWords = false;
   constructor(
@@ -109,8 +109,8 @@ class PlainBuffer implements DeviceBuffer {
   }
 
   /** What spans of f16 see. */
-  get halves(): Float16Array<ArrayBuffer> {
-    return this.#halves ??= new Float16Array(2 * this.words);
+  get f16(): Float16Array<ArrayBuffer> {
+    return this.#f16 ??= new Float16Array(2 * this.words);
   }
 }
 
@@ -127,11 +127,11 @@ function view<A extends Exclude<Numbers, Float16Array> | Words>(array: A, { star
   return array.subarray(start, start + words) as A;
 }
 
-function halvesOfSpan({ halves }: PlainBuffer, { start, words }: Span): Float16Array<ArrayBuffer> {
-  return halves.subarray(2 * start, 2 * (start + words));
+function f16View({ f16 }: PlainBuffer, { start, words }: Span): Float16Array<ArrayBuffer> {
+  return f16.subarray(2 * start, 2 * (start + words));
 }
 
-function halvesIn({ buffer, byteOffset, length }: Float32Array | Uint32Array): Float16Array {
+function f16In({ buffer, byteOffset, length }: Float32Array | Uint32Array): Float16Array {
   return new Float16Array(buffer, byteOffset, 2 * length);
 }
 
@@ -140,7 +140,7 @@ function bind({ kernel, shape, spans }: Dispatch, owner: object): () => void {
     Object.entries(kernel.bindings).map(([name, { type }]) => {
       const span = spans[name]!, buffer = own(span.buffer, owner);
       const values = span.type === "f16"
-        ? halvesOfSpan(buffer, span)
+        ? f16View(buffer, span)
         : view(type === "u32" ? buffer.words32 : buffer.numbers, span);
       return [name, values as Numbers & Words];
     }),

@@ -17,7 +17,7 @@ import {
   DeviceLostError,
   DeviceMemoryError,
   type Dispatch,
-  halvesOf,
+  f16Bindings,
   KernelError,
   type MemoryUse,
   type Program,
@@ -49,9 +49,9 @@ export async function openWebGpuDevice(): Promise<Device> {
         "machines without a GPU), or use the cpu device",
     );
   }
-  const { limits } = adapter, storesHalves = adapter.features.has("shader-f16");
+  const { limits } = adapter, storesF16 = adapter.features.has("shader-f16");
   const gpu = await adapter.requestDevice({
-    requiredFeatures: storesHalves ? ["shader-f16"] : [],
+    requiredFeatures: storesF16 ? ["shader-f16"] : [],
     requiredLimits: {
       maxBufferSize: limits.maxBufferSize,
       maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
@@ -62,7 +62,7 @@ export async function openWebGpuDevice(): Promise<Device> {
       maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
     },
   });
-  return new WebGpuDevice(gpu, { description: describe(adapter.info), storesHalves });
+  return new WebGpuDevice(gpu, { description: describe(adapter.info), storesF16 });
 }
 
 /** The fast GPU of a machine that has two. */
@@ -99,7 +99,7 @@ interface WebGpuProgram extends Program {
 class WebGpuDevice implements Device {
   readonly kind = "webgpu";
   readonly description: string;
-  readonly storesHalves: boolean;
+  readonly storesF16: boolean;
   readonly #gpu: GPUDevice;
   readonly #pipelines: PipelineCache;
   readonly #readback: Readback;
@@ -111,9 +111,9 @@ class WebGpuDevice implements Device {
   /** Why nothing works any more. */
   #gone: string | undefined;
 
-  constructor(gpu: GPUDevice, { description, storesHalves }: Pick<Device, "description" | "storesHalves">) {
+  constructor(gpu: GPUDevice, { description, storesF16 }: Pick<Device, "description" | "storesF16">) {
     this.description = description;
-    this.storesHalves = storesHalves;
+    this.storesF16 = storesF16;
     this.#gpu = gpu;
     this.#pipelines = new PipelineCache(gpu);
     this.#readback = new Readback(gpu);
@@ -230,7 +230,7 @@ class WebGpuDevice implements Device {
 
   async #bind(dispatch: Dispatch): Promise<Step> {
     const { kernel, shape, spans } = dispatch;
-    const { pipeline, layout } = await this.#pipelines.compiled(kernel, shape, halvesOf(dispatch));
+    const { pipeline, layout } = await this.#pipelines.compiled(kernel, shape, f16Bindings(dispatch));
     const entries = Object.keys(kernel.bindings).map((name, binding) => {
       const { buffer, start, words } = spans[name]!;
       return { binding, resource: { buffer: this.#usable(buffer).handle, offset: start * 4, size: words * 4 } };

@@ -8,7 +8,7 @@
  * @module
  */
 import type { Kernel, Shape } from "../../kernels/kernel.ts";
-import { type Halves, wgslOf } from "../../kernels/stored.ts";
+import { type F16Bindings, wgslOf } from "../../kernels/stored.ts";
 import { KernelError } from "./device.ts";
 
 export interface CompiledKernel {
@@ -26,15 +26,15 @@ export class PipelineCache {
   }
 
   /** @throws {KernelError} with the compiler's message and the numbered source. */
-  compiled(kernel: Kernel, shape: Shape, halves: Halves): Promise<CompiledKernel> {
-    const key = `${textName(kernel, halves)} ${JSON.stringify(Object.entries(shape).sort())}`;
+  compiled(kernel: Kernel, shape: Shape, f16: F16Bindings): Promise<CompiledKernel> {
+    const key = `${textName(kernel, f16)} ${JSON.stringify(Object.entries(shape).sort())}`;
     let compiled = this.#compiled.get(key);
-    if (compiled === undefined) this.#compiled.set(key, compiled = this.#compile(kernel, shape, halves));
+    if (compiled === undefined) this.#compiled.set(key, compiled = this.#compile(kernel, shape, f16));
     return compiled;
   }
 
-  async #compile(kernel: Kernel, shape: Shape, halves: Halves): Promise<CompiledKernel> {
-    const gpu = this.#gpu, name = textName(kernel, halves), code = wgslOf(kernel, halves);
+  async #compile(kernel: Kernel, shape: Shape, f16: F16Bindings): Promise<CompiledKernel> {
+    const gpu = this.#gpu, name = textName(kernel, f16), code = wgslOf(kernel, f16);
     gpu.pushErrorScope("validation");
     const module = this.#modules.get(name) ?? gpu.createShaderModule({ label: name, code });
     this.#modules.set(name, module);
@@ -63,8 +63,8 @@ export class PipelineCache {
   }
 }
 
-function textName({ name }: Kernel, halves: Halves): string {
-  return halves.length === 0 ? name : `${name} with ${halves.join(", ")} in f16`;
+function textName({ name }: Kernel, f16: F16Bindings): string {
+  return f16.length === 0 ? name : `${name} with ${f16.join(", ")} in f16`;
 }
 
 function numbered(source: string): string {

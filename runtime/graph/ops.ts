@@ -121,7 +121,7 @@ export function linear(graph: Graph, x: Tensor, options: LinearOptions): Tensor 
     ? graph.tensor(`product with ${weight.label}`, [N, rows], type)
     : graph.inPlace(overwritten, `stream after ${weight.label}`);
   const unused = firstWord(weight),
-    factor = weight.halves ?? weight,
+    factor = weight.f16 ?? weight,
     shape = { M: N, N: rows, K: columns, TRANSPOSE_A: 0, TRANSPOSE_B: 1 };
   const given = (tensor: Tensor | undefined) => tensor === undefined ? 0 : 1;
   graph.run(matmul, { ...shape, BIAS: given(bias), RESIDUAL: given(kept), ACCUMULATE: given(overwritten) }, {

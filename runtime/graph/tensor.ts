@@ -45,7 +45,7 @@ export interface Tensor {
   /** Parameters only: where their gradient accumulates. */
   readonly gradientHome?: BoundHome;
   /** Matrices only, where there is one: a copy in f16, which products read instead. */
-  readonly halves?: Tensor;
+  readonly f16?: Tensor;
 }
 
 /** One use of a kernel. */
@@ -103,14 +103,14 @@ export class Graph {
 
   /**
    * A tensor of the parameter arena, whose gradient has the same place in the gradient arena.
-   * @param halvesStart Where its copy is in the arena of f16, if it has one.
+   * @param f16Start Where its copy is in the arena of f16, if it has one.
    */
-  parameter(label: string, shape: readonly number[], start: number, halvesStart?: number): Tensor {
+  parameter(label: string, shape: readonly number[], start: number, f16Start?: number): Tensor {
     const tensor = this.bound(label, shape, { buffer: "parameters", start, type: "f32" });
     const parameter: Tensor = { ...tensor, gradientHome: { kind: "bound", buffer: "gradients", start } };
-    if (halvesStart === undefined) return parameter;
-    const place = { buffer: "half_parameters", start: halvesStart, type: "f16" } as const;
-    return { ...parameter, halves: this.bound(`${label} in f16`, shape, place) };
+    if (f16Start === undefined) return parameter;
+    const place = { buffer: "f16_parameters", start: f16Start, type: "f16" } as const;
+    return { ...parameter, f16: this.bound(`${label} in f16`, shape, place) };
   }
 
   /** The next version of a tensor, in the same storage. */

@@ -6,7 +6,7 @@
 import type { Heads } from "../graph/ops.ts";
 import type { Graph, Tensor } from "../graph/tensor.ts";
 import { headSize, type ModelConfig } from "./config.ts";
-import { halfLayout } from "./half_parameters.ts";
+import { f16Layout } from "./f16_parameters.ts";
 import { findParameter, type ParameterLayout } from "./parameters.ts";
 
 /** What a family's forward pass is made from. */
@@ -32,13 +32,13 @@ export function headsOf(model: ModelConfig): Heads {
 
 /** Looks parameters up in the arena's layout, each once; with copies in f16 where activations are. */
 export function parameterTensors(graph: Graph, layout: ParameterLayout): (name: string) => Tensor {
-  const halves = graph.activations === "f16" ? halfLayout(layout).starts : undefined;
+  const f16 = graph.activations === "f16" ? f16Layout(layout).starts : undefined;
   const known = new Map<string, Tensor>();
   return (name) => {
     let tensor = known.get(name);
     if (tensor === undefined) {
       const { shape, start } = findParameter(layout, name);
-      known.set(name, tensor = graph.parameter(name, shape, start, halves?.get(name)));
+      known.set(name, tensor = graph.parameter(name, shape, start, f16?.get(name)));
     }
     return tensor;
   };

@@ -10,7 +10,7 @@ function countingDevice() {
   const device: Device = {
     kind: "plain",
     description: "counts",
-    storesHalves: true,
+    storesF16: true,
     allocate(words, label) {
       counts.allocations++;
       return { words, label };

@@ -10,16 +10,16 @@ import { addSum, attention, crossEntropy } from "../graph/ops.ts";
 import { alignedWords } from "../graph/plan.ts";
 import { Graph, type Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { halfLayout } from "../model/half_parameters.ts";
+import { f16Layout } from "../model/f16_parameters.ts";
 import { headsOf, parameterTensors } from "../model/family.ts";
 import { hiddenStates, logitsOf } from "../model/forward.ts";
 import { type ParameterLayout, parameterLayout } from "../model/parameters.ts";
 
 /**
  * `inputs`: ids, then targets. `positions`: 0 … T−1 for each sequence. `rotary`: one word where it is not used.
- * `half_parameters`: copies in f16, made before the graph runs; one word in f32.
+ * `f16_parameters`: copies in f16, made before the graph runs; one word in f32.
  */
-export type TrainingBuffer = "parameters" | "gradients" | "inputs" | "positions" | "rotary" | "half_parameters";
+export type TrainingBuffer = "parameters" | "gradients" | "inputs" | "positions" | "rotary" | "f16_parameters";
 
 export interface ForwardGraph {
   readonly layout: ParameterLayout;
@@ -102,7 +102,7 @@ export function forwardGraph(
       inputs: 2 * alignedWords(N),
       positions: N,
       rotary: rotary.count,
-      half_parameters: precision === "f16" ? halfLayout(layout).words : 1,
+      f16_parameters: precision === "f16" ? f16Layout(layout).words : 1,
     },
   };
 }

@@ -14,9 +14,9 @@
  */
 import { strict as assert } from "node:assert";
 import type { Binding, Kernel, Numbers, Shape, Words } from "../../kernels/kernel.ts";
-import type { Halves } from "../../kernels/stored.ts";
+import type { F16Bindings } from "../../kernels/stored.ts";
 import {
-  asHalves,
+  asF16,
   asWords,
   type Device,
   type DeviceBuffer,
@@ -26,7 +26,7 @@ import {
 } from "../../runtime/device/device.ts";
 import { describeWebGpu, openWebGpuDevice } from "../../runtime/device/webgpu.ts";
 import { chance } from "../chance.ts";
-import { halfVariants } from "./variants.ts";
+import { f16Variants } from "./variants.ts";
 
 /** Rounding unit of f32: one operation is off by at most this part of its result. */
 export const U = 2 ** -24;
@@ -68,8 +68,8 @@ export async function checkKernel<S extends Shape>(
   check: KernelCheck<S>,
 ): Promise<Readonly<Record<string, Float32Array<ArrayBuffer>>>> {
   const found = await checkVariant(kernel, check, []);
-  if ((await testDevice()).storesHalves) {
-    for (const halves of halfVariants(kernel)) await checkVariant(kernel, check, halves);
+  if ((await testDevice()).storesF16) {
+    for (const f16 of f16Variants(kernel)) await checkVariant(kernel, check, f16);
   }
   return found;
 }
@@ -77,13 +77,13 @@ export async function checkKernel<S extends Shape>(
 async function checkVariant<S extends Shape>(
   kernel: Kernel<S>,
   { shape, inputs, tolerances = {} }: KernelCheck<S>,
-  halves: Halves,
+  f16: F16Bindings,
 ): Promise<Readonly<Record<string, Float32Array<ArrayBuffer>>>> {
-  const title = [kernel.name, JSON.stringify(shape), ...(halves.length > 0 ? [`${halves.join(", ")} in f16`] : [])]
+  const title = [kernel.name, JSON.stringify(shape), ...(f16.length > 0 ? [`${f16.join(", ")} in f16`] : [])]
     .join(" ");
   for (const name of Object.keys(inputs)) assert.ok(name in kernel.bindings, `${title} has no binding '${name}'`);
   const before = Object.entries(kernel.bindings).map(([name, binding]) =>
-    initial(name, { ...binding, isHalf: halves.includes(name) }, shape, inputs[name])
+    initial(name, { ...binding, isF16: f16.includes(name) }, shape, inputs[name])
   );
   const wanted = runReference(kernel, shape, before);
 
@@ -97,11 +97,11 @@ async function checkVariant<S extends Shape>(
     } else {
       const tolerance = tolerances[name];
       assert.ok(tolerance !== undefined, `${title}: written binding '${name}' has no tolerance`);
-      const isHalf = halves.includes(name), found = isHalf ? asHalves(first[k]!) : first[k]!;
+      const isF16 = f16.includes(name), found = isF16 ? asF16(first[k]!) : first[k]!;
       compare(`${title}: '${name}'`, {
         found,
         wanted: wanted[k]!,
-        tolerance: isHalf ? orRounded(tolerance) : tolerance,
+        tolerance: isF16 ? orRounded(tolerance) : tolerance,
       });
     }
   }
@@ -140,17 +140,17 @@ function compare(
 
 function initial<S extends Shape>(
   name: string,
-  { type, length, isHalf }: Binding<S> & { readonly isHalf: boolean },
+  { type, length, isF16 }: Binding<S> & { readonly isF16: boolean },
   shape: S,
   values: ArrayLike<number> | undefined,
 ): Values {
   const count = length(shape);
   if (values === undefined) {
-    return type === "u32" ? new Uint32Array(count) : new (isHalf ? Float16Array : Float32Array)(count).fill(NaN);
+    return type === "u32" ? new Uint32Array(count) : new (isF16 ? Float16Array : Float32Array)(count).fill(NaN);
   }
   assert.equal(values.length, count, `'${name}' is given ${values.length} values and needs ${count}`);
   if (type === "u32") return Uint32Array.from(values);
-  if (!isHalf) return Float32Array.from(values);
+  if (!isF16) return Float32Array.from(values);
   return Float16Array.from(values, (value) => Math.max(-LARGEST_HALF, Math.min(LARGEST_HALF, value)));
 }
 
@@ -223,7 +223,7 @@ class PoisonedRun {
         (i < start || i >= end) && half !== poison[i % 2]
       );
       assert.equal(harmed, -1, `a word outside of '${this.buffers[k]!.label}' changed, at ${(harmed - start) / 2}`);
-      new Uint16Array(values.buffer).fill(0, end); // an odd count of halves ends in the middle of a word
+      new Uint16Array(values.buffer).fill(0, end); // an odd count of f16 values ends in the middle of a word
       return values.slice(this.#start, values.length - SPAN_ALIGNMENT);
     });
   }

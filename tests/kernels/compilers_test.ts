@@ -9,17 +9,17 @@
 import { strict as assert } from "node:assert";
 import { kernels } from "../../kernels/all.ts";
 import type { Kernel } from "../../kernels/kernel.ts";
-import type { Halves } from "../../kernels/stored.ts";
+import type { F16Bindings } from "../../kernels/stored.ts";
 import { whole, wordsOf } from "../../runtime/device/device.ts";
 import { gpuTest, testDevice } from "./check.ts";
 import { SHAPES } from "./shapes.ts";
 import type { TintJob } from "./tint.ts";
-import { halfVariants } from "./variants.ts";
+import { f16Variants } from "./variants.ts";
 
 const refusals = await compileUnderTint([
   ...kernels.flatMap((kernel) =>
-    variants(kernel).map((halves) => {
-      return { ...kernel, name: nameOf(kernel, halves), shapes: SHAPES[kernel.name] ?? [], halves };
+    variants(kernel).map((f16) => {
+      return { ...kernel, name: nameOf(kernel, f16), shapes: SHAPES[kernel.name] ?? [], f16 };
     })
   ),
   probe("16 KiB", "4096", "workgroupBarrier();"),
@@ -53,15 +53,15 @@ for (const kernel of kernels) {
     );
   });
 
-  for (const halves of variants(kernel)) {
-    const name = nameOf(kernel, halves);
+  for (const f16 of variants(kernel)) {
+    const name = nameOf(kernel, f16);
 
     gpuTest(`${name} compiles under naga`, async () => {
       const device = await testDevice();
       for (const shape of shapes) {
         const spans = Object.fromEntries(
           Object.entries(kernel.bindings).map(([name, { length }]) => {
-            const type = halves.includes(name) ? "f16" : "f32", words = wordsOf(length(shape), type);
+            const type = f16.includes(name) ? "f16" : "f32", words = wordsOf(length(shape), type);
             return [name, {
               ...whole(device.allocate(words, name)),
               ...(type === "f16" ? { type: "f16" as const } : {}),
@@ -86,18 +86,18 @@ Deno.test("Tint refuses what naga lets pass: a barrier in divergent flow, and mo
 });
 
 /** All in f32, then every other way in which training has it. */
-function variants(kernel: Kernel): readonly Halves[] {
-  return [[], ...halfVariants(kernel)];
+function variants(kernel: Kernel): readonly F16Bindings[] {
+  return [[], ...f16Variants(kernel)];
 }
 
-function nameOf({ name }: Kernel, halves: Halves): string {
-  return halves.length === 0 ? `${name}.wgsl` : `${name}.wgsl with ${halves.join(", ")} in f16`;
+function nameOf({ name }: Kernel, f16: F16Bindings): string {
+  return f16.length === 0 ? `${name}.wgsl` : `${name}.wgsl with ${f16.join(", ")} in f16`;
 }
 
 function probe(name: string, memoryWords: string, body: string): TintJob {
   const source = `var<workgroup> shares: array<f32, ${memoryWords}>; @compute @workgroup_size(64)
     fn main(@builtin(local_invocation_index) lane: u32) { ${body} shares[lane] = 1.0; }`;
-  return { name, source, bindings: {}, shapes: [{}], halves: [] };
+  return { name, source, bindings: {}, shapes: [{}], f16: [] };
 }
 
 /** By name: null, or why it does not compile. */

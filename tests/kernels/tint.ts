@@ -6,7 +6,7 @@
  * @module
  */
 import type { Binding, Shape } from "../../kernels/kernel.ts";
-import type { Halves } from "../../kernels/stored.ts";
+import type { F16Bindings } from "../../kernels/stored.ts";
 import { PipelineCache } from "../../runtime/device/webgpu_pipelines.ts";
 
 /** Named at run time, and run without the lock file: who only trains need not download 130 MB of another compiler. */
@@ -18,7 +18,7 @@ export interface TintJob {
   readonly source: string;
   readonly bindings: Readonly<Record<string, Pick<Binding, "access" | "stored">>>;
   readonly shapes: readonly Shape[];
-  readonly halves: Halves;
+  readonly f16: F16Bindings;
 }
 
 interface Tint {
@@ -41,7 +41,7 @@ if (import.meta.main) {
 
 async function refusal(
   { pipelines }: Tint,
-  { name, source, bindings, shapes, halves }: TintJob,
+  { name, source, bindings, shapes, f16 }: TintJob,
 ): Promise<string | null> {
   const contract = Object.fromEntries(
     Object.entries(bindings).map(([name, { access, stored = false }]) => {
@@ -50,7 +50,7 @@ async function refusal(
   );
   const kernel = { name, source, bindings: contract, grid: () => [1, 1, 1] as const, reference: () => {} };
   try {
-    for (const shape of shapes) await pipelines.compiled(kernel, shape, halves);
+    for (const shape of shapes) await pipelines.compiled(kernel, shape, f16);
     return null;
   } catch (error) {
     return String(error);

@@ -9,7 +9,7 @@ import { alignedWords } from "../graph/plan.ts";
 import type { ParameterLayout } from "./parameters.ts";
 
 /** Neighbouring values of the f32 arena that can be copied at once. */
-export interface HalfRun {
+export interface F16Run {
   /** First word in the f32 arena. */
   readonly from: number;
   /** First word, of two values, in the arena of f16. */
@@ -17,11 +17,11 @@ export interface HalfRun {
   readonly count: number;
 }
 
-export interface HalfLayout {
+export interface F16Layout {
   readonly words: number;
   /** First word of each copied tensor, by name. */
   readonly starts: ReadonlyMap<string, number>;
-  readonly runs: readonly HalfRun[];
+  readonly runs: readonly F16Run[];
 }
 
 /**
@@ -29,8 +29,8 @@ export interface HalfLayout {
  * other; so a run goes on from matrix to matrix (over what needs no copy in between) until the next would start between
  * two such places. Models whose widths are multiples of 128 have one run.
  */
-export function halfLayout({ parameters, decayedWords }: ParameterLayout): HalfLayout {
-  const starts = new Map<string, number>(), runs: HalfRun[] = [];
+export function f16Layout({ parameters, decayedWords }: ParameterLayout): F16Layout {
+  const starts = new Map<string, number>(), runs: F16Run[] = [];
   const matrices = parameters.filter(({ isFactor }) => isFactor);
   let run: { from: number; to: number } | undefined, words = 0;
   const end = (at: number) => {
