@@ -43,7 +43,18 @@ async function learnerAlone(): Promise<BenchLine> {
   const watch = startWatch();
   for (let round = 1; round <= BOXES; round++) {
     const ranges = [{ start: round * 10_000, end: (round + 1) * 10_000 }];
-    learner.train({ round, weights, tokens, ranges, batch: 8, encoding: INT8, roundMs: BOX_MS });
+    const measure = { every: 20, sketch: false };
+    learner.train({
+      round,
+      weights,
+      tokens,
+      ranges,
+      batch: 8,
+      globalBatch: 8,
+      measure,
+      encoding: INT8,
+      roundMs: BOX_MS,
+    });
     await learner.evaluate(weights);
     await new Promise((resolve) => setTimeout(resolve, BOX_MS));
     const contribution = await learner.contribute();

@@ -24,11 +24,13 @@ import { layerNormWeightsBackward } from "./layer_norm_weights_backward.ts";
 import { matmul } from "./matmul.ts";
 import { normFinal } from "./norm_final.ts";
 import { normSquaredPartial } from "./norm_squared_partial.ts";
+import { pairNorms } from "./pair_norms.ts";
 import { quantiseInt8 } from "./quantise_int8.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rmsNormBackward } from "./rms_norm_backward.ts";
 import { rmsNormWeightsBackward } from "./rms_norm_weights_backward.ts";
 import { rope } from "./rope.ts";
+import { sketch } from "./sketch.ts";
 import { sparseAdd } from "./sparse_add.ts";
 import { sum } from "./sum.ts";
 import { swiglu } from "./swiglu.ts";
@@ -59,11 +61,13 @@ export const kernels: readonly Kernel[] = [
   matmul,
   normFinal,
   normSquaredPartial,
+  pairNorms,
   quantiseInt8,
   rmsNorm,
   rmsNormBackward,
   rmsNormWeightsBackward,
   rope,
+  sketch,
   sparseAdd,
   sum,
   swiglu,

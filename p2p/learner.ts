@@ -5,7 +5,15 @@
  * tests have a stub. Calls may overlap; a learner runs folds, merges and judgements in the order asked.
  * @module
  */
-import type { Digest, Encoding, Offer, Range } from "./sync/types.ts";
+import type { Digest, Encoding, GradientStatistics, Offer, Range } from "./sync/types.ts";
+
+/** What a box measures of its gradients' noise. */
+export interface Measure {
+  /** Every so many inner steps one is measured, and at least one a box; 0: none. */
+  readonly every: number;
+  /** Whether to project the gradient of the box's first step too. */
+  readonly sketch: boolean;
+}
 
 /** What to train next. It replaces the order before it; steps made since the last contribution are kept (rebased). */
 export interface TrainOrder {
@@ -18,6 +26,10 @@ export interface TrainOrder {
   readonly ranges: readonly Range[];
   /** Sequences of one inner step of this peer, before what its memory allows. */
   readonly batch: number;
+  /** Global batch of the round, in sequences: learning rate and β₂ go by it. */
+  readonly globalBatch: number;
+  /** What is measured of the gradients' noise. */
+  readonly measure: Measure;
   /** How its next contribution is encoded. Whatever comes in by `judge` and `fold` says itself how it is. */
   readonly encoding: Encoding;
   /** How long the box is; the order to contribute ends it. */
@@ -36,6 +48,8 @@ export interface Contribution {
   readonly ranges: readonly Range[];
   /** Mean training loss, nats per token; 0 if no step was made. */
   readonly loss: number;
+  /** Null if no step was measured. */
+  readonly noise: GradientStatistics | null;
   readonly speed: number;
   /** Since the last contribution: time in steps, and time without: nothing to train on, or cutting and rebasing. */
   readonly computeMs: number;

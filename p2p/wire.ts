@@ -13,7 +13,7 @@ import { isPlainText, toPlainText } from "./plain_text.ts";
 import { LARGEST_BLOB_BYTES } from "./store/chunks.ts";
 import { MOST_CELL_DIGITS } from "./sync/cells.ts";
 import type { JournalEntry } from "./sync/effects.ts";
-import { LONGEST_NAME } from "./sync/offer.ts";
+import { LARGEST_BATCH, LARGEST_EXPONENT, LARGEST_NOISE, LONGEST_NAME, SKETCH_VALUES } from "./sync/offer.ts";
 import { isRangeSet } from "./sync/ranges.ts";
 import { MOST_COUNTED } from "./sync/record.ts";
 import type {
@@ -23,6 +23,8 @@ import type {
   Counted,
   Digest,
   EncodingState,
+  GradientSketch,
+  GradientStatistics,
   Lease,
   Member,
   Message,
@@ -35,7 +37,7 @@ import type {
   Signed,
 } from "./sync/types.ts";
 
-export const WIRE_VERSION = 3;
+export const WIRE_VERSION = 4;
 
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
@@ -101,6 +103,21 @@ const ranges: z.ZodType<readonly Range[]> = list(range, MOST_RANGES)
   .refine(isRangeSet, "are not sorted, apart and non-empty");
 const blob: z.ZodType<BlobName> = z.strictObject({ digest, sizeBytes: count.max(LARGEST_BLOB_BYTES) });
 
+const sketch: z.ZodType<GradientSketch> = z.strictObject({
+  codes: z.instanceof(Uint8Array)
+    .refine((bytes) => bytes.length === SKETCH_VALUES, `is not ${SKETCH_VALUES} bytes`)
+    .transform((bytes) => bytes.slice()), // a view would keep the whole frame in memory
+  exponent: z.int().min(-LARGEST_EXPONENT).max(LARGEST_EXPONENT),
+  sequences: count.min(1).max(LARGEST_BATCH),
+});
+const noise: z.ZodType<GradientStatistics> = z.strictObject({
+  tests: count.min(1),
+  variance: z.number().min(0).max(LARGEST_NOISE),
+  signal: z.number().min(-LARGEST_NOISE).max(LARGEST_NOISE),
+  along: z.number().min(0).max(LARGEST_NOISE),
+  sketch: sketch.nullable(),
+});
+
 const offer: z.ZodType<Offer> = z.strictObject({
   kind: z.literal("offer"),
   run: digest,
@@ -116,6 +133,7 @@ const offer: z.ZodType<Offer> = z.strictObject({
   ranges,
   loss: amount,
   heldOut: amount.nullable(),
+  noise: noise.nullable(),
   speed: amount,
   computeMs: ms,
   idleMs: ms,

@@ -26,6 +26,13 @@ const offer: Offer = {
   ranges: [{ start: 0, end: 40 }, { start: 64, end: 65 }],
   loss: 3.25,
   heldOut: null,
+  noise: {
+    tests: 2,
+    variance: 1000,
+    signal: -0.5,
+    along: 25.6,
+    sketch: { codes: new Uint8Array(256).fill(0x81), exponent: -7, sequences: 4 },
+  },
   speed: 1234.5,
   computeMs: 900,
   idleMs: 0,
@@ -161,7 +168,7 @@ for (const [i, message] of messages.entries()) {
     const bytes = encodeMessage(message);
     assert.match(reason(bytes, digest), /is of another run: found aaaa/);
     bytes[0] = WIRE_VERSION + 1;
-    assert.match(reason(bytes), /has version 4, this program reads 3/);
+    assert.match(reason(bytes), /has version 5, this program reads 4/);
   });
 }
 
@@ -215,6 +222,26 @@ const badOffers: readonly (readonly [string, Record<string, unknown>, RegExp])[]
     /ranges/,
   ],
   ["a blob larger than any", { blob: { digest, sizeBytes: 1e15 } }, /'body.blob.sizeBytes'/],
+  ["a variance below 0", { noise: { ...offer.noise, variance: -1 } }, /'body.noise.variance'/],
+  ["a signal far below 0", { noise: { ...offer.noise, signal: -1e19 } }, /'body.noise.signal'/],
+  ["a noise beyond any", { noise: { ...offer.noise, along: 1e19 } }, /'body.noise.along'/],
+  ["a noise of no step", { noise: { ...offer.noise, tests: 0 } }, /'body.noise.tests'/],
+  [
+    "a sketch of 257 values",
+    { noise: { ...offer.noise, sketch: { ...offer.noise!.sketch, codes: new Uint8Array(257) } } },
+    /'body.noise.sketch.codes' is invalid: is not 256 bytes/,
+  ],
+  ["a sketch that is text", { noise: { ...offer.noise, sketch: "0" } }, /'body.noise.sketch'/],
+  [
+    "a sketch of no sequences",
+    { noise: { ...offer.noise, sketch: { ...offer.noise!.sketch, sequences: 0 } } },
+    /'body.noise.sketch.sequences'/,
+  ],
+  [
+    "a sketch of an exponent out of range",
+    { noise: { ...offer.noise, sketch: { ...offer.noise!.sketch, exponent: 127 } } },
+    /'body.noise.sketch.exponent'/,
+  ],
   ["a day of the year 3000", { nextMs: 1e14 }, /'body.nextMs'/],
 ];
 
@@ -246,6 +273,8 @@ Deno.test("decodeMessage() refuses a short signature and keeps none of the frame
   const decoded = decodeMessage(encodeMessage(signedOffer), run);
   assert.ok(decoded.ok && decoded.value.kind === "signed");
   assert.equal(decoded.value.signature.buffer.byteLength, 64);
+  assert.ok(decoded.value.body.kind === "offer");
+  assert.equal(decoded.value.body.noise!.sketch!.codes.buffer.byteLength, 256);
 });
 
 Deno.test("decodeMessage() refuses a state whose record is of another run", () => {

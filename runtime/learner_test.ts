@@ -33,6 +33,8 @@ Deno.test("a learner goes on with its optimizer after a restart, and says so whe
       tokens: 0,
       ranges: [{ start: 0, end: 8 }],
       batch: 4,
+      globalBatch: 4,
+      measure: { every: 0, sketch: false },
       encoding: { codec: "int8", kept: 4096 },
       roundMs: 1000,
     });

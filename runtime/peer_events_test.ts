@@ -30,6 +30,7 @@ function offer(fields: Partial<Offer>): Offer {
     ranges: [{ start: 0, end: 4 }],
     loss: 2,
     heldOut: null,
+    noise: null,
     speed: 50,
     computeMs: 0,
     idleMs: 0,

@@ -75,6 +75,7 @@ export function openStubLearner(
         speed,
         computeMs: 1000 * windows * contextLength / speed,
         idleMs: 0,
+        noise: null,
       };
       const bytes = weights === null || windows === 0
         ? null

@@ -147,6 +147,8 @@ export function openScene({ codec = "int8", microBatch = 4, devices }: SceneOpti
       tokens: 0,
       ranges: [{ start: round * 100, end: round * 100 + 96 }],
       batch: 8,
+      globalBatch: 8,
+      measure: { every: 0, sketch: false },
       encoding: { codec, kept: codec === "topk" ? 512 : 4096 },
       roundMs: 1000,
       ...fields,

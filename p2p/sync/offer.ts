@@ -4,7 +4,7 @@
  */
 import type { Contribution } from "../learner.ts";
 import { isRangeSet, windowCount } from "./ranges.ts";
-import type { BlobName, ChainState, Digest, Offer, PeerId, SyncRules } from "./types.ts";
+import type { BlobName, ChainState, Digest, GradientStatistics, Offer, PeerId, SyncRules } from "./types.ts";
 
 /** Most ranges in one offer: a lease is rarely in more than a few pieces. */
 const MOST_RANGES = 256;
@@ -12,6 +12,15 @@ const MOST_RANGES = 256;
 export const LONGEST_NAME = 80;
 /** Beyond what any machine does; keeps leases within bounds (law 7). */
 export const LARGEST_SPEED = 1e8;
+
+/** Values of a gradient's sketch. */
+export const SKETCH_VALUES = 256;
+/** A sketch's exponent is from minus so much to so much: more than any gradient needs. */
+export const LARGEST_EXPONENT = 126;
+/** Sequences of any batch. */
+export const LARGEST_BATCH = 2 ** 20;
+/** Beyond what gradients with finite squares of f32 sums come to; keeps sums of such figures finite. */
+export const LARGEST_NOISE = 1e18;
 
 /** The state an offer is made on. */
 export interface Ground {
@@ -43,6 +52,7 @@ export const NO_WORK: Work = {
   microBatch: 0,
   ranges: [],
   loss: 0,
+  noise: null,
   speed: 0,
   computeMs: 0,
   idleMs: 0,
@@ -65,6 +75,7 @@ export function buildOffer({ chain, base }: Ground, work: Work, options: OfferOp
     ranges: blob === null ? [] : work.ranges,
     loss: blob !== null && Number.isFinite(work.loss) ? work.loss : 0, // a digest has no form for NaN
     heldOut: options.heldOut,
+    noise: blob !== null && work.noise !== null && whyAbsurd(work.noise, work) === null ? work.noise : null,
     speed: work.speed,
     computeMs: Math.round(work.computeMs),
     idleMs: Math.round(work.idleMs),
@@ -88,5 +99,28 @@ export function whyMalformed(offer: Offer, rules: SyncRules): string | null {
   if (offer.name.length > LONGEST_NAME || offer.device.length > LONGEST_NAME) return "its names are too long";
   const empty = offer.tokens === 0 && offer.steps === 0 && offer.ranges.length === 0;
   if (offer.blob === null && !empty) return "it claims work without a contribution";
+  if (offer.noise === null) return null;
+  return offer.blob === null ? "it measured gradients without a contribution" : whyAbsurd(offer.noise, offer);
+}
+
+/** Why no box of so many steps measured this, or null. */
+function whyAbsurd(
+  { tests, variance, signal, along, sketch }: GradientStatistics,
+  { steps }: Pick<Offer, "steps">,
+): string | null {
+  if (!Number.isInteger(tests) || tests < 1 || tests > steps) return `it measured ${tests} of ${steps} steps`;
+  for (const [name, value] of Object.entries({ variance, along })) {
+    if (!(value >= 0 && value <= LARGEST_NOISE)) return `the ${name} of its gradients is ${value}`;
+  }
+  if (!(Math.abs(signal) <= LARGEST_NOISE)) return `the signal of its gradients is ${signal}`;
+  if (sketch === null) return null;
+  const { codes, exponent, sequences } = sketch;
+  if (codes.length !== SKETCH_VALUES) return `its sketch has ${codes.length} values`;
+  if (!Number.isInteger(exponent) || Math.abs(exponent) > LARGEST_EXPONENT) {
+    return `its sketch has exponent ${exponent}`;
+  }
+  if (!Number.isInteger(sequences) || sequences < 1 || sequences > LARGEST_BATCH) {
+    return `its sketch is of ${sequences} sequences`;
+  }
   return null;
 }

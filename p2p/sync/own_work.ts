@@ -3,6 +3,7 @@
  * evaluates when it is its turn, and says goodbye.
  * @module
  */
+import type { Measure } from "../learner.ts";
 import { localBatch } from "./balance.ts";
 import type { Book } from "./book.ts";
 import { BoxTimer } from "./box_timer.ts";
@@ -21,6 +22,9 @@ import type { ChainState, Digest, Offer, Signed } from "./types.ts";
 
 /** How long a peer that leaves stays to serve its last contribution, unless it is counted before. */
 const LONGEST_GOODBYE_MS = 10_000;
+
+/** One measured step in so many costs little, and is often enough for a noise that moves over hundreds of steps. */
+const MEASURE: Measure = { every: 20, sketch: false };
 
 export class OwnWork {
   readonly offers = new OwnOffers();
@@ -70,6 +74,8 @@ export class OwnWork {
         tokens: chain.tokens,
         ranges,
         batch: localBatch(chain, self),
+        globalBatch: rules.batch,
+        measure: MEASURE,
         encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
         roundMs: chain.roundMs,
       },

@@ -23,7 +23,34 @@ export interface BlobName {
   readonly sizeBytes: number;
 }
 
-/** What a peer says it did in one round. Less than 1 KiB encoded but for its ranges. */
+/**
+ * What the inner steps of one box said of the noise in their gradients (McCandlish et al. 2018, arXiv 1812.06162,
+ * appendix A). g_i is the gradient of the mean loss of sequence i, G their mean, Σ their covariance. The mean of b
+ * sequences has |ḡ|² = |G|² + tr Σ/b on average, so the plug-in tests need no figure of their own.
+ */
+export interface GradientStatistics {
+  /** Inner steps that were measured; the figures are their means. At least 1. */
+  readonly tests: number;
+  /** Estimate of tr Σ. At least 0. */
+  readonly variance: number;
+  /** Estimate of |G|², debiased: below 0 where noise dominates. */
+  readonly signal: number;
+  /** Estimate of the variance of ⟨g_i, G⟩. At least 0. */
+  readonly along: number;
+  /** A random projection of one gradient, for statistics across peers; null if nobody asked for it. */
+  readonly sketch: GradientSketch | null;
+}
+
+/** The projection of the mean gradient of a batch. Its random signs follow from the offer's round, alike at all peers. */
+export interface GradientSketch {
+  /** `SKETCH_VALUES` codes of int8, as bytes; a value is code · 2^exponent. */
+  readonly codes: Uint8Array;
+  readonly exponent: number;
+  /** Sequences of that batch, the first of the box. */
+  readonly sequences: number;
+}
+
+/** What a peer says it did in one round. Less than 1.2 KiB encoded but for its ranges. */
 export interface Offer {
   readonly kind: "offer";
   readonly run: Digest;
@@ -47,6 +74,8 @@ export interface Offer {
   readonly loss: number;
   /** Held-out loss of `base`, if it was this peer's turn to evaluate. */
   readonly heldOut: number | null;
+  /** Null if no step was measured, as in a zero offer. */
+  readonly noise: GradientStatistics | null;
   /** Tokens per second while computing, an EMA: what leases and batches are sized by. */
   readonly speed: number;
   /**

@@ -25,11 +25,13 @@ import { layerNormBackward } from "../../kernels/layer_norm_backward.ts";
 import { layerNormWeightsBackward } from "../../kernels/layer_norm_weights_backward.ts";
 import { matmul } from "../../kernels/matmul.ts";
 import { normSquaredPartial } from "../../kernels/norm_squared_partial.ts";
+import { pairNorms } from "../../kernels/pair_norms.ts";
 import { quantiseInt8 } from "../../kernels/quantise_int8.ts";
 import { rmsNorm } from "../../kernels/rms_norm.ts";
 import { rmsNormBackward } from "../../kernels/rms_norm_backward.ts";
 import { rmsNormWeightsBackward } from "../../kernels/rms_norm_weights_backward.ts";
 import { rope, ropeTable } from "../../kernels/rope.ts";
+import { sketch } from "../../kernels/sketch.ts";
 import { sparseAdd } from "../../kernels/sparse_add.ts";
 import { sum } from "../../kernels/sum.ts";
 import { swiglu } from "../../kernels/swiglu.ts";
@@ -116,6 +118,7 @@ const cases: readonly Case[] = [
       { kernel: geluBackward, shape, inputs: { x }, units: 33 },
       { kernel: sum, shape, units: 1 },
       { kernel: normSquaredPartial, shape: { COUNT, BLOCKS: 5 }, inputs: { x: holed }, units: 1 },
+      { kernel: pairNorms, shape: { COUNT, BLOCKS: 5 }, units: 2 },
       { kernel: adamw, shape: { COUNT, DECAYED: COUNT >> 1 }, inputs: { norm: [2, 0], step, v }, units: 4 },
       { kernel: adamw, shape: { COUNT, DECAYED: COUNT >> 1 }, inputs: { norm: [2, 1], step, v }, units: 0 },
       { kernel: adamw, shape: { COUNT, DECAYED: COUNT >> 1 }, inputs: { norm: [Infinity, 0], step, v }, units: 0 },
@@ -134,6 +137,13 @@ const cases: readonly Case[] = [
       { kernel: sparseAdd, shape, inputs: { places }, units: 1 },
     ] satisfies Case[];
   }),
+  // A bucket adds one value of a row; of 20 rows, sums of some units each.
+  ...[[1, 1], [255, 5], [5000, 3], [5120, 8]].map(([COUNT, BLOCKS]): Case => ({
+    kernel: sketch,
+    shape: { COUNT: COUNT!, BLOCKS: BLOCKS! },
+    inputs: { seed: [COUNT!] },
+    units: 8,
+  })),
   ...[0, 1, 2, 3].map((bits): Case => ({
     kernel: rope,
     shape: { N: 5, ROTATED_HEADS: 3, ROW: 5 * 12 + 1, D: 12, P: 9, INVERSE: bits & 1, ACCUMULATE: bits >> 1 },

@@ -172,6 +172,11 @@ export class PseudoGradient {
     this.#isPending = false;
   }
 
+  /** Whether `next_residual` must be left alone: the last cut's loss waits for the fate of its contribution. */
+  get isPending(): boolean {
+    return this.#isPending;
+  }
+
   async readResidual(): Promise<Float32Array<ArrayBuffer>> {
     return (await this.#device.read([whole(this.#buffers.residual)]))[0]!;
   }

@@ -2,10 +2,12 @@
  * What each step measured, kept on the device until somebody asks: a ring that is read back in one wait.
  *
  * Every step runs the program of its place in the ring, so nothing is copied by the host. The ring holds the last
- * `RING_LENGTH` steps; older ones that nobody asked for are lost.
+ * `RING_LENGTH` steps; older ones that nobody asked for are lost. A sketch is too long for it: only the last one is kept.
  * @module
  */
 import type { DeviceBuffer, Span } from "../device/device.ts";
+import type { HalvedBatch } from "./halves.ts";
+import type { GradientHalves } from "./noise.ts";
 
 /** One optimizer step, measured. */
 export interface StepMetrics {
@@ -13,48 +15,99 @@ export interface StepMetrics {
   readonly step: number;
   /** Predicted tokens. */
   readonly tokens: number;
+  /** Sequences. */
+  readonly sequences: number;
   /** Mean, nats a token. */
   readonly loss: number;
   /** Euclidean, before clipping. */
   readonly gradientNorm: number;
   /** Whether the gradient had values that are not finite, so that the weights were left alone. */
   readonly skipped: boolean;
+  /** The halves of its batch against each other; null if they were not compared, or it was skipped. */
+  readonly halves: GradientHalves | null;
+  /** Of its gradient; null if none was made, or a later one took its place. */
+  readonly sketch: Float32Array | null;
 }
 
 export const RING_LENGTH = 64;
-/** The gradient's norm and its count of non-finite values at word 0, the sum of the losses at 64. */
-const PLACE_WORDS = 128;
+/** The gradient's norm and its count of non-finite values at word 0, the sum of the losses at 64, halves at 128. */
+const PLACE_WORDS = 192;
 export const RING_WORDS = RING_LENGTH * PLACE_WORDS;
 
 /** Where the step of one place puts its numbers. */
-export function ringPlace(ring: DeviceBuffer, place: number): { readonly norm: Span; readonly lossSum: Span } {
+export function ringPlace(ring: DeviceBuffer, place: number) {
   const start = place * PLACE_WORDS;
-  return { norm: { buffer: ring, start, words: 2 }, lossSum: { buffer: ring, start: start + 64, words: 1 } };
+  const span = (offset: number, words: number): Span => ({ buffer: ring, start: start + offset, words });
+  return { norm: span(0, 2), lossSum: span(64, 1), halves: span(128, 3) };
+}
+
+/** What the host knows of a step when it is enqueued. */
+export interface StepNote {
+  readonly step: number;
+  readonly tokens: number;
+  readonly sequences: number;
+  /** How its batch was halved, if the halves are compared. */
+  readonly halved: HalvedBatch | null;
+  readonly isSketched: boolean;
+}
+
+/** Steps to be read back. */
+export interface StepReading {
+  readonly hasSketch: boolean;
+  /** Their numbers out of copies of the ring and of the last sketch. */
+  decode(ring: Float32Array, sketch: Float32Array | null): StepMetrics[];
 }
 
 export class StepLog {
-  #steps: { readonly step: number; readonly tokens: number; readonly place: number }[] = [];
+  #steps: (StepNote & { readonly place: number })[] = [];
   #nextPlace = 0;
 
   /** Notes a step and gives its place in the ring. */
-  push(step: number, tokens: number): number {
+  push(note: StepNote): number {
     const place = this.#nextPlace;
     this.#nextPlace = (place + 1) % RING_LENGTH;
-    this.#steps.push({ step, tokens, place });
+    this.#steps.push({ ...note, place });
     if (this.#steps.length > RING_LENGTH) this.#steps.shift();
     return place;
   }
 
-  /** Takes the steps noted since the last call; the result reads their numbers from a copy of the ring. */
-  take(): ((ring: Float32Array) => StepMetrics[]) | undefined {
-    const steps = this.#steps;
+  /** Takes the steps noted since the last call. */
+  take(): StepReading | undefined {
+    const steps = this.#steps, lastSketched = steps.findLastIndex(({ isSketched }) => isSketched);
     this.#steps = [];
     if (steps.length === 0) return undefined;
-    return (ring) =>
-      steps.map(({ step, tokens, place }) => {
-        const start = place * PLACE_WORDS;
-        const loss = ring[start + 64]! / tokens;
-        return { step, tokens, loss, gradientNorm: ring[start]!, skipped: ring[start + 1]! > 0 };
-      });
+    return {
+      hasSketch: lastSketched >= 0,
+      decode: (ring, sketch) =>
+        steps.map(({ step, tokens, sequences, halved, place }, i) => {
+          const start = place * PLACE_WORDS, skipped = ring[start + 1]! > 0;
+          return {
+            step,
+            tokens,
+            sequences,
+            loss: ring[start + 64]! / tokens,
+            gradientNorm: ring[start]!,
+            skipped,
+            halves: halved === null || skipped
+              ? null
+              : meanHalves(ring.subarray(start + 128, start + 131), { halved, tokens }),
+            sketch: i === lastSketched && !skipped ? sketch : null,
+          };
+        }),
+    };
   }
+}
+
+/** Gradients are sums over a half's tokens, divided by those of the whole batch. */
+function meanHalves(
+  sums: Float32Array,
+  { halved, tokens }: { readonly halved: HalvedBatch; readonly tokens: number },
+): GradientHalves {
+  const [one, other] = halved.tokens.map((share) => tokens / share);
+  return {
+    first: sums[0]! * one! ** 2,
+    second: sums[1]! * other! ** 2,
+    inner: sums[2]! * one! * other!,
+    sequences: halved.sequences,
+  };
 }

@@ -14,6 +14,8 @@ import { allocateAll } from "../graph/plan.ts";
 import { headSize, type ModelConfig } from "../model/config.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
 import { expectArena } from "./arena.ts";
+import { GradientMeasures, type Measures } from "./gradient_measures.ts";
+import { halve } from "./halves.ts";
 import { settingValues, type StepSettings } from "./inner_step.ts";
 import { type Cut, PseudoGradient, type SparseCut, type Sparsity } from "./pseudo_gradient.ts";
 import { StepLog, type StepMetrics } from "./step_metrics.ts";
@@ -54,7 +56,7 @@ export interface Moments {
  * @throws {DeviceMemoryError} if the plan does not fit; nothing stays allocated. Try half the micro-batch.
  */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
-  const { device, model, microBatch, outer = true } = options;
+  const { device, model, microBatch, outer = true, measured = outer } = options;
   const plan = planTrainer(options);
   const buffers = allocateAll(device, plan.bufferWords) as TrainerBuffers; // `planTrainer` names all of them
   try {
@@ -66,7 +68,10 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
       device.write(whole(buffers.rotary), ropeTable(table));
     }
     const pseudoGradient = outer ? await PseudoGradient.open(device, buffers) : undefined;
-    return new Trainer(options, { plan, buffers, programs, pseudoGradient });
+    // What the last dense cut left out is kept in an arena that is free once the fate of the contribution is known.
+    const first_half = outer ? buffers.next_residual : buffers.first_half;
+    const measures = measured ? await GradientMeasures.open(device, { ...buffers, first_half }) : undefined;
+    return new Trainer(options, { plan, buffers, programs, pseudoGradient, measures });
   } catch (error) {
     for (const buffer of Object.values(buffers)) device.free(buffer);
     throw error;
@@ -83,6 +88,7 @@ export class Trainer implements AsyncDisposable {
   readonly #buffers: TrainerBuffers;
   readonly #programs: TrainerPrograms;
   readonly #pseudoGradient: PseudoGradient | undefined;
+  readonly #measures: GradientMeasures | undefined;
   readonly #log = new StepLog();
   #stepCount = 0;
 
@@ -93,6 +99,7 @@ export class Trainer implements AsyncDisposable {
     this.#buffers = parts.buffers;
     this.#programs = parts.programs;
     this.#pseudoGradient = parts.pseudoGradient;
+    this.#measures = parts.measures;
     this.layout = parts.plan.training.layout;
     this.plannedBytes = parts.plan.plannedBytes;
     this.microBatch = microBatch;
@@ -125,10 +132,14 @@ export class Trainer implements AsyncDisposable {
   /**
    * One optimizer step on a batch of any size, in micro-batches. Their gradients are sums divided by the tokens of the
    * whole batch, so accumulation computes the gradient of the large batch. Only enqueues.
+   *
+   * What it measures besides comes with `readMetrics` and changes nothing of the update; only that a batch of one
+   * micro-batch is run as two if its halves are compared. They are not compared where there is nothing to compare (one
+   * sequence), nor between a dense cut and the news of its fate, which need the same memory.
    * @param windows At least one window of 2 to contextLength + 1 tokens.
    */
-  step(windows: readonly Uint32Array[], settings: StepSettings): void {
-    const parts = this.stepInParts(windows, settings);
+  step(windows: readonly Uint32Array[], settings: StepSettings, measures: Measures = {}): void {
+    const parts = this.stepInParts(windows, settings, measures);
     while (!parts.next().done) { /* all at once */ }
   }
 
@@ -136,10 +147,16 @@ export class Trainer implements AsyncDisposable {
    * `step` in parts, for whoever has to wait in between: stops after every micro-batch but the last. A step that is not
    * run to its end has changed nothing; no other method may be called in the middle of one that is, but for `idle`.
    */
-  *stepInParts(windows: readonly Uint32Array[], settings: StepSettings): Generator<void, void, void> {
-    const tokens = windows.reduce((sum, window) => sum + predictedTokens(window), 0);
+  *stepInParts(
+    windows: readonly Uint32Array[],
+    settings: StepSettings,
+    { halves = false, sketchSeed = null }: Measures = {},
+  ): Generator<void, void, void> {
+    const tokens = windows.reduce((sum, window) => sum + predictedTokens(window), 0), sequences = windows.length;
     if (tokens <= 0) throw new RangeError("Cannot step: the batch predicts no token");
-    const inputs = this.#pack(windows);
+    const measures = halves || sketchSeed !== null ? this.#measured() : undefined;
+    const halved = halves && !this.#pseudoGradient?.isPending ? halve(windows, this.microBatch) : null;
+    const inputs = this.#pack(halved?.microBatches ?? microBatches(windows, this.microBatch));
     const values = settingValues(settings, { tokens, t: this.#stepCount + 1 });
     this.#device.write(whole(this.#buffers.settings), values);
 
@@ -149,9 +166,14 @@ export class Trainer implements AsyncDisposable {
       this.#device.write(whole(this.#buffers.inputs), input);
       this.#run(this.#programs.forward);
       this.#run(this.#programs.backward);
+      if (i + 1 === halved?.each) measures!.keepFirstHalf();
+      if (halved !== null && i + 1 === 2 * halved.each) measures!.compareHalves();
     }
     this.#stepCount++;
-    const place = this.#log.push(this.#stepCount, tokens);
+    const isSketched = sketchSeed !== null;
+    const place = this.#log.push({ step: this.#stepCount, tokens, sequences, halved, isSketched });
+    if (halved !== null) measures!.noteHalves(place);
+    if (isSketched) measures!.sketch(sketchSeed);
     this.#device.run(this.#programs.updates[place]!);
   }
 
@@ -162,10 +184,11 @@ export class Trainer implements AsyncDisposable {
 
   /** Metrics of the steps since the last call, at most the last 64. */
   async readMetrics(): Promise<StepMetrics[]> {
-    const decode = this.#log.take();
-    if (decode === undefined) return [];
-    const [ring] = await this.#device.read([whole(this.#buffers.ring)]);
-    return decode(ring!);
+    const reading = this.#log.take();
+    if (reading === undefined) return [];
+    const sketch = reading.hasSketch ? [this.#measured().sketchSpan] : [];
+    const [ring, sketched] = await this.#device.read([whole(this.#buffers.ring), ...sketch]);
+    return reading.decode(ring!, sketched ?? null);
   }
 
   /**
@@ -174,7 +197,7 @@ export class Trainer implements AsyncDisposable {
    * @param weights Weights to evaluate instead of the trained ones, which are back when it returns.
    */
   async evaluate(windows: readonly Uint32Array[], weights?: Float32Array): Promise<Evaluation> {
-    const inputs = this.#pack(windows);
+    const inputs = this.#pack(microBatches(windows, this.microBatch));
     if (weights !== undefined) {
       expectArena("these weights", weights, this.layout);
       this.#device.run(this.#programs.keepWeights);
@@ -262,9 +285,17 @@ export class Trainer implements AsyncDisposable {
     throw new Error("Cannot take part in an outer step: the trainer was opened with 'outer: false'");
   }
 
-  #pack(windows: readonly Uint32Array[]): Uint32Array[] {
+  #measured(): GradientMeasures {
+    if (this.#measures !== undefined) return this.#measures;
+    throw new Error(
+      "Cannot measure a gradient: the trainer was opened with 'outer: false' and without 'measured: true', which " +
+        "takes one more arena",
+    );
+  }
+
+  #pack(batches: readonly (readonly Uint32Array[])[]): Uint32Array[] {
     const shape = { B: this.microBatch, T: this.#model.contextLength, V: this.#model.vocabularySize };
-    return microBatches(windows, this.microBatch).map((batch) => packWindows(batch, shape));
+    return batches.map((batch) => packWindows(batch, shape));
   }
 
   #run(programs: readonly Program[]): void {
@@ -277,4 +308,5 @@ interface TrainerParts {
   readonly buffers: TrainerBuffers;
   readonly programs: TrainerPrograms;
   readonly pseudoGradient: PseudoGradient | undefined;
+  readonly measures: GradientMeasures | undefined;
 }

@@ -8,6 +8,7 @@ import type { Device, DeviceBuffer, Program } from "../device/device.ts";
 import { bindSteps, prepareParts } from "../graph/plan.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { bytesOf } from "./arena.ts";
+import { type MeasureBuffers, measureWords } from "./gradient_measures.ts";
 import { type InnerBuffers, innerDispatches, innerWords } from "./inner_step.ts";
 import { type PseudoGradientBuffers, pseudoGradientWords } from "./pseudo_gradient.ts";
 import { RING_LENGTH } from "./step_metrics.ts";
@@ -20,6 +21,11 @@ export interface TrainerShape {
   readonly microBatch: number;
   /** Whether pseudo-gradients will be cut, which takes three more arenas. Default true. */
   readonly outer?: boolean;
+  /**
+   * Whether steps may measure their gradients. Default: as `outer`, whose arenas have room for it; without it takes one
+   * more.
+   */
+  readonly measured?: boolean;
 }
 
 /** What a trainer asks of a device. */
@@ -35,7 +41,8 @@ export type TrainerBuffers =
   & Readonly<Record<string, DeviceBuffer>>
   & Readonly<Record<TrainingBuffer, DeviceBuffer>>
   & InnerBuffers
-  & PseudoGradientBuffers;
+  & PseudoGradientBuffers
+  & MeasureBuffers;
 
 export interface TrainerPrograms {
   readonly begin: Program;
@@ -50,12 +57,14 @@ export interface TrainerPrograms {
 }
 
 /** Plans without a device: for printing what a run will need, and for finding a micro-batch that fits. */
-export function planTrainer({ model, microBatch, outer = true }: TrainerShape): TrainerPlan {
+export function planTrainer({ model, microBatch, outer = true, measured = outer }: TrainerShape): TrainerPlan {
   const training = trainingGraph(model, { B: microBatch, T: model.contextLength }), arena = training.layout.words;
   const bufferWords = {
     ...training.bufferWords,
     ...innerWords(arena),
     ...(outer ? pseudoGradientWords(arena) : {}),
+    ...(measured ? measureWords() : {}),
+    ...(measured && !outer ? { first_half: arena } : {}),
     ...Object.fromEntries(training.memory.slotWords.map((words, slot) => [slotName(slot), words])),
   };
   return { training, bufferWords, plannedBytes: bytesOf(bufferWords) };

@@ -179,7 +179,7 @@ export class Training {
   async #contribute(): Promise<Contribution> {
     const box = this.#box, round = this.#order?.round ?? 0, { batch, microBatch } = this.#shape;
     const speed = this.#throughput.tokensPerSecond, { computingMs: computeMs, waitingMs: idleMs } = box.shares;
-    const about = { round, batch, microBatch, speed, computeMs, idleMs };
+    const about = { round, batch, microBatch, noise: null, speed, computeMs, idleMs };
     // What the lease allows to claim.
     const tokens = Math.min(box.tokens, this.#lease.pending * this.#options.contextLength);
     const bytes = tokens === 0 || this.#isFailed ? null : await this.#options.local.cut(round, this.#order!.encoding);

@@ -172,6 +172,8 @@ async function trainAlone(
     tokens: 0,
     ranges: [leaseOf(round)],
     batch: 4,
+    globalBatch: 4,
+    measure: { every: 20, sketch: true },
     encoding: { codec: "int8", kept: 4096 },
     roundMs: 1000,
   });
@@ -207,6 +209,7 @@ const offer: Offer = {
   ranges: [],
   loss: 0,
   heldOut: null,
+  noise: null,
   speed: 0,
   computeMs: 0,
   idleMs: 0,

@@ -84,6 +84,13 @@ export const offer: Offer = {
     heldOut: 2.5,
     leaving: false,
   }),
+  noise: {
+    tests: 1,
+    variance: 1000,
+    signal: 10,
+    along: 25.6,
+    sketch: { codes: new Uint8Array(256).fill(0x81), exponent: -7, sequences: 2 },
+  },
 };
 
 export const record: RoundRecord = {

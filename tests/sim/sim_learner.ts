@@ -62,6 +62,7 @@ export class SimLearner {
       microBatch: batch,
       ranges,
       loss: 1,
+      noise: null,
       speed: this.#options.speed,
       computeMs: windows / this.#windowsPerMs,
       idleMs: 0,

@@ -138,6 +138,7 @@ class CoreProbe implements Probe {
       speed: 10,
       computeMs: 1,
       idleMs: 0,
+      noise: null,
     };
   }
 
