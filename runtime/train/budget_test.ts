@@ -58,7 +58,7 @@ async function countStep(model: ModelConfig, microBatches: number) {
 }
 
 Deno.test("a step of a twelve-layer model has at most 350 dispatches and 10 submits, and allocates nothing", async () => {
-  for (const [model, wanted] of [[gpt2, 344], [llama, 316]] as const) { // said in ARCHITECTURE.md
+  for (const [model, wanted] of [[gpt2, 345], [llama, 317]] as const) { // said in ARCHITECTURE.md
     const { allocations, preparations, submits, dispatches } = await countStep(model, 1);
     assert.equal(dispatches, wanted, model.family);
     assert.ok(dispatches <= 350, `${model.family}: ${dispatches} dispatches`);
@@ -70,6 +70,6 @@ Deno.test("a step of a twelve-layer model has at most 350 dispatches and 10 subm
 Deno.test("more micro-batches repeat the forward and backward programs and nothing else", async () => {
   const one = await countStep(gpt2, 1), two = await countStep(gpt2, 2), three = await countStep(gpt2, 3);
   assert.equal(three.dispatches - two.dispatches, two.dispatches - one.dispatches);
-  assert.equal(one.dispatches - (two.dispatches - one.dispatches), 6); // clear two, norm two, note the loss, AdamW
+  assert.equal(one.dispatches - (two.dispatches - one.dispatches), 7); // clear two, norm two, what broke, note the loss, AdamW
   assert.deepEqual({ ...three, submits: 0, dispatches: 0 }, { ...one, submits: 0, dispatches: 0 });
 });

@@ -23,14 +23,24 @@ export interface StepMetrics {
   readonly gradientNorm: number;
   /** Whether the gradient had values that are not finite, so that the weights were left alone. */
   readonly skipped: boolean;
+  /** Where they were, in the order of the arena; empty if it was not skipped, or a later step was. */
+  readonly nonFinite: readonly NonFiniteTensor[];
+  /** What the loss of a token was multiplied with; 1 in f32. */
+  readonly lossScale: number;
   /** The halves of its batch against each other; null if they were not compared, or it was skipped. */
   readonly halves: GradientHalves | null;
   /** Of its gradient; null if none was made, or a later one took its place. */
   readonly sketch: Float32Array | null;
 }
 
+/** A tensor whose gradient has values that are not finite. */
+export interface NonFiniteTensor {
+  readonly name: string;
+  readonly count: number;
+}
+
 export const RING_LENGTH = 64;
-/** The gradient's norm and its count of non-finite values at word 0, the sum of the losses at 64, halves at 128. */
+/** The gradient's norm and what goes with it (`norm_final`) at word 0, the sum of the losses at 64, halves at 128. */
 const PLACE_WORDS = 192;
 export const RING_WORDS = RING_LENGTH * PLACE_WORDS;
 
@@ -38,7 +48,7 @@ export const RING_WORDS = RING_LENGTH * PLACE_WORDS;
 export function ringPlace(ring: DeviceBuffer, place: number) {
   const start = place * PLACE_WORDS;
   const span = (offset: number, words: number): Span => ({ buffer: ring, start: start + offset, words });
-  return { norm: span(0, 2), lossSum: span(64, 1), halves: span(128, 3) };
+  return { norm: span(0, 4), lossSum: span(64, 1), halves: span(128, 3) };
 }
 
 /** What the host knows of a step when it is enqueued. */
@@ -54,8 +64,16 @@ export interface StepNote {
 /** Steps to be read back. */
 export interface StepReading {
   readonly hasSketch: boolean;
-  /** Their numbers out of copies of the ring and of the last sketch. */
-  decode(ring: Float32Array, sketch: Float32Array | null): StepMetrics[];
+  /** Their numbers out of copies of what the device measured. */
+  decode(copies: StepCopies): StepMetrics[];
+}
+
+export interface StepCopies {
+  readonly ring: Float32Array;
+  /** The last one, if there is one. */
+  readonly sketch: Float32Array | null;
+  /** Of the last step that was skipped. */
+  readonly nonFinite: readonly NonFiniteTensor[];
 }
 
 export class StepLog {
@@ -78,9 +96,15 @@ export class StepLog {
     if (steps.length === 0) return undefined;
     return {
       hasSketch: lastSketched >= 0,
-      decode: (ring, sketch) =>
-        steps.map(({ step, tokens, sequences, halved, place }, i) => {
-          const start = place * PLACE_WORDS, skipped = ring[start + 1]! > 0;
+      decode: ({ ring, sketch, nonFinite }) => {
+        const isSkipped = ({ place }: { readonly place: number }) => {
+          const [norm, count] = ring.subarray(place * PLACE_WORDS);
+          return count! > 0 || !Number.isFinite(norm);
+        };
+        const lastSkipped = steps.findLastIndex(isSkipped);
+        return steps.map((noted, i) => {
+          const { step, tokens, sequences, halved, place } = noted;
+          const start = place * PLACE_WORDS, skipped = isSkipped(noted), factor = ring[start + 2]!;
           return {
             step,
             tokens,
@@ -88,22 +112,25 @@ export class StepLog {
             loss: ring[start + 64]! / tokens,
             gradientNorm: ring[start]!,
             skipped,
+            nonFinite: i === lastSkipped ? nonFinite : [],
+            lossScale: ring[start + 3]!,
             halves: halved === null || skipped
               ? null
-              : meanHalves(ring.subarray(start + 128, start + 131), { halved, tokens }),
-            sketch: i === lastSketched && !skipped ? sketch : null,
+              : meanHalves(ring.subarray(start + 128, start + 131), { halved, factor: factor * tokens }),
+            sketch: i === lastSketched && !skipped && sketch !== null ? sketch.map((value) => value * factor) : null,
           };
-        }),
+        });
+      },
     };
   }
 }
 
-/** Gradients are sums over a half's tokens, divided by those of the whole batch. */
+/** Gradients are sums over a half's tokens; `factor` makes sums of losses of them. */
 function meanHalves(
   sums: Float32Array,
-  { halved, tokens }: { readonly halved: HalvedBatch; readonly tokens: number },
+  { halved, factor }: { readonly halved: HalvedBatch; readonly factor: number },
 ): GradientHalves {
-  const [one, other] = halved.tokens.map((share) => tokens / share);
+  const [one, other] = halved.tokens.map((share) => factor / share);
   return {
     first: sums[0]! * one! ** 2,
     second: sums[1]! * other! ** 2,

@@ -29,8 +29,8 @@ export interface ForwardGraph {
   /** The logits and their gradient: where the backward pass begins. */
   readonly seed: ReadonlyMap<Tensor, Tensor>;
   /**
-   * Words of the named buffers that the graph is bound to; besides them `settings`, whose first word scales the
-   * gradient, and `total`, to which the losses are added.
+   * Words of the named buffers that the graph is bound to; besides them `settings` (`loss_scale` in f16), whose first
+   * word scales the gradient, and `total`, to which the losses are added.
    */
   readonly bufferWords: Readonly<Record<TrainingBuffer, number>>;
 }
@@ -50,6 +50,11 @@ export interface BatchShape {
 
 /** `f16`: activations and copies of the matrices in f16; weights, moments, gradients of weights and all sums in f32. */
 export type Precision = "f32" | "f16";
+
+/** What the gradient is scaled by: in f32 it is divided by the batch's tokens, in f16 multiplied with the loss scale. */
+function scaleBuffer(precision: Precision): string {
+  return precision === "f16" ? "loss_scale" : "settings";
+}
 
 /** A micro-batch, forward and backward, with its memory plan. */
 export function trainingGraph(model: ModelConfig, shape: BatchShape): TrainingGraph {
@@ -87,7 +92,7 @@ export function forwardGraph(
   };
   const logits = logitsOf(forward, hiddenStates(forward));
   look?.(graph, logits);
-  const targets = words("inputs", alignedWords(N)), scale = numbers("settings", [1]);
+  const targets = words("inputs", alignedWords(N)), scale = numbers(scaleBuffer(precision), [1]);
   const { losses, dlogits } = crossEntropy(graph, logits, { targets, scale });
   addSum(graph, losses, numbers("total", [1]));
 
