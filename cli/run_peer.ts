@@ -88,6 +88,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     networkKey: run.networkKey,
     addresses,
     device: flags.device,
+    precision: flags.precision,
     throttle: flags.throttle,
     relay: flags.relay,
     onEvent: take,

@@ -12,6 +12,7 @@ import type { DeviceChoice } from "./device/open.ts";
 import { HeldWeights, type Pin } from "./held_weights.ts";
 import { allocateWeights, weightsLayout } from "./state/weights.ts";
 import type { BlobPlace, FoldPort, LearnerEvent, OpenedTraining, TrainingPort } from "./worker/messages.ts";
+import type { PrecisionChoice } from "./worker/precision.ts";
 import { openRemote, type Remote } from "./worker/remote.ts";
 
 export interface LearnerOptions {
@@ -25,6 +26,8 @@ export interface LearnerOptions {
   readonly percent?: number;
   /** Sequences at once; the fastest is measured if absent. */
   readonly microBatch?: number;
+  /** How activations lie in memory. Default `auto`: f16 where the device passes its self-test and is faster by it. */
+  readonly precision?: PrecisionChoice;
   /** What `checkpoint` of an earlier session gave. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
   readonly onEvent?: (event: LearnerEvent) => void;
@@ -51,14 +54,14 @@ const LONGEST_CLOSE_MS = 10_000;
  */
 export async function openLearner(options: LearnerOptions): Promise<LocalLearner> {
   const { config, device = "auto", threads = null, blobs = {}, percent = 100 } = options;
-  const { microBatch = null, checkpoint = null } = options;
+  const { microBatch = null, precision = "auto", checkpoint = null } = options;
   const onEvent = options.onEvent ?? (() => {});
   expectPercent(percent);
   const training = openRemote<TrainingPort, LearnerEvent>(trainingThread(), onEvent);
   const folding = openRemote<FoldPort, never>(foldThread(), () => {});
   try {
     const [opened] = await Promise.all([
-      training.call("open", { config, device, threads, blobs, microBatch, percent, checkpoint }),
+      training.call("open", { config, device, threads, blobs, microBatch, precision, percent, checkpoint }),
       folding.call("open", config),
     ]);
     return localLearner({ training, folding, opened, percent, config, onEvent });

@@ -20,6 +20,7 @@ import { LocalModel } from "../runtime/worker/local_model.ts";
 import type { LearnerEvent } from "../runtime/worker/messages.ts";
 import { Training } from "../runtime/worker/training.ts";
 import { tinyRun } from "./tiny_run.ts";
+import type { Precision } from "../runtime/train/training_graph.ts";
 
 /** Training on one window takes so long, in virtual time. */
 const WINDOW_MS = 5;
@@ -71,6 +72,7 @@ export const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
 export interface SceneOptions {
   readonly codec?: CodecName;
   readonly microBatch?: number;
+  readonly precision?: Precision;
   /** The first device, and those opened in its place when it is lost. */
   readonly devices?: (clock: VirtualClock) => readonly Device[];
 }
@@ -99,7 +101,7 @@ export function smallRun(codec: CodecName): RunConfig {
 }
 
 /** A training loop on the plain device, its events, and what folds its contributions. */
-export function openScene({ codec = "int8", microBatch = 4, devices }: SceneOptions = {}) {
+export function openScene({ codec = "int8", microBatch = 4, precision = "f32", devices }: SceneOptions = {}) {
   const run = smallRun(codec), { contextLength, vocabularySize } = run.model;
   if (run.data.kind !== "markov") throw new Error("tinyRun has a Markov source");
   const corpus = openCorpus(markovTokens(run.data), { contextLength, vocabularySize });
@@ -114,8 +116,10 @@ export function openScene({ codec = "int8", microBatch = 4, devices }: SceneOpti
     },
     model: run.model,
     largestMicroBatch: microBatch,
+    precision,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       onEvent({ kind: "memory", microBatch, plannedBytes, peakBytes: plannedBytes, parameterCount }),
+    onUnstable: (reason) => onEvent({ kind: "precision", precision: "f32", reason }),
     onMemoryShort: (microBatch) => onEvent({ kind: "warning", message: `${microBatch} do not fit` }),
   });
   const training = new Training({

@@ -51,6 +51,9 @@ export function ringPlace(ring: DeviceBuffer, place: number) {
   return { norm: span(0, 4), lossSum: span(64, 1), halves: span(128, 3) };
 }
 
+/** Tensors that a message names. */
+const MOST_NAMED = 3;
+
 /** What the host knows of a step when it is enqueued. */
 export interface StepNote {
   readonly step: number;
@@ -59,6 +62,15 @@ export interface StepNote {
   /** How its batch was halved, if the halves are compared. */
   readonly halved: HalvedBatch | null;
   readonly isSketched: boolean;
+}
+
+/** Why a step was skipped, for people: where its gradient broke, and what loss scale it had in f16. */
+export function whySkipped({ step, nonFinite, lossScale }: StepMetrics): string {
+  const named = nonFinite.slice(0, MOST_NAMED).map(({ name, count }) => `${name} (${count} values)`);
+  const others = nonFinite.length > MOST_NAMED ? [`${nonFinite.length - MOST_NAMED} other tensors`] : [];
+  const where = nonFinite.length === 0 ? "" : ` in ${[...named, ...others].join(", ")}`;
+  const scaled = lossScale > 1 ? `; its loss scale was ${lossScale}, the next one's is half of that` : "";
+  return `Step ${step} was skipped: its gradient is not finite${where}${scaled}`;
 }
 
 /** Steps to be read back. */

@@ -103,9 +103,10 @@ export class Trainer implements AsyncDisposable {
   readonly #measures: GradientMeasures | undefined;
   readonly #log = new StepLog();
   #stepCount = 0;
+  #lossScale: number;
 
   /** Use `openTrainer`. */
-  constructor({ device, model, microBatch }: TrainerOptions, parts: TrainerParts) {
+  constructor({ device, model, microBatch, lossScale = FIRST_LOSS_SCALE }: TrainerOptions, parts: TrainerParts) {
     this.#device = device;
     this.#model = model;
     this.#buffers = parts.buffers;
@@ -116,6 +117,7 @@ export class Trainer implements AsyncDisposable {
     this.plannedBytes = parts.plan.plannedBytes;
     this.precision = parts.plan.precision;
     this.microBatch = microBatch;
+    this.#lossScale = lossScale;
   }
 
   get parameterCount(): number {
@@ -125,6 +127,11 @@ export class Trainer implements AsyncDisposable {
   /** Steps since the weights were new, skipped ones included: what bias correction goes by. */
   get stepCount(): number {
     return this.#stepCount;
+  }
+
+  /** The loss scale of the last step that `readMetrics` told of. */
+  get lossScale(): number {
+    return this.#lossScale;
   }
 
   /** The parameter arena, for a generator that shows what is being learned. */
@@ -204,7 +211,9 @@ export class Trainer implements AsyncDisposable {
     const nonFinite = [...asWords(counts!)].flatMap((count, i) =>
       count > 0 ? [{ name: this.layout.parameters[i]!.name, count }] : []
     );
-    return reading.decode({ ring: steps!, sketch: sketched ?? null, nonFinite });
+    const metrics = reading.decode({ ring: steps!, sketch: sketched ?? null, nonFinite });
+    if (this.precision === "f16") this.#lossScale = metrics.at(-1)!.lossScale;
+    return metrics;
   }
 
   /**

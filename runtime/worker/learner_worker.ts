@@ -19,8 +19,9 @@ import { realClock } from "./clock.ts";
 import { heldOutWindows } from "./held_out.ts";
 import { LocalModel } from "./local_model.ts";
 import type { BlobPlace, LearnerEvent, TrainingPort, TrainingSetup, WeightsBytes } from "./messages.ts";
+import { decidePrecision } from "./precision.ts";
 import { Moved, serve } from "./remote.ts";
-import { probedBytes, probeSpeed } from "./speed_probe.ts";
+import { measureSpeed, probedBytes, probeSpeed } from "./speed_probe.ts";
 import { Training } from "./training.ts";
 
 /** All that lives from `open` to `close`. */
@@ -112,20 +113,26 @@ async function openAskedDevice({ device: choice, threads }: TrainingSetup): Prom
   return device;
 }
 
-/** Finds the fastest micro-batch, and takes up the optimizer where the last session left it. */
+/** Finds the fastest precision and micro-batch, and takes up the optimizer where the last session left it. */
 async function openLocalModel(device: Device, setup: TrainingSetup): Promise<LocalModel> {
-  const { config: { model, training }, checkpoint } = setup;
-  let largestMicroBatch = setup.microBatch, searchedBytes = 0;
-  if (largestMicroBatch === null) {
-    const probe = await probeSpeed({ device, model, most: training.batch, clock: realClock });
-    largestMicroBatch = probe.microBatch;
-    searchedBytes = probedBytes(probe, model);
-  }
+  const { config: { model, training }, checkpoint, microBatch } = setup;
+  const { precision, reason, measured } = await decidePrecision({
+    device,
+    choice: setup.precision,
+    mustMeasure: microBatch === null,
+    measure: (precision) =>
+      microBatch === null
+        ? probeSpeed({ device, model, precision, most: training.batch, clock: realClock })
+        : measureSpeed({ device, model, precision, microBatch, clock: realClock }),
+  });
+  tell({ kind: "precision", precision, reason });
+  const searchedBytes = Math.max(0, ...[...measured].map(([precision, each]) => probedBytes(each, model, precision)));
   const local = new LocalModel({
     device,
     reopenDevice: () => openAskedDevice(setup),
     model,
-    largestMicroBatch,
+    largestMicroBatch: microBatch ?? measured.get(precision)!.microBatch, // measured if it was not given
+    precision,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       tell({
         kind: "memory",
@@ -134,6 +141,11 @@ async function openLocalModel(device: Device, setup: TrainingSetup): Promise<Loc
         peakBytes: Math.max(plannedBytes, searchedBytes),
         parameterCount,
       }),
+    onUnstable(reason) {
+      const message = `f16 is no use here any more: ${reason}. Training goes on in f32 from the same weights`;
+      tell({ kind: "warning", message });
+      tell({ kind: "precision", precision: "f32", reason: message });
+    },
     onMemoryShort: (microBatch, cause) =>
       tell({ kind: "warning", message: `A micro-batch of ${microBatch} does not fit (${cause}); trying half of it` }),
   });

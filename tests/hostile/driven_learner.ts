@@ -47,6 +47,7 @@ export async function openDrivenLearner({ config, steps }: DrivenLearnerOptions)
     model,
     largestMicroBatch: 8,
     onOpen: () => {},
+    onUnstable: () => {},
     onMemoryShort: () => {},
   });
   let madeSteps = 0;

@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { gpuTest, testDevice } from "../../tests/kernels/check.ts";
 import { asF16, type Device, type Span } from "./device.ts";
 import { openPlainDevice } from "./plain.ts";
-import { selfTestF16 } from "./self_test.ts";
+import { selfTestF16 } from "./f16.ts";
 
 Deno.test("selfTestF16() passes the references, and leaves nothing allocated", async () => {
   const device = openPlainDevice();
