@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   kernels: async () => (await import("./kernels.ts")).kernelsBench,
   step: async () => (await import("./step.ts")).stepBench,
   memory: async () => (await import("./memory.ts")).memoryBench,
+  noise: async () => (await import("./noise.ts")).noiseBench,
   fold: async () => (await import("./fold.ts")).foldBench,
   codec: async () => (await import("./codec.ts")).codecBench,
   unequal: async () => (await import("./unequal.ts")).unequalBench,

@@ -8,7 +8,7 @@ import { defaultStatePath, isRunning, openRunFolder, readStatus, usedBytes } fro
 import type { PeerStatus } from "../runtime/status.ts";
 import { bytes, counted, grouped, nats, percent, short, shortPeer, table } from "./format.ts";
 import { json, line } from "./print.ts";
-import { shortDevice, standingText } from "./view.ts";
+import { batchText, shortDevice, standingText } from "./view.ts";
 import { whyLines } from "./why.ts";
 
 export interface StatusOptions {
@@ -66,6 +66,7 @@ export function statusLines(last: PeerStatus, { running }: { readonly running: b
     `loss ${nats(last.loss)}   held-out ${
       nats(last.heldOut)
     }   device ${last.device}, ${last.precision}   codec ${last.codec}`,
+    ...last.globalBatch === null ? [] : [batchText(last.globalBatch)],
     `offers: counted ${counts.counted} of ${made} · late ${counts.late} · merged ${counts.merged} · lost ${counts.lost}`,
     standingText({ ...last, self: last.peer }, last.round) + (running ? "" : ", when it stopped"),
     ...(running

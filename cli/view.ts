@@ -2,6 +2,7 @@
  * What the live view shows: a run as events tell it, and the lines it makes. Pure; the time is an argument.
  * @module
  */
+import type { BatchView } from "../p2p/sync/batch/request.ts";
 import type { MemberRound, PeerEvent } from "../runtime/event.ts";
 import { standingOf } from "../runtime/standing.ts";
 import { bytes, clock, counted, grouped, nats, percent, short, sparkline, table } from "./format.ts";
@@ -17,6 +18,8 @@ export interface View {
   readonly tokens: number;
   readonly targetTokens: number | null;
   readonly digest: string;
+  /** Of the next round; null before the first. */
+  readonly globalBatch: BatchView | null;
   /** How contributions to the next round are encoded. */
   readonly codec: string;
   readonly losses: readonly number[];
@@ -55,6 +58,7 @@ export function emptyView(nowMs: number): View {
     tokens: 0,
     targetTokens: null,
     digest: "",
+    globalBatch: null,
     codec: "",
     losses: [],
     heldOuts: [],
@@ -80,6 +84,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
         tokens: event.tokens,
         targetTokens: event.targetTokens,
         digest: event.digest,
+        globalBatch: event.globalBatch,
         codec: event.codec,
         losses: event.loss === null ? view.losses : [...view.losses, event.loss],
         heldOuts: event.heldOut === null ? view.heldOuts : [...view.heldOuts, event.heldOut],
@@ -206,13 +211,20 @@ export function render(view: View, goal: Goal, nowMs: number): string[] {
   return lines;
 }
 
-/** Dense contributions are the usual, and not worth a word. */
+/** "batch 64 (norm test: 210 wanted, at most 2× at a time allowed), noise scale 105, ceiling 182". */
+export function batchText({ request, noiseScale, ceiling, reason }: BatchView): string {
+  const noise = noiseScale === null ? "unknown" : grouped(noiseScale);
+  return `batch ${request} (${reason}), noise scale ${noise}, ceiling ${grouped(ceiling)}`;
+}
+
+/** Dense contributions and a constant batch are the usual, and not worth a word. */
 function stateLine(view: View, { agreement }: Goal): string {
-  const { digest, codec, round } = view,
+  const { digest, codec, round, globalBatch } = view,
     parts = [
       `state ${short(digest)}`,
       agreement ?? "",
       standingText(view, round),
+      globalBatch === null || globalBatch.reason === "constant" ? "" : `batch ${globalBatch.request}`,
       codec.startsWith("topk") ? `contributions ${codec}` : "",
     ];
   return parts.filter((part) => part !== "").join("  ");

@@ -50,6 +50,15 @@ Deno.test("a view says when contributions are sparse", () => {
   );
 });
 
+Deno.test("a view says how large a batch is that may grow", () => {
+  const lastLine = (reason: string) => {
+    const globalBatch = { request: 64, noiseScale: 105, ceiling: 182, reason };
+    return render(after([0, round(1, 0, { globalBatch })]), {}, 1).at(-1)!;
+  };
+  assert.match(lastLine("norm test: 210 wanted"), /in round 1 {2}batch 64$/);
+  assert.doesNotMatch(lastLine("constant"), /batch/);
+});
+
 Deno.test("a view without a round yet says how the first is going", () => {
   const progress: PeerEvent = {
     kind: "progress",

@@ -28,13 +28,17 @@ export interface AdamWStep {
   readonly decay: number;
   /** Counts steps, from 1. */
   readonly t: number;
+  /** Product of β₂ over all steps, where it was not always the same. Default: β₂ᵗ. */
+  readonly beta2Product?: number;
   /** Largest global norm; 0 clips nothing. */
   readonly clip: number;
 }
 
 /** The contents of `step`: rate, β₁, β₂, ε, decay, 1 − β₁ᵗ, 1 − β₂ᵗ, clip. The powers are taken in f64. */
-export function adamwStep({ rate, beta1, beta2, epsilon, decay, t, clip }: AdamWStep): Float32Array<ArrayBuffer> {
-  return Float32Array.of(rate, beta1, beta2, epsilon, decay, 1 - beta1 ** t, 1 - beta2 ** t, clip);
+export function adamwStep(
+  { rate, beta1, beta2, epsilon, decay, t, beta2Product = beta2 ** t, clip }: AdamWStep,
+): Float32Array<ArrayBuffer> {
+  return Float32Array.of(rate, beta1, beta2, epsilon, decay, 1 - beta1 ** t, 1 - beta2Product, clip);
 }
 
 export const adamw = defineKernel<AdamWShape>()({

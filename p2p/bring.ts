@@ -60,9 +60,9 @@ export class Bringer {
       signal,
       onProgress,
     });
-    const done = this.#run(blob, fetch).finally(() => {
+    const done = this.#run(blob, fetch).finally(async () => {
       this.#open.delete(begun);
-      if (this.#openOf(blob.digest).length === 0) store.rest(blob.digest);
+      if (this.#openOf(blob.digest).length === 0) await store.rest(blob.digest);
     });
     const begun: OpenFetch = { blob, fetch, done, stop };
     this.#open.add(begun);

@@ -7,7 +7,7 @@ import { serveBlobs } from "./net/blob_server.ts";
 import { MemoryNetwork } from "./net/memory.ts";
 import { CHUNK_BYTES } from "./store/blob_store.ts";
 import { MemoryBlobStore } from "./store/memory.ts";
-import { Stock } from "./store/stock.ts";
+import { openStock } from "./store/stock.ts";
 
 /** A peer that fetches, and one that has a blob. */
 async function scene() {
@@ -17,7 +17,7 @@ async function scene() {
   const blob = { digest: await there.put(bytes), sizeBytes: bytes.length };
   serveBlobs(donor, there);
   await connectBoth(reader, donor);
-  const store = new Stock(below, { mostBytes: Infinity, onSpared: () => {} });
+  const store = await openStock(below, { mostBytes: Infinity, onSpared: () => {} });
   const clock = new ManualClock();
   const bringer = new Bringer({ transport: reader, store, clock, emit: () => {}, signal: closing.signal });
   return { bringer, blob, below, donors: [donor.peer] };

@@ -23,7 +23,7 @@ import { MESSAGES_PROTOCOL, Performer } from "./perform.ts";
 import { Rates } from "./rates.ts";
 import type { BlobStore } from "./store/blob_store.ts";
 import type { Journal } from "./store/journal.ts";
-import { Stock } from "./store/stock.ts";
+import { openStock, type Stock } from "./store/stock.ts";
 import { StorageError } from "./store/storage_error.ts";
 import { digitsOf } from "./sync/cells.ts";
 import { createCore } from "./sync/core.ts";
@@ -110,8 +110,9 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const { entries, damage } = await entriesOnDisk.read();
   if (damage !== null) onEvent({ kind: "journal damaged", reason: damage });
   expectRun(entries, rules.run);
-  const store = new Stock(options.store, {
+  const store = await openStock(options.store, {
     mostBytes: options.mostBlobBytes ?? Infinity,
+    runBlobs: options.runBlobs,
     onSpared: (spared) => onEvent({ kind: "blobs spared", ...spared }),
   });
   nameBlobs(store, entries);
@@ -119,7 +120,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const isLost = entries.length === 0 && await holdsMore(store, [initial.digest, ...options.runBlobs]);
   if (isLost && found) throw lostError();
   // After damage it is not known what else was named, so nothing is dropped.
-  if (damage === null && !isLost) await store.dropUnnamed([initial.digest, ...options.runBlobs]);
+  if (damage === null && !isLost) await store.dropUnnamed([initial.digest]);
   return new PeerHost({ ...options, store, journal: entriesOnDisk }, {
     kind: "start",
     initial,
@@ -362,11 +363,14 @@ async function initialWeights(learner: Learner, store: BlobStore, isFirst: boole
   return { digest, sizeBytes: bytes.length };
 }
 
-/** What the blobs of a peer's own journal are for. */
+/** What the blobs of a peer's own journal are for. Its offers are this peer's own, and those that records count. */
 function nameBlobs(store: Stock, entries: readonly JournalEntry[]): void {
+  const rounds = entries.flatMap((entry) => entry.kind === "state" ? [entry.chain.round] : []);
+  store.stand({ round: rounds.reduce((last, round) => Math.max(last, round), 0), weights: null });
   for (const entry of entries) {
     if (entry.kind === "state") store.name(entry.weights.digest, { kind: "weights", round: entry.chain.round });
     if (entry.kind !== "offer" || entry.offer.body.blob === null) continue;
-    store.name(entry.offer.body.blob.digest, { kind: "contribution", round: entry.offer.body.round });
+    const { round, blob } = entry.offer.body;
+    store.name(blob.digest, { kind: "contribution", round, need: "certain" });
   }
 }

@@ -20,6 +20,8 @@ export type HostEvent =
   /** A donor lied, stalled or went while a blob was fetched from it. */
   | { readonly kind: "donor dropped"; readonly peer: PeerId; readonly blob: BlobName; readonly reason: string }
   | { readonly kind: "journal damaged"; readonly reason: string }
+  /** Contributions that no record counts yet are not fetched: there is no room. Told once for as long as that goes on. */
+  | { readonly kind: "no room"; readonly reason: string }
   /** Blobs that this peer can do without were dropped to make room. */
   | { readonly kind: "blobs spared"; readonly blobs: number; readonly bytes: number; readonly reason: string };
 

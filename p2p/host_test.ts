@@ -2,6 +2,8 @@
  * Hosts that train together: how they meet, share their work and part. Restarts are in `host_restart_test.ts`, strangers
  * and liars in `guard_test.ts`.
  */
+import type { Stream } from "@libp2p/interface";
+import { multiaddr } from "@multiformats/multiaddr";
 import { strict as assert } from "node:assert";
 import { connectBoth, identity } from "../tests/conformance/transport.ts";
 import { ManualClock } from "../tests/manual_clock.ts";
@@ -9,6 +11,8 @@ import { openStubLearner, type StubLearner } from "../tests/stub_learner.ts";
 import { agree, contextLength, roundOf, rules, startStubPeer } from "../tests/stub_peer.ts";
 import type { HostEnd, HostEvent } from "./host_event.ts";
 import { startLibp2p } from "./net/libp2p.ts";
+import { Gate } from "./net/libp2p_gater.ts";
+import { startNode } from "./net/libp2p_node.ts";
 import { MemoryNetwork } from "./net/memory.ts";
 import type { Transport } from "./net/transport.ts";
 import { CHUNK_BYTES } from "./store/blob_store.ts";
@@ -239,4 +243,31 @@ Deno.test("two hosts train together through libp2p on this machine", async () =>
       agree([wren, finch], last.round);
   });
   await Promise.all([wren.host.close(), finch.host.close()]);
+});
+
+Deno.test("hosts keep their rounds while a peer holds open all requests that it can begin, and never sends one", async () => {
+  const clock = new ManualClock(), run = rules.run, listen = ["/ip4/127.0.0.1/tcp/0"], networkKey = null;
+  await using stack = new AsyncDisposableStack();
+  const start = async (n: number) =>
+    stack.use(await startLibp2p({ identity: identity(n), run, listen, networkKey, clock }));
+  const transports = [await start(0), await start(1)];
+  await connectBoth(transports[1]!, transports[0]!);
+  const { node } = await startNode({ identity: identity(2), run, listen: [], networkKey }, new Gate());
+  stack.defer(() => node.stop());
+  const [wren, finch] = [
+    await startStubPeer(0, transports[0]!, { clock }),
+    await startStubPeer(1, transports[1]!, { clock }),
+  ];
+
+  const names = ["blobs/2", "sync/1", "peers/1", "genesis/1"], streams: Stream[] = [];
+  for (const transport of transports) {
+    const connection = await node.dial(multiaddr(transport.addresses()[0]!));
+    for (const name of names.flatMap((name) => Array.from({ length: 64 }, () => name))) {
+      streams.push(await connection.newStream(`/starling/${name}`, { maxOutboundStreams: 64 }));
+    }
+  }
+  const heldFrom = roundOf(wren);
+  await clock.runUntil("both agree on a later round", () => agree([wren, finch], heldFrom + 3));
+  await clock.runUntil("all are reset", () => streams.every(({ status }) => status === "reset"));
+  for (const { host } of [wren, finch]) assert.equal((await host.close()).kind, "closed");
 });

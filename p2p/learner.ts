@@ -15,6 +15,11 @@ export interface Measure {
   readonly sketch: boolean;
 }
 
+/** The learner works no more, whatever it is asked: a thread of it has stopped. */
+export class LearnerStoppedError extends Error {
+  override readonly name = "LearnerStoppedError";
+}
+
 /** What to train next. It replaces the order before it; steps made since the last contribution are kept (rebased). */
 export interface TrainOrder {
   readonly round: number;
@@ -100,6 +105,7 @@ export interface MergeSide {
 /** The fate of an offer, told to the learner of the peer that made it, for its error feedback. */
 export type Fate = "counted" | "lost";
 
+/** Any call may be rejected with a `LearnerStoppedError`. */
 export interface Learner {
   /** Names the initial weights of the run; every peer computes the same. */
   initial(): Promise<Digest>;

@@ -1,17 +1,21 @@
 /**
  * How each effect of the core is performed: the one place where protocol meets network, disk and learner.
  *
- * `perform` returns when the next effect may begin. What takes long goes on behind and answers through the mailbox. A
- * failure of our own disk or learner ends the host; a failure of others is an answer.
+ * `performAll` returns when the next effect may begin. What takes long goes on behind and answers through the mailbox.
+ * Whatever is thrown here ends the host: what is an answer instead, `own_failure.ts` says. What comes from other peers is
+ * in `incoming.ts`.
  * @module
  */
-import { AUTHOR_BYTES, contentOf, isBy, withAuthor } from "./authorship.ts";
+import { contentOf, withAuthor } from "./authorship.ts";
 import { Bringer } from "./bring.ts";
 import type { Clock } from "./clock.ts";
 import type { HostEvent } from "./host_event.ts";
+import { Incoming } from "./incoming.ts";
 import type { PeerJournal } from "./journal_entries.ts";
 import type { FoldPart, Learner, TrainOrder } from "./learner.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES, type Transport } from "./net/transport.ts";
+import { whyRefused } from "./own_failure.ts";
+import { reasonOf } from "./reason.ts";
 import type { Stock } from "./store/stock.ts";
 import { isIn, partsOf } from "./sync/cells.ts";
 import type { Effect, Input, JournalEntry } from "./sync/effects.ts";
@@ -50,11 +54,13 @@ export class Performer {
   readonly #tasks = new Set<Promise<void>>();
   readonly #sending = new Map<PeerId, number>();
   readonly #bringer: Bringer;
+  readonly #incoming: Incoming;
   #lastOrder: TrainOrder | null = null;
 
   constructor(options: PerformerOptions) {
     this.#options = options;
     this.#bringer = new Bringer({ ...options, signal: this.#closing.signal });
+    this.#incoming = new Incoming({ ...options, bringer: this.#bringer });
   }
 
   /** A peer has connected: it may have what is being fetched. */
@@ -85,7 +91,7 @@ export class Performer {
   }
 
   async #perform(effect: Effect): Promise<void> {
-    const { learner, transport, emit } = this.#options;
+    const { learner, transport, store, answer, emit } = this.#options;
     switch (effect.kind) {
       case "announce":
         return this.#announce(effect);
@@ -98,9 +104,9 @@ export class Performer {
       case "keep":
         return await this.#keep(effect.weights);
       case "fetch":
-        return this.#behind(() => this.#fetch(effect));
+        return this.#behind(async () => answer(await this.#incoming.contribution(effect)));
       case "load":
-        return this.#behind(() => this.#load(effect));
+        return this.#behind(async () => answer(await this.#incoming.weights(effect)));
       case "fold":
         return this.#behind(() => this.#fold(effect));
       case "merge":
@@ -110,7 +116,8 @@ export class Performer {
       case "evaluate":
         return this.#behind(() => this.#evaluate(effect));
       case "adopted":
-        return; // the host's status
+        this.#incoming.stand(effect.chain);
+        return store.stand({ round: effect.chain.round, weights: effect.weights });
       case "train":
         this.#lastOrder = effect.order;
         return await this.#train(effect.order);
@@ -191,59 +198,11 @@ export class Performer {
     throw new Error(`Cannot keep weights ${digest}: the learner gave bytes whose digest is ${stored}`);
   }
 
-  async #fetch({ digest, offer, blob, from }: EffectOf<"fetch">): Promise<void> {
-    const { store, learner, answer, initial: { sizeBytes: weightsBytes } } = this.#options;
-    if (blob.sizeBytes > AUTHOR_BYTES + weightsBytes) {
-      // No codec needs more than the weights themselves: it is not worth a transfer to find out what else is wrong.
-      const reason = `its contribution has ${blob.sizeBytes} bytes, the weights of this run have ${weightsBytes}`;
-      return answer({ kind: "fetched", offer: digest, verdict: { valid: false, reason } });
-    }
-    // Only the author is sure to have it; the others may still be fetching it themselves.
-    const donors = from.filter((peer) => peer === offer.peer), others = from.filter((peer) => peer !== offer.peer);
-    store.name(blob.digest, { kind: "contribution", round: offer.round });
-    const failure = await this.#bringer.bring(blob, { donors, others });
-    const bytes = failure === null ? await store.get(blob.digest) : null;
-    if (bytes === null) {
-      return answer({ kind: "missing", offer: digest, reason: failure ?? "it was damaged on this disk" });
-    }
-    if (!isBy(offer.peer, bytes)) {
-      const reason = "it is copied: its contribution names another author";
-      return answer({ kind: "fetched", offer: digest, verdict: { valid: false, reason } });
-    }
-    // A learner that cannot judge is our own failure: to call that a verdict would name the author, and its record's scribe.
-    const verdict = await learner.judge(contentOf(bytes), offer);
-    answer({ kind: "fetched", offer: digest, verdict });
-  }
-
-  async #load({ weights, from }: EffectOf<"load">): Promise<void> {
-    const { store, learner, transport, answer, initial } = this.#options;
-    if (weights.digest === initial.digest) { // they follow from the run: no disk need have them
-      await learner.initial();
-      return answer({ kind: "loaded", weights: weights.digest });
-    }
-    const failed = (reason: string) => answer({ kind: "load-failed", weights: weights.digest, reason });
-    store.name(weights.digest, { kind: "weights", round: 0 }); // until they are those of a state
-    const wanted = { donors: from, others: transport.peers().filter((peer) => !from.includes(peer)) };
-    let failure = await this.#bringer.bring(weights, wanted);
-    let bytes = failure === null ? await store.get(weights.digest) : null;
-    if (bytes === null && failure === null) { // they lay here, damaged, and are dropped now: others may have them
-      failure = await this.#bringer.bring(weights, wanted);
-      bytes = failure === null ? await store.get(weights.digest) : null;
-    }
-    if (bytes === null) return failed(failure ?? "they were damaged on this disk");
-    try {
-      const loaded = await learner.load(bytes);
-      if (loaded !== weights.digest) return failed(`the learner took them for ${loaded}`);
-      answer({ kind: "loaded", weights: weights.digest });
-    } catch (error) {
-      failed(reasonOf(error));
-    }
-  }
-
   async #fold({ record, parent, parts }: EffectOf<"fold">): Promise<void> {
     const { store, learner, answer, initial: { sizeBytes: weightsBytes } } = this.#options;
     const failed = (reason: string) => answer({ kind: "fold-failed", record, reason });
     const read: FoldPart[] = [];
+    for (const { blob } of parts) store.name(blob.digest, { kind: "contribution", round: 0, need: "certain" });
     for (const { blob, weight } of parts) {
       const bytes = await store.get(blob.digest);
       if (bytes === null) return failed(`contribution ${blob.digest} is not on this disk any more`);
@@ -259,7 +218,7 @@ export class Performer {
       });
       answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes }, screen });
     } catch (error) {
-      failed(reasonOf(error));
+      failed(whyRefused(error));
     }
   }
 
@@ -276,7 +235,7 @@ export class Performer {
       });
       answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes }, screen: null });
     } catch (error) {
-      answer({ kind: "fold-failed", record, reason: reasonOf(error) });
+      answer({ kind: "fold-failed", record, reason: whyRefused(error) });
     }
   }
 
@@ -285,13 +244,17 @@ export class Performer {
     const { bytes: content, ...contribution } = await learner.contribute();
     const bytes = content && withAuthor(content, self);
     const blob = bytes && { digest: await store.put(bytes), sizeBytes: bytes.length };
-    if (blob !== null) store.name(blob.digest, { kind: "contribution", round: contribution.round });
+    if (blob !== null) store.name(blob.digest, { kind: "contribution", round: contribution.round, need: "certain" });
     answer({ kind: "contributed", contribution, blob });
   }
 
   async #evaluate({ record, weights }: EffectOf<"evaluate">): Promise<void> {
-    const loss = await this.#options.learner.evaluate(weights).catch(() => null);
-    this.#options.answer({ kind: "evaluated", record, loss: loss !== null && Number.isFinite(loss) ? loss : null });
+    const { learner, answer } = this.#options;
+    const loss = await learner.evaluate(weights).catch((error: unknown) => {
+      whyRefused(error); // nobody waits for the reason
+      return null;
+    });
+    answer({ kind: "evaluated", record, loss: loss !== null && Number.isFinite(loss) ? loss : null });
   }
 
   async #forget(blobs: readonly Digest[]): Promise<void> {
@@ -301,15 +264,11 @@ export class Performer {
     }
   }
 
-  /** Lets work go on while the next effects are performed. Only our own disk or learner can make it fail. */
+  /** Lets work go on while the next effects are performed. What it throws is our own failure. */
   #behind(work: () => Promise<void>): void {
     const task = work().catch((error: unknown) => {
       if (!this.#closing.signal.aborted) this.#options.fail(error);
     }).finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -10,6 +10,7 @@ import { decode, encode } from "@ipld/dag-cbor";
 import { z } from "zod";
 import { isPeerId, SIGNATURE_BYTES } from "./identity.ts";
 import { isPlainText, toPlainText } from "./plain_text.ts";
+import { reasonOf } from "./reason.ts";
 import { LARGEST_BLOB_BYTES } from "./store/chunks.ts";
 import { MOST_CELL_DIGITS } from "./sync/cells.ts";
 import type { JournalEntry } from "./sync/effects.ts";
@@ -17,6 +18,7 @@ import { LARGEST_BATCH, LARGEST_EXPONENT, LARGEST_NOISE, LONGEST_NAME, SKETCH_VA
 import { isRangeSet } from "./sync/ranges.ts";
 import { MOST_COUNTED } from "./sync/record.ts";
 import type {
+  BatchState,
   BlobName,
   ChainState,
   Change,
@@ -73,6 +75,7 @@ const signature = z.instanceof(Uint8Array)
 const nobody = z.literal("") as unknown as z.ZodType<PeerId>;
 const noSignature = z.instanceof(Uint8Array).refine((bytes) => bytes.length === 0).transform(() => new Uint8Array());
 const count = z.int().min(0);
+const batchSize = z.int().min(1).max(LARGEST_BATCH);
 const ms = z.number().min(0).max(LONGEST_MS);
 const amount = z.number().min(0).max(1e18);
 const label = z.string().max(LONGEST_NAME).refine(isPlainText, "holds control characters");
@@ -103,18 +106,21 @@ const ranges: z.ZodType<readonly Range[]> = list(range, MOST_RANGES)
   .refine(isRangeSet, "are not sorted, apart and non-empty");
 const blob: z.ZodType<BlobName> = z.strictObject({ digest, sizeBytes: count.max(LARGEST_BLOB_BYTES) });
 
+const figures = {
+  tests: count.min(1),
+  variance: z.number().min(0).max(LARGEST_NOISE),
+  signal: z.number().min(-LARGEST_NOISE).max(LARGEST_NOISE),
+  along: z.number().min(0).max(LARGEST_NOISE),
+};
 const sketch: z.ZodType<GradientSketch> = z.strictObject({
   codes: z.instanceof(Uint8Array)
     .refine((bytes) => bytes.length === SKETCH_VALUES, `is not ${SKETCH_VALUES} bytes`)
     .transform((bytes) => bytes.slice()), // a view would keep the whole frame in memory
   exponent: z.int().min(-LARGEST_EXPONENT).max(LARGEST_EXPONENT),
-  sequences: count.min(1).max(LARGEST_BATCH),
+  sequences: batchSize,
 });
 const noise: z.ZodType<GradientStatistics> = z.strictObject({
-  tests: count.min(1),
-  variance: z.number().min(0).max(LARGEST_NOISE),
-  signal: z.number().min(-LARGEST_NOISE).max(LARGEST_NOISE),
-  along: z.number().min(0).max(LARGEST_NOISE),
+  ...figures,
   sketch: sketch.nullable(),
 });
 
@@ -208,6 +214,13 @@ const encoding: z.ZodType<EncodingState> = z.strictObject({
   streak: z.int().min(-1e9).max(1e9),
 });
 
+const batchState: z.ZodType<BatchState> = z.strictObject({
+  request: batchSize,
+  wanted: batchSize,
+  steps: count,
+  noise: z.strictObject(figures).nullable(),
+});
+
 const chain: z.ZodType<ChainState> = z.strictObject({
   round: count,
   head: digest,
@@ -225,7 +238,7 @@ const chain: z.ZodType<ChainState> = z.strictObject({
     duplicated: count,
   }),
   roundMs: ms,
-  batch: count,
+  batch: batchState,
   encoding,
   evaluator: peer.nullable(),
   recent: list(recent, MOST_RECENT),
@@ -319,7 +332,7 @@ function open(bytes: Uint8Array): Decoded<unknown> {
   try {
     return { ok: true, value: decode(bytes.subarray(1)) };
   } catch (error) {
-    return refused(`is no DAG-CBOR: ${error instanceof Error ? error.message : "unknown"}`);
+    return refused(`is no DAG-CBOR: ${reasonOf(error)}`);
   }
 }
 

@@ -80,7 +80,7 @@ const chain: ChainState = {
   },
   encoding: { codec: "topk", kept: 128, since: 3, streak: -1 },
   roundMs: 1000,
-  batch: 8,
+  batch: { request: 8, wanted: 12, steps: 7, noise: { tests: 2, variance: 1000, signal: -0.5, along: 25.6 } },
   evaluator: peer,
   recent: [{ record: digest, round: 3, parents: [digest], bases: [digest], counted: [digest], blobs: [digest] }],
 };

@@ -8,6 +8,7 @@
 import { z } from "zod";
 import { isPeerId } from "../p2p/identity.ts";
 import { LARGEST_BLOB_BYTES } from "../p2p/store/chunks.ts";
+import { LARGEST_BATCH } from "../p2p/sync/offer.ts";
 import { RUN_NAME } from "../p2p/ticket.ts";
 import { modelConfigSchema } from "./model/config.ts";
 import { parameterLayout } from "./model/parameters.ts";
@@ -20,6 +21,9 @@ const MIB = 2 ** 20;
 const LARGEST_TOKENIZER_BYTES = 256 * MIB;
 /** They are drawn and held in memory, for tests. */
 const MOST_MARKOV_TOKENS = 256 * MIB;
+
+/** Beyond any batch of the largest contexts. */
+const MOST_CEILING_TOKENS = 1e12;
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits");
 const share = z.number().min(0).max(1);
@@ -54,12 +58,15 @@ const dataSchema = z.discriminatedUnion("kind", [
 
 const trainingSchema = z.strictObject({
   learningRate: z.number().positive().max(1).describe("Peak rate of the inner AdamW"),
+  rateScaling: z.enum(["sqrt", "none"]).default("sqrt")
+    .describe("How the rate follows the global batch as it leaves 'batch'"),
   schedule: z.enum(["constant", "cosine", "wsd"]).default("cosine").describe("After the warm-up, by tokens of the run"),
   warmupTokens: z.int().min(0),
   finalShare: share.default(0.1).describe("Rate at the end as a share of the peak"),
   decayShare: share.default(0.2).describe("wsd: the last share of the run, in which the rate falls"),
   targetTokens: z.int().min(1).nullable().describe("Tokens after which the run is done; null: open-ended"),
-  batch: z.int().min(1).max(1_048_576).describe("Global batch of one inner step, in sequences"),
+  batch: z.int().min(1).max(LARGEST_BATCH)
+    .describe("Global batch of one inner step, in sequences; what `batching` begins with"),
   weightDecay: z.number().min(0).max(1).default(0.1).describe("On matrices only"),
   beta1: z.number().min(0).max(0.9999).default(0.9),
   beta2: z.number().min(0).max(0.99999).default(0.99),
@@ -100,6 +107,41 @@ const cellsSchema = z.strictObject({
   rounds: z.int().min(2).max(64).default(4).describe("Least rounds from one meeting of a cell with others to the next"),
 }).prefault({});
 
+const batchLimits = {
+  most: z.int().min(1).max(LARGEST_BATCH).nullable().default(null).describe("Sequences; null: up to the ceiling"),
+  ceiling: z.int().min(1).max(MOST_CEILING_TOKENS).nullable().default(null)
+    .describe("Tokens of the largest global batch that is worth it; null: what the run's length gives"),
+};
+/** A factor of a test's threshold: the batch goes by its inverse square. */
+const threshold = z.number().min(0.01).max(100);
+
+const batchingSchema = z.discriminatedUnion("policy", [
+  z.strictObject({ policy: z.literal("constant"), ...batchLimits }),
+  z.strictObject({
+    policy: z.literal("warmup"),
+    to: z.int().min(1).max(LARGEST_BATCH).describe("Sequences"),
+    tokens: z.int().min(1).describe("Of the run, after which the batch is there"),
+    shape: z.enum(["linear", "doubling"]).default("doubling"),
+    ...batchLimits,
+  }),
+  z.strictObject({
+    policy: z.literal("norm-test"),
+    eta: threshold.default(0.7),
+    statistic: z.enum(["halves", "peers"]).default("halves").describe("Variance within each peer, or across peers"),
+    estimator: z.enum(["debiased", "plug-in"]).default("debiased"),
+    ...batchLimits,
+  }).refine(({ eta, estimator }) => estimator === "debiased" || eta < 1, {
+    message: "must be less than 1 with the estimator plug-in, whose batch never grows else; choose debiased",
+    path: ["eta"],
+  }),
+  z.strictObject({
+    policy: z.literal("inner-product"),
+    theta: threshold.default(0.5),
+    nu: threshold.default(1),
+    ...batchLimits,
+  }),
+]).prefault({ policy: "constant" });
+
 const runConfigSchema = z.strictObject({
   $schema: z.string().optional(),
   version: z.literal(VERSION),
@@ -112,11 +154,18 @@ const runConfigSchema = z.strictObject({
   outer: outerSchema,
   rounds: roundsSchema,
   cells: cellsSchema,
+  batching: batchingSchema,
   membership: z.enum(["private", "allow", "open"]).default("private"),
   owner: z.string().refine(isPeerId, "must be a peer id, as 'starling members' prints them").optional(),
 }).refine(({ membership, owner }) => (membership === "allow") === (owner !== undefined), {
   message: "must be there with membership 'allow', and only then: the peer id of whoever signs the list of members",
   path: ["owner"],
+}).refine(({ training, batching }) => batching.most === null || batching.most >= training.batch, {
+  message: "must not be less than training.batch, which the run begins with",
+  path: ["batching", "most"],
+}).refine(({ training, batching }) => batching.policy !== "warmup" || batching.to >= training.batch, {
+  message: "must not be less than training.batch, which the warm-up begins with: batches never shrink",
+  path: ["batching", "to"],
 });
 
 /** A valid run. */
@@ -124,6 +173,7 @@ export type RunConfig = z.infer<typeof runConfigSchema>;
 export type TokenizerConfig = RunConfig["tokenizer"];
 export type DataConfig = RunConfig["data"];
 export type TrainingConfig = RunConfig["training"];
+export type BatchingConfig = RunConfig["batching"];
 export type OuterConfig = RunConfig["outer"];
 
 /**

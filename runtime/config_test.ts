@@ -24,6 +24,37 @@ Deno.test("a codec that may be sparse goes with plain averaging alone, and the m
   for (const codec of ["int8", "f32"]) assert.equal(outerOf({ codec, momentum: 0.9, learningRate: 0.7 }).codec, codec);
 });
 
+const batchingOf = (batching?: Record<string, unknown>) =>
+  parseRunConfig(JSON.stringify({ ...tinyRun(), batching })).batching;
+
+Deno.test("a run without batching has a constant batch; a policy brings its own defaults", () => {
+  const limits = { most: null, ceiling: null };
+  assert.deepEqual(batchingOf(), { policy: "constant", ...limits });
+  const normTest = { policy: "norm-test", eta: 0.7, statistic: "halves", estimator: "debiased", ...limits };
+  assert.deepEqual(batchingOf({ policy: "norm-test" }), normTest);
+  assert.deepEqual(batchingOf({ policy: "inner-product" }), { policy: "inner-product", theta: 0.5, nu: 1, ...limits });
+  const warmup = { policy: "warmup", to: 96, tokens: 5_000 };
+  assert.deepEqual(batchingOf(warmup), { ...warmup, shape: "doubling", ...limits });
+});
+
+Deno.test("batching that cannot work is refused with the field and the reason", () => {
+  const refuses = (batching: Record<string, unknown>, message: RegExp) =>
+    assert.throws(() => batchingOf(batching), { name: "ConfigError", message });
+  refuses({ policy: "bigger" }, /'batching\.policy': Invalid/);
+  refuses({ policy: "norm-test", nu: 1 }, /'batching': Unrecognized key: "nu"/);
+  refuses({ policy: "norm-test", eta: 0 }, /'batching\.eta': .*>=0\.01, found 0/);
+  refuses(
+    { policy: "norm-test", eta: 1, estimator: "plug-in" },
+    /'batching\.eta': .*never grows else; choose debiased/,
+  );
+  assert.equal(batchingOf({ policy: "norm-test", eta: 1 }).policy, "norm-test");
+  refuses({ policy: "warmup", tokens: 5_000 }, /'batching\.to': .*expected number/);
+  refuses({ policy: "warmup", to: 11, tokens: 5_000 }, /'batching\.to': must not be less than training\.batch/);
+  refuses({ policy: "constant", most: 11 }, /'batching\.most': must not be less than training\.batch/);
+  refuses({ policy: "constant", most: 2 ** 20 + 1 }, /'batching\.most': .*<=1048576/);
+  refuses({ policy: "constant", ceiling: 0.5 }, /'batching\.ceiling'/);
+});
+
 Deno.test("a model whose states could not be handed on is refused by its size, before anything of that size is made", () => {
   const { model } = tinyRun();
   const read = (changes: Partial<typeof model>, momentum = 0) =>

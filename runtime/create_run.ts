@@ -69,7 +69,7 @@ export async function createRun(options: NewRun, blobs: BlobStore): Promise<RunC
         rounds: preset.rounds,
         membership: options.membership,
         ...(options.owner === undefined ? {} : { owner: options.owner }),
-      } satisfies Omit<RunConfig, "cells">, // as its defaults are
+      } satisfies Omit<RunConfig, "cells" | "batching">, // as its defaults are
     ),
     "the new run",
   );

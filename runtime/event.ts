@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { BatchView } from "../p2p/sync/batch/request.ts";
+
 /** One member's part in a round, from its counted offer. */
 export interface MemberRound {
   readonly peer: string;
@@ -121,6 +123,8 @@ export type PeerEvent =
     readonly roster: readonly string[];
     /** How long the next box is. */
     readonly roundMs: number;
+    /** Global batch of the next round, and why it is as large as it is. */
+    readonly globalBatch: BatchView;
     /** How contributions to the next round are encoded: "int8", "topk 128" (of each 4,096 values). */
     readonly codec: string;
   }

@@ -12,7 +12,7 @@ testLearner({
   open: () => openLearner({ config: tinyRun(), device: "cpu", threads: 1, microBatch: 4 }),
 });
 
-Deno.test("a learner goes on with its optimizer after a restart, and says so when that is damaged", async () => {
+Deno.test("a learner says how noisy its gradients were, goes on with its optimizer after a restart, and reports damage", async () => {
   const events: LearnerEvent[] = [], config = tinyRun();
   const open = (checkpoint?: Uint8Array<ArrayBuffer>) =>
     openLearner({
@@ -34,11 +34,14 @@ Deno.test("a learner goes on with its optimizer after a restart, and says so whe
       ranges: [{ start: 0, end: 8 }],
       batch: 4,
       globalBatch: 4,
-      measure: { every: 0, sketch: false },
+      measure: { every: 2, sketch: true },
       encoding: { codec: "int8", kept: 4096 },
       roundMs: 1000,
     });
     while (!events.some((event) => event.kind === "waiting" && event.round === 1)) await turn();
+    const { noise } = await learner.contribute();
+    assert.equal(noise!.tests, 1); // of two steps
+    assert.ok(noise!.variance > 0 && noise!.sketch!.codes.some((code) => code !== 0));
     saved = (await learner.checkpoint())!;
   }
   {

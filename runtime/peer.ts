@@ -13,6 +13,7 @@ import type { Identity } from "../p2p/identity.ts";
 import type { Transport } from "../p2p/net/transport.ts";
 import type { BlobStore } from "../p2p/store/blob_store.ts";
 import type { Journal } from "../p2p/store/journal.ts";
+import { ceilingOf } from "../p2p/sync/batch/ceiling.ts";
 import type { Change, Digest, PeerId, Signed, SyncRules } from "../p2p/sync/types.ts";
 import { systemClock } from "../p2p/clock.ts";
 import { formatTicket } from "../p2p/ticket.ts";
@@ -94,7 +95,10 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
     const ticket = ways.length === 0 ? null : formatTicket({ run, name: config.name, addresses: ways, networkKey });
     return { addresses: dialable, ticket };
   };
+  const rules = syncRules(config, run);
   const events = peerEvents({ self: identity.peer, config, contact, onEvent: options.onEvent ?? (() => {}) });
+  const tooLarge = whyBatchTooLarge(rules);
+  if (tooLarge !== null) options.onEvent?.({ kind: "warning", message: tooLarge });
   const learner = await openLearner({
     config,
     device: options.device ?? "auto",
@@ -108,7 +112,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
   try {
     const host = await startHost({
       identity,
-      rules: syncRules(config, run),
+      rules,
       genesis,
       found: options.found ?? addresses.length === 0,
       addresses,
@@ -133,7 +137,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
 
 /** The rules that the protocol takes from a run. */
 export function syncRules(
-  { model, training, outer, rounds, cells, owner }: RunConfig,
+  { model, training, outer, rounds, cells, batching, owner }: RunConfig,
   run: SyncRules["run"],
 ): SyncRules {
   return {
@@ -145,6 +149,7 @@ export function syncRules(
     leastRoundMs: rounds.leastMs,
     longestRoundMs: rounds.longestMs,
     batch: training.batch,
+    batching: batchingRules(batching),
     contextLength: model.contextLength,
     codec: outer.codec,
     targetTokens: training.targetTokens,
@@ -152,6 +157,18 @@ export function syncRules(
     cellSize: cells.size,
     cellRounds: cells.rounds,
   };
+}
+
+function batchingRules({ ceiling: ceilingTokens, ...rest }: RunConfig["batching"]): SyncRules["batching"] {
+  return { ...rest, ceilingTokens };
+}
+
+/** A warning for people, or null; of an open-ended run nobody knows the ceiling yet. */
+export function whyBatchTooLarge(rules: SyncRules): string | null {
+  const { batch, contextLength, targetTokens, batching } = rules, ceiling = ceilingOf(0, rules);
+  if (batch <= ceiling || (targetTokens === null && batching.ceilingTokens === null)) return null;
+  return `The run's batch is ${batch} sequences of ${contextLength} tokens, and more than ${ceiling} bring little ` +
+    "in a run of its length (the critical batch, docs/methods/ceiling.md). A smaller training.batch makes more of the data.";
 }
 
 const MOST_TICKET_ADDRESSES = 8, MOST_RELAYED_ADDRESSES = 2;

@@ -108,6 +108,7 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           members: event.counted.map(memberRound),
           roster: event.roster,
           roundMs: event.roundMs,
+          globalBatch: event.batch,
           codec: event.encoding.codec === "topk" ? `topk ${event.encoding.kept}` : event.encoding.codec,
         };
       case "fate":
@@ -203,10 +204,12 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
       case "blobs spared":
         return {
           kind: "warning",
-          message: `${event.blobs} old ${event.blobs === 1 ? "blob" : "blobs"} of ` +
+          message: `${event.blobs} ${event.blobs === 1 ? "blob" : "blobs"} of ` +
             `${(event.bytes / 1e6).toFixed(1)} MB dropped, because ${event.reason}. ` +
-            "Nothing here needs what was dropped; those who catch up find it with others.",
+            "Nothing here needs it now; it is fetched again if it is wanted after all.",
         };
+      case "no room":
+        return { kind: "warning", message: `Work of others is not fetched before a record counts it. ${event.reason}` };
       case "closed":
       case "offered":
       case "message lost":

@@ -20,6 +20,7 @@ export interface Preset {
 }
 
 const trained = {
+  rateScaling: "sqrt",
   schedule: "cosine",
   finalShare: 0.1,
   decayShare: 0.2,

@@ -2,6 +2,7 @@
  * What a peer knows of itself and its run, as one value: what `starling status` shows and `status.json` holds. Pure.
  * @module
  */
+import type { BatchView } from "../p2p/sync/batch/request.ts";
 import type { MemberRound, PeerEvent } from "./event.ts";
 import { type OwnReach, type PeerReach, reachAfter, unknownReach } from "./reach.ts";
 import { type PeerTime, timesAfter } from "./peer_time.ts";
@@ -62,6 +63,8 @@ export interface PeerStatus {
   readonly roster: readonly string[];
   /** What happened to the run as this peer saw it, oldest first: joins, partings, merges, waits. */
   readonly happenings: readonly { readonly round: number; readonly reason: string }[];
+  /** Global batch of the next round; null before the first. */
+  readonly globalBatch: BatchView | null;
   /** How contributions to the next round are encoded. */
   readonly codec: string;
   /** How members spent their time since this peer has started. */
@@ -111,6 +114,7 @@ export const emptyStatus: PeerStatus = {
   members: [],
   roster: [],
   happenings: [],
+  globalBatch: null,
   codec: "",
   times: [],
   counts: { counted: 0, late: 0, merged: 0, lost: 0, unknown: 0 },
@@ -175,6 +179,7 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
         heldOut: event.heldOut ?? status.heldOut,
         members: event.members,
         roster: event.roster,
+        globalBatch: event.globalBatch,
         codec: event.codec,
         times: timesAfter(status.times, event.members),
       };

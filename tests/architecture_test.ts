@@ -24,8 +24,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 /** Arrows inside a room: what a folder may import of its own room, besides itself. A file beside the folders may all. */
 const INNER_ARROWS: Readonly<Record<string, readonly string[]>> = {
   "p2p/sync": ["p2p/learner.ts"],
-  "p2p/store": ["p2p/sync", "p2p/identity.ts"],
-  "p2p/net": ["p2p/sync", "p2p/store", "p2p/identity.ts", "p2p/plain_text.ts", "p2p/clock.ts"],
+  "p2p/store": ["p2p/sync", "p2p/identity.ts", "p2p/reason.ts"],
+  "p2p/net": ["p2p/sync", "p2p/store", "p2p/identity.ts", "p2p/plain_text.ts", "p2p/reason.ts", "p2p/clock.ts"],
   "runtime/device": [],
   "runtime/graph": ["runtime/device"],
   "runtime/model": ["runtime/graph", "runtime/device", "runtime/folder.ts"],
@@ -106,11 +106,12 @@ Deno.test("p2p/sync is pure: no clock, chance, I/O, promise or Deno", () => {
 });
 
 Deno.test("p2p/sync takes nothing from packages but encoding and hashing, and of the learner only types", () => {
-  const allowed = /^(\.\/\w+\.ts|@ipld\/dag-cbor|@noble\/hashes\/.+)$/;
+  const beside = /^(\.\/(batch\/)?\w+\.ts|@ipld\/dag-cbor|@noble\/hashes\/.+)$/, below = /^\.\.?\/\w+\.ts$/;
   const wrong = product.filter((path) => path.startsWith("p2p/sync/")).flatMap((path) =>
     codeLines(path).filter(({ text }) => {
       const [, from] = /from "([^"]+)"/.exec(text) ?? [];
-      return from !== undefined && !allowed.test(from) && !(from === "../learner.ts" && /^import type /.test(text));
+      return from !== undefined && !(dirname(path) === "p2p/sync" ? beside : below).test(from) &&
+        !(from === "../learner.ts" && /^import type /.test(text));
     }).map(({ line, text }) => `${path}:${line} ${text.trim()}`)
   );
   assert.deepEqual(wrong, []);
@@ -157,9 +158,9 @@ Deno.test("the table of kernels in ARCHITECTURE.md has every kernel with its sha
   }
 });
 
-Deno.test("ARCHITECTURE.md names every file of p2p/sync, and every one beside the folders of p2p and runtime", () => {
+Deno.test("ARCHITECTURE.md names every file of p2p/sync and p2p/sync/batch, and every one beside the folders of p2p and runtime", () => {
   const page = Deno.readTextFileSync(join(ROOT, "ARCHITECTURE.md"));
-  const wanted = product.filter((path) => ["p2p", "p2p/sync", "runtime"].includes(dirname(path)));
+  const wanted = product.filter((path) => ["p2p", "p2p/sync", "p2p/sync/batch", "runtime"].includes(dirname(path)));
   const absent = wanted.filter((path) => !new RegExp(`(^|[\\s/\`])${basename(path, ".ts")}\\.ts`, "m").test(page));
   assert.deepEqual(absent, []);
 });

@@ -19,6 +19,11 @@ export class ManualClock implements Clock {
     return this.#nowMs;
   }
 
+  /** Alarms that have not rung and are not given up. */
+  get alarmCount(): number {
+    return this.#alarms.size;
+  }
+
   alarm(atMs: number, act: () => void): Disposable {
     const alarm = { atMs, act };
     this.#alarms.add(alarm);

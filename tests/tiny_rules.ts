@@ -15,6 +15,7 @@ export function tinyRules(overrides: Partial<SyncRules> = {}): SyncRules {
     leastRoundMs: 5_000,
     longestRoundMs: 60_000,
     batch: 32,
+    batching: { policy: "constant", most: null, ceilingTokens: null },
     contextLength: 64,
     codec: "auto",
     targetTokens: null,

@@ -27,6 +27,7 @@ export function tinyRun(changes: Partial<RunConfig> = {}): RunConfig {
     data: { kind: "markov", seed: 3, symbolCount: 16, tokenCount: 200_000 },
     training: {
       learningRate: 3e-3,
+      rateScaling: "sqrt",
       schedule: "constant",
       warmupTokens: 2_000,
       finalShare: 0.1,
@@ -50,6 +51,7 @@ export function tinyRun(changes: Partial<RunConfig> = {}): RunConfig {
     },
     rounds: { firstMs: 1_500, leastMs: 1_000, longestMs: 10_000 },
     cells: { size: 32, rounds: 4 },
+    batching: { policy: "constant", most: null, ceiling: null },
     membership: "private",
   };
   return parseRunConfig(JSON.stringify({ ...run, ...changes }));

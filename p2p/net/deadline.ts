@@ -2,16 +2,26 @@
  * A signal that aborts after a time, or when another does; it leaves no timer behind when disposed.
  * @module
  */
+import { type Clock, systemClock } from "../clock.ts";
+
+export interface DeadlineOptions {
+  /** Abort it as well. */
+  readonly others?: readonly (AbortSignal | undefined)[];
+  readonly clock?: Clock;
+}
+
 export class Deadline implements Disposable {
   readonly #controller = new AbortController();
   readonly #ms: number;
   readonly #others: readonly AbortSignal[];
+  readonly #clock: Clock;
   readonly #abort: (event: Event) => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #alarm: Disposable | null = null;
   #expired = false;
 
-  constructor(ms: number, others: readonly (AbortSignal | undefined)[] = []) {
+  constructor(ms: number, { others = [], clock = systemClock }: DeadlineOptions = {}) {
     this.#ms = ms;
+    this.#clock = clock;
     this.#others = others.filter((signal) => signal !== undefined);
     this.#abort = () => this.#controller.abort(this.#others.find(({ aborted }) => aborted)?.reason);
     for (const signal of this.#others) signal.addEventListener("abort", this.#abort);
@@ -31,15 +41,15 @@ export class Deadline implements Disposable {
   /** Counts the whole time again from now. */
   restart(): void {
     this.stop();
-    this.#timer = setTimeout(() => {
+    this.#alarm = this.#clock.alarm(this.#clock.now() + this.#ms, () => {
       this.#expired = true;
       this.#controller.abort(new DOMException(`Nothing happened for ${this.#ms} ms`, "TimeoutError"));
-    }, this.#ms);
+    });
   }
 
   /** Only the other signals count from now on. */
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#alarm?.[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {

@@ -9,6 +9,7 @@
 import { decode, encode } from "@ipld/dag-cbor";
 import { z } from "zod";
 import { isPlainText } from "../plain_text.ts";
+import { reasonOf } from "../reason.ts";
 import type { PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
 import type { Reachability, Transport } from "./transport.ts";
@@ -118,12 +119,12 @@ export class DialBack implements Disposable {
   }
 
   async #try(address: string): Promise<Evidence["tried"][number]> {
-    using deadline = new Deadline(DIAL_MS, [this.#closing.signal]);
+    using deadline = new Deadline(DIAL_MS, { others: [this.#closing.signal] });
     try {
       await this.#options.probe(address, deadline.signal);
       return { address, failure: null };
     } catch (error) {
-      const failure = deadline.expired ? "no answer" : error instanceof Error ? error.message : String(error);
+      const failure = deadline.expired ? "no answer" : reasonOf(error);
       return { address, failure: failure.slice(0, 300) };
     }
   }

@@ -8,6 +8,7 @@
 import type { Connection, Libp2pEvents, PeerId as Libp2pPeerId } from "@libp2p/interface";
 import { peerIdFromString } from "@libp2p/peer-id";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
+import { type Clock, systemClock } from "../clock.ts";
 import { isPeerId } from "../identity.ts";
 import type { Digest, PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
@@ -47,6 +48,7 @@ class Libp2pTransport implements Transport {
   readonly #node: StarlingNode;
   readonly #gate: Gate;
   readonly #run: Digest;
+  readonly #clock: Clock;
   /** Peers that listen to this run, with the address of their connection. */
   readonly #peers = new Map<PeerId, string>();
   readonly #announcementHandlers: ((bytes: Uint8Array, from: PeerId) => void)[] = [];
@@ -65,14 +67,16 @@ class Libp2pTransport implements Transport {
   constructor(
     { node, reserve, listening, onRelayed }: StartedNode,
     gate: Gate,
-    { identity, run, announce = [] }: Libp2pOptions,
+    { identity, run, announce = [], clock = systemClock }: Libp2pOptions,
   ) {
     this.peer = identity.peer;
     this.#node = node;
     this.#gate = gate;
+    this.#clock = clock;
     this.#requests = new Requests({
       node,
       gate,
+      clock,
       connectionTo: (peer) => this.#connectionTo(peer),
       closing: this.#closing.signal,
       track: (work) => this.#track(work),
@@ -134,7 +138,8 @@ class Libp2pTransport implements Transport {
   }
 
   async connect(address: string, options: { readonly signal?: AbortSignal } = {}): Promise<PeerId> {
-    using deadline = new Deadline(DIAL_TIMEOUT_MS, [options.signal, this.#closing.signal]);
+    const others = [options.signal, this.#closing.signal];
+    using deadline = new Deadline(DIAL_TIMEOUT_MS, { others, clock: this.#clock });
     try {
       const connection = await this.#node.dial(parseAddress(address), { signal: deadline.signal });
       const peer = connection.remotePeer.toString();

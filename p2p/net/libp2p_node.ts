@@ -19,6 +19,7 @@ import { webSockets } from "@libp2p/websockets";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p } from "libp2p";
 import { toString } from "uint8arrays";
+import type { Clock } from "../clock.ts";
 import type { Identity } from "../identity.ts";
 import { digitsOf } from "../sync/cells.ts";
 import type { Digest } from "../sync/types.ts";
@@ -50,6 +51,8 @@ export interface Libp2pOptions {
   readonly mdns?: boolean;
   /** Pass on control messages between peers that cannot connect directly. Default: yes. */
   readonly relay?: boolean;
+  /** What requests and dials are given up by. Default: the machine's. */
+  readonly clock?: Clock;
 }
 
 export type StarlingNode = Libp2p<{ readonly pubsub: GossipSub }>;

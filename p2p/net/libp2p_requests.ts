@@ -1,8 +1,12 @@
 /**
  * Requests through libp2p: one stream for each, with a frame each way, a bound on its bytes and one on its silence.
+ *
+ * Each side holds a stream until both have ended it, and resets it when the other sends nothing, takes nothing of what
+ * it is sent, or keeps its own end open: so whoever dawdles has its slot for no longer than these limits.
  * @module
  */
 import type { Connection, Stream } from "@libp2p/interface";
+import type { Clock } from "../clock.ts";
 import { isPeerId } from "../identity.ts";
 import type { PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
@@ -24,6 +28,7 @@ const REFUSED = 0, ANSWERED = 1;
 export interface RequestsOptions {
   readonly node: StarlingNode;
   readonly gate: Gate;
+  readonly clock: Clock;
   /** The connection to use to a peer. */
   readonly connectionTo: (peer: PeerId) => Connection | undefined;
   /** Ends all requests. */
@@ -46,7 +51,7 @@ export class Requests {
     request: Uint8Array,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const { connectionTo, closing, track } = this.#options;
+    const { connectionTo, closing, track, clock } = this.#options;
     const connection = connectionTo(to);
     const fail = (kind: TransportError["kind"], because: string, cause?: unknown) =>
       requestError(kind, { to, name, because, cause });
@@ -54,8 +59,8 @@ export class Requests {
     if (request.length > LARGEST_MESSAGE_BYTES) throw fail("invalid", `${request.length} bytes are too many to ask`);
     if (connection === undefined) throw fail("gone", "it is not connected");
 
-    using whole = new Deadline(LONGEST_REQUEST_MS, [options.signal, closing]);
-    using stall = new Deadline(STALLED_MS, [whole.signal]);
+    using whole = new Deadline(LONGEST_REQUEST_MS, { others: [options.signal, closing], clock });
+    using stall = new Deadline(STALLED_MS, { others: [whole.signal], clock });
     let stream: Stream | undefined;
     try {
       stream = await connection.newStream(`/starling/${name}`, {
@@ -69,7 +74,7 @@ export class Requests {
         signal: stall.signal,
         onProgress: () => stall.restart(),
       });
-      track(stream.close({ signal: closing }));
+      track(this.#hangUp(stream));
       if (bytes[0] !== ANSWERED) throw fail("refused", "it refused");
       return bytes.slice(1);
     } catch (error) {
@@ -100,9 +105,9 @@ export class Requests {
   }
 
   async #serve(stream: Stream, connection: Connection, handler: RequestHandler): Promise<void> {
-    const { gate, closing } = this.#options, from = connection.remotePeer.toString();
-    using whole = new Deadline(LONGEST_REQUEST_MS, [closing]); // else a byte now and then holds it for ever
-    using stall = new Deadline(STALLED_MS, [whole.signal]);
+    const { gate, closing, clock } = this.#options, from = connection.remotePeer.toString();
+    using whole = new Deadline(LONGEST_REQUEST_MS, { others: [closing], clock }); // else a byte now and then holds it for ever
+    using stall = new Deadline(STALLED_MS, { others: [whole.signal], clock });
     try {
       if (!isPeerId(from)) throw new TransportError("invalid", "its key is not Ed25519");
       if (!gate.admits(from)) throw new TransportError("invalid", "it is not admitted");
@@ -112,25 +117,63 @@ export class Requests {
         onProgress: () => stall.restart(),
       });
       stall.stop();
-      const answer = await this.#unlessClosed(answerOf(handler, from, request));
+      const answer = await unlessAborted(answerOf(handler, from, request), whole.signal);
+      stall.restart();
       sendFrame(stream, answer === null ? new Uint8Array([REFUSED]) : prefixed(ANSWERED, answer));
-      await stream.close({ signal: closing });
+      await ended(stream, { signal: stall.signal, onProgress: () => stall.restart() });
     } catch (error) {
       stream.abort(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  /** @throws {TransportError} as soon as the transport closes, even if the work never ends. */
-  async #unlessClosed<T>(work: Promise<T>): Promise<T> {
-    const { promise, reject } = Promise.withResolvers<never>();
-    const { closing } = this.#options;
-    const onAbort = (): void => reject(closing.reason);
-    closing.addEventListener("abort", onAbort);
+  /** The answer is here: what the other side has not taken of the request, it will not need. */
+  async #hangUp(stream: Stream): Promise<void> {
+    const { closing, clock } = this.#options;
+    using stall = new Deadline(STALLED_MS, { others: [closing], clock });
     try {
-      return await Promise.race([work, promise]);
-    } finally {
-      closing.removeEventListener("abort", onAbort);
+      await ended(stream, { signal: stall.signal });
+    } catch (error) {
+      stream.abort(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+}
+
+/** Ends our side when all that was sent is taken, and resolves when the other has ended its own. */
+async function ended(
+  stream: Stream,
+  { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress?: () => void },
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let leftBytes = stream.writeBufferLength, isOver = false;
+  // The stream sends more just after this event, which also comes when the connection has room for some other stream.
+  const onDrain = (): void =>
+    queueMicrotask(() => {
+      if (isOver || stream.writeBufferLength >= leftBytes) return;
+      leftBytes = stream.writeBufferLength;
+      onProgress?.();
+    });
+  stream.addEventListener("drain", onDrain);
+  stream.addEventListener("close", () => resolve());
+  signal.addEventListener("abort", () => resolve());
+  try {
+    await stream.close({ signal });
+    if (stream.status === "open") await promise;
+    signal.throwIfAborted();
+  } finally {
+    isOver = true;
+    stream.removeEventListener("drain", onDrain);
+  }
+}
+
+/** @throws the signal's reason as soon as it aborts, even if the work never ends. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

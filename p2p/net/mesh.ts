@@ -5,8 +5,8 @@
  * some of every other part (`neighbours.ts`): whoever is asked names those near the asker first, so a newcomer finds its
  * cell in as many steps as names have digits.
  *
- * Addresses learnt from others are hints of strangers: few are kept, few are dialled at once, and a transport checks
- * who answers. A peer passes on what another says of itself, and never the way that its own user gave it, which may
+ * Addresses learnt from others are hints of strangers: few are kept (`known_peers.ts`), few are dialled at once, and a
+ * transport checks who answers. A peer passes on what another says of itself, and never the way that its own user gave it, which may
  * lead there from this machine alone.
  * @module
  */
@@ -15,31 +15,22 @@ import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import { digitsOf, maskOf } from "../sync/cells.ts";
 import type { Digest, PeerId } from "../sync/types.ts";
-import { isPeerId } from "../identity.ts";
 import { isPlainText } from "../plain_text.ts";
+import { reasonOf } from "../reason.ts";
+import { type Known, KnownPeers, MOST_ADDRESSES, MOST_PEERS, NAME_ONLY } from "./known_peers.ts";
 import { type Neighbours, neighbours } from "./neighbours.ts";
-import { parseRelayed, relayedAddress, type Transport } from "./transport.ts";
+import { relayedAddress, type Transport } from "./transport.ts";
 
 const PROTOCOL = "peers/1";
 /** Connections, whoever began them; the least wanted of more are closed. */
 const MOST_CONNECTIONS = 64;
-/** Stands for the addresses of a peer that has none, before its id. */
-const NAME_ONLY = "/p2p/";
-const MOST_PEERS = 128, MOST_ADDRESSES = 8;
 const MOST_DIALS = 8;
 /** One of the connected peers is asked again after this long: it may have met others since. */
 const ASK_EVERY_MS = 5_000;
-const FIRST_RETRY_MS = 2_000, LONGEST_RETRY_MS = 60_000;
-/** Failed dials after which a peer that was only heard of is forgotten. */
-const MOST_FAILURES = 6;
-/** Peers through which one other may be reached. */
-const MOST_RELAYS = 4;
 /** One address of a peer that may be reached through another is given up after this long. */
 const IMPATIENT_MS = 4_000;
 /** The other side may be dialling too, and a link through a third that comes first would be in a direct one's way. */
 const BEFORE_RELAY_MS = 2_000;
-/** A peer that is reached through another is dialled directly again after this long, later and later. */
-const FIRST_UPGRADE_MS = 60_000, LONGEST_UPGRADE_MS = 60 * 60_000;
 
 const addressesList = z.array(z.string().min(1).max(300).refine(isPlainText)).max(MOST_ADDRESSES);
 const peersList = z.array(addressesList).max(MOST_PEERS);
@@ -51,25 +42,6 @@ export interface MeshOptions {
   readonly clock: Clock;
   /** No address of a peer leads to it. Told once, until the peer was connected again; others are tried then. */
   readonly onUnreachable: (peer: string, address: string, reason: string) => void;
-}
-
-interface Known {
-  readonly addresses: readonly string[];
-  /** From the ticket: never forgotten. */
-  readonly given: boolean;
-  /** Peers that are connected to it. */
-  readonly relays: readonly PeerId[];
-  failures: number;
-  retryAtMs: number;
-  upgradeAtMs: number;
-  upgradeWaitMs: number;
-}
-
-/** How long connections to a peer last. */
-interface Stay {
-  readonly sinceMs: number;
-  /** Connections on end that were soon lost: perhaps it has too many and closes them. */
-  readonly brief: number;
 }
 
 /** Works until disposed; dials under way are then aborted. */
@@ -85,9 +57,7 @@ export function keepConnected(transport: Transport, options: MeshOptions): Mesh 
 class ConnectedMesh implements Mesh {
   readonly #transport: Transport;
   readonly #options: MeshOptions;
-  /** By the peer id that ends their addresses. */
-  readonly #known = new Map<PeerId, Known>();
-  readonly #stays = new Map<PeerId, Stay>();
+  readonly #known: KnownPeers;
   /** What each connected peer says of itself. */
   readonly #said = new Map<PeerId, readonly string[]>();
   /** Connected peers that told their addresses, or that they have none: those who did not take no part and seek nobody. */
@@ -104,12 +74,17 @@ class ConnectedMesh implements Mesh {
     this.#transport = transport;
     this.#options = options;
     this.#askAtMs = options.clock.now() + ASK_EVERY_MS;
-    for (const address of options.addresses) this.#learnGiven(address);
+    this.#known = new KnownPeers({
+      self: transport.peer,
+      clock: options.clock,
+      inOrder: (peers) => this.#inOrder(peers),
+    });
+    for (const address of options.addresses) this.#known.learnGiven(address);
     transport.onRequest(PROTOCOL, (from, request) => {
       // Whoever asks tells its own addresses; others' are theirs to tell.
       const told = addressesList.safeParse(request.length === 0 ? [] : decode(request));
       if (request.length > 0) this.#seeking.add(from);
-      this.#learn((told.data ?? []).filter((address) => address.endsWith(`/${from}`)), { given: false, from });
+      this.#known.learn((told.data ?? []).filter((address) => address.endsWith(`/${from}`)), { given: false, from });
       this.#run();
       return Promise.resolve(this.#list(from));
     });
@@ -137,20 +112,14 @@ class ConnectedMesh implements Mesh {
   }
 
   #met(peer: PeerId): void {
-    this.#stays.set(peer, { sinceMs: this.#options.clock.now(), brief: this.#stays.get(peer)?.brief ?? 0 });
-    if (this.#stays.size > 2 * MOST_PEERS) this.#stays.delete(this.#stays.keys().next().value!);
+    this.#known.connected(peer);
     this.#ask(peer);
   }
 
   #lost(peer: PeerId): void {
     this.#said.delete(peer);
     this.#seeking.delete(peer);
-    const stay = this.#stays.get(peer), known = this.#known.get(peer), now = this.#options.clock.now();
-    if (stay === undefined) return;
-    const isBrief = now - stay.sinceMs < LONGEST_RETRY_MS, brief = isBrief ? stay.brief + 1 : 0;
-    this.#stays.set(peer, { ...stay, brief });
-    if (known === undefined || brief < 2) return;
-    known.retryAtMs = Math.max(known.retryAtMs, now + Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (brief - 2)));
+    this.#known.disconnected(peer);
   }
 
   /** Own addresses first, then those of the peers connected now, of one that has none its name; those near the asker first. */
@@ -168,62 +137,19 @@ class ConnectedMesh implements Mesh {
   }
 
   #ask(peer: PeerId): void {
-    const known = this.#known.get(peer);
-    if (known !== undefined) known.failures = 0;
+    this.#known.answers(peer);
     const own = encode(this.#transport.addresses().slice(0, MOST_ADDRESSES));
     const asked = this.#transport.request(peer, PROTOCOL, own, { signal: this.#closing.signal })
       .then((answer) => {
         const lists = peersList.parse(decode(answer));
         const said = lists[0]?.filter((address) => address.endsWith(`/${peer}`)) ?? [];
         if (this.#transport.peers().includes(peer)) this.#said.set(peer, said);
-        for (const addresses of lists) this.#learn(addresses, { given: false, from: peer });
+        for (const addresses of lists) this.#known.learn(addresses, { given: false, from: peer });
         this.#run();
       })
       .catch(() => {}) // it tells us nothing; others may
       .finally(() => this.#asking.delete(asked));
     this.#asking.add(asked);
-  }
-
-  /** Takes an address of the ticket, also one that leads through another peer, which then is one to connect to as well. */
-  #learnGiven(address: string): void {
-    const relayed = parseRelayed(address);
-    if (relayed === null || !isPeerId(relayed.relay)) return this.#learn([address], { given: true, from: null });
-    this.#learn([address.slice(0, address.indexOf("/p2p-circuit"))], { given: true, from: null });
-    this.#learn([`${NAME_ONLY}${relayed.peer}`], { given: true, from: relayed.relay });
-  }
-
-  /** Takes addresses of one peer or of several; `from` told of them, and is connected to all but itself. */
-  #learn(
-    addresses: readonly string[],
-    { given, from }: { readonly given: boolean; readonly from: PeerId | null },
-  ): void {
-    const direct = addresses.filter((address) => parseRelayed(address) === null);
-    for (const [peer, told] of Map.groupBy(direct, (address) => address.slice(address.lastIndexOf("/") + 1))) {
-      // Who is not named could not be known again when it is connected.
-      if (!isPeerId(peer) || peer === this.#transport.peer) continue;
-      const known = this.#known.get(peer), old = known?.addresses ?? [];
-      const named = told.filter((address) => !address.startsWith(NAME_ONLY));
-      const fresh = (given ? named : withoutWebSockets(named)).filter((address) => !old.includes(address));
-      const relays = from === null || from === peer || known?.relays.includes(from) ? [] : [from];
-      if (known !== undefined && fresh.length === 0 && relays.length === 0) continue;
-      const now = this.#options.clock.now(), isNews = known === undefined || fresh.length > 0;
-      this.#known.set(peer, {
-        // A ticket names the best first; what is heard later is newer and so comes before.
-        addresses: (given ? [...old, ...fresh] : [...fresh, ...old]).slice(0, MOST_ADDRESSES),
-        given: given || (known?.given ?? false),
-        relays: [...relays, ...known?.relays ?? []].slice(0, MOST_RELAYS),
-        failures: isNews ? 0 : known.failures,
-        // Of two peers that hear of each other at once, the one with the greater id lets the other dial first.
-        retryAtMs: isNews ? now + (given || this.#transport.peer < peer ? 0 : FIRST_RETRY_MS) : known.retryAtMs,
-        upgradeAtMs: isNews ? now : known.upgradeAtMs,
-        upgradeWaitMs: isNews ? FIRST_UPGRADE_MS : known.upgradeWaitMs,
-      });
-    }
-    if (this.#known.size <= MOST_PEERS) return;
-    const { wanted, others } = this.#neighbours(this.#known.keys());
-    for (const peer of [...wanted, ...others].slice(MOST_PEERS)) {
-      if (!this.#known.get(peer)!.given) this.#known.delete(peer);
-    }
   }
 
   #digitsOf(peer: PeerId): number {
@@ -233,6 +159,12 @@ class ConnectedMesh implements Mesh {
   #neighbours(peers: Iterable<PeerId>): Neighbours<PeerId> {
     const place = { digits: this.#digitsOf(this.#transport.peer), mask: this.#mask };
     return neighbours(place, peers, (peer) => this.#digitsOf(peer));
+  }
+
+  /** Those first whom this peer wants most. */
+  #inOrder(peers: Iterable<PeerId>): readonly PeerId[] {
+    const { wanted, others } = this.#neighbours(peers);
+    return [...wanted, ...others];
   }
 
   /** Asks and dials who is due, and sets the alarm for who is not yet. */
@@ -252,13 +184,12 @@ class ConnectedMesh implements Mesh {
 
   /** Closes connections that are too many, but for those over which others are reached. */
   #letGo(peers: readonly PeerId[]): void {
-    const transport = this.#transport, { wanted, others } = this.#neighbours(peers);
+    const transport = this.#transport;
     const links = peers.map((peer) => transport.link(peer));
     const relays = new Set(links.map((link) => link?.kind === "relayed" ? link.relay : null));
-    for (const peer of [...wanted, ...others].slice(MOST_CONNECTIONS)) {
+    for (const peer of this.#inOrder(peers).slice(MOST_CONNECTIONS)) {
       if (relays.has(peer)) continue;
-      const known = this.#known.get(peer);
-      if (known !== undefined) known.retryAtMs = this.#options.clock.now() + LONGEST_RETRY_MS;
+      this.#known.leave(peer);
       transport.disconnect(peer);
     }
   }
@@ -266,10 +197,9 @@ class ConnectedMesh implements Mesh {
   /** Dials those of the ticket, who may be the only way to other parts, and whom this peer wants; when the next is due. */
   #dialDue(now: number): number {
     const connected = new Set(this.#transport.peers());
-    const { wanted } = this.#neighbours(new Set([...this.#known.keys(), ...connected]));
-    const given = [...this.#known].filter(([, { given }]) => given).map(([peer]) => peer);
+    const { wanted } = this.#neighbours(new Set([...this.#known.peers(), ...connected]));
     let nextMs = Infinity;
-    for (const peer of new Set([...given, ...wanted])) {
+    for (const peer of new Set([...this.#known.given(), ...wanted])) {
       const known = this.#known.get(peer);
       if (known === undefined || this.#dialing.has(peer)) continue;
       if (connected.has(peer)) {
@@ -285,29 +215,21 @@ class ConnectedMesh implements Mesh {
 
   /** When a peer that is reached through another is dialled directly again; dials it if that is now. */
   #upgradeDue(peer: PeerId, known: Known, now: number): number {
-    if (this.#transport.link(peer)?.kind !== "relayed" || known.addresses.length === 0) {
-      known.upgradeAtMs = Infinity;
-      return Infinity;
-    }
-    if (known.upgradeAtMs === Infinity) known.upgradeAtMs = now + known.upgradeWaitMs;
-    if (known.upgradeAtMs > now || this.#dialing.size >= MOST_DIALS) return Math.max(known.upgradeAtMs, now + 1000);
-    known.upgradeWaitMs = Math.min(LONGEST_UPGRADE_MS, 2 * known.upgradeWaitMs);
-    known.upgradeAtMs = now + known.upgradeWaitMs;
+    const isRelayed = this.#transport.link(peer)?.kind === "relayed";
+    const atMs = this.#known.upgradeAtMs(peer, { isRelayed });
+    if (atMs === Infinity) return Infinity;
+    if (atMs > now || this.#dialing.size >= MOST_DIALS) return Math.max(atMs, now + 1000);
+    this.#known.upgrading(peer);
     const dial = this.#tryDirectly(known).finally(() => this.#dialing.delete(peer)).then(() => this.#run());
     this.#dialing.set(peer, dial);
-    return known.upgradeAtMs;
+    return this.#known.upgradeAtMs(peer, { isRelayed });
   }
 
   #dial(peer: PeerId, known: Known): void {
     const dial = this.#tryAll(peer, known).then((failure) => {
       this.#dialing.delete(peer);
       if (failure === null || this.#closing.signal.aborted || this.#isConnected(peer)) return;
-      // What was learnt meanwhile stands in an entry of its own.
-      const now = this.#known.get(peer) ?? known;
-      now.failures = known.failures + 1;
-      const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (now.failures - 1));
-      now.retryAtMs = this.#options.clock.now() + waitMs;
-      if (!now.given && now.failures >= MOST_FAILURES) this.#known.delete(peer);
+      this.#known.failed(peer, known);
     }).finally(() => this.#run());
     this.#dialing.set(peer, dial);
   }
@@ -359,13 +281,7 @@ class ConnectedMesh implements Mesh {
       return null;
     } catch (error) {
       if (late.signal.aborted) return `Cannot connect to ${address}: no answer within ${longestMs / 1000} s.`;
-      return error instanceof Error ? error.message : String(error);
+      return reasonOf(error);
     }
   }
-}
-
-/** A peer's WebSockets are for browsers: where its TCP cannot be reached they cannot either. */
-function withoutWebSockets(addresses: readonly string[]): readonly string[] {
-  const plain = addresses.filter((address) => !address.includes("/ws/"));
-  return plain.length > 0 ? plain : addresses;
 }

@@ -89,6 +89,52 @@ Deno.test("a peer reaches another through a third when there is no link, and dir
   for (const { mesh } of members) await mesh[Symbol.asyncDispose]();
 });
 
+/** Addresses of these peers never answer this one: dials there end when they are given up. Tells when each ended. */
+function neverAnswered(transport: Transport, clock: ManualClock, peers: readonly PeerId[]) {
+  const givenUpAfterMs: number[] = [], connect = transport.connect.bind(transport);
+  transport.connect = (address, options) => {
+    if (!peers.some((peer) => address === `/memory/${peer}`)) return connect(address, options);
+    const sinceMs = clock.now(), { promise, reject } = Promise.withResolvers<PeerId>();
+    options?.signal?.addEventListener("abort", () => {
+      givenUpAfterMs.push(clock.now() - sinceMs);
+      reject(new Error(`Cannot connect to ${address}: it was aborted`));
+    });
+    return promise;
+  };
+  return givenUpAfterMs;
+}
+
+Deno.test("an address that never answers is given up after 4 s where there is another way, which is taken", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const [wren, finch, robin] = [0, 1, 2].map((n) => network.join(identity(n).peer));
+  const givenUp = [[finch!, robin!], [robin!, finch!]].map(([from, to]) => neverAnswered(from!, clock, [to!.peer]));
+  const members = [member(wren!, clock, []), member(finch!, clock, [address(0)])];
+  const later = clock.now() + 10_000;
+  await clock.runUntil("wren knows where finch says that it is", () => clock.now() > later, 100);
+  members.push(member(robin!, clock, [address(0)]));
+  const before = clock.now();
+  await clock.runUntil("they are linked", () => finch!.link(robin!.peer) !== null, 100);
+  assert.deepEqual(finch!.link(robin!.peer), { kind: "relayed", relay: wren!.peer });
+  const waitedMs = givenUp.flat();
+  assert.ok(waitedMs.length > 0 && waitedMs.every((ms) => ms >= 4_000 && ms <= 4_100), `waited ${waitedMs} ms`);
+  assert.ok(clock.now() - before <= 10_000, `after ${clock.now() - before} ms`);
+  for (const { mesh } of members) await mesh[Symbol.asyncDispose]();
+});
+
+Deno.test("addresses that never answer hold up nobody else, and nothing is dialled any more when a peer ends", async () => {
+  const clock = new ManualClock(), network = new MemoryNetwork();
+  const wren = network.join(identity(0).peer), transport = network.join(identity(1).peer);
+  const mute = [2, 3, 4].map((n) => identity(n).peer), givenUp = neverAnswered(transport, clock, mute);
+  const finch = member(transport, clock, [address(2), address(3), address(4), address(0)]);
+  await clock.runUntil("it is connected to whoever answers", () => wren.peers().length === 1, 100);
+  await clock.runUntil("a minute is over", () => clock.now() > 60_000, 100);
+  assert.deepEqual(transport.peers(), [wren.peer]);
+  assert.deepEqual(givenUp, [], "where there is no other way, how long to wait is the transport's affair");
+  await finch.mesh[Symbol.asyncDispose]();
+  assert.equal(givenUp.length, 3);
+  assert.equal(clock.alarmCount, 0);
+});
+
 Deno.test("a ticket's address through a third peer leads to both, where there is no other way", async () => {
   const clock = new ManualClock(), network = new MemoryNetwork();
   const [wren, finch, robin] = [0, 1, 2].map((n) => network.join(identity(n).peer));

@@ -10,6 +10,7 @@
  * @module
  */
 import { isPeerId } from "../identity.ts";
+import { reasonOf } from "../reason.ts";
 import type { PeerId } from "../sync/types.ts";
 import type { RequestHandler, Transport } from "./transport.ts";
 import { requestError, TransportError } from "./transport_error.ts";
@@ -67,7 +68,7 @@ export function requestBulk(
   const link = transport.link(to);
   if (link?.kind !== "relayed") return transport.request(to, name, request, options);
   return transport.request(link.relay, PROTOCOL, formatRequest(to, request), options).catch((cause: unknown) => {
-    const because = `through ${link.relay}: ${cause instanceof Error ? cause.message : cause}`;
+    const because = `through ${link.relay}: ${reasonOf(cause)}`;
     throw requestError(cause instanceof TransportError ? cause.kind : "gone", { to, name, because, cause });
   });
 }

@@ -2,6 +2,7 @@
  * Why a transport did not do what it was asked, for programs (`kind`) and for people (the message).
  * @module
  */
+import { reasonOf } from "../reason.ts";
 import type { PeerId } from "../sync/types.ts";
 
 export type TransportFailure =
@@ -39,7 +40,7 @@ export function failureOf(error: unknown): TransportFailure | null {
 
 /** Why a connection was not made, from the error of `Transport.connect`, without the address that its text begins with. */
 export function whyNotConnected(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).replace(/^Cannot connect to \S+: /, "");
+  return reasonOf(error).replace(/^Cannot connect to \S+: /, "");
 }
 
 /** A failed request, in words. */

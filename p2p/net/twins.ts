@@ -100,7 +100,7 @@ class Twins implements Disposable {
   /** The signature of another peer with this id than the one who asks; nothing if there is none. */
   async #fromTwinOf(peer: PeerId, number: Uint8Array): Promise<Uint8Array | null> {
     if (number.length !== NUMBER_BYTES) return null;
-    using deadline = new Deadline(SIGN_TIMEOUT_MS, [this.#closing.signal]);
+    using deadline = new Deadline(SIGN_TIMEOUT_MS, { others: [this.#closing.signal] });
     try {
       return await this.#transport.request(peer, SIGN_PROTOCOL, number, { signal: deadline.signal });
     } catch {

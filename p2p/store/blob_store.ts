@@ -6,7 +6,7 @@
  * anybody, checked alone and kept (`chunks.ts`). Two providers, `memory.ts` and `disk.ts`, pass one suite.
  * @module
  */
-import type { Digest } from "../sync/types.ts";
+import type { BlobName, Digest } from "../sync/types.ts";
 
 export const CHUNK_BYTES = 256 * 1024;
 
@@ -23,10 +23,8 @@ export interface BlobStore {
   delete(digest: Digest): Promise<void>;
   /** Every blob stored, sorted. */
   list(): Promise<readonly Digest[]>;
-  /** Blobs of which some chunks may be held, sorted; `delete` forgets those, too. */
-  partials(): Promise<readonly Digest[]>;
-  /** What blobs take, and those that are being fetched will take once they are whole. */
-  usedBytes(): Promise<number>;
+  /** Blobs of which some chunks may be held, sorted, with what they take or, once whole, will; `delete` forgets those, too. */
+  partials(): Promise<readonly BlobName[]>;
   /**
    * A place for the chunks of a blob that is being fetched; what it already holds survives a restart on disk.
    * `finish` verifies the whole and makes it readable under its digest.

@@ -6,14 +6,14 @@
  * chunks are good is found by hashing them, so no second file can disagree with the first.
  * @module
  */
-import type { Digest } from "../sync/types.ts";
+import type { BlobName, Digest } from "../sync/types.ts";
 import type { BlobStore, PartialBlob } from "./blob_store.ts";
 import { blobDigest, checkChunk, checkChunkList, checkComplete, chunkSpan, sha256 } from "./chunks.ts";
 import { nullIfAbsent, readAt, removeIfThere, syncFolder, writeAll } from "./files.ts";
 import { onDisk } from "./storage_error.ts";
 
 const DIGEST_NAME = /^[0-9a-f]{64}$/;
-/** Most unfinished blobs kept; the one untouched for longest makes room. */
+/** Most unfinished blobs kept from before; those untouched for longest go. */
 const MOST_PARTIALS = 64;
 
 /**
@@ -26,6 +26,7 @@ export async function openDiskBlobStore(folder: string): Promise<BlobStore> {
     for await (const { name } of Deno.readDir(folder)) {
       if (name.startsWith("writing-")) await Deno.remove(`${folder}/${name}`);
     }
+    await dropOldPartials(`${folder}/partial`);
   });
   return new DiskBlobStore(folder);
 }
@@ -95,29 +96,19 @@ class DiskBlobStore implements BlobStore {
     return this.#digestsIn(this.#folder);
   }
 
-  partials(): Promise<readonly Digest[]> {
-    return this.#digestsIn(`${this.#folder}/partial`);
+  async partials(): Promise<readonly BlobName[]> {
+    const folder = `${this.#folder}/partial`, names: BlobName[] = [];
+    for (const digest of await this.#digestsIn(folder)) {
+      const info = await onDisk(`look for chunks in ${folder}`, () => nullIfAbsent(Deno.stat(`${folder}/${digest}`)));
+      if (info === null) continue;
+      names.push({ digest, sizeBytes: Math.max(info.size, this.#partials.get(digest)?.sizeBytes ?? 0) });
+    }
+    return names;
   }
 
-  async usedBytes(): Promise<number> {
-    const blobs = await this.list(), partials = await this.partials();
-    return await onDisk(`measure the blobs in ${this.#folder}`, async () => {
-      const sizeOf = async (path: string) => (await nullIfAbsent(Deno.stat(path)))?.size ?? 0;
-      let bytes = 0;
-      for (const digest of blobs) bytes += await sizeOf(this.#path(digest));
-      for (const digest of partials) { // what is being fetched is going to take all of its size
-        bytes += Math.max(
-          await sizeOf(`${this.#folder}/partial/${digest}`),
-          this.#partials.get(digest)?.sizeBytes ?? 0,
-        );
-      }
-      return bytes;
-    });
-  }
-
-  async partial(digest: Digest, sizeBytes: number): Promise<PartialBlob> {
+  partial(digest: Digest, sizeBytes: number): Promise<PartialBlob> {
     const open = this.#partials.get(digest);
-    if (open?.sizeBytes === sizeBytes) return open;
+    if (open?.sizeBytes === sizeBytes) return Promise.resolve(open);
     const partial = new DiskPartialBlob(digest, sizeBytes, {
       path: `${this.#folder}/partial/${digest}`,
       keep: async (path) => {
@@ -127,8 +118,7 @@ class DiskBlobStore implements BlobStore {
       },
     });
     this.#partials.set(digest, partial);
-    await onDisk(`make room for blob ${digest} in ${this.#folder}`, () => this.#dropOldPartials());
-    return partial;
+    return Promise.resolve(partial);
   }
 
   async #digestsIn(folder: string): Promise<readonly Digest[]> {
@@ -139,20 +129,19 @@ class DiskBlobStore implements BlobStore {
     return digests.sort();
   }
 
-  async #dropOldPartials(): Promise<void> {
-    const found: { readonly name: string; readonly touched: number }[] = [];
-    for await (const { name } of Deno.readDir(`${this.#folder}/partial`)) {
-      if (this.#partials.has(name as Digest)) continue;
-      const info = await nullIfAbsent(Deno.stat(`${this.#folder}/partial/${name}`));
-      found.push({ name, touched: info?.mtime?.getTime() ?? 0 });
-    }
-    found.sort((a, b) => b.touched - a.touched);
-    for (const { name } of found.slice(MOST_PARTIALS)) await removeIfThere(`${this.#folder}/partial/${name}`);
-  }
-
   #path(digest: Digest): string {
     return `${this.#folder}/${digest}`;
   }
+}
+
+async function dropOldPartials(folder: string): Promise<void> {
+  const found: { readonly name: string; readonly touched: number }[] = [];
+  for await (const { name } of Deno.readDir(folder)) {
+    const info = await Deno.stat(`${folder}/${name}`);
+    found.push({ name, touched: info.mtime?.getTime() ?? 0 });
+  }
+  found.sort((a, b) => b.touched - a.touched);
+  for (const { name } of found.slice(MOST_PARTIALS)) await Deno.remove(`${folder}/${name}`);
 }
 
 class DiskPartialBlob implements PartialBlob {

@@ -53,14 +53,13 @@ Deno.test("DiskBlobStore forgets what a crash left half written", async () => {
 
 Deno.test("DiskBlobStore keeps at most 64 unfinished blobs from before, the last touched ones", async () => {
   await inFolder(async (folder) => {
-    const store = await openDiskBlobStore(folder);
+    await openDiskBlobStore(folder);
     for (let i = 0; i < 70; i++) {
       const path = `${folder}/partial/${String(i).padStart(64, "0")}`;
       await Deno.writeFile(path, new Uint8Array(1));
       await Deno.utime(path, 1000 + i, 1000 + i);
     }
-    const list = await chunkListOf(pattern(10));
-    await store.partial(await chunkListDigest(list), 10);
+    await openDiskBlobStore(folder);
     const left = (await Array.fromAsync(Deno.readDir(`${folder}/partial`))).map(({ name }) => Number(name)).sort();
     assert.equal(left.length, 64);
     assert.equal(Math.min(...left), 6);

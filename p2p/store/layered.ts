@@ -17,7 +17,6 @@ export function layered(own: BlobStore, below: BlobStore): BlobStore {
     delete: (digest) => own.delete(digest),
     list: () => own.list(),
     partials: () => own.partials(),
-    usedBytes: () => own.usedBytes(),
     partial: (digest, sizeBytes) => own.partial(digest, sizeBytes),
   };
 }

@@ -2,7 +2,7 @@
  * Blobs in memory: for tests, simulations and browsers. Nothing survives the process.
  * @module
  */
-import type { Digest } from "../sync/types.ts";
+import type { BlobName, Digest } from "../sync/types.ts";
 import type { BlobStore, PartialBlob } from "./blob_store.ts";
 import { blobDigest, checkChunk, checkChunkList, checkComplete, chunkSpan } from "./chunks.ts";
 
@@ -44,14 +44,9 @@ export class MemoryBlobStore implements BlobStore {
     return Promise.resolve([...this.#blobs.keys()].sort());
   }
 
-  partials(): Promise<readonly Digest[]> {
-    return Promise.resolve([...this.#partials.keys()].sort());
-  }
-
-  usedBytes(): Promise<number> {
-    const sizes = [...this.#blobs.values()].map(({ length }) => length)
-      .concat([...this.#partials.values()].map(({ sizeBytes }) => sizeBytes));
-    return Promise.resolve(sizes.reduce((sum, size) => sum + size, 0));
+  partials(): Promise<readonly BlobName[]> {
+    const names = [...this.#partials].map(([digest, { sizeBytes }]) => ({ digest, sizeBytes }));
+    return Promise.resolve(names.sort((a, b) => a.digest < b.digest ? -1 : 1));
   }
 
   partial(digest: Digest, sizeBytes: number): Promise<PartialBlob> {

@@ -1,57 +1,93 @@
 /**
  * A peer's blobs within a bound: before it grows beyond it, or when the disk is full, it lets go what it can spare.
  *
- * Blobs that were named to it with their use can be spared in this order: chunks of blobs that nobody fetches any more,
- * contributions from the oldest round on, weights from the oldest round on. The contributions of the last rounds, the
- * last two states, and what was not named are never spared: then it says what is full. What was spared and is wanted
- * after all is fetched again, like anything that is not there.
+ * How much there is it counts: read once from the store, when it is opened, and kept by every change, since nobody else
+ * writes there. What may go is in `uses.ts`, after chunks that nobody fetches any more. What is certainly needed (weights,
+ * our own contributions, those that a record counts, the journal) may also take the room of contributions that no record
+ * counts yet, even while those are fetched, and those of members that of strangers'; none takes that of its equals. If
+ * that is not enough it says what is full, and lets nothing go in vain. What was spared and is wanted after all is
+ * fetched again, like anything that is not there.
  * @module
  */
-import type { Digest } from "../sync/types.ts";
+import type { BlobName, Digest } from "../sync/types.ts";
 import type { BlobStore, PartialBlob } from "./blob_store.ts";
 import { chunkSpan } from "./chunks.ts";
+import { Gate } from "./gate.ts";
+import { Sizes } from "./sizes.ts";
 import { StorageError } from "./storage_error.ts";
+import { type BlobUse, type Need, type Standing, Uses } from "./uses.ts";
 
-/** Rounds whose contributions are not spared: those that the next records may count. */
-const ROUNDS_NEEDED = 2;
-/** States not spared: the head's, and its parent's for a fold that is under way or turns out damaged. */
-const STATES_NEEDED = 2;
-
-/** What a blob is for. */
-export interface BlobUse {
-  readonly kind: "contribution" | "weights";
-  readonly round: number;
-}
+/** Unfinished blobs that nobody fetches and that are kept; the one that rested first goes. */
+const MOST_RESTING = 64;
 
 export interface StockOptions {
   /** Bytes of blobs and of chunks, together. */
   readonly mostBytes: number;
+  /** Blobs of the run itself, which may lie in the same store: they stay, whatever anybody names them for. */
+  readonly runBlobs?: readonly Digest[];
   /** Told what had to go, and why. */
   readonly onSpared: (spared: { readonly blobs: number; readonly bytes: number; readonly reason: string }) => void;
+}
+
+/** Opens the stock of a store, which is its own from then on. */
+export async function openStock(store: BlobStore, options: StockOptions): Promise<Stock> {
+  const blobs: BlobName[] = [];
+  for (const digest of await store.list()) blobs.push({ digest, sizeBytes: await store.sizeOf(digest) ?? 0 });
+  return new Stock(store, options, { blobs, partials: await store.partials() });
+}
+
+interface Held {
+  readonly blobs: readonly BlobName[];
+  readonly partials: readonly BlobName[];
+}
+
+/** A blob being fetched. */
+interface OpenBlob {
+  readonly gate: Gate;
+  /** Whether some chunk is here. */
+  hasChunks: boolean;
 }
 
 export class Stock implements BlobStore {
   readonly #store: BlobStore;
   readonly #options: StockOptions;
-  readonly #uses = new Map<Digest, BlobUse>();
-  /** Blobs being fetched. */
-  readonly #fetching = new Set<Digest>();
+  readonly #runBlobs: ReadonlySet<Digest>;
+  readonly #uses = new Uses();
+  readonly #blobs: Sizes;
+  /** Of unfinished blobs, at the size that they will have. */
+  readonly #partials: Sizes;
+  readonly #open = new Map<Digest, OpenBlob>();
+  /** Of blobs that are being put. */
+  #promisedBytes = 0;
+  #lastTurn: Promise<unknown> = Promise.resolve();
 
-  constructor(store: BlobStore, options: StockOptions) {
+  constructor(store: BlobStore, options: StockOptions, { blobs, partials }: Held) {
     this.#store = store;
     this.#options = options;
+    this.#runBlobs = new Set(options.runBlobs);
+    this.#blobs = new Sizes(blobs);
+    this.#partials = new Sizes(partials);
   }
 
-  /** Says what a blob is for, stored or not yet. A blob used twice keeps the later use. */
+  /** Bytes of blobs, and those that what is being fetched will take once it is whole. */
+  get usedBytes(): number {
+    return this.#blobs.totalBytes + this.#partials.totalBytes + this.#promisedBytes;
+  }
+
+  /** Says on which state this peer stands: what is old is so by its round. */
+  stand(head: Standing): void {
+    this.#uses.stand(head);
+  }
+
+  /** Says what a blob is for, stored or not yet. */
   name(digest: Digest, use: BlobUse): void {
-    if ((this.#uses.get(digest)?.round ?? -1) <= use.round) this.#uses.set(digest, use);
+    if (!this.#runBlobs.has(digest)) this.#uses.name(digest, use);
   }
 
   /** Drops blobs that are neither named nor listed here: what a crash left behind. Chunks stay, to go on with them. */
   async dropUnnamed(keep: readonly Digest[]): Promise<void> {
-    const kept = new Set(keep);
-    for (const digest of await this.#store.list()) {
-      if (!this.#uses.has(digest) && !kept.has(digest)) await this.#store.delete(digest);
+    for (const digest of [...this.#blobs.digests()]) {
+      if (!this.#uses.isNamed(digest) && !keep.includes(digest)) await this.delete(digest);
     }
   }
 
@@ -60,11 +96,24 @@ export class Stock implements BlobStore {
   }
 
   async put(bytes: Uint8Array<ArrayBuffer>): Promise<Digest> {
-    return await this.#withRoom(bytes.length, () => this.#store.put(bytes));
+    await this.#inTurn(async () => {
+      await this.#makeRoom(bytes.length, "certain");
+      this.#promisedBytes += bytes.length;
+    });
+    let digest: Digest;
+    try {
+      digest = await this.withSpace(bytes.length, () => this.#store.put(bytes));
+    } finally {
+      this.#promisedBytes -= bytes.length;
+    }
+    this.#blobs.set(digest, bytes.length);
+    return digest;
   }
 
-  get(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
-    return this.#store.get(digest);
+  async get(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
+    const bytes = await this.#store.get(digest);
+    if (bytes === null && this.#blobs.has(digest)) await this.#inTurn(() => this.#drop(digest)); // it was damaged
+    return bytes;
   }
 
   slice(digest: Digest, start: number, end: number): Promise<Uint8Array<ArrayBuffer> | null> {
@@ -76,106 +125,161 @@ export class Stock implements BlobStore {
   }
 
   async delete(digest: Digest): Promise<void> {
-    this.#uses.delete(digest);
-    this.#fetching.delete(digest);
-    await this.#store.delete(digest);
+    if (this.#runBlobs.has(digest)) return;
+    this.#uses.forget(digest);
+    await this.#inTurn(() => this.#drop(digest));
   }
 
   list(): Promise<readonly Digest[]> {
     return this.#store.list();
   }
 
-  partials(): Promise<readonly Digest[]> {
+  partials(): Promise<readonly BlobName[]> {
     return this.#store.partials();
   }
 
-  usedBytes(): Promise<number> {
-    return this.#store.usedBytes();
-  }
-
   async partial(digest: Digest, sizeBytes: number): Promise<PartialBlob> {
-    this.#fetching.add(digest);
-    const isBegun = (await this.#store.partials()).includes(digest);
-    const partial = isBegun
-      ? await this.#store.partial(digest, sizeBytes)
-      : await this.#withRoom(sizeBytes, () => this.#store.partial(digest, sizeBytes));
+    const known = this.#open.get(digest), open = known ?? { gate: new Gate(), hasChunks: false }, { gate } = open;
+    this.#open.set(digest, open);
+    await this.#inTurn(() =>
+      gate.pass(() => {
+        if (open !== known) open.hasChunks = this.#partials.of(digest) > 0; // from before
+        return this.#reserve(digest, sizeBytes);
+      })
+    );
+    const partial = await gate.pass(() => this.#store.partial(digest, sizeBytes));
+    const write = (bytes: number, work: () => Promise<void>): Promise<void> =>
+      this.#withSpace(bytes, { digest, gate }, () => gate.pass(work));
     return {
       held: () => partial.held(),
-      begin: (chunks) => partial.begin(chunks),
+      begin: (chunks) => gate.pass(() => partial.begin(chunks)),
       write: (index, bytes) => {
         const { start, end } = chunkSpan(sizeBytes, index);
-        return this.withSpace(end - start, () => partial.write(index, bytes));
+        return write(end - start, async () => {
+          await partial.write(index, bytes);
+          open.hasChunks = true;
+        });
       },
-      finish: async () => {
-        await this.withSpace(0, () => partial.finish());
-        this.#fetching.delete(digest);
-      },
+      finish: () =>
+        write(0, async () => {
+          await partial.finish();
+          this.#partials.remove(digest);
+          this.#blobs.set(digest, sizeBytes);
+          this.#open.delete(digest);
+        }),
     };
   }
 
   /** A fetch has ended: what chunks it brought stay, but can be spared. What came to nothing has no use any more. */
-  rest(digest: Digest): void {
-    if (this.#fetching.delete(digest)) this.#uses.delete(digest);
+  async rest(digest: Digest): Promise<void> {
+    const open = this.#open.get(digest);
+    if (open === undefined) return;
+    this.#open.delete(digest);
+    this.#uses.forget(digest);
+    await this.#inTurn(async () => {
+      if (!open.hasChunks) return void await this.#remove(digest);
+      this.#partials.set(digest, this.#partials.remove(digest)); // now the last to go
+      const resting = this.#resting();
+      for (const oldest of resting.slice(0, Math.max(0, resting.length - MOST_RESTING))) await this.#remove(oldest);
+    });
   }
 
   /**
    * Does work that writes so many bytes to the same disk; if that is full, spares blobs and does it once more.
    * @throws {StorageError} if it still is.
    */
-  async withSpace<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+  withSpace<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+    return this.#withSpace(bytes, null, work);
+  }
+
+  /** @param fetched What is being fetched; null for what is needed in any case. */
+  async #withSpace<T>(
+    bytes: number,
+    fetched: { readonly digest: Digest; readonly gate: Gate } | null,
+    work: () => Promise<T>,
+  ): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof StorageError && error.isFull)) throw error;
-      if (!await this.#spare(Math.max(bytes, 1), "the disk is full")) throw error;
+      if (!(error instanceof StorageError && error.isFull) || fetched?.gate.isShut) throw error;
+      const need = fetched === null ? "certain" : this.#uses.needOf(fetched.digest), missing = Math.max(bytes, 1);
+      const isSpared = await this.#inTurn(() =>
+        this.#spare((freed) => missing - freed, { need, reason: "the disk is full" })
+      );
+      if (!isSpared) throw error;
       return await work();
     }
   }
 
-  async #withRoom<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-    const { mostBytes } = this.#options;
-    if (mostBytes < Infinity) {
-      const overBytes = await this.#store.usedBytes() + bytes - mostBytes;
-      if (overBytes > 0 && !await this.#spare(overBytes, "this peer's blobs would take more than it may use")) {
-        throw new StorageError(
-          `Cannot store a blob of ${megabytes(bytes)}: this peer may use ${
-            megabytes(mostBytes)
-          } for blobs, and all of ` +
-            "them are needed. Let it use more with --disk-gb.",
-          { isFull: true },
-        );
-      }
-    }
-    return await this.withSpace(bytes, work);
+  /** Counts an unfinished blob at its size. In turn. */
+  async #reserve(digest: Digest, sizeBytes: number): Promise<void> {
+    const heldBytes = this.#partials.of(digest);
+    if (sizeBytes <= heldBytes) return;
+    await this.#makeRoom(sizeBytes - heldBytes, this.#uses.needOf(digest));
+    this.#partials.set(digest, sizeBytes);
   }
 
-  /** Whether so many bytes could be freed. */
-  async #spare(bytes: number, reason: string): Promise<boolean> {
+  /** Has room for so many bytes more within the bound. In turn. */
+  async #makeRoom(bytes: number, need: Need): Promise<void> {
+    const { mostBytes } = this.#options, overBytes = (): number => this.usedBytes + bytes - mostBytes;
+    const reason = "this peer's blobs would take more than it may use";
+    if (overBytes() <= 0 || await this.#spare(overBytes, { need, reason })) return;
+    const why = need === "certain" ? "all of them are needed" : "none of them can be spared for it";
+    throw new StorageError(
+      `Cannot store a blob of ${megabytes(bytes)}: this peer may use ${megabytes(mostBytes)} for blobs, and ${why}. ` +
+        "Let it use more with --disk-gb.",
+      { isFull: true },
+    );
+  }
+
+  /** Lets go what can be spared until nothing is missing; if there is not enough of it, nothing. In turn. */
+  async #spare(
+    missingBytes: (freedBytes: number) => number,
+    { need, reason }: { readonly need: Need; readonly reason: string },
+  ): Promise<boolean> {
+    const sparable = this.#sparable(need);
+    const mostBytes = sparable.reduce((sum, digest) => sum + this.#blobs.of(digest) + this.#partials.of(digest), 0);
+    if (mostBytes < missingBytes(0)) return false;
     let freedBytes = 0, blobs = 0;
-    for (const digest of await this.#sparable()) {
-      if (freedBytes >= bytes) break;
-      const before = await this.#store.usedBytes();
-      await this.#store.delete(digest);
-      freedBytes += before - await this.#store.usedBytes();
+    for (const digest of sparable) {
+      if (missingBytes(freedBytes) <= 0) break;
+      freedBytes += await this.#drop(digest);
       blobs++;
     }
     if (blobs > 0) this.#options.onSpared({ blobs, bytes: freedBytes, reason });
-    return freedBytes >= bytes;
+    return missingBytes(freedBytes) <= 0;
   }
 
-  /** What can go, first to go first. */
-  async #sparable(): Promise<readonly Digest[]> {
-    const stored = (await this.#store.list()).flatMap((digest) => {
-      const use = this.#uses.get(digest);
-      return use === undefined ? [] : [{ digest, ...use }];
-    }).sort((a, b) => a.round - b.round);
-    const lastRound = Math.max(0, ...[...this.#uses.values()].map(({ round }) => round));
-    const contributions = stored.filter(({ kind, round }) =>
-      kind === "contribution" && round <= lastRound - ROUNDS_NEEDED
-    );
-    const weights = stored.filter(({ kind }) => kind === "weights").slice(0, -STATES_NEEDED);
-    const chunks = (await this.#store.partials()).filter((digest) => !this.#fetching.has(digest));
-    return [...chunks, ...contributions.map(({ digest }) => digest), ...weights.map(({ digest }) => digest)];
+  /** What can go, the first to go first. */
+  #sparable(need: Need): readonly Digest[] {
+    const past = this.#uses.past(this.#blobs.digests()).filter((digest) => !this.#open.has(digest));
+    const less = this.#uses.below(need, [...this.#partials.digests(), ...this.#blobs.digests()]);
+    return [...new Set([...this.#resting(), ...past, ...less])];
+  }
+
+  /** Unfinished blobs that nobody fetches, the first to rest first. */
+  #resting(): readonly Digest[] {
+    return [...this.#partials.digests()].filter((digest) => !this.#open.has(digest));
+  }
+
+  /** Ends the fetch of a blob and deletes what there is of it. Returns how many bytes that freed. In turn. */
+  async #drop(digest: Digest): Promise<number> {
+    const open = this.#open.get(digest);
+    this.#open.delete(digest);
+    await open?.gate.shut();
+    return await this.#remove(digest);
+  }
+
+  async #remove(digest: Digest): Promise<number> {
+    await this.#store.delete(digest);
+    return this.#blobs.remove(digest) + this.#partials.remove(digest);
+  }
+
+  /** One at a time: two that make room at once would take each other's. No turn waits for another. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#lastTurn.then(work);
+    this.#lastTurn = turn.catch(() => {}); // whoever waits for it hears
+    return turn;
   }
 }
 

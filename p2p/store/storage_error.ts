@@ -2,6 +2,7 @@
  * What a disk refuses, said so that a person can act on it.
  * @module
  */
+import { reasonOf } from "../reason.ts";
 
 /** The disk is full, not writable, or failing. What was stored before is unharmed. */
 export class StorageError extends Error {
@@ -44,7 +45,7 @@ export async function onDisk<T>(action: string, work: () => Promise<T>): Promise
 export function storageError(action: string, cause: unknown): StorageError {
   if (cause instanceof StorageError) return cause;
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = reasonOf(cause);
   const remedy = REMEDIES[code];
   const why = remedy === undefined ? message : `${remedy} (${message})`;
   return new StorageError(`Cannot ${action}: ${why}.`, { cause, isFull: FULL.has(code) });

@@ -1,10 +1,16 @@
 /**
  * How much work each member is given: its local batch and how many windows it has in lease, both in proportion to its
  * measured speed. Pure functions of the chain state, so every peer knows everybody's share.
+ *
+ * A box has at least `LEAST_STEPS` inner steps: where the request is more than so many steps of everybody can hold, less
+ * than the request is done. Both follow speed, so nobody is at that limit before all are.
  * @module
  */
+import { batchOf, depthOf } from "./cells.ts";
 import type { ChainState, Member, PeerId, SyncRules } from "./types.ts";
 
+/** Inner steps that the longest batch of a member leaves room for in a box. */
+const LEAST_STEPS = 10;
 /** Boxes of work that a lease holds: the one being trained, the one in flight, and one for a faster round. */
 const LEASED_BOXES = 3;
 /** Global batches leased to a peer while nobody's speed is known. What it does not need, it returns when it leaves. */
@@ -12,20 +18,58 @@ const LEASED_UNMEASURED_BATCHES = 64;
 /** A peer without a speed among such that have one: it is taken to be so many times as fast as the median. */
 const UNMEASURED_MEDIANS = 4;
 
-/** Sequences of one inner step of this peer: ∝ speed, Σ ≈ the global batch, at least 1; a fair share if unmeasured. */
-export function localBatch({ roster, batch }: ChainState, peer: PeerId): number {
-  const member = roster.find((member) => member.peer === peer);
-  if (member === undefined) return 1;
-  const measured = roster.filter(({ speed }) => speed > 0);
-  const mean = measured.length === 0 ? 1 : measured.reduce((sum, { speed }) => sum + speed, 0) / measured.length;
-  const speedOf = ({ speed }: Member) => speed > 0 ? speed : mean;
-  const total = roster.reduce((sum, member) => sum + speedOf(member), 0);
-  return Math.max(1, Math.round(batch * speedOf(member) / total));
+type Ground = Pick<ChainState, "roster" | "roundMs" | "cell" | "batch">;
+
+/**
+ * Sequences of one inner step of this peer: at least 1, else ∝ speed, or a fair share while that is unmeasured. All
+ * together make the cell's part of the request, or as much of it as fits.
+ */
+export function localBatch(chain: Ground, peer: PeerId, rules: SyncRules): number {
+  const { roster } = chain, at = roster.findIndex((member) => member.peer === peer);
+  if (at < 0) return 1;
+  const speeds = speedsOf(roster),
+    shares = dealt(Math.min(batchOf(chain.cell, chain.batch.request), fits(chain, rules)), speeds);
+  // The whole number that the sum up to it grows by: so rounding neither adds to the global batch nor takes from it.
+  const upTo = (count: number) => Math.round(sum(shares.slice(0, count)));
+  return Math.max(1, upTo(at + 1) - upTo(at));
+}
+
+/** Sequences of one inner step of the whole run, as far as members can: what learning rates go by. */
+export function globalBatch(chain: Ground, rules: SyncRules): number {
+  const possible = Math.floor(fits(chain, rules) * 2 ** depthOf(chain.cell));
+  return Math.max(rules.batch, Math.min(chain.batch.request, possible));
+}
+
+/** Most sequences of an inner step of all members together; Infinity while no speed is known. */
+function fits({ roster, roundMs }: Ground, { contextLength }: SyncRules): number {
+  if (medianSpeed(roster) === 0) return Infinity;
+  return sum(speedsOf(roster)) * roundMs / 1000 / contextLength / LEAST_STEPS;
+}
+
+/** In proportion to speed, but 1 for those whose part were smaller: the others have so much less. */
+function dealt(batch: number, speeds: readonly number[]): readonly number[] {
+  const least = new Set<number>();
+  for (;;) {
+    const open = speeds.filter((_, i) => !least.has(i)), left = batch - least.size, total = sum(open);
+    const shareOf = (i: number) => least.has(i) ? 1 : left * speeds[i]! / total;
+    const small = speeds.flatMap((_, i) => !least.has(i) && shareOf(i) < 1 ? [i] : []);
+    if (small.length === 0) return speeds.map((_, i) => shareOf(i));
+    for (const i of small) least.add(i);
+  }
+}
+
+/** Where it is not measured, the mean of the others; equal while none is. */
+function speedsOf(roster: readonly Member[]): readonly number[] {
+  const measured = roster.map(({ speed }) => speed).filter((speed) => speed > 0);
+  const mean = measured.length === 0 ? 1 : sum(measured) / measured.length;
+  return roster.map(({ speed }) => speed > 0 ? speed : mean);
 }
 
 export interface LeaseContext {
   readonly roster: readonly Member[];
   readonly roundMs: number;
+  /** Global batch of the next round. */
+  readonly batch: number;
   readonly rules: SyncRules;
 }
 
@@ -36,7 +80,7 @@ export function leaseWindows({ speed }: Member, context: LeaseContext): number {
 
 /** Windows for a member whose speed nobody knows yet: modest, because it may never come back. */
 export function unmeasuredWindows(context: LeaseContext): number {
-  const most = LEASED_UNMEASURED_BATCHES * context.rules.batch, median = medianSpeed(context.roster);
+  const most = LEASED_UNMEASURED_BATCHES * context.batch, median = medianSpeed(context.roster);
   return median === 0 ? most : Math.min(most, windowsAt(UNMEASURED_MEDIANS * median, context));
 }
 
@@ -52,6 +96,10 @@ export function medianSpeed(roster: readonly Member[]): number {
   return median;
 }
 
-function windowsAt(speed: number, { roundMs, rules }: LeaseContext): number {
-  return Math.max(rules.batch, Math.ceil(LEASED_BOXES * speed * roundMs / 1000 / rules.contextLength));
+function windowsAt(speed: number, { roundMs, batch, rules }: LeaseContext): number {
+  return Math.max(batch, Math.ceil(LEASED_BOXES * speed * roundMs / 1000 / rules.contextLength));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

@@ -126,8 +126,8 @@ export function maskOf(cell: string): number {
 }
 
 /** The global batch of a cell, in sequences: its share of the run's. */
-export function batchOf(cell: string, { batch }: Pick<SyncRules, "batch">): number {
-  return Math.max(1, Math.round(batch / 2 ** depthOf(cell)));
+export function batchOf(cell: string, request: number): number {
+  return Math.max(1, Math.round(request / 2 ** depthOf(cell)));
 }
 
 /**
@@ -169,7 +169,6 @@ export function partOf(chain: ChainState, cell: string, rules: SyncRules): Chain
       met: [...cell].map((digit, i) => digit === chain.cell[i] ? chain.met[i]! : chain.round),
       roster,
       ledger: returnOutside(chain.ledger, { cell, isMate: (peer) => isIn(cell, peer, rules) }),
-      batch: batchOf(cell, rules),
       evaluator: roster[chain.round % Math.max(1, roster.length)]?.peer ?? null,
     };
     known.set(cell, part);
@@ -190,7 +189,7 @@ export function withoutDead(chain: ChainState, rules: SyncRules): ChainState {
   const dead = edges.findLast((edge) => round - met[edge]! >= ALONE_TURNS * rules.cellRounds * edges.length);
   if (dead === undefined) return chain;
   const wider = trimmed(cell.slice(0, dead) + ANY + cell.slice(dead + 1));
-  return { ...chain, cell: wider, met: met.slice(0, wider.length), batch: batchOf(wider, rules) };
+  return { ...chain, cell: wider, met: met.slice(0, wider.length) };
 }
 
 /**

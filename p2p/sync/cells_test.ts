@@ -33,8 +33,8 @@ function member(peer: string, speed: number): Member {
 /** Twenty members of unequal speeds with leases, some of them trained and some returned. */
 function crowd(): { readonly chain: ChainState; readonly trained: Ranges } {
   const roster = Array.from({ length: 20 }, (_, i) => member(`peer${String(i).padStart(2, "0")}`, 500 + 173 * i));
-  const genesis = genesisState(rules), { roundMs } = genesis;
-  const leased = settleLeases(genesis.ledger, roster, { roundMs, rules, cell: "" });
+  const genesis = genesisState(rules);
+  const leased = settleLeases(genesis.ledger, roster, { ...genesis, rules });
   const trained = union(
     ...leased.leases.slice(5).map(({ ranges: [range] }) => [{ ...range!, end: range!.start + 40 }]),
   );
@@ -54,7 +54,7 @@ Deno.test("every member of a state with too many sees a part with few enough, an
   assert.equal(parts.flatMap(({ roster }) => roster).length, chain.roster.length);
   for (const { cell, roster, batch, met } of parts) {
     assert.ok(roster.length <= rules.cellSize || roster.every(({ peer }) => isIn(cell, peer, rules)));
-    assert.deepEqual([batch, met.length], [batchOf(cell, rules), cell.length]);
+    assert.deepEqual([batch, met.length], [chain.batch, cell.length]);
   }
   for (const part of parts) assert.equal(viewOf(part, digitsOf(rules, part.roster[0]!.peer), rules), part);
 });
@@ -84,8 +84,8 @@ Deno.test("a cell that took over what was beyond a digit is split at that digit 
 Deno.test("parts of a state, and parts of those, never lease the same window however far they go", () => {
   const { chain, trained } = crowd();
   const grow = (state: ChainState): ChainState => {
-    const roster = state.roster.map((member) => ({ ...member, speed: 3 * member.speed })), { roundMs, cell } = state;
-    return { ...state, roster, ledger: settleLeases(state.ledger, roster, { roundMs, rules, cell }) };
+    const roster = state.roster.map((member) => ({ ...member, speed: 3 * member.speed }));
+    return { ...state, roster, ledger: settleLeases(state.ledger, roster, { ...state, rules }) };
   };
   const cells = partsOf(chain).map(grow).flatMap((part) =>
     ["0", "1"].map((digit) => grow(partOf(part, part.cell + digit, rules)))
@@ -152,11 +152,16 @@ Deno.test("a cell has as many parts as its name leaves digits open, and what hol
   assert.equal(digitsIn(["*0", "10", "*01"]), "101");
 });
 
+Deno.test("a cell's global batch is its share of the run's, whatever digits its name has", () => {
+  assert.deepEqual(["", "0", "*10", "0110"].map((cell) => batchOf(cell, 100)), [100, 50, 25, 6]);
+  assert.equal(batchOf("0110", 3), 1);
+});
+
 Deno.test("a cell that has met nobody beyond an edge for long goes on without that digit: the last such one first", () => {
   const part = partOf(crowd().chain, "010", rules), { round } = part, long = 4 * 4 * 3;
   const after = (met: readonly number[]) => withoutDead({ ...part, round: round + long, met }, rules);
   const [dead, alive] = [round, round + long - 1];
-  assert.deepEqual([after([dead, alive, alive]).cell, after([dead, alive, alive]).batch], ["*10", 8]);
+  assert.deepEqual([after([dead, alive, alive]).cell, after([dead, alive, alive]).batch], ["*10", part.batch]);
   assert.equal(after([alive, dead, alive]).cell, "0*0");
   assert.equal(after([dead, dead, alive]).cell, "0*0");
   assert.equal(after([dead, alive, dead]).cell, "01");
@@ -204,8 +209,8 @@ Deno.test("a cell that has not met its sibling for long takes over its part, and
   const part = partOf(crowd().chain, "01", rules), alone = { ...part, round: part.round + 4 * 4 * 2 };
   assert.equal(withoutDead({ ...alone, round: alone.round - 1 }, rules).cell, "01");
   const wider = withoutDead(alone, rules);
-  assert.deepEqual([wider.cell, wider.met, wider.batch], ["0", [1], 16]);
-  const again = settleLeases(wider.ledger, wider.roster, { roundMs: wider.roundMs, rules, cell: "0" });
+  assert.deepEqual([wider.cell, wider.met, wider.batch], ["0", [1], part.batch]);
+  const again = settleLeases(wider.ledger, wider.roster, { ...wider, rules });
   const leased = union(...again.leases.map(({ ranges }) => ranges));
   assert.ok(windowCount(ownedIn(leased, "00")) > 0, "of the part that was its sibling's");
   assert.equal(withoutDead({ ...alone, cell: "", met: [] }, rules).cell, "");

@@ -6,6 +6,7 @@
  * @module
  */
 import { leaseWindows } from "./balance.ts";
+import { firstBatch, nextBatch } from "./batch/request.ts";
 import { firstEncoding, nextEncoding } from "./codec_rule.ts";
 import { edgeOf, partOf, withoutDead, yielded } from "./cells.ts";
 import { digestOf } from "./digest.ts";
@@ -62,7 +63,7 @@ export function genesisState(rules: SyncRules): ChainState {
     roster: [],
     ledger: EMPTY_LEDGER,
     roundMs: rules.firstRoundMs,
-    batch: rules.batch,
+    batch: firstBatch(rules),
     encoding: firstEncoding(rules),
     evaluator: null,
     recent: [],
@@ -91,6 +92,7 @@ function count(parent: ChainState, { record, digest, offers, rules }: AdvanceOpt
   const roster = nextRoster(parent.roster, record.round, counted, { rules, list: members });
   const roundMs = nextRoundMs(parent.roundMs, fresh, rules);
   const tokens = parent.tokens + offers.reduce((sum, { tokens }) => sum + tokens, 0);
+  const batch = nextBatch(parent.batch, { fresh, tokens, rules });
   const trained = enterTrained(parent.ledger, offers.map(({ ranges }) => ranges), parent.cell);
   return {
     round: record.round,
@@ -102,9 +104,9 @@ function count(parent: ChainState, { record, digest, offers, rules }: AdvanceOpt
     usual: nextUsual(parent.usual, counted),
     members,
     roster,
-    ledger: settleLeases(trained, roster, { roundMs, rules, cell: parent.cell }),
+    ledger: settleLeases(trained, roster, { roundMs, batch, rules, cell: parent.cell }),
     roundMs,
-    batch: parent.batch,
+    batch,
     encoding: nextEncoding(parent.encoding, { round: record.round, tokens, offers, rules }),
     evaluator: roster[record.round % Math.max(1, roster.length)]?.peer ?? null,
     recent: within(rules.lateRounds, digest, [
@@ -153,9 +155,9 @@ export function isFinished(chain: ChainState, rules: SyncRules): boolean {
 export function settleLeases(
   ledger: Ledger,
   roster: readonly Member[],
-  { roundMs, rules, cell }: { readonly roundMs: number; readonly rules: SyncRules; readonly cell: string },
+  { rules, cell, ...next }: Pick<ChainState, "roundMs" | "batch" | "cell"> & { readonly rules: SyncRules },
 ): Ledger {
-  const context = { roster, roundMs, rules };
+  const context = { roster, roundMs: next.roundMs, batch: next.batch.request, rules };
   return dealLeases(
     ledger,
     roster.map((member) => ({ peer: member.peer, windows: leaseWindows(member, context) })),

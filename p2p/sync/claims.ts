@@ -10,12 +10,14 @@
 import { leaseWindows, unmeasuredWindows } from "./balance.ts";
 import { depthOf } from "./cells.ts";
 import { leaseOf } from "./ledger.ts";
-import { subtract, windowCount } from "./ranges.ts";
+import { firstWindows, intersect, subtract, union, windowCount } from "./ranges.ts";
 import { isMember } from "./roster.ts";
-import type { ChainState, Offer, SyncRules } from "./types.ts";
+import type { ChainState, Offer, PeerId, SyncRules } from "./types.ts";
 
 /** Windows of an offer beyond its author's lease, in leases of the largest kind: two sides of a fork, both grown. */
 const STRAY_LEASES = 4;
+/** … and as many does an honest author claim: whoever counts it may stand on a state with smaller leases. */
+const CLAIMED_STRAY_LEASES = STRAY_LEASES / 2;
 /** Peers that another side of a fork may have admitted beyond those we know. */
 const UNKNOWN_PEERS = 8;
 
@@ -40,13 +42,30 @@ export function whyNotBelievable(offer: Offer, parent: ChainState, rules: SyncRu
   return `${strays} of its windows were not leased to it, and a fork explains ${STRAY_LEASES * lease} at most`;
 }
 
+/**
+ * What a peer claims of its work on this state: all, but of windows that are not its lease no more than is believed of
+ * anybody. A fast peer that comes from a fork where it was known has more: here nobody knows its speed, and leases are
+ * small. What it does not claim may be trained again.
+ */
+export function claimed<W extends Pick<Offer, "ranges" | "tokens">>(work: W, { peer, chain, rules }: {
+  readonly peer: PeerId;
+  readonly chain: ChainState;
+  readonly rules: SyncRules;
+}): W {
+  const own = intersect(work.ranges, leaseOf(chain.ledger, peer)), strays = subtract(work.ranges, own);
+  const most = CLAIMED_STRAY_LEASES * largestLease(chain, rules);
+  if (windowCount(strays) <= most) return work;
+  const ranges = union(own, firstWindows(strays, most));
+  return { ...work, ranges, tokens: Math.min(work.tokens, windowCount(ranges) * rules.contextLength) };
+}
+
 const largestLeases = new WeakMap<ChainState, number>();
 
 /** Of any member of a state; computed once for each, since every offer is held against it. */
 function largestLease(chain: ChainState, rules: SyncRules): number {
   let largest = largestLeases.get(chain);
   if (largest === undefined) {
-    const { roster, roundMs } = chain, context = { roster, roundMs, rules };
+    const { roster, roundMs, batch } = chain, context = { roster, roundMs, batch: batch.request, rules };
     largest = Math.max(unmeasuredWindows(context), ...roster.map((member) => leaseWindows(member, context)));
     largestLeases.set(chain, largest);
   }

@@ -1,10 +1,10 @@
 import { strict as assert } from "node:assert";
 import { advance, genesisState } from "./chain.ts";
-import { whyNotBelievable } from "./claims.ts";
+import { claimed, whyNotBelievable } from "./claims.ts";
 import { digestOf } from "./digest.ts";
 import { leaseOf } from "./ledger.ts";
 import { buildOffer, NO_WORK, whyMalformed, type Work } from "./offer.ts";
-import { firstWindows, windowCount } from "./ranges.ts";
+import { firstWindows, subtract, union, windowCount } from "./ranges.ts";
 import { buildRecord, selectCounted, whyInvalid, whyNotCountable } from "./record.ts";
 import { attemptOf } from "./scribe.ts";
 import { weightsOf } from "./tokens.ts";
@@ -79,6 +79,21 @@ Deno.test("windows far beyond all that was leased are not believed, so that they
 Deno.test("more windows of others than a fork explains are not believed", () => {
   const greedy = offerOf(wren, working, { ranges: [{ start: 0, end: working.ledger.cursor + 1000 }] });
   assert.match(whyNotBelievable(greedy, working, rules)!, /of its windows were not leased to it/);
+});
+
+Deno.test("an author claims of its work what others believe, its own lease first", () => {
+  const own = leaseOf(working.ledger, wren), { cursor } = working.ledger, on = { peer: wren, chain: working, rules };
+  const work = (ranges: readonly Range[]) => ({ ranges, tokens: windowCount(ranges) * rules.contextLength });
+  const few = work(union(own, [{ start: cursor + 10, end: cursor + 20 }]));
+  assert.equal(claimed(few, on), few);
+  // It was fast in a fork, where its lease was larger than anybody's is here.
+  const much = [{ start: 0, end: cursor + 1000 }], { ranges, tokens } = claimed(work(much), on);
+  assert.equal(whyMalformed(offerOf(wren, working, { ranges, tokens }), rules), null);
+  assert.match(whyNotBelievable(offerOf(wren, working, { ranges: much }), working, rules)!, /were not leased to it/);
+  assert.equal(whyNotBelievable(offerOf(wren, working, { ranges }), working, rules), null);
+  assert.deepEqual(subtract(own, ranges), []);
+  const twice = firstWindows(subtract(much, own), 2 * windowCount(subtract(ranges, own)));
+  assert.equal(whyNotBelievable(offerOf(wren, working, { ranges: twice }), working, rules), null, "there is room");
 });
 
 Deno.test("a speed counts at most double what it was, and a first one at most 16 medians of the others", () => {

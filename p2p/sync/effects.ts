@@ -9,6 +9,7 @@
  * @module
  */
 import type { Contribution, Fate, MergeSide, Screen, TrainOrder, Verdict } from "../learner.ts";
+import type { BatchView } from "./batch/request.ts";
 import type {
   BlobName,
   ChainState,
@@ -106,6 +107,8 @@ export type Effect =
     readonly offer: Offer;
     readonly blob: BlobName;
     readonly from: readonly PeerId[];
+    /** Whether a record that is to be folded counts it: then this peer cannot go on without it. */
+    readonly isNeeded: boolean;
   }
   /** Have the learner hold these weights, from the blob store or from one of `from`. Answered by `loaded`, `load-failed`. */
   | { readonly kind: "load"; readonly weights: BlobName; readonly from: readonly PeerId[] }
@@ -178,6 +181,8 @@ export type SyncEvent =
     readonly roundMs: number;
     /** How its contributions are encoded. */
     readonly encoding: Encoding;
+    /** Its global batch, and why it is as large as it is. */
+    readonly batch: BatchView;
   }
   /** This peer wrote a record, and why just then. */
   | { readonly kind: "closed"; readonly round: number; readonly reason: string }

@@ -84,12 +84,13 @@ export class Fetching {
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
       const first = (MOST_DONORS - 1) * (this.#missed.get(digest)?.count ?? 0);
       const from = options.exchange.donors(offer.peer, first).slice(0, MOST_DONORS);
+      const isNeeded = options.urgent.has(digest);
       this.#open.set(digest, offer.peer);
-      if (options.urgent.has(digest) || !options.isRechecked(digest)) {
+      if (isNeeded || !options.isRechecked(digest)) {
         if (this.#needed.size === 0) this.#busySinceMs = context.now;
         this.#needed.add(digest);
       }
-      context.emit({ kind: "fetch", digest, offer, blob: offer.blob!, from });
+      context.emit({ kind: "fetch", digest, offer, blob: offer.blob!, from, isNeeded });
     }
     for (const offer of this.#missed.keys()) {
       if (this.#open.has(offer)) continue;

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { tinyRules } from "../../tests/tiny_rules.ts";
-import { batchOf, digitsOf } from "./cells.ts";
+import { digitsOf } from "./cells.ts";
 import { ownedIn } from "./classes.ts";
 import { advance, genesisState, settleLeases } from "./chain.ts";
 import { baseOf, bodyDigest, digestOf, stateDigest } from "./digest.ts";
@@ -18,7 +18,7 @@ function stateOf(cell: string, ledger: Partial<Ledger> = {}): ChainState {
   const peers = Array.from({ length: 200 }, (_, i) => `peer${i}` as PeerId);
   const roster = peers.filter((peer) => digitsOf(rules, peer).startsWith(cell)).slice(0, 3).sort()
     .map((peer): Member => ({ peer, since: 1, lastCounted: 9, speed: 1000, nextMs: 10_000, name: peer }));
-  const { roundMs } = genesis, settled = settleLeases(genesis.ledger, roster, { roundMs, rules, cell });
+  const settled = settleLeases(genesis.ledger, roster, { ...genesis, rules, cell });
   return {
     ...genesis,
     round: 9,
@@ -85,7 +85,7 @@ Deno.test("a meeting with a cell that came back gives up what both own, and what
     offers: [],
     rules,
   });
-  assert.deepEqual([after.cell, after.met, after.batch], ["10", [10, 1], batchOf("10", rules)]);
+  assert.deepEqual([after.cell, after.met, after.batch], ["10", [10, 1], taken.batch]);
   for (const { ranges } of after.ledger.leases) assert.deepEqual(ownedIn(ranges, "10"), ranges);
   assert.ok(
     leased.leases.some(({ ranges }) => windowCount(ownedIn(ranges, "00")) > 0),

@@ -10,7 +10,7 @@
 import type { MergeSide } from "../learner.ts";
 import { settleLeases } from "./chain.ts";
 import { stateDigest } from "./digest.ts";
-import { batchOf, fits, hullOf } from "./cells.ts";
+import { fits, hullOf } from "./cells.ts";
 import { isHeavier } from "./fork.ts";
 import { learnedBy, uniteLedgers } from "./ledger.ts";
 import { isAllowed, newerMembers, whyNotAllowed } from "./members.ts";
@@ -58,7 +58,7 @@ export function unite(
   const roster = uniteRosters([heavier.chain, lighter.chain], round).filter(({ peer }) =>
     isAllowed(peer, members, rules)
   );
-  const { roundMs, encoding, usual } = heavier.chain, { cell } = record;
+  const { roundMs, batch, encoding, usual } = heavier.chain, { cell } = record;
   const [a, b] = [heavier.chain.ledger, lighter.chain.ledger];
   const offered = union(...lighter.own.flatMap(({ offers }) => offers.map(({ ranges }) => ranges)));
   const learned = learnedBy(b, { a, offered });
@@ -73,9 +73,9 @@ export function unite(
     usual,
     members,
     roster,
-    ledger: settleLeases(ledger, roster, { roundMs, rules, cell }),
+    ledger: settleLeases(ledger, roster, { roundMs, batch, rules, cell }),
     roundMs,
-    batch: batchOf(cell, rules),
+    batch,
     encoding,
     evaluator: roster[round % Math.max(1, roster.length)]?.peer ?? null,
     recent: uniteRecent([heavier, lighter], { record, digest, rules }),

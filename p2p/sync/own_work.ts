@@ -3,11 +3,13 @@
  * evaluates when it is its turn, and says goodbye.
  * @module
  */
-import type { Measure } from "../learner.ts";
-import { localBatch } from "./balance.ts";
+import { globalBatch, localBatch } from "./balance.ts";
+import { statisticUsed } from "./batch/request.ts";
+import { TEST_STEPS } from "./batch/statistics.ts";
 import type { Book } from "./book.ts";
 import { BoxTimer } from "./box_timer.ts";
 import { isFinished } from "./chain.ts";
+import { claimed } from "./claims.ts";
 import type { Context } from "./context.ts";
 import type { Fault } from "./effects.ts";
 import { bodyDigest } from "./digest.ts";
@@ -22,9 +24,6 @@ import type { ChainState, Digest, Offer, Signed } from "./types.ts";
 
 /** How long a peer that leaves stays to serve its last contribution, unless it is counted before. */
 const LONGEST_GOODBYE_MS = 10_000;
-
-/** One measured step in so many costs little, and is often enough for a noise that moves over hundreds of steps. */
-const MEASURE: Measure = { every: 20, sketch: false };
 
 export class OwnWork {
   readonly offers = new OwnOffers();
@@ -73,9 +72,9 @@ export class OwnWork {
         weights,
         tokens: chain.tokens,
         ranges,
-        batch: localBatch(chain, self),
-        globalBatch: rules.batch,
-        measure: MEASURE,
+        batch: localBatch(chain, self, rules),
+        globalBatch: globalBatch(chain, rules),
+        measure: { every: TEST_STEPS, sketch: statisticUsed(rules) === "peers" },
         encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
         roundMs: chain.roundMs,
       },
@@ -151,13 +150,13 @@ export class OwnWork {
     readonly leaving?: boolean;
     readonly transferMs?: number;
   }): Signed<Offer> {
-    const { now, options, report } = context;
-    const { roundMs } = ground.chain;
+    const { now, options, report } = context, { rules, self } = options, { chain } = ground, { roundMs } = chain;
+    const work = claimed(made.work, { peer: self, chain, rules });
     const times = made.work === NO_WORK
       ? { waitMs: 0, nextMs: roundMs }
       : this.#box.offered(now, { isForHead: made.isForHead, roundMs });
-    const heldOut = this.#heldOut?.record === ground.chain.head ? this.#heldOut.loss : null;
-    const body = buildOffer(ground, made.work, {
+    const heldOut = this.#heldOut?.record === chain.head ? this.#heldOut.loss : null;
+    const body = buildOffer(ground, work, {
       ...options,
       ...times,
       heldOut,

@@ -5,7 +5,8 @@
  * Facts of the state alone. Whether it is the *right* one only others can confirm (`joining.ts`).
  * @module
  */
-import { batchOf, isIn } from "./cells.ts";
+import { isIn } from "./cells.ts";
+import { whyImpossibleBatch } from "./batch/request.ts";
 import { ownedIn } from "./classes.ts";
 import { LARGEST_SPEED } from "./offer.ts";
 import { windowCount } from "./ranges.ts";
@@ -14,10 +15,11 @@ import type { ChainState, SyncRules } from "./types.ts";
 
 /** Why no history of this run leads to such a state, or null. */
 export function whyImpossible(chain: ChainState, rules: SyncRules): string | null {
-  const { round, cell, met, roster, ledger, roundMs, batch, recent } = chain;
+  const { round, cell, met, roster, ledger, roundMs, batch, tokens, recent } = chain;
   if (round > 0 && roster.length === 0) return "it has no members";
   if (met.length !== cell.length) return `its cell '${cell}' has ${met.length} edges`;
-  if (batch !== batchOf(cell, rules)) return `its batch is ${batch}, that of its cell ${batchOf(cell, rules)}`;
+  const oversized = whyImpossibleBatch(batch, tokens, rules);
+  if (oversized !== null) return oversized;
   const guest = roster.find(({ peer }) => !isIn(cell, peer, rules));
   if (guest !== undefined) return `its member ${guest.peer} is not in its cell '${cell}'`;
   if (roundMs < rules.leastRoundMs || roundMs > rules.longestRoundMs) {

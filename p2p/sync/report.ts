@@ -4,12 +4,13 @@
  * @module
  */
 import type { Screen } from "../learner.ts";
+import { viewBatch } from "./batch/request.ts";
 import type { Book } from "./book.ts";
 import type { Context } from "./context.ts";
 import type { MergedSide } from "./effects.ts";
 import type { HistoryChange } from "./history_change.ts";
 import { chainOf, type HeldOffer, type Link, type State } from "./link.ts";
-import { isIn, partOf } from "./cells.ts";
+import { digitsOf, isIn, partOf } from "./cells.ts";
 import { hear } from "./hearsay.ts";
 import { gain, type Side } from "./merge.ts";
 import { neighbourhood } from "./recent.ts";
@@ -75,6 +76,7 @@ export function reportAdoption(
     weights: to.weights.digest,
     roundMs: chain.roundMs,
     encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
+    batch: viewBatch(chain.batch, chain.tokens, rules),
   });
 
   if (from !== null) reportPassedOver(context, book, { from, to });
@@ -137,9 +139,12 @@ function mergedSide(side: Side, isOurs: boolean): MergedSide {
 }
 
 /** Law 3, seen from here: whoever trained on a record must have folded it to the state that we folded. */
-export function reportMismatch({ report, options }: Context, book: Book, { parent, base, peer }: Offer): void {
+export function reportMismatch(context: Context, book: Book, { parent, base, peer }: Offer): void {
+  const { report, rulebook, options: { rules } } = context;
   const link = book.links.get(parent), chain = link && chainOf(link);
-  if (chain && !isIn(chain.cell, peer, options.rules)) return; // it sees another part of that state
+  if (chain && !isIn(chain.cell, peer, rules)) return;
+  // Of a cell that is not ours we may have the whole state, of which its own members see a part each.
+  if (chain && rulebook.viewOf(chain, digitsOf(rules, peer), rules).cell !== chain.cell) return;
   const mine = book.baseOf(parent);
   if (mine !== null && mine !== base) report({ kind: "mismatch", record: parent, peer, mine, theirs: base });
 }

@@ -1,5 +1,4 @@
 import { strict as assert } from "node:assert";
-import { localBatch } from "./balance.ts";
 import { advance, genesisState } from "./chain.ts";
 import { digestOf } from "./digest.ts";
 import { exclusive, isHeavier } from "./fork.ts";
@@ -95,12 +94,6 @@ Deno.test("a member leaves by saying so, or by R rounds of silence, and its leas
 Deno.test("everybody ranks the members alike, and whoever is no member comes last", () => {
   assert.deepEqual(ranking(founded).toSorted(), ["finch", "wren"]);
   assert.equal(attemptOf(founded, "snail" as PeerId), 2);
-});
-
-Deno.test("local batches follow speed, sum up to the global batch and are equal while speeds are unknown", () => {
-  assert.equal(localBatch(founded, "wren" as PeerId), 16);
-  const { chain } = next(founded, [offerOf("wren", founded, { speed: 300 }), offerOf("finch", founded)]);
-  assert.deepEqual(["wren", "finch"].map((peer) => localBatch(chain, peer as PeerId)), [24, 8]);
 });
 
 Deno.test("rounds grow while closing them costs too much, shrink when it is cheap, and stay within bounds", () => {

@@ -272,6 +272,62 @@ export interface EncodingState extends Encoding {
   readonly streak: number;
 }
 
+/** How noisy the run's gradients are, per sequence: means over what was measured last (`batch/statistics.ts`). */
+export interface Noise {
+  /** Tests that it is the mean of, so far. */
+  readonly tests: number;
+  /** tr Σ, |G|² and the variance of ⟨g_i, G⟩, as in `GradientStatistics`. */
+  readonly variance: number;
+  readonly signal: number;
+  readonly along: number;
+}
+
+/** The global batch of a lineage, and what its policy goes by (`batch/request.ts`). */
+export interface BatchState {
+  /** Asked for in the next round, in sequences: that of the whole run, also in a cell. */
+  readonly request: number;
+  /** What the policy wanted when it was last asked, more than it was given perhaps. */
+  readonly wanted: number;
+  /** Inner steps since it was asked, of a member in the middle. */
+  readonly steps: number;
+  /** Null until something was measured. */
+  readonly noise: Noise | null;
+}
+
+/** How the global batch of a run grows: by a policy, within limits. Quantities are in sequences unless they say tokens. */
+export type Batching = BatchLimits & PolicyChoice;
+
+export interface BatchLimits {
+  /** No larger request; null: only the ceiling limits it. */
+  readonly most: number | null;
+  /** In place of the critical batch that the law gives (`batch/ceiling.ts`); null: the law. */
+  readonly ceilingTokens: number | null;
+}
+
+export type PolicyChoice = { readonly policy: "constant" } | WarmupChoice | NormTestChoice | InnerProductChoice;
+
+export interface WarmupChoice {
+  readonly policy: "warmup";
+  readonly to: number;
+  /** Tokens of the run after which it is there. */
+  readonly tokens: number;
+  readonly shape: "linear" | "doubling";
+}
+
+export interface NormTestChoice {
+  readonly policy: "norm-test";
+  readonly eta: number;
+  /** `halves`: across micro-batches, within each peer (FSDP-Norm); `peers`: across peers (DDP-Norm). */
+  readonly statistic: "halves" | "peers";
+  readonly estimator: "debiased" | "plug-in";
+}
+
+export interface InnerProductChoice {
+  readonly policy: "inner-product";
+  readonly theta: number;
+  readonly nu: number;
+}
+
 /** The part of a state that is not weights: a pure function of the chain (`chain.ts`). */
 export interface ChainState {
   readonly round: number;
@@ -293,8 +349,7 @@ export interface ChainState {
   readonly ledger: Ledger;
   /** How long the next box is. */
   readonly roundMs: number;
-  /** Global batch asked for in the next round, in sequences. */
-  readonly batch: number;
+  readonly batch: BatchState;
   /** How the contributions of the next round are encoded. */
   readonly encoding: EncodingState;
   /** Whose turn it is to evaluate. */
@@ -315,8 +370,9 @@ export interface SyncRules {
   readonly firstRoundMs: number;
   readonly leastRoundMs: number;
   readonly longestRoundMs: number;
-  /** Global batch in sequences of `contextLength` tokens. */
+  /** Global batch to begin with, in sequences of `contextLength` tokens; no request is smaller. */
   readonly batch: number;
+  readonly batching: Batching;
   readonly contextLength: number;
   /** `auto`: dense or sparse by measured transfers. */
   readonly codec: Encoding["codec"] | "auto";

@@ -4,14 +4,14 @@
  * Local to one peer, never sent, not part of any state: without it a peer goes on with fresh moments. So damage is
  * reported, never fatal. Weights are not here; they come from the run's state.
  *
- * Little-endian: "SCP1", words of an arena (u32), steps (f64), then the two moments and the residual as f32 arenas,
+ * Little-endian: "SCP2", words of an arena (u32), steps (f64), the product of β₂ over them (f64), then the two moments and the residual as f32 arenas,
  * then the SHA-256 of all before it.
  * @module
  */
 import type { Moments } from "../train/trainer.ts";
 
-const MAGIC = [0x53, 0x43, 0x50, 0x31] as const;
-const HEADER_BYTES = 16, CHECKSUM_BYTES = 32;
+const MAGIC = [0x53, 0x43, 0x50, 0x32] as const;
+const HEADER_BYTES = 24, CHECKSUM_BYTES = 32;
 
 /** Moments of a trainer that takes part in outer steps. */
 export type OuterMoments = Moments & { readonly residual: Float32Array<ArrayBuffer> };
@@ -21,7 +21,7 @@ export type DecodedCheckpoint =
   | { readonly ok: false; readonly reason: string };
 
 export async function encodeCheckpoint(
-  { first, second, residual, stepCount }: OuterMoments,
+  { first, second, residual, stepCount, beta2Product }: OuterMoments,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const words = first.length;
   const bytes = new Uint8Array(sizeBytes(words));
@@ -29,6 +29,7 @@ export async function encodeCheckpoint(
   MAGIC.forEach((byte, i) => view.setUint8(i, byte));
   view.setUint32(4, words, true);
   view.setFloat64(8, stepCount, true);
+  view.setFloat64(16, beta2Product, true);
   [first, second, residual].forEach((arena, i) => arenaAt(bytes, words, i).set(arena));
   const end = bytes.length - CHECKSUM_BYTES;
   bytes.set(await sha256(bytes.subarray(0, end)), end);
@@ -42,7 +43,7 @@ export async function decodeCheckpoint(
 ): Promise<DecodedCheckpoint> {
   const wrong = (found: string) =>
     ({ ok: false, reason: `the optimizer's checkpoint ${found}; it starts afresh` }) as const;
-  if (bytes.length < HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) return wrong("is not of version 1");
+  if (bytes.length < HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) return wrong("is not of version 2");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.getUint32(4, true) !== words) return wrong("is of another model");
   if (bytes.length !== sizeBytes(words)) return wrong(`has ${bytes.length} bytes and needs ${sizeBytes(words)}`);
@@ -52,7 +53,13 @@ export async function decodeCheckpoint(
   const arena = (i: number) => arenaAt(aligned, words, i).slice();
   return {
     ok: true,
-    moments: { first: arena(0), second: arena(1), residual: arena(2), stepCount: view.getFloat64(8, true) },
+    moments: {
+      first: arena(0),
+      second: arena(1),
+      residual: arena(2),
+      stepCount: view.getFloat64(8, true),
+      beta2Product: view.getFloat64(16, true),
+    },
   };
 }
 

@@ -7,6 +7,7 @@ const moments = {
   second: new Float32Array(words).map((_, i) => i / 3),
   residual: new Float32Array(words).map((_, i) => -i),
   stepCount: 2 ** 33 + 1,
+  beta2Product: 0.98 ** 5,
 };
 
 Deno.test("a checkpoint gives the optimizer back, whole", async () => {

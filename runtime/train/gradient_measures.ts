@@ -93,7 +93,7 @@ export class GradientMeasures {
     this.#device.run(this.#keep);
   }
 
-  /** The gradient arena holds the sum of both halves. */
+  /** The gradient arena holds the sum of both halves, or the second alone. */
   compareHalves(): void {
     this.#device.run(this.#compare);
   }

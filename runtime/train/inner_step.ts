@@ -65,15 +65,15 @@ export function tensorStarts({ parameters, words }: ParameterLayout): Uint32Arra
 
 /**
  * The contents of `settings` for one step.
- * @param progress Predicted tokens of the batch, and the number of the step, from 1.
+ * @param progress Predicted tokens of the batch, the number of the step, from 1, and the product of β₂ over all of them.
  */
 export function settingValues(
   settings: StepSettings,
-  progress: { readonly tokens: number; readonly t: number },
+  progress: { readonly tokens: number; readonly t: number; readonly beta2Product: number },
 ): Float32Array<ArrayBuffer> {
   const values = new Float32Array(SETTINGS_WORDS);
   values[STARTS.share] = 1 / progress.tokens;
-  values.set(adamwStep({ ...settings, t: progress.t }), STARTS.step);
+  values.set(adamwStep({ ...settings, ...progress }), STARTS.step);
   return values;
 }
 

@@ -27,12 +27,10 @@ export interface NoiseFigures {
   /** Estimate of |G|², without bias: may be below 0 where noise is larger. */
   readonly signal: number;
   /**
-   * Estimate of the variance of ⟨gᵢ, G⟩ over sequences i. At least 0. Biased upwards by tr Σ² / 2m, since its G is that
-   * of the same m sequences of each half: small where a step's gradient is more signal than noise.
+   * Estimate of the variance of ⟨gᵢ, G⟩ over sequences i. At least 0. Biased upwards by about tr Σ² / 2m, with m the
+   * sequences of a half, since its G is that of the same m sequences: much where a step's gradient is mostly noise.
    */
   readonly along: number;
-  /** |(g_A + g_B) / 2|², which noise makes larger than |G|² by tr Σ / 2m. */
-  readonly plain: number;
 }
 
 /** One reading. Halves of unequal size count as two of their harmonic mean. */
@@ -42,6 +40,5 @@ export function noiseOf({ first, second, inner, sequences: [one, other] }: Gradi
     variance: Math.max(0, m * (first + second - 2 * inner) / 2),
     signal: inner,
     along: m * (first - second) ** 2 / 8,
-    plain: (first + second + 2 * inner) / 4,
   };
 }

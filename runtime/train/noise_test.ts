@@ -48,7 +48,7 @@ function fromMicroBatches(gradients: readonly ArrayLike<number>[], m: number) {
   };
 }
 
-const average = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+const average = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 const deviation = (values: readonly number[]) => {
   const mean = average(values);
   return Math.sqrt(average(values.map((value) => (value - mean) ** 2)));
@@ -84,24 +84,24 @@ Deno.test("of a batch of 64 on a quadratic, halves give tr Σ and |G|² with the
   near("mean signal", average(signals), SIGNAL, 3 * spread.signal / 20);
   near("spread of the signal", deviation(signals), spread.signal, 0.12 * spread.signal);
   near("batch of the norm test with η = ½", average(variances) / (0.25 * average(signals)), 400, 0.05 * 400);
-  const plain = average(draws.map(({ plain }) => plain));
-  near("the same by the plug-in test", average(variances) / (0.25 * plain), 156, 5);
+  const plugIn = average(signals) + average(variances) / 64; // |ḡ|² of 64, on average
+  near("the same by the plug-in test", average(variances) / (0.25 * plugIn), 156, 5);
   // ⟨gᵢ, G⟩ varies by |G|²; noise adds tr Σ² / 2m.
   near("along", average(draws.map(({ along }) => along)), SIGNAL + DIMENSIONS / 64, 0.3 * (SIGNAL + DIMENSIONS / 64));
 });
 
 Deno.test("single sequences of a batch of 64 give tr Σ within 18 and |G|² within 1.1 a draw", () => {
-  const draws = Array.from({ length: 400 }, (_, i) => fromMicroBatches(draw(64, 1, 900 + i), 1).byMicroBatches);
-  near("mean variance", average(draws.map(({ variance }) => variance)), VARIANCE, 1);
-  near("its spread", deviation(draws.map(({ variance }) => variance)), Math.sqrt(2 * DIMENSIONS / 63), 0.6);
-  near("mean signal", average(draws.map(({ signal }) => signal)), SIGNAL, 0.2);
-  near("its spread", deviation(draws.map(({ signal }) => signal)), 1.1, 0.12);
+  const draws = Array.from({ length: 150 }, (_, i) => fromMicroBatches(draw(64, 1, 900 + i), 1).byMicroBatches);
+  near("mean variance", average(draws.map(({ variance }) => variance)), VARIANCE, 1.5);
+  near("its spread", deviation(draws.map(({ variance }) => variance)), Math.sqrt(2 * DIMENSIONS / 63), 1);
+  near("mean signal", average(draws.map(({ signal }) => signal)), SIGNAL, 0.3);
+  near("its spread", deviation(draws.map(({ signal }) => signal)), 1.1, 0.2);
 });
 
 Deno.test("the noise scale is the quotient of means; the mean of quotients is biased high", () => {
-  const draws = Array.from({ length: 2000 }, (_, i) => fromMicroBatches(draw(8, 8, 3000 + i), 8).byTwoSizes);
+  const draws = Array.from({ length: 1000 }, (_, i) => fromMicroBatches(draw(8, 8, 3000 + i), 8).byTwoSizes);
   const variance = average(draws.map(({ variance }) => variance)), signal = average(draws.map(({ signal }) => signal));
-  near("tr Σ", variance, VARIANCE, 3);
+  near("tr Σ", variance, VARIANCE, 2);
   near("|G|²", signal, SIGNAL, 0.1);
   near("noise scale", variance / signal, 100, 3);
   const ofQuotients = average(draws.map(({ variance, signal }) => variance / signal));
@@ -135,30 +135,30 @@ Deno.test("measured steps of a real model agree with the gradients of its sequen
     gradients.push(Float64Array.from(arena));
   }
   const mean = meanOf(gradients), signal = dot(mean, mean), inner = gradients.map((g) => dot(g, mean));
-  const exact: NoiseFigures = {
-    variance: average(gradients.map((g) => dot(g, g))) - signal,
-    signal,
-    along: deviation(inner) ** 2,
-    plain: 0,
-  };
-  const plain = signal + exact.variance / (2 * m);
+  const variance = average(gradients.map((g) => dot(g, g))) - signal, along = deviation(inner) ** 2;
 
   await using trainer = await openTrainer({ device, model, microBatch: m, outer: false, measured: true });
   trainer.writeWeights(weights);
   const seed = 11, random = chance(seed), draws: NoiseFigures[] = [], still = { ...settings, rate: 0 };
-  for (let step = 0; step < 600; step++) {
+  for (let step = 0; step < 400; step++) {
     trainer.step(Array.from({ length: 2 * m }, () => random.pick(population)), still, { halves: true });
-    if (step % 60 === 59) draws.push(...(await trainer.readMetrics()).map(({ halves }) => noiseOf(halves!)));
+    if (step % 50 === 49) draws.push(...(await trainer.readMetrics()).map(({ halves }) => noiseOf(halves!)));
   }
-  assert.equal(draws.length, 600);
-  for (const [name, wanted] of Object.entries({ variance: exact.variance, signal, plain })) {
-    const values = draws.map((draw) => draw[name as keyof NoiseFigures]);
-    const standardError: number = deviation(values) / Math.sqrt(draws.length), title = `seed ${seed}: ${name}`;
-    console.log(name, average(values), wanted, standardError);
-    assert.ok(standardError < 0.05 * wanted, `${title} is known to ${standardError / wanted} only`);
-    near(title, average(values), wanted, 3 * standardError);
+  assert.equal(draws.length, 400);
+  for (const [name, wanted] of [["variance", variance], ["signal", signal]] as const) {
+    const values = draws.map((draw) => draw[name]),
+      standardError: number = deviation(values) / Math.sqrt(values.length);
+    assert.ok(standardError < 0.05 * wanted, `seed ${seed}: ${name} is known to ${standardError / wanted} only`);
+    near(`seed ${seed}: ${name}`, average(values), wanted, 3 * standardError);
   }
-  console.log("along", average(draws.map(({ along }) => along)), exact.along);
+  // The bias of `along`, exactly: for other than normal distributions tr Σ² / 2m is the largest part of three.
+  const centred = gradients.map((g) => g.map((value, i) => value - mean[i]!)), sizes = centred.map((d) => dot(d, d));
+  const squared = average(centred.map((d) => average(centred.map((other) => dot(d, other) ** 2)))); // tr Σ²
+  const skew = average(centred.map((d, i) => dot(d, mean) * sizes[i]!));
+  const wanted = along + (m - 1) / (2 * m * m) * squared + deviation(sizes) ** 2 / (4 * m * m) + skew / m;
+  const values = draws.map((draw) => draw.along), standardError: number = deviation(values) / Math.sqrt(values.length);
+  assert.ok(standardError < 0.08 * wanted, `seed ${seed}: along is known to ${standardError / wanted} only`);
+  near(`seed ${seed}: along with its bias`, average(values), wanted, 3 * standardError);
 });
 
 const settings = { rate: 0.01, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, decay: 0.1, clip: 1 };

@@ -1,13 +1,34 @@
 /**
- * Learning rate by tokens of the run, so that it does not depend on how many peers made them or in what steps.
+ * The numbers of an inner step by tokens of the run, so that they do not depend on how many peers made them or in what
+ * steps, and by the run's global batch, whatever share of it this peer executes.
  *
- * Pure. Everything is in tokens that the whole run has seen.
+ * Pure. Progress is in tokens that the whole run has seen.
  * @module
  */
 import type { TrainingConfig } from "../config.ts";
+import type { StepSettings } from "./inner_step.ts";
+
+/** Where the run stands at a step. */
+export interface Progress {
+  /** Of the run, after the step. */
+  readonly tokens: number;
+  /** Sequences that the run asks for, of all peers together. */
+  readonly globalBatch: number;
+}
 
 /**
- * The rate of a step.
+ * The numbers of a step. As the global batch b leaves the b₀ that the rate was chosen for, the rate goes by √(b/b₀)
+ * (Malladi et al. 2022, arXiv 2205.10287, for Adam) unless the run says otherwise, and β₂ becomes β₂^(b/b₀): the second
+ * moment forgets half in the same number of tokens (arXiv 2507.07101).
+ */
+export function stepSettings(config: TrainingConfig, { tokens, globalBatch }: Progress): StepSettings {
+  const { beta1, epsilon, weightDecay: decay, clip } = config, growth = globalBatch / config.batch;
+  const rate = learningRate(config, tokens) * (config.rateScaling === "sqrt" ? Math.sqrt(growth) : 1);
+  return { rate, beta1, beta2: config.beta2 ** growth, epsilon, decay, clip };
+}
+
+/**
+ * The rate of a step at the batch that the run begins with.
  * @param tokens Tokens of the run *after* the step, so that the first step of a warm-up moves.
  */
 export function learningRate(config: TrainingConfig, tokens: number): number {

@@ -1,9 +1,10 @@
 import { strict as assert } from "node:assert";
 import type { TrainingConfig } from "../config.ts";
-import { learningRate } from "./schedule.ts";
+import { learningRate, stepSettings } from "./schedule.ts";
 
 const config: TrainingConfig = {
   learningRate: 0.002,
+  rateScaling: "sqrt",
   schedule: "cosine",
   warmupTokens: 1000,
   finalShare: 0.1,
@@ -52,4 +53,23 @@ Deno.test("learningRate() stays at the peak in a run without an end", () => {
 
 Deno.test("learningRate() of wsd without a decay share never falls", () => {
   assert.equal(learningRate({ ...config, schedule: "wsd", decayShare: 0 }, 11_000), 0.002);
+});
+
+Deno.test("stepSettings() scales the rate by the root of the batch's growth, and keeps β₂'s half-life in tokens", () => {
+  const at = (globalBatch: number, changes: Partial<TrainingConfig> = {}) =>
+    stepSettings({ ...config, schedule: "constant", ...changes }, { tokens: 5000, globalBatch });
+  assert.deepEqual(at(8), { rate: 0.002, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, clip: 1 });
+  assert.equal(at(32).rate, 0.004);
+  assert.equal(at(32, { rateScaling: "none" }).rate, 0.002);
+  for (const globalBatch of [2, 8, 32, 100]) {
+    const { beta2 } = at(globalBatch), halfLife = Math.log(0.5) / Math.log(beta2) * globalBatch;
+    assert.ok(Math.abs(halfLife - 8 * Math.log(0.5) / Math.log(0.99)) < 1e-6, `${globalBatch}: ${halfLife} sequences`);
+  }
+});
+
+Deno.test("stepSettings() scales the rate of the warm-up and of the schedule alike", () => {
+  for (const tokens of [100, 1000, 5000, 11_000]) {
+    const { rate } = stepSettings(config, { tokens, globalBatch: 18 });
+    assert.ok(Math.abs(rate - 1.5 * learningRate(config, tokens)) < 1e-15);
+  }
 });

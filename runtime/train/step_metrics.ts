@@ -6,7 +6,6 @@
  * @module
  */
 import type { DeviceBuffer, Span } from "../device/device.ts";
-import type { HalvedBatch } from "./halves.ts";
 import type { GradientHalves } from "./noise.ts";
 
 /** One optimizer step, measured. */
@@ -40,15 +39,15 @@ export interface NonFiniteTensor {
 }
 
 export const RING_LENGTH = 64;
-/** The gradient's norm and what goes with it (`norm_final`) at word 0, the sum of the losses at 64, halves at 128. */
-const PLACE_WORDS = 192;
+/** The gradient's norm and what goes with it (`norm_final`) are at word 0 of a place, these at others. */
+const LOSS_SUM = 64, HALVES = 128, PLACE_WORDS = 192;
 export const RING_WORDS = RING_LENGTH * PLACE_WORDS;
 
 /** Where the step of one place puts its numbers. */
 export function ringPlace(ring: DeviceBuffer, place: number) {
   const start = place * PLACE_WORDS;
   const span = (offset: number, words: number): Span => ({ buffer: ring, start: start + offset, words });
-  return { norm: span(0, 4), lossSum: span(64, 1), halves: span(128, 3) };
+  return { norm: span(0, 4), lossSum: span(LOSS_SUM, 1), halves: span(HALVES, 3) };
 }
 
 /** Tensors that a message names. */
@@ -59,8 +58,8 @@ export interface StepNote {
   readonly step: number;
   readonly tokens: number;
   readonly sequences: number;
-  /** How its batch was halved, if the halves are compared. */
-  readonly halved: HalvedBatch | null;
+  /** Null if no halves are compared. */
+  readonly comparison: Comparison | null;
   readonly isSketched: boolean;
 }
 
@@ -71,6 +70,15 @@ export function whySkipped({ step, nonFinite, lossScale }: StepMetrics): string 
   const where = nonFinite.length === 0 ? "" : ` in ${[...named, ...others].join(", ")}`;
   const scaled = lossScale > 1 ? `; its loss scale was ${lossScale}, the next one's is half of that` : "";
   return `Step ${step} was skipped: its gradient is not finite${where}${scaled}`;
+}
+
+/** Two halves, A and B, of which the step notes the sums of A², (X − A)² and A · (X − A). */
+export interface Comparison {
+  readonly sequences: readonly [number, number];
+  /** What makes means of A and B. */
+  readonly scales: readonly [number, number];
+  /** Whether X is A + B; else it is B. */
+  readonly isOfSum: boolean;
 }
 
 /** Steps to be read back. */
@@ -91,6 +99,8 @@ export interface StepCopies {
 export class StepLog {
   #steps: (StepNote & { readonly place: number })[] = [];
   #nextPlace = 0;
+  /** The last step that was read back. */
+  #before: { readonly skipped: boolean; readonly factor: number } | null = null;
 
   /** Notes a step and gives its place in the ring. */
   push(note: StepNote): number {
@@ -109,44 +119,53 @@ export class StepLog {
     return {
       hasSketch: lastSketched >= 0,
       decode: ({ ring, sketch, nonFinite }) => {
-        const isSkipped = ({ place }: { readonly place: number }) => {
-          const [norm, count] = ring.subarray(place * PLACE_WORDS);
-          return count! > 0 || !Number.isFinite(norm);
-        };
-        const lastSkipped = steps.findLastIndex(isSkipped);
-        return steps.map((noted, i) => {
-          const { step, tokens, sequences, halved, place } = noted;
-          const start = place * PLACE_WORDS, skipped = isSkipped(noted), factor = ring[start + 2]!;
+        const read = steps.map((step) => ({ ...step, ...numbersAt(ring, step.place) }));
+        const lastSkipped = read.findLastIndex(({ skipped }) => skipped);
+        const metrics = read.map(({ step, tokens, sequences, comparison, lossSum, halves, ...numbers }, i) => {
+          const { gradientNorm, skipped, factor, lossScale } = numbers;
+          const ofA = comparison?.isOfSum ? numbers : read[i - 1] ?? this.#before;
           return {
             step,
             tokens,
             sequences,
-            loss: ring[start + 64]! / tokens,
-            gradientNorm: ring[start]!,
+            loss: lossSum / tokens,
+            gradientNorm,
             skipped,
             nonFinite: i === lastSkipped ? nonFinite : [],
-            lossScale: ring[start + 3]!,
-            halves: halved === null || skipped
+            lossScale,
+            halves: comparison === null || skipped || ofA === null || ofA.skipped
               ? null
-              : meanHalves(ring.subarray(start + 128, start + 131), { halved, factor: factor * tokens }),
+              : meanHalves(halves, { ...comparison, factors: [ofA.factor, factor] }),
             sketch: i === lastSketched && !skipped && sketch !== null ? sketch.map((value) => value * factor) : null,
           };
         });
+        this.#before = read.at(-1)!;
+        return metrics;
       },
     };
   }
 }
 
-/** Gradients are sums over a half's tokens; `factor` makes sums of losses of them. */
-function meanHalves(
-  sums: Float32Array,
-  { halved, factor }: { readonly halved: HalvedBatch; readonly factor: number },
-): GradientHalves {
-  const [one, other] = halved.tokens.map((share) => factor / share);
+/** What the device noted of one step. */
+function numbersAt(ring: Float32Array, place: number) {
+  const [norm, count, factor, lossScale] = ring.subarray(place * PLACE_WORDS);
   return {
-    first: sums[0]! * one! ** 2,
-    second: sums[1]! * other! ** 2,
-    inner: sums[2]! * one! * other!,
-    sequences: halved.sequences,
+    gradientNorm: norm!,
+    skipped: count! > 0 || !Number.isFinite(norm),
+    /** What makes the true gradient of the arena's. */
+    factor: factor!,
+    lossScale: lossScale!,
+    lossSum: ring[place * PLACE_WORDS + LOSS_SUM]!,
+    halves: ring.subarray(place * PLACE_WORDS + HALVES),
   };
+}
+
+/** @param comparison With what makes true gradients of A and B as they were in the arena. */
+function meanHalves(
+  [a, other, inner]: Float32Array,
+  { sequences, scales, isOfSum, factors }: Comparison & { readonly factors: readonly [number, number] },
+): GradientHalves {
+  const one = scales[0] * factors[0], two = scales[1] * factors[1];
+  const product = isOfSum ? inner! : inner! + a!, b = isOfSum ? other! : other! + 2 * inner! + a!;
+  return { first: a! * one ** 2, second: b * two ** 2, inner: product * one * two, sequences };
 }

@@ -15,7 +15,7 @@ import { headSize, type ModelConfig } from "../model/config.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
 import { expectArena } from "./arena.ts";
 import { GradientMeasures, type Measures } from "./gradient_measures.ts";
-import { halve } from "./halves.ts";
+import { compareHalves, withoutComparison } from "./halves.ts";
 import { settingValues, type StepSettings, tensorStarts } from "./inner_step.ts";
 import { type Cut, PseudoGradient, type SparseCut, type Sparsity } from "./pseudo_gradient.ts";
 import { StepLog, type StepMetrics } from "./step_metrics.ts";
@@ -56,6 +56,8 @@ export interface Moments {
   readonly first: Float32Array<ArrayBuffer>;
   readonly second: Float32Array<ArrayBuffer>;
   readonly stepCount: number;
+  /** Product of β₂ over all steps. */
+  readonly beta2Product: number;
   /** Error feedback; null without outer steps. */
   readonly residual: Float32Array<ArrayBuffer> | null;
 }
@@ -104,6 +106,10 @@ export class Trainer implements AsyncDisposable {
   readonly #log = new StepLog();
   #stepCount = 0;
   #lossScale: number;
+  /** Whether the last step's gradient, of one sequence, waits for the next one's. */
+  #isKept = false;
+  /** Of all steps: β₂ may change from step to step, and bias correction goes by it. */
+  #beta2Product = 1;
 
   /** Use `openTrainer`. */
   constructor({ device, model, microBatch, lossScale = FIRST_LOSS_SCALE }: TrainerOptions, parts: TrainerParts) {
@@ -143,6 +149,7 @@ export class Trainer implements AsyncDisposable {
   writeWeights(weights: Float32Array): void {
     expectArena("these weights", weights, this.layout);
     this.#device.write(whole(this.#buffers.parameters), weights);
+    this.#isKept = false;
   }
 
   async readWeights(): Promise<Float32Array<ArrayBuffer>> {
@@ -154,8 +161,8 @@ export class Trainer implements AsyncDisposable {
    * whole batch, so accumulation computes the gradient of the large batch. Only enqueues.
    *
    * What it measures besides comes with `readMetrics` and changes nothing of the update; only that a batch of one
-   * micro-batch is run as two if its halves are compared. They are not compared where there is nothing to compare (one
-   * sequence), nor between a dense cut and the news of its fate, which need the same memory.
+   * micro-batch is run as two if its halves are compared. A batch of one sequence has none: it is compared with that of
+   * the step before, if that was to be measured too. Nothing is compared while `canCompareHalves` is false.
    * @param windows At least one window of 2 to contextLength + 1 tokens.
    */
   step(windows: readonly Uint32Array[], settings: StepSettings, measures: Measures = {}): void {
@@ -175,9 +182,14 @@ export class Trainer implements AsyncDisposable {
     const tokens = windows.reduce((sum, window) => sum + predictedTokens(window), 0), sequences = windows.length;
     if (tokens <= 0) throw new RangeError("Cannot step: the batch predicts no token");
     const measures = halves || sketchSeed !== null ? this.#measured() : undefined;
-    const halved = halves && !this.#pseudoGradient?.isPending ? halve(windows, this.microBatch) : null;
-    const inputs = this.#pack(halved?.microBatches ?? microBatches(windows, this.microBatch));
-    const values = settingValues(settings, { tokens, t: this.#stepCount + 1 });
+    const isKept = this.#isKept, B = this.microBatch;
+    this.#isKept = false;
+    const comparing = halves && this.canCompareHalves
+      ? compareHalves(windows, { B, isKept })
+      : withoutComparison(windows, B);
+    const { keepAfter, compareAfter, comparison } = comparing, inputs = this.#pack(comparing.microBatches);
+    const beta2Product = this.#beta2Product * settings.beta2;
+    const values = settingValues(settings, { tokens, t: this.#stepCount + 1, beta2Product });
     this.#device.write(whole(this.#buffers.settings), values);
 
     this.#device.run(this.#programs.begin);
@@ -186,15 +198,22 @@ export class Trainer implements AsyncDisposable {
       this.#device.write(whole(this.#buffers.inputs), input);
       this.#run(this.#programs.forward);
       this.#run(this.#programs.backward);
-      if (i + 1 === halved?.each) measures!.keepFirstHalf();
-      if (halved !== null && i + 1 === 2 * halved.each) measures!.compareHalves();
+      if (i + 1 === keepAfter) measures?.keepFirstHalf();
+      if (i + 1 === compareAfter) measures?.compareHalves();
     }
+    this.#isKept = keepAfter !== null && comparison === null;
     this.#stepCount++;
+    this.#beta2Product = beta2Product;
     const isSketched = sketchSeed !== null;
-    const place = this.#log.push({ step: this.#stepCount, tokens, sequences, halved, isSketched });
-    if (halved !== null) measures!.noteHalves(place);
-    if (isSketched) measures!.sketch(sketchSeed);
+    const place = this.#log.push({ step: this.#stepCount, tokens, sequences, comparison, isSketched });
+    if (comparison !== null) measures?.noteHalves(place);
+    if (isSketched) measures?.sketch(sketchSeed);
     this.#device.run(this.#programs.updates[place]!);
+  }
+
+  /** Whether a step could compare halves now. Not between a dense cut and the news of its fate, which need its memory. */
+  get canCompareHalves(): boolean {
+    return this.#measures !== undefined && !this.#pseudoGradient?.isPending;
   }
 
   /** Waits for the device. */
@@ -240,13 +259,14 @@ export class Trainer implements AsyncDisposable {
 
   async saveMoments(): Promise<Moments> {
     const { first_moment, second_moment } = this.#buffers, stepCount = this.#stepCount;
+    const beta2Product = this.#beta2Product;
     const moments = this.#device.read([whole(first_moment), whole(second_moment)]);
     const residual = this.#pseudoGradient?.readResidual();
     const [first, second] = await moments;
-    return { first: first!, second: second!, stepCount, residual: await residual ?? null };
+    return { first: first!, second: second!, stepCount, beta2Product, residual: await residual ?? null };
   }
 
-  loadMoments({ first, second, stepCount, residual }: Moments): void {
+  loadMoments({ first, second, stepCount, beta2Product, residual }: Moments): void {
     for (const arena of [first, second, ...(residual === null ? [] : [residual])]) {
       expectArena("these moments", arena, this.layout);
     }
@@ -254,6 +274,7 @@ export class Trainer implements AsyncDisposable {
     this.#device.write(whole(this.#buffers.second_moment), second);
     if (residual !== null) this.#pseudoGradient?.writeResidual(residual);
     this.#stepCount = stepCount;
+    this.#beta2Product = beta2Product;
   }
 
   /** Sets the weights that the next cut measures from. */
@@ -264,6 +285,7 @@ export class Trainer implements AsyncDisposable {
 
   /** Quantises anchor − parameters + residual. Steps may be enqueued while it waits. */
   cut(): Promise<Cut> {
+    this.#isKept = false; // its memory is the cut's
     return this.#outer().cut();
   }
 
@@ -298,6 +320,7 @@ export class Trainer implements AsyncDisposable {
     expectArena("this shift", values, this.layout);
     this.#device.write(whole(this.#buffers.gradients), values);
     this.#device.run(this.#programs.shift);
+    this.#isKept = false;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -185,6 +185,40 @@ Deno.test("saveMoments() and readWeights() are all that training needs to go on 
   assert.equal(after.stepCount, 4);
 });
 
+Deno.test("bias correction follows a β₂ that changes from step to step, also over a checkpoint", async () => {
+  const beta2s = [0.99, 0.99, 0.9, 0.8], windows = countingWindows(3, tinyGpt2);
+  await using before = await open();
+  await using after = await open();
+  for (const [i, beta2] of beta2s.entries()) {
+    const trainer = i < 3 ? before : after;
+    if (i === 3) after.loadMoments(await before.saveMoments());
+    trainer.step(windows, { ...settings, beta2, rate: 0 });
+  }
+  // The gradient is the same in all steps, so the second moment is its square times 1 − Πβ₂: the correction.
+  const { second, beta2Product } = await after.saveMoments();
+  assert.ok(Math.abs(beta2Product - 0.99 * 0.99 * 0.9 * 0.8) < 1e-15);
+  const gradient = await gradientAt(after, windows), largest = Math.max(...gradient.map((g) => g * g));
+  second.forEach((value, i) => {
+    assert.ok(Math.abs(value / (1 - beta2Product) - gradient[i]! ** 2) < 1e-5 * largest, `value ${i}`);
+  });
+  // So AdamW's step is the rate, in the gradient's direction.
+  const start = await after.readWeights();
+  after.step(windows, { ...settings, beta2: 0.7, decay: 0 });
+  (await after.readWeights()).forEach((value, i) => {
+    if (gradient[i]! ** 2 < 0.01 * largest) return;
+    const moved = (start[i]! - value) * Math.sign(gradient[i]!);
+    assert.ok(Math.abs(moved - settings.rate) < 1e-4 * settings.rate, `value ${i} moved by ${moved}`);
+  });
+});
+
+/** The clipped gradient: the first moment where β₁ is 0. */
+async function gradientAt(trainer: Trainer, windows: readonly Uint32Array[]): Promise<Float32Array> {
+  await using other = await open();
+  other.writeWeights(await trainer.readWeights());
+  other.step(windows, { ...settings, rate: 0, beta1: 0 });
+  return (await other.saveMoments()).first;
+}
+
 Deno.test("plannedBytes is what the device gives, and closing gives all of it back", async () => {
   for (const outer of [true, false]) {
     const device = openPlainDevice();

@@ -3,7 +3,7 @@
  * @module
  */
 import type { TokenSource } from "../data/corpus.ts";
-import { windowAt } from "../data/order.ts";
+import { orderedWindow } from "../data/ordered_window.ts";
 
 /** Predicted tokens of one evaluation, at most. The forward pass alone costs a third of training on as many. */
 const EVALUATED_TOKENS = 8192;
@@ -11,13 +11,8 @@ const EVALUATED_TOKENS = 8192;
 /** Draws a fixed subset of the held-out windows by the run's seed. */
 export function heldOutWindows(
   heldOut: TokenSource,
-  { seed, contextLength }: { readonly seed: number; readonly contextLength: number },
+  order: { readonly seed: number; readonly contextLength: number },
 ): Uint32Array[] {
-  const { windowCount } = heldOut;
-  const count = Math.min(windowCount, Math.max(1, Math.floor(EVALUATED_TOKENS / contextLength)));
-  return Array.from({ length: count }, (_, position) => {
-    const window = new Uint32Array(contextLength + 1);
-    heldOut.read(windowAt(position, { seed, windowCount }), window);
-    return window;
-  });
+  const count = Math.min(heldOut.windowCount, Math.max(1, Math.floor(EVALUATED_TOKENS / order.contextLength)));
+  return Array.from({ length: count }, (_, position) => orderedWindow(heldOut, position, order));
 }

@@ -10,6 +10,7 @@ import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
 import type { PartVerdict } from "../state/fold.ts";
 import type { Precision } from "../train/training_graph.ts";
+import type { MeanNoise } from "./noise_log.ts";
 import type { PrecisionChoice } from "./precision.ts";
 import type { Moved } from "./remote.ts";
 
@@ -115,6 +116,8 @@ export type LearnerEvent =
     readonly microBatch: number;
     readonly accumulation: number;
     readonly tokensPerSecond: number;
+    /** Of the measured ones among them; null if none was. */
+    readonly noise: MeanNoise | null;
   }
   /** The thread stands still, and why. */
   | { readonly kind: "waiting"; readonly round: number; readonly reason: string }

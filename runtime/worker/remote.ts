@@ -6,6 +6,7 @@
  * lists as transferred or that is shared memory.
  * @module
  */
+import { LearnerStoppedError } from "../../p2p/learner.ts";
 
 /** Functions that a thread offers, by name; each takes one value that can be cloned. */
 export type Port<P> = { readonly [K in keyof P]: (argument: never) => unknown };
@@ -54,7 +55,7 @@ export function openRemote<P extends Port<P>, E>(worker: Worker, onEvent: (event
   };
   worker.onerror = (event) => {
     event.preventDefault();
-    end(new Error(`A thread of this peer has stopped: ${event.message}`));
+    end(new LearnerStoppedError(`A thread of this peer has stopped: ${event.message}`));
   };
 
   return {

@@ -72,7 +72,10 @@ Deno.test("a remote moves buffers instead of copying them", async () => {
 Deno.test("a thread that crashes or is closed rejects what is open and what comes later", async () => {
   const crashed = connect(), open = crashed.remote.call("never", null);
   crashed.crash("out of luck");
-  await assert.rejects(open, /A thread of this peer has stopped: out of luck/);
+  await assert.rejects(open, {
+    name: "LearnerStoppedError",
+    message: /^A thread of this peer has stopped: out of luck/,
+  });
   await assert.rejects(crashed.remote.call("sum", [1]), /out of luck/);
   crashed.remote.terminate();
 

@@ -11,17 +11,19 @@ import type { Contribution, Fate, TrainOrder } from "../../p2p/learner.ts";
 import { Throughput } from "../batching/throughput.ts";
 import type { TrainingConfig } from "../config.ts";
 import type { TokenSource } from "../data/corpus.ts";
-import { windowAt } from "../data/order.ts";
+import { orderedWindow } from "../data/ordered_window.ts";
 import { DeviceLostError, DeviceMemoryError } from "../device/device.ts";
 import type { OuterMoments } from "../state/checkpoint.ts";
-import { learningRate } from "../train/schedule.ts";
+import { stepSettings } from "../train/schedule.ts";
 import { type StepMetrics, whySkipped } from "../train/step_metrics.ts";
 import { type Activity, Box } from "./box.ts";
 import type { Clock } from "./clock.ts";
 import { Lease } from "./lease.ts";
 import type { LocalModel, StepShape } from "./local_model.ts";
 import type { LearnerEvent } from "./messages.ts";
+import { NoiseLog } from "./noise_log.ts";
 import { Pace } from "./pace.ts";
+import { Requests } from "./requests.ts";
 
 export interface TrainingOptions {
   readonly local: LocalModel;
@@ -72,13 +74,13 @@ export class Training {
   readonly #lease = new Lease();
   readonly #pace = new Pace();
   readonly #throughput = new Throughput();
-  readonly #requests: (() => Promise<void>)[] = [];
-  #wake = new AbortController();
+  readonly #requests = new Requests();
   #order: TrainOrder | null = null;
   /** Whether something was contributed since the order came. */
   #isCut = false;
   #shape: StepShape = { batch: 0, microBatch: 0, accumulation: 0 };
   #box = new Box();
+  readonly #noise = new NoiseLog();
   /** Tokens of this peer that the order's count does not have yet. */
   #ahead = 0;
   /** Of the last burst; unknown steps may take for ever. */
@@ -96,12 +98,8 @@ export class Training {
 
   /** Runs until `close`; then every request has been done. */
   async run(): Promise<void> {
-    while (!this.#isClosed || this.#requests.length > 0) {
-      const request = this.#requests.shift();
-      if (request !== undefined) {
-        await request();
-        continue;
-      }
+    while (!this.#isClosed || !this.#requests.isEmpty) {
+      if (await this.#requests.doNext()) continue;
       const idle = this.#idle();
       if (idle !== null) {
         this.#tellWaiting(idle);
@@ -122,6 +120,7 @@ export class Training {
       const isSame = this.#order?.weights === order.weights && !this.#isCut;
       if (this.#order === null) this.#box = new Box(); // nobody waited for work before there could be any
       this.#order = order;
+      this.#noise.follow(order, !isSame);
       this.#lease.replace(order.ranges);
       this.#ahead = this.#box.tokens;
       this.#isCut = false;
@@ -164,7 +163,7 @@ export class Training {
   pace({ percent, paused }: { readonly percent: number; readonly paused: boolean }): void {
     this.#pace.percent = percent;
     this.#isPaused = paused;
-    this.#wake.abort();
+    this.#requests.wake();
   }
 
   saveMoments(): Promise<OuterMoments | null> {
@@ -173,23 +172,23 @@ export class Training {
 
   close(): void {
     this.#isClosed = true;
-    this.#wake.abort();
+    this.#requests.wake();
   }
 
   async #contribute(): Promise<Contribution> {
     const box = this.#box, round = this.#order?.round ?? 0, { batch, microBatch } = this.#shape;
     const speed = this.#throughput.tokensPerSecond, { computingMs: computeMs, waitingMs: idleMs } = box.shares;
-    const about = { round, batch, microBatch, noise: null, speed, computeMs, idleMs };
+    const about = { round, batch, microBatch, speed, computeMs, idleMs }, noise = this.#noise.cut();
     // What the lease allows to claim.
     const tokens = Math.min(box.tokens, this.#lease.pending * this.#options.contextLength);
     const bytes = tokens === 0 || this.#isFailed ? null : await this.#options.local.cut(round, this.#order!.encoding);
     this.#box = new Box();
     if (bytes === null) {
       this.#lease.giveBack(); // nothing is offered, so nothing is used up
-      return { ...about, bytes, tokens: 0, steps: 0, ranges: [], loss: 0 };
+      return { ...about, bytes, tokens: 0, steps: 0, ranges: [], loss: 0, noise: null };
     }
     this.#isCut = true;
-    return { ...about, bytes, tokens, steps: box.steps, ranges: this.#lease.cut(round), loss: box.loss };
+    return { ...about, bytes, tokens, steps: box.steps, ranges: this.#lease.cut(round), loss: box.loss, noise };
   }
 
   #idle(): Idle | null {
@@ -219,6 +218,7 @@ export class Training {
       throw error;
     }
     steps.forEach((step) => this.#take(step));
+    const noise = this.#noise.add(steps);
     this.#account(burst);
     this.#deviceFailures = 0;
     this.#stepMs = burst.workedMs / steps.length;
@@ -234,6 +234,7 @@ export class Training {
       rate: burst.rate,
       ...this.#shape,
       tokensPerSecond: this.#throughput.tokensPerSecond,
+      noise,
     });
     if (!await local.took(steps)) {
       this.#skippedInARow = 0;
@@ -246,18 +247,17 @@ export class Training {
 
   /** One inner step on the next windows of the lease; false if it was given up in the middle. */
   async #step(burst: Burst): Promise<boolean> {
-    const { local, config, seed, contextLength, train, clock } = this.#options, { batch, accumulation } = this.#shape;
+    const { local, config, contextLength, train, clock } = this.#options, { batch, accumulation } = this.#shape;
     const positions = this.#lease.take(batch);
     burst.positions.push(...positions);
     this.#ahead += positions.length * contextLength;
-    const windows = positions.map((position) => {
-      const window = new Uint32Array(contextLength + 1);
-      train.read(windowAt(position, { seed, windowCount: train.windowCount }), window);
-      return window;
-    });
-    burst.rate = learningRate(config, burst.order.tokens + this.#ahead);
-    const { beta1, beta2, epsilon, weightDecay: decay, clip } = config;
-    const parts = local.trainer.stepInParts(windows, { rate: burst.rate, beta1, beta2, epsilon, decay, clip });
+    const windows = positions.map((position) => orderedWindow(train, position, this.#options));
+    const { tokens, globalBatch } = burst.order;
+    const settings = stepSettings(config, { tokens: tokens + this.#ahead, globalBatch });
+    burst.rate = settings.rate;
+    const canCompare = local.trainer.canCompareHalves;
+    const measures = this.#noise.next({ sequences: windows.length, canCompare });
+    const parts = local.trainer.stepInParts(windows, settings, measures);
     // Waiting for the device costs time, so a slice has as many micro-batches as take about `BURST_MS`.
     const slice = Math.max(1, Math.floor(BURST_MS * accumulation / this.#stepMs));
     for (let done = 1; !parts.next().done; done++) {
@@ -282,7 +282,7 @@ export class Training {
         burst.restedMs += restedMs;
       }
       // Requests wait for a step in hand, but not for the end of a pause.
-      if (this.#isClosed || (this.#isPaused && this.#requests.length > 0)) return false;
+      if (this.#isClosed || (this.#isPaused && !this.#requests.isEmpty)) return false;
     } while (this.#isPaused || this.#pace.dueMs > 0);
     burst.sinceMs = this.#options.clock.now();
     return true;
@@ -299,6 +299,7 @@ export class Training {
 
   /** What was not trained to the end will be trained again. */
   #giveUp({ positions }: Burst): void {
+    this.#noise.giveUp();
     this.#lease.giveBack(positions);
     this.#ahead -= positions.length * this.#options.contextLength;
   }
@@ -327,6 +328,7 @@ export class Training {
       this.#lease.giveBack();
       this.#ahead -= this.#box.tokens;
       this.#box.forgetSteps();
+      this.#noise.forget();
     }
     if (this.#order !== null) this.#shape = await local.fit(this.#order.batch);
   }
@@ -340,15 +342,12 @@ export class Training {
 
   /** Sleeps, unless requests wait. */
   async #rest(ms: number, activity: Activity): Promise<number> {
-    return this.#requests.length > 0 ? 0 : await this.#sleep(ms, activity);
+    return this.#requests.isEmpty ? await this.#sleep(ms, activity) : 0;
   }
 
   /** Sleeps until something happens; gives how long. */
   async #sleep(ms: number, activity: Activity): Promise<number> {
-    const { clock } = this.#options, startMs = clock.now();
-    await clock.sleep(ms, this.#wake.signal);
-    this.#wake = new AbortController();
-    const sleptMs = clock.now() - startMs;
+    const sleptMs = await this.#requests.sleep(this.#options.clock, ms);
     this.#box.spend(activity, sleptMs);
     return sleptMs;
   }
@@ -370,16 +369,7 @@ export class Training {
   /** Puts a request in the queue. */
   #ask<T>(request: () => T | Promise<T>): Promise<T> {
     if (this.#isClosed) return Promise.reject(new Error("This learner is closed"));
-    return new Promise((resolve, reject) => {
-      this.#requests.push(async () => {
-        try {
-          resolve(await request());
-        } catch (error) {
-          reject(error);
-        }
-      });
-      this.#wake.abort();
-    });
+    return this.#requests.ask(request);
   }
 
   #fail(error: unknown): void {

@@ -227,3 +227,82 @@ Deno.test("evaluating weights in the middle of a box does not disturb training",
   };
   assert.deepEqual(await run(true), await run(false));
 });
+
+Deno.test("a box measures its first step and every so many after it, and reports and contributes their means", async () => {
+  await using peer = openScene();
+  const { training, weights, events } = peer;
+  await training.train(peer.order(1, { measure: { every: 4, sketch: false } }), weights);
+  await peer.stepped(9);
+  const { steps, noise } = await training.contribute();
+  assert.equal(noise!.tests, Math.ceil(steps / 4));
+  assert.ok(noise!.variance > 0 && noise!.along > 0 && noise!.sketch === null);
+  const reported = events.flatMap((event) => event.kind === "steps" && event.noise !== null ? [event.noise] : []);
+  assert.equal(reported.reduce((sum, { tests }) => sum + tests, 0), noise!.tests);
+  const signal = reported.reduce((sum, { tests, signal }) => sum + tests * signal, 0) / noise!.tests;
+  assert.ok(Math.abs(signal - noise!.signal) < 1e-9 * Math.abs(signal));
+});
+
+Deno.test("measuring steps does not change what they learn", async () => {
+  const run = async (every: number) => {
+    await using peer = openScene({ codec: "f32" });
+    const { training, weights } = peer, measure = { every, sketch: every > 0 };
+    await training.train(peer.order(1, { measure, ranges: [{ start: 0, end: 40 }] }), weights);
+    await peer.stepped(5);
+    return await training.contribute();
+  };
+  const plain = await run(0), measured = await run(2);
+  assert.deepEqual(measured.bytes, plain.bytes);
+  assert.deepEqual([plain.noise, measured.noise!.tests], [null, 3]);
+});
+
+Deno.test("a box measures nothing while the fate of the last contribution is open, and goes on when it is known", async () => {
+  await using peer = openScene({ codec: "int8" });
+  const { training, weights } = peer, ranges = [{ start: 0, end: 1e6 }];
+  await training.train(peer.order(1, { measure: { every: 1000, sketch: false }, ranges }), weights);
+  await peer.stepped(2);
+  assert.ok((await training.contribute()).noise !== null);
+  await peer.stepped(4);
+  assert.equal((await training.contribute()).noise, null);
+  await training.settle(2, "counted");
+  await training.settle(1, "counted");
+  await peer.stepped(2);
+  assert.ok((await training.contribute()).noise !== null);
+});
+
+Deno.test("peers that begin a round on the same weights and windows contribute the same sketch, of their first step", async () => {
+  const sketchOf = async (round: number, steps: number) => {
+    await using peer = openScene();
+    const { training, weights } = peer, measure = { every: 20, sketch: true };
+    await training.train(peer.order(round, { measure, ranges: [{ start: 0, end: 96 }] }), weights);
+    await peer.stepped(steps);
+    return (await training.contribute()).noise!.sketch!;
+  };
+  const one = await sketchOf(4, 1), other = await sketchOf(4, 7), later = await sketchOf(5, 1);
+  assert.deepEqual(one, other);
+  assert.deepEqual([one.codes.length, one.sequences], [256, 8]);
+  assert.notDeepEqual(one.codes, later.codes, "the signs follow from the round");
+});
+
+Deno.test("the rate goes by the global batch that is asked for, whatever batch is executed", async () => {
+  const rateAt = async (globalBatch: number) => {
+    await using peer = openScene();
+    await peer.training.train(peer.order(1, { globalBatch }), peer.weights);
+    await peer.stepped(1);
+    const event = peer.events.find((event) => event.kind === "steps")!;
+    assert.ok(event.kind === "steps" && event.batch === 8);
+    return event.rate;
+  };
+  const { learningRate } = smallRun("int8").training;
+  assert.deepEqual([await rateAt(8), await rateAt(32)], [learningRate, 2 * learningRate]);
+});
+
+Deno.test("a peer of one sequence a step measures too, by two steps", async () => {
+  await using peer = openScene({ microBatch: 1 });
+  const { training, weights } = peer, measure = { every: 4, sketch: false };
+  await training.train(peer.order(1, { measure, batch: 1 }), weights);
+  await peer.stepped(7);
+  const { steps, batch, noise } = await training.contribute();
+  assert.equal(batch, 1);
+  assert.equal(noise!.tests, Math.floor((steps + 2) / 4));
+  assert.ok(noise!.variance > 0);
+});

@@ -45,6 +45,10 @@ export function testLearner({ name, open }: LearnerSuite): void {
         assert.equal(contribution.tokens % (end - start), 0, "whole windows");
         assert.ok(contribution.steps >= 1 && contribution.batch >= 1 && contribution.microBatch >= 1);
         assert.ok(contribution.loss > 0 && contribution.speed > 0 && contribution.computeMs > 0);
+        const { noise, steps } = contribution;
+        if (noise === null) return; // it need not measure
+        assert.ok(noise.tests >= 1 && noise.tests <= steps && noise.variance >= 0 && noise.along >= 0);
+        assert.ok(Number.isFinite(noise.signal) && noise.sketch?.codes.length === 256);
       });
 
       await t.step("goes on after a contribution without claiming a window twice", async () => {

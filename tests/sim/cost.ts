@@ -79,6 +79,7 @@ function costWeather(
     firstRoundMs: ROUND_MS,
     leastRoundMs: ROUND_MS,
     longestRoundMs: 2 * ROUND_MS,
+    cellRounds: 4,
   };
   const machines = Array.from({ length: peers }, (_, i): Machine => {
     const atMs = draw.between(fromMs, untilMs);

@@ -4,7 +4,7 @@
  */
 import { isIn } from "../../p2p/sync/cells.ts";
 import { digestOf } from "../../p2p/sync/digest.ts";
-import type { SyncRules } from "../../p2p/sync/types.ts";
+import type { Batching, BatchLimits, SyncRules } from "../../p2p/sync/types.ts";
 import { type Chance, chance } from "../chance.ts";
 import { LIAR_KINDS, PLAIN_LIAR_KINDS } from "./liars/kinds.ts";
 import type { LiarKind } from "./liars/liar.ts";
@@ -106,13 +106,28 @@ function drawRules(
     leastRoundMs: firstRoundMs / 2,
     longestRoundMs: 2 * firstRoundMs,
     batch: 32,
+    batching: drawBatching(chance(104_729 * seed + peers)),
     contextLength: 64,
     codec: "auto",
     targetTokens: null,
     owner: null,
     cellSize,
-    cellRounds: 4,
+    // Many peers have few rounds: in some of their runs cells meet as soon as they may, or none would ever.
+    cellRounds: isMany && seed % 4 === 2 ? 1 : 4,
   };
+}
+
+/** The ceiling of a short open-ended run is 182 sequences of 64 tokens: some come to it, some stay below. */
+function drawBatching(draw: Chance): Batching {
+  const limits: BatchLimits = { most: draw.pick([null, null, 100]), ceilingTokens: draw.pick([null, null, 64 * 48]) };
+  const estimator = draw.pick(["debiased", "plug-in"] as const);
+  return draw.pick<Batching>([
+    { policy: "constant", ...limits },
+    { policy: "warmup", to: draw.whole(32, 300), tokens: 300_000, shape: draw.pick(["linear", "doubling"]), ...limits },
+    { policy: "norm-test", eta: draw.between(0.3, 0.9), statistic: "halves", estimator, ...limits },
+    { policy: "norm-test", eta: draw.between(0.3, 0.9), statistic: "peers", estimator, ...limits },
+    { policy: "inner-product", theta: draw.between(0.3, 0.9), nu: draw.between(0.5, 2), ...limits },
+  ]);
 }
 
 /** Some come back during the storm, some when it has ended. */

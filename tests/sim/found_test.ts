@@ -14,6 +14,9 @@ const FOUND: Readonly<Record<number, readonly number[]>> = {
   12: [143, 199, 288],
 };
 
+/** Twelve in cells of four, of which a part was away for long. */
+const FOUND_DYING = [50, 228];
+
 for (const [peers, seeds] of Object.entries(FOUND)) {
   for (const seed of seeds) {
     Deno.test(`seed ${seed} of ${peers}, which once broke a law, keeps them all`, () => {
@@ -21,4 +24,10 @@ for (const [peers, seeds] of Object.entries(FOUND)) {
       assert.deepEqual(simulate({ seed, peers: Number(peers), rounds: 10, ...cells }).broken, []);
     });
   }
+}
+
+for (const seed of FOUND_DYING) {
+  Deno.test(`seed ${seed} of 12 of whom a part is away for long, which once broke a law, keeps them all`, () => {
+    assert.deepEqual(simulate({ seed, peers: 12, rounds: 10, cellSize: 4, isDying: true }).broken, []);
+  });
 }

@@ -7,7 +7,8 @@ import type { Effect, Input, SyncEvent } from "../../p2p/sync/effects.ts";
 import { trainedIn } from "../../p2p/sync/ledger.ts";
 import { intersect, subtract, union, windowCount } from "../../p2p/sync/ranges.ts";
 import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
-import type { Liar } from "./liars/liar.ts";
+import type { BatchState } from "../../p2p/sync/types.ts";
+import type { Liar, LiarKind } from "./liars/liar.ts";
 import { drawWeather } from "./draw_weather.ts";
 import { crash, play } from "./scene.ts";
 import { simulate, type SimulateOptions } from "./simulate.ts";
@@ -19,6 +20,8 @@ interface Planted {
   readonly rules?: Partial<Rulebook>;
   readonly at?: (peer: number) => boolean;
   readonly wrong?: Pick<Liar, "hear" | "say">;
+  /** Found in runs with such liars. */
+  readonly liar?: LiarKind;
   /** Found in a run that is split. */
   readonly isOfCells?: true;
 }
@@ -73,6 +76,52 @@ const PLANTED: readonly Planted[] = [
     law: "law 3",
     at: ONE,
     rules: { mergeShares: (...given) => RULEBOOK.mergeShares(...given).map((side) => ({ ...side, share: 1 })) },
+  },
+  {
+    bug: "letting a test more than double the batch",
+    law: "law 3",
+    rules: withBatch((before, after) => after.request > before.request ? 3 * before.request : after.request),
+  },
+  {
+    bug: "letting the batch grow above the ceiling",
+    law: "law 3",
+    rules: withBatch((before, after) => Math.max(after.request, Math.min(after.wanted, 2 * before.request))),
+  },
+  {
+    bug: "shrinking the batch to what is wanted",
+    law: "law 3",
+    rules: withBatch((_, after) => Math.min(after.request, after.wanted)),
+  },
+  {
+    bug: "following another policy than all",
+    law: "law 3",
+    at: ONE,
+    rules: {
+      advance: (parent, { rules, ...options }) => {
+        const batching = {
+          policy: "warmup",
+          to: 64,
+          tokens: 1,
+          shape: "linear",
+          most: null,
+          ceilingTokens: null,
+        } as const;
+        return RULEBOOK.advance(parent, { ...options, rules: { ...rules, batching } });
+      },
+    },
+  },
+  {
+    bug: "going by the mean of what peers measured, liars among them",
+    law: "law 8",
+    liar: "lies about noise",
+    rules: {
+      advance: (parent, options) => {
+        const after = RULEBOOK.advance(parent, options), said = options.offers.flatMap(({ noise }) => noise ?? []);
+        if (said.length === 0 || after.batch.noise === null) return after;
+        const variance = said.reduce((sum, noise) => sum + noise.variance, 0) / said.length;
+        return { ...after, batch: { ...after.batch, noise: { ...after.batch.noise, variance } } };
+      },
+    },
   },
   {
     bug: "waiting for a majority",
@@ -246,10 +295,11 @@ function* runsOfCells(given: Pick<SimulateOptions, "rulebookOf" | "bugOf">): Gen
 }
 
 /** First a scene with a partition, a late joiner, a leaver and a crash; then seeds, until the law breaks. */
-function* runs({ rules, at = ALL, wrong, isOfCells }: Planted): Generator<readonly string[]> {
-  const given: Pick<SimulateOptions, "rulebookOf" | "bugOf"> = {
+function* runs({ rules, at = ALL, wrong, liar, isOfCells }: Planted): Generator<readonly string[]> {
+  const given: Pick<SimulateOptions, "rulebookOf" | "bugOf" | "liar"> = {
     rulebookOf: (peer) => at(peer) ? { ...RULEBOOK, ...rules } : RULEBOOK,
     bugOf: (peer) => at(peer) && wrong !== undefined ? wrong : null,
+    ...liar && { liar },
   };
   if (isOfCells) return yield* runsOfCells(given);
   yield play(
@@ -258,6 +308,15 @@ function* runs({ rules, at = ALL, wrong, isOfCells }: Planted): Generator<readon
     given,
   ).broken;
   for (let seed = 1; seed <= 48; seed++) yield simulate({ seed, peers: 6, rounds: 12, ...given }).broken;
+}
+
+function withBatch(request: (before: BatchState, after: BatchState) => number): Partial<Rulebook> {
+  return {
+    advance: (parent, options) => {
+      const after = RULEBOOK.advance(parent, options);
+      return { ...after, batch: { ...after.batch, request: request(parent.batch, after.batch) } };
+    },
+  };
 }
 
 /** The same state as that of the whole run, whose members all are. */

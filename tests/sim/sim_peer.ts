@@ -395,6 +395,6 @@ export class SimPeer {
 
   #newLearner(): SimLearner {
     const { machine: { speed }, rules: { contextLength } } = this.#options;
-    return new SimLearner({ speed, contextLength });
+    return new SimLearner({ peer: this.id, speed, contextLength });
   }
 }

@@ -22,7 +22,13 @@ const values = Float32Array.from({ length: LENGTH }, (_, i) => i >= 100 && i < 1
 const contributions = Object.values(codecs).map((codec) => codec.encode(values).bytes);
 const weightBytes = new Uint8Array(allocateWeights(LAYOUT).bytes);
 const words = 192, arena = () => new Float32Array(words).fill(0.5);
-const checkpoint = await encodeCheckpoint({ first: arena(), second: arena(), residual: arena(), stepCount: 7 });
+const checkpoint = await encodeCheckpoint({
+  first: arena(),
+  second: arena(),
+  residual: arena(),
+  stepCount: 7,
+  beta2Product: 0.9,
+});
 
 export const stateTargets: readonly Target[] = [
   independent("contribution", 100, (chance) => {

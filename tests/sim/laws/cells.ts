@@ -3,7 +3,7 @@
  * to train.
  * @module
  */
-import { areRelated, depthOf, isIn } from "../../../p2p/sync/cells.ts";
+import { areRelated, isIn } from "../../../p2p/sync/cells.ts";
 import { ownedIn } from "../../../p2p/sync/classes.ts";
 import { intersect, subtract, union, windowCount } from "../../../p2p/sync/ranges.ts";
 import { trainedIn } from "../../../p2p/sync/ledger.ts";
@@ -72,8 +72,5 @@ export function cellLedgerFollows({ head, history, weather: { rules } }: Case): 
   const counted = [...each.values()].map(({ ranges }) => ranges);
   const twice = counted.reduce((sum, ranges) => sum + windowCount(ranges), 0) - windowCount(union(...counted));
   if (ledger.duplicated < twice) faults.push(`law 10: ${twice} windows are duplicated, not ${ledger.duplicated}`);
-  if (head.batch !== Math.max(1, Math.round(rules.batch / 2 ** depthOf(cell)))) {
-    faults.push("law 10: the batch is not the cell's");
-  }
   return faults;
 }

@@ -8,6 +8,7 @@ import type { ChainState } from "../../../p2p/sync/types.ts";
 import type { Observer } from "../observer.ts";
 import type { SimPeer } from "../sim_peer.ts";
 import type { Weather } from "../weather.ts";
+import { batchFollows } from "./batch.ts";
 import { boundedness } from "./bounds.ts";
 import { cellLedgerFollows, cellsApart } from "./cells.ts";
 import { everyFateIsTold } from "./fates.ts";
@@ -64,6 +65,7 @@ export function brokenLaws(scene: Scene): readonly string[] {
       ...noAmnesia(given),
       ...(wasSplit(given) ? cellLedgerFollows(given) : ledgerFollows(given)),
       ...stateFollows(given),
+      ...batchFollows(given),
     ]),
     ...cellsApart(cases, headless),
     ...sameBits(any),

@@ -4,7 +4,7 @@
  */
 import type { Effect, Input } from "../../../p2p/sync/effects.ts";
 import { digestOf } from "../../../p2p/sync/digest.ts";
-import type { Digest, Message, Offer, Signed } from "../../../p2p/sync/types.ts";
+import type { Digest, GradientStatistics, Message, Offer, Signed } from "../../../p2p/sync/types.ts";
 import type { Liar, LiarTools } from "./liar.ts";
 
 type Contributed = Extract<Input, { kind: "contributed" }>;
@@ -50,6 +50,28 @@ export const lyingContributor = {
       hear: contributing((input) => {
         const { speed } = input.contribution;
         return { ...input, contribution: { ...input.contribution, speed: 1_000 * speed } };
+      }),
+    };
+  },
+
+  /** Figures within what is well formed, and as far from true as that allows, always the same way or each time another. */
+  liesAboutNoise({ draw }: LiarTools): Liar {
+    const lie = (steps: number): GradientStatistics => ({
+      tests: steps,
+      variance: draw.pick([0, 1e18]),
+      signal: draw.pick([-1e18, 0, 1e18]),
+      along: draw.pick([0, 1e18]),
+      sketch: {
+        codes: new Uint8Array(256).fill(draw.pick([0, 0x7f, 0x80])),
+        exponent: draw.pick([-126, 126]),
+        sequences: draw.pick([1, 2 ** 20]),
+      },
+    });
+    const isSteady = draw.happens(0.5), steady = lie(1);
+    return {
+      hear: contributing((input) => {
+        const { contribution } = input, noise = isSteady ? steady : lie(contribution.steps);
+        return { ...input, contribution: { ...contribution, noise } };
       }),
     };
   },

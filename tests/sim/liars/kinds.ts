@@ -16,6 +16,7 @@ const LIARS: Readonly<Record<LiarKind, (tools: LiarTools) => Liar>> = {
   "trains foreign windows": lyingContributor.trainsForeignWindows,
   "boasts of tokens": lyingContributor.boastsOfTokens,
   "boasts of speed": lyingContributor.boastsOfSpeed,
+  "lies about noise": lyingContributor.liesAboutNoise,
   "promises anything": lyingContributor.promisesAnything,
   "equivocates": lyingScribe.equivocates,
   "withholds blobs": lyingContributor.withholdsBlobs,

@@ -18,6 +18,7 @@ export type LiarKind =
   | "trains foreign windows"
   | "boasts of tokens"
   | "boasts of speed"
+  | "lies about noise"
   | "promises anything"
   | "equivocates"
   | "withholds blobs"
