@@ -148,17 +148,43 @@ onBoth(
   },
 );
 
-onBoth("what a step measures of its gradient in f16 is that of f32", async (device) => {
+/** Halves of a batch, then two batches of one sequence, which are compared with each other; and a sketch of each. */
+const MEASURED_BATCHES = [6, 1, 1];
+
+onBoth("what steps measure of their gradients in f16 is that of f32", async (device) => {
   const measure = async (device: Device, precision: "f32" | "f16") => {
     await using trainer = await open(device, { precision });
-    trainer.step(countingWindows(6, tinyGpt2), settings, { halves: true, sketchSeed: 3 });
-    return (await trainer.readMetrics())[0]!;
+    const metrics: StepMetrics[] = [];
+    for (const [step, size] of MEASURED_BATCHES.entries()) {
+      trainer.step(countingWindows(size, tinyGpt2, step), settings, { halves: true, sketchSeed: step });
+      metrics.push(...await trainer.readMetrics());
+    }
+    return metrics;
   };
   const wanted = await measure(openPlainDevice(), "f32"), found = await measure(device, "f16");
-  for (const key of ["first", "second", "inner"] as const) {
-    assert.ok(Math.abs(found.halves![key] / wanted.halves![key] - 1) < 2 * GRADIENT_TOLERANCE, key);
+  for (const [step, { halves, sketch }] of wanted.entries()) {
+    assert.ok(errorOf(found[step]!.sketch!, sketch!) < GRADIENT_TOLERANCE, `sketch of step ${step}`);
+    assert.equal(found[step]!.halves === null, halves === null);
+    if (halves === null) continue;
+    const figures = ({ first, second, inner }: NonNullable<StepMetrics["halves"]>) => [first, second, inner];
+    assert.ok(
+      errorOf(figures(found[step]!.halves!), figures(halves)) < 2 * GRADIENT_TOLERANCE,
+      `halves of step ${step}`,
+    );
   }
-  assert.ok(errorOf(found.sketch!, wanted.sketch!) < GRADIENT_TOLERANCE);
+  assert.deepEqual(wanted.map(({ halves }) => halves === null), [false, true, false]);
+});
+
+Deno.test("a sequence whose step overflowed is not compared with the next", async () => {
+  await using trainer = await open(openPlainDevice(), { lossScale: 2 ** 24 });
+  let last = true;
+  for (let step = 0; last && step < 20; step++) {
+    trainer.step(countingWindows(1, tinyGpt2, step), settings, { halves: true });
+    const { skipped, halves } = (await trainer.readMetrics())[0]!;
+    assert.equal(halves, null, `step ${step}`);
+    last = skipped;
+  }
+  assert.ok(!last);
 });
 
 onBoth("evaluation in f16 sees the weights that it is given, and leaves the trained ones", async (device) => {
