@@ -31,12 +31,17 @@ export interface PrecisionOptions {
   readonly selfTest?: (device: Device) => Promise<string | null>;
 }
 
+/** f16 was asked for, and the device is not fit for it. */
+export class PrecisionError extends Error {
+  override readonly name = "PrecisionError";
+}
+
 /** f16 must be faster by this factor: it is never as exact. */
 const WORTHWHILE = 1.05;
 
 /**
  * Decides, measuring what it needs to.
- * @throws {Error} if f16 was asked for and the device is not fit for it.
+ * @throws {PrecisionError} if f16 was asked for and the device is not fit for it.
  */
 export async function decidePrecision(options: PrecisionOptions): Promise<PrecisionDecision> {
   const { device, choice, mustMeasure, selfTest = selfTestF16 } = options;
@@ -59,7 +64,9 @@ export async function decidePrecision(options: PrecisionOptions): Promise<Precis
   const problem = await selfTest(device);
   if (choice === "f16") {
     if (problem === null) return await decided("f16", "it was asked for, and the device passes its self-test");
-    throw new Error(`Cannot train in f16 on ${device.description}: ${problem}. Use --precision f32 or auto`);
+    throw new PrecisionError(
+      `Cannot train in f16 on ${device.description}: ${problem}. Use --precision f32 or auto`,
+    );
   }
   if (problem !== null) return await decided("f32", `not f16, because the device fails its self-test: ${problem}`);
   const f32 = speedOf(await measure("f32")), f16 = speedOf(await measure("f16"));

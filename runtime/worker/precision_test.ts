@@ -63,6 +63,6 @@ for (const [what, scene, precision, reason, measured] of scenes) {
 Deno.test("decidePrecision() refuses f16 that was asked for where the self-test fails, and says what to do", async () => {
   await assert.rejects(
     decide({ choice: "f16", problem: "it cannot store f16", description: "cpu" }),
-    { message: "Cannot train in f16 on cpu: it cannot store f16. Use --precision f32 or auto" },
+    { name: "PrecisionError", message: "Cannot train in f16 on cpu: it cannot store f16. Use --precision f32 or auto" },
   );
 });
