@@ -119,7 +119,7 @@ export function openScene({ codec = "int8", microBatch = 4, precision = "f32", d
     precision,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       onEvent({ kind: "memory", microBatch, plannedBytes, peakBytes: plannedBytes, parameterCount }),
-    onUnstable: (reason) => onEvent({ kind: "precision", precision: "f32", reason }),
+    onF32: (reason) => onEvent({ kind: "precision", precision: "f32", reason }),
     onMemoryShort: (microBatch) => onEvent({ kind: "warning", message: `${microBatch} do not fit` }),
   });
   const training = new Training({

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { openScene, smallRun, turn } from "../../tests/training_scene.ts";
-import { DeviceLostError } from "../device/device.ts";
+import { checkDispatch, type Device, DeviceLostError } from "../device/device.ts";
 import { openPlainDevice } from "../device/plain.ts";
 import { findParameter, parameterLayout, valuesOf } from "../model/parameters.ts";
 import type { LearnerEvent } from "./messages.ts";
@@ -64,7 +64,15 @@ Deno.test("a peer whose model is too much for f16 says so, goes on in f32 and is
 });
 
 Deno.test("a device without f16 that takes the place of a lost one is trained on in f32", async () => {
-  const lost = openPlainDevice(), spare = { ...openPlainDevice(), storesF16: false };
+  const lost = openPlainDevice(), plain = openPlainDevice();
+  const spare: Device = {
+    ...plain,
+    storesF16: false,
+    prepare(dispatches, label) {
+      for (const dispatch of dispatches) checkDispatch(dispatch, { storesF16: false });
+      return plain.prepare(dispatches, label);
+    },
+  };
   await using peer = openScene({ precision: "f16", devices: () => [lost, spare] });
   const { training, weights, events } = peer;
   await training.train(peer.order(1), weights);
@@ -73,6 +81,7 @@ Deno.test("a device without f16 that takes the place of a lost one is trained on
     throw new DeviceLostError("the GPU was lost");
   };
   await peer.stepped(3);
+  assert.ok(events.some((event) => event.kind === "precision" && /took the place of the lost one/.test(event.reason)));
   assert.ok(events.some((event) => event.kind === "warning" && /Training goes on on/.test(event.message)));
   assert.ok((await training.contribute()).bytes !== null);
 });

@@ -141,7 +141,7 @@ async function openLocalModel(device: Device, setup: TrainingSetup): Promise<Loc
         peakBytes: Math.max(plannedBytes, searchedBytes),
         parameterCount,
       }),
-    onUnstable(reason) {
+    onF32(reason) {
       const message = `f16 is no use here any more: ${reason}. Training goes on in f32 from the same weights`;
       tell({ kind: "warning", message });
       tell({ kind: "precision", precision: "f32", reason: message });

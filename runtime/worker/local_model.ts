@@ -36,8 +36,8 @@ export interface LocalModelOptions {
   readonly precision?: Precision;
   /** A trainer was opened, with this micro-batch. */
   onOpen(trainer: Trainer): void;
-  /** f16 has proved no use, and why; training goes on in f32. */
-  onUnstable(reason: string): void;
+  /** Training goes on in f32 instead of f16, and why. */
+  onF32(reason: string): void;
   /** The device had no memory for a micro-batch; half of it is tried next. */
   onMemoryShort(microBatch: number, message: string): void;
 }
@@ -129,9 +129,8 @@ export class LocalModel implements AsyncDisposable {
     if (this.trainer.precision === "f32") return true;
     const reason = steps.map((step) => this.#stability.add(step)).find((each) => each !== null);
     if (reason === undefined) return true;
-    this.#precision = "f32";
     await this.#park(await stateOf(this.trainer));
-    this.#options.onUnstable(reason);
+    this.#goOnInF32(reason);
     return false;
   }
 
@@ -183,7 +182,7 @@ export class LocalModel implements AsyncDisposable {
       const from = await this.#restart();
       await closeQuietly(this.#device);
       this.#device = await this.#options.reopenDevice();
-      if (!this.#device.storesF16) this.#precision = "f32";
+      if (!this.#device.storesF16) this.#goOnInF32("the device that took the place of the lost one cannot store it");
       return { isKept: false, message: `${failure.message}. Training goes on on ${this.#device.description}, ${from}` };
     }
     if (trainer === null || trainer.microBatch === 1) throw failure;
@@ -215,6 +214,12 @@ export class LocalModel implements AsyncDisposable {
     return `from the last contribution with ${
       moments === null ? "new moments" : `moments of step ${moments.stepCount}`
     }`;
+  }
+
+  #goOnInF32(reason: string): void {
+    if (this.#precision === "f32") return;
+    this.#precision = "f32";
+    this.#options.onF32(reason);
   }
 
   /** Closes the trainer and keeps a state for the next one. */

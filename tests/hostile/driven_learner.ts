@@ -47,7 +47,7 @@ export async function openDrivenLearner({ config, steps }: DrivenLearnerOptions)
     model,
     largestMicroBatch: 8,
     onOpen: () => {},
-    onUnstable: () => {},
+    onF32: () => {},
     onMemoryShort: () => {},
   });
   let madeSteps = 0;
