@@ -7,15 +7,17 @@ const sample = (name: string, minute: number, rssMiB: number): RecordedLine => (
   ...{ name, minute, rssMiB, handles: 20, diskMiB: 5 },
 });
 
-Deno.test("drawSoak() draws a line a peer from zero to the most, and names the time", () => {
+Deno.test("drawSoak() draws a panel a figure and a line a peer, from zero, and names the time", () => {
   const drawn = drawSoak([
     sample("wren", 0, 100),
     sample("finch", 0, 50),
     sample("wren", 180, 200),
     sample("finch", 180, 100),
   ]);
-  assert.equal(drawn.match(/<polyline/g)!.length, 6);
-  assert.ok(drawn.includes('points="60.0,95.0 610.0,30.0"'), drawn);
-  assert.match(drawn, /resident memory, MiB/);
-  assert.match(drawn, />3 hours</);
+  const panels = drawn.split('class="heading"').slice(1);
+  assert.equal(panels.length, 3);
+  assert.match(panels[0]!, />resident memory, MiB</);
+  assert.match(panels[0]!, />hours</);
+  const lines = [...panels[0]!.matchAll(/<title>(\w+)<\/title>\n<path d="([^"]+)"/g)].map(([, ...found]) => found);
+  assert.deepEqual(lines, [["wren", "M66,127L408,34"], ["finch", "M66,173.5L408,127"]]);
 });

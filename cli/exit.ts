@@ -34,6 +34,7 @@ const CODE_BY_ERROR: Readonly<Record<string, number>> = {
   SafetensorsError: EXIT.input,
   WeightsError: EXIT.input,
   TicketError: EXIT.input,
+  MetricsError: EXIT.input,
   TransportError: EXIT.network,
   NoAdapterError: EXIT.device,
   NoDeviceError: EXIT.device,
@@ -46,6 +47,11 @@ const CODE_BY_ERROR: Readonly<Record<string, number>> = {
 /** A wrong value for a flag or argument, found after parsing. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
+}
+
+/** Metrics that cannot be compared. */
+export class MetricsError extends Error {
+  override readonly name = "MetricsError";
 }
 
 /** The exit code of an error, and whether it is expected (its message is enough) or ours (its stack is wanted). */

@@ -8,8 +8,8 @@ import { type RunConfig, stateBytes } from "../runtime/config.ts";
 import { DeviceMemoryError } from "../runtime/device/device.ts";
 import { bytes } from "./format.ts";
 
-/** The state that is trained on, the one that is folded from it, and the copy that is hashed. */
-const STATES_AT_ONCE = 3;
+/** The state that is trained on, the one that is folded from it, the copy that is hashed, and their average. */
+const STATES_AT_ONCE = 4;
 
 /** @throws {DeviceMemoryError} if not. */
 export function expectMemoryFor(

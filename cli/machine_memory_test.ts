@@ -4,7 +4,7 @@ import { stateBytes } from "../runtime/config.ts";
 import { expectMemoryFor } from "./machine_memory.ts";
 
 Deno.test("a run whose states this machine cannot hold is refused before anything of it is opened, with what to do", () => {
-  const run = tinyRun(), wantedBytes = 3 * stateBytes(run);
+  const run = tinyRun(), wantedBytes = 4 * stateBytes(run);
   expectMemoryFor(run, wantedBytes);
   assert.throws(() => expectMemoryFor(run, wantedBytes - 1), {
     name: "DeviceMemoryError",
@@ -14,5 +14,5 @@ Deno.test("a run whose states this machine cannot hold is refused before anythin
 
 Deno.test("a run with momentum takes twice the memory", () => {
   const run = tinyRun(), outer = { ...run.outer, momentum: 0.9 };
-  assert.throws(() => expectMemoryFor({ ...run, outer }, 3 * stateBytes(run)), { name: "DeviceMemoryError" });
+  assert.throws(() => expectMemoryFor({ ...run, outer }, 4 * stateBytes(run)), { name: "DeviceMemoryError" });
 });

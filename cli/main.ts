@@ -11,8 +11,7 @@ import { EXIT, exitOf } from "./exit.ts";
 import { isPeerAddress } from "./peer_address.ts";
 import { failure, mannerOf, note } from "./print.ts";
 import { quietGraphicsDriver } from "./surroundings.ts";
-
-const VERSION = "0.1.0";
+import { VERSION } from "./version.ts";
 
 /** The whole command line; `parseAsync` runs it. */
 export function program(): Command {
@@ -109,6 +108,7 @@ export function program(): Command {
     .option("--temperature <t>", "0: always the likeliest token", nonNegative, 0.8)
     .option("--top-k <n>", "choose among the n likeliest tokens; 0: all", whole(0, 1_000_000), 0)
     .option("--seed <n>", "the same seed gives the same text", whole(0, 0xffff_ffff), 1)
+    .addOption(ewaOption())
     .addOption(stateOption()).addOption(deviceOption()).addOption(jsonOption()).addOption(quietOption())
     .action(async (folder, options) => (await import("./sample.ts")).sample({ folder, ...options }));
 
@@ -116,14 +116,23 @@ export function program(): Command {
     .argument("<folder>", "folder of a run, or of a model in Hugging Face layout")
     .option("--tokens <file>", "tokens as little-endian u32")
     .option("--text <file>", "text, tokenized first (default for a run: its held-out text)")
+    .addOption(ewaOption())
     .addOption(stateOption()).addOption(deviceOption()).addOption(jsonOption()).addOption(quietOption())
     .action(async (folder, options) => (await import("./eval.ts")).evaluate({ folder, ...options }));
 
   command("export", "Write a run's model in Hugging Face layout")
     .argument("<folder>", "folder of the run")
     .argument("[output]", "new folder (default: <folder>/model)")
+    .addOption(ewaOption())
     .addOption(stateOption()).addOption(jsonOption()).addOption(quietOption())
     .action(async (folder, output, options) => (await import("./export.ts")).runExport({ folder, output, ...options }));
+
+  command("compare", "Set time, throughput, memory and convergence of runs side by side")
+    .argument("<runs...>", "folders of runs or of peers, or metrics files")
+    .option("--target <nats>", "held-out loss to be reached (default: one that every run has reached)", positive)
+    .option("--plot <file>", "draw losses, batches and speeds, as SVG")
+    .addOption(jsonOption()).addOption(quietOption())
+    .action(async (runs, options) => (await import("./compare.ts")).compare({ runs, ...options }));
 
   command("devices", "Measure every device of this machine and say which one is chosen")
     .addOption(jsonOption()).addOption(quietOption())
@@ -170,6 +179,10 @@ function precisionOption(): Option {
 
 function stateOption(): Option {
   return new Option("--state <folder>", "this peer's own folder (default: <folder>/peer)");
+}
+
+function ewaOption(): Option {
+  return new Option("--ewa", "the average of the run's weights over its rounds, instead of the newest");
 }
 
 function jsonOption(): Option {

@@ -13,7 +13,8 @@ import { bytesTokenizer, type Tokenizer } from "../runtime/data/tokenizer.ts";
 import { diskFolder } from "../runtime/folder_disk.ts";
 import type { ModelConfig } from "../runtime/model/config.ts";
 import { readFolder } from "../runtime/model/huggingface.ts";
-import { defaultStatePath, hasRun, openRunFolder, readStatus } from "../runtime/run_folder.ts";
+import { defaultStatePath, hasRun, openRunFolder, readAverage, readStatus } from "../runtime/run_folder.ts";
+import { decodeEwa } from "../runtime/state/ewa_bytes.ts";
 import { readWeights, weightsLayout } from "../runtime/state/weights.ts";
 import { UsageError } from "./exit.ts";
 
@@ -30,6 +31,8 @@ export interface OpenedModel {
 
 export interface ModelPlace {
   readonly folder: string;
+  /** Whether to open the average of the run's weights that the peer keeps, instead of its newest weights. */
+  readonly ewa?: boolean;
   /** A peer's own folder, if it is not the run's default. */
   readonly state?: string;
 }
@@ -39,10 +42,12 @@ export interface ModelPlace {
  * @throws {UsageError} if the run has no state yet.
  * @throws {ModelFolderError | SafetensorsError | ConfigError} if the folder cannot be used.
  */
-export async function openModel({ folder, state }: ModelPlace): Promise<OpenedModel> {
-  return await hasRun(folder)
-    ? await openRunModel(folder, state ?? defaultStatePath(folder))
-    : await openExported(folder);
+export async function openModel({ folder, state, ewa = false }: ModelPlace): Promise<OpenedModel> {
+  if (await hasRun(folder)) return await openRunModel(folder, { path: state ?? defaultStatePath(folder), ewa });
+  if (!ewa) return await openExported(folder);
+  throw new UsageError(
+    `Cannot open the average of '${folder}': it is a model, and only a run has one. Leave out --ewa`,
+  );
 }
 
 async function openExported(folder: string): Promise<OpenedModel> {
@@ -55,7 +60,10 @@ async function openExported(folder: string): Promise<OpenedModel> {
   return { config, weights, tokenizer, tokenizerJson, run: null };
 }
 
-async function openRunModel(folder: string, statePath: string): Promise<OpenedModel> {
+async function openRunModel(
+  folder: string,
+  { path: statePath, ewa }: { readonly path: string; readonly ewa: boolean },
+): Promise<OpenedModel> {
   const { config, data } = await openRunFolder(folder);
   const status = await readStatus(statePath);
   if (status === null || status.weights === "") {
@@ -65,14 +73,9 @@ async function openRunModel(folder: string, statePath: string): Promise<OpenedMo
     );
   }
   const blobs = layered(await openDiskBlobStore(join(statePath, "blobs")), data);
-  const bytes = await blobs.get(status.weights as Digest);
-  if (bytes === null) {
-    throw new UsageError(
-      `Cannot open the model of run "${config.name}": the weights of round ${status.round} are missing or damaged in ` +
-        `${statePath}. Start the peer again: it fetches what it lacks from others`,
-    );
-  }
-  const { parameters } = readWeights(bytes, weightsLayout(config));
+  const parameters = ewa
+    ? await averageIn(statePath, config)
+    : await newestIn(statePath, { config, blobs, digest: status.weights as Digest, round: status.round });
   const { tokenizer: kind } = config;
   const json = kind.kind === "bytes"
     ? null
@@ -84,4 +87,28 @@ async function openRunModel(folder: string, statePath: string): Promise<OpenedMo
     tokenizerJson: json,
     run: { config, blobs, round: status.round },
   };
+}
+
+async function newestIn(statePath: string, { config, blobs, digest, round }: {
+  readonly config: RunConfig;
+  readonly blobs: BlobStore;
+  readonly digest: Digest;
+  readonly round: number;
+}): Promise<Float32Array> {
+  const bytes = await blobs.get(digest);
+  if (bytes !== null) return readWeights(bytes, weightsLayout(config)).parameters;
+  throw new UsageError(
+    `Cannot open the model of run "${config.name}": the weights of round ${round} are missing or damaged in ` +
+      `${statePath}. Start the peer again: it fetches what it lacks from others`,
+  );
+}
+
+async function averageIn(statePath: string, config: RunConfig): Promise<Float32Array> {
+  const cannot = (why: string) => new UsageError(`Cannot open the average of run "${config.name}": ${why}`);
+  if (config.training.ewaDecay === 0) throw cannot("it keeps none (training.ewaDecay is 0). Leave out --ewa");
+  const bytes = await readAverage(statePath);
+  if (bytes === null) throw cannot(`${statePath} has none. The peer writes it with its first round, and when it stops`);
+  const decoded = await decodeEwa(bytes, { words: weightsLayout(config).parameterWords });
+  if (decoded.ok) return decoded.average;
+  throw cannot(`${decoded.reason}. It starts anew when the peer in ${statePath} does`);
 }

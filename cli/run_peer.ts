@@ -3,6 +3,7 @@
  * @module
  */
 import { join } from "node:path";
+import { metered, type MeteredTransport } from "../p2p/net/metered.ts";
 import type { Transport } from "../p2p/net/transport.ts";
 import { layered } from "../p2p/store/layered.ts";
 import type { Digest } from "../p2p/sync/types.ts";
@@ -11,9 +12,11 @@ import { parseTicket } from "../p2p/ticket.ts";
 import { decodeJournalEntry } from "../p2p/wire.ts";
 import { blobsOf, genesisBytes } from "../runtime/config.ts";
 import type { PeerEvent } from "../runtime/event.ts";
+import { RunMetrics } from "../runtime/metrics.ts";
 import { type Peer, startPeer } from "../runtime/peer.ts";
-import { readMembers, type RunFolder, type StateFolder } from "../runtime/run_folder.ts";
+import { readAverage, readMembers, type RunFolder, type StateFolder } from "../runtime/run_folder.ts";
 import { emptyStatus, statusAfter } from "../runtime/status.ts";
+import { AverageKeeper } from "./average_keeper.ts";
 import { birdName } from "./bird_name.ts";
 import { EXIT } from "./exit.ts";
 import { bytes, counted, shortPeer } from "./format.ts";
@@ -23,6 +26,7 @@ import { note } from "./print.ts";
 import { openScreen, type Screen } from "./screen.ts";
 import type { PeerFlags } from "./peer_flags.ts";
 import { fetchRunData } from "./run_data.ts";
+import { VERSION } from "./version.ts";
 
 export interface PeerRun {
   readonly run: RunFolder;
@@ -48,7 +52,8 @@ const NOBODY_JOINS =
 const LEAVING = "Stopping: finishing the offer in hand (at most 10 s). Ctrl+C again stops at once.";
 
 /** Trains until the interrupt, the run's target or `--minutes`; returns the exit code. */
-export async function runPeer({ run, state, transport, interrupt, flags, addresses }: PeerRun): Promise<number> {
+export async function runPeer({ run, state, interrupt, flags, addresses, ...given }: PeerRun): Promise<number> {
+  const transport = metered(given.transport);
   const endsAtMs = flags.minutes === undefined ? undefined : Date.now() + flags.minutes * 60_000;
   using screen = openScreen(flags.manner, () => endsAtMs === undefined ? {} : { endsAtMs });
   expectMemoryFor(run.config);
@@ -65,17 +70,21 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
 
   const mostBlobBytes = flags.diskGb * 1e9;
   const name = flags.name ?? birdName(state.identity.peer);
-  await using record = recordEvents(state, screen);
+  await using record = await recordEvents(run, { state, screen, transport });
   const invitations = inviting(screen);
+  const keeper = new AverageKeeper(state, (message) => record.take({ kind: "warning", message }));
+  let started: Peer | null = null;
   const take = (event: PeerEvent) => {
     record.take(event);
     if (event.kind === "plan") screen.say(planLine(event));
     if (event.kind === "reachability") invitations.renew(event.ticket);
+    if (event.kind === "round" && started !== null) keeper.afterRound(started, Date.now());
     if (event.kind !== "finished") return;
     screen.say(`Others may fetch the final state from this peer for ${SERVING_MS / 1000} s more.`);
     setTimeout(() => interrupt.stop("finished"), SERVING_MS);
   };
-  const checkpoint = await state.loadOptimizer();
+  const checkpoint = await state.loadOptimizer(), average = await readAverage(state.path);
+  const speeds = await state.loadSpeeds();
   await using peer = await startPeer({
     config: run.config,
     name,
@@ -92,9 +101,13 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
     throttle: flags.throttle,
     relay: flags.relay,
     onEvent: take,
+    onSpeeds: (speeds) => void state.saveSpeeds(speeds).catch(() => {}), // they can be measured again
+    ...(speeds === null ? {} : { speeds }),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(checkpoint === null ? {} : { checkpoint }),
+    ...(average === null ? {} : { average }),
   });
+  started = peer;
   record.take({
     kind: "started",
     run: await runIdOf(genesisBytes(run.config)),
@@ -118,7 +131,7 @@ export async function runPeer({ run, state, transport, interrupt, flags, address
   await Promise.race([aborted(interrupt.signal), peer.ended]);
   clearTimeout(timer);
   if (interrupt.signal.reason === BY_USER) screen.say(LEAVING);
-  return await leave(peer, state, record.take);
+  return await leave(peer, { state, keeper, take: record.take });
 }
 
 /** Addresses to listen on: TCP on the asked or remembered port, and WebSocket on any. */
@@ -139,7 +152,11 @@ export async function rememberPort(
   if (port !== undefined && port !== state.port()) await state.keepPort(port);
 }
 
-async function leave(peer: Peer, state: StateFolder, take: (event: PeerEvent) => void): Promise<number> {
+async function leave(peer: Peer, { state, keeper, take }: {
+  readonly state: StateFolder;
+  readonly keeper: AverageKeeper;
+  take(event: PeerEvent): void;
+}): Promise<number> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), LONGEST_LEAVING_MS);
   const checkpoint = await peer.checkpoint().catch(() => null); // a device that failed has none
@@ -151,6 +168,7 @@ async function leave(peer: Peer, state: StateFolder, take: (event: PeerEvent) =>
       });
     });
   }
+  await keeper.keep(peer, Date.now());
   const end = await peer.leave({ signal: controller.signal });
   clearTimeout(timer);
   if (end.kind === "failed") throw end.error;
@@ -158,13 +176,35 @@ async function leave(peer: Peer, state: StateFolder, take: (event: PeerEvent) =>
   return EXIT.done;
 }
 
-/** Shows, appends and sums up events as they come. */
-function recordEvents(state: StateFolder, screen: Screen): AsyncDisposable & { take(event: PeerEvent): void } {
+/** Shows, appends, measures and sums up events as they come. */
+async function recordEvents({ config }: RunFolder, { state, screen, transport }: {
+  readonly state: StateFolder;
+  readonly screen: Screen;
+  readonly transport: MeteredTransport;
+}): Promise<AsyncDisposable & { take(event: PeerEvent): void }> {
   let status = emptyStatus, writtenAtMs = 0, writing = Promise.resolve(), isComplaining = false, hasStarted = false;
-  // Neither is needed to go on, so a disk that refuses them costs a warning and not the peer.
+  // None of these files is needed to go on, so a disk that refuses them costs a warning and not the peer.
   const complain = (error: unknown) => {
     if (!isComplaining) note(`warning: ${error instanceof Error ? error.message : error}`);
     isComplaining = true;
+  };
+  const attempt = <T>(work: () => T): T | null => {
+    try {
+      return work();
+    } catch (error) {
+      complain(error);
+      return null;
+    }
+  };
+  const metrics = await RunMetrics.open({
+    config,
+    versions: { starling: VERSION, deno: Deno.version.deno, os: `${Deno.build.os} ${Deno.build.arch}` },
+    before: attempt(() => state.metrics.last()),
+  });
+  const measure = (event: PeerEvent) => {
+    const surroundings = { nowMs: Date.now(), residentBytes: Deno.memoryUsage().rss, ...transport.traffic() };
+    const line = metrics.take(event, surroundings);
+    if (line !== null) attempt(() => state.metrics.append(line));
   };
   const write = () => {
     if (!hasStarted) return; // what is known of this life is less than the last one wrote: whom to dial, above all
@@ -174,18 +214,12 @@ function recordEvents(state: StateFolder, screen: Screen): AsyncDisposable & { t
   const sign = setInterval(() => {
     if (Date.now() - writtenAtMs >= LONGEST_SILENCE_MS) write();
   }, LONGEST_SILENCE_MS);
-  const append = (event: PeerEvent) => {
-    try {
-      state.appendEvent({ time: Date.now(), ...event });
-    } catch (error) {
-      complain(error);
-    }
-  };
   return {
     take(event: PeerEvent): void {
       status = statusAfter(status, event);
       hasStarted ||= event.kind === "started";
-      if (!PASSING.has(event.kind)) append(event);
+      if (!PASSING.has(event.kind)) attempt(() => state.appendEvent({ time: Date.now(), ...event }));
+      measure(event);
       if (event.kind === "round" || event.kind === "started" || Date.now() - writtenAtMs > STATUS_MS) write();
       screen.take(event);
     },

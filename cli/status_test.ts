@@ -15,7 +15,14 @@ Deno.test("a status says how old it is when a running peer has not renewed it", 
 
 Deno.test("a status says how large the global batch is, and why", () => {
   const reason = "norm test: 210 wanted, at most 2× at a time allowed";
-  const globalBatch = { request: 64, noiseScale: 105.2, ceiling: 1182, reason };
+  const globalBatch = {
+    policy: "norm-test",
+    request: 64,
+    dealt: 64,
+    noiseScale: 105.2,
+    ceiling: 1182,
+    reason,
+  } as const;
   const text = (changes: Partial<PeerStatus>) => statusLines({ ...lone, ...changes }, { running: false }).join("\n");
   assert.match(
     text({ globalBatch }),

@@ -224,7 +224,7 @@ function stateLine(view: View, { agreement }: Goal): string {
       `state ${short(digest)}`,
       agreement ?? "",
       standingText(view, round),
-      globalBatch === null || globalBatch.reason === "constant" ? "" : `batch ${globalBatch.request}`,
+      globalBatch === null || globalBatch.policy === "constant" ? "" : `batch ${globalBatch.request}`,
       codec.startsWith("topk") ? `contributions ${codec}` : "",
     ];
   return parts.filter((part) => part !== "").join("  ");

@@ -51,11 +51,11 @@ Deno.test("a view says when contributions are sparse", () => {
 });
 
 Deno.test("a view says how large a batch is that may grow", () => {
-  const lastLine = (reason: string) => {
-    const globalBatch = { request: 64, noiseScale: 105, ceiling: 182, reason };
+  const lastLine = (policy: "constant" | "norm-test") => {
+    const globalBatch = { policy, request: 64, dealt: 64, noiseScale: 105, ceiling: 182, reason: "210 wanted" };
     return render(after([0, round(1, 0, { globalBatch })]), {}, 1).at(-1)!;
   };
-  assert.match(lastLine("norm test: 210 wanted"), /in round 1 {2}batch 64$/);
+  assert.match(lastLine("norm-test"), /in round 1 {2}batch 64$/);
   assert.doesNotMatch(lastLine("constant"), /batch/);
 });
 

@@ -72,6 +72,8 @@ const trainingSchema = z.strictObject({
   beta2: z.number().min(0).max(0.99999).default(0.99),
   epsilon: z.number().positive().max(1e-3).default(1e-8),
   clip: z.number().min(0).default(1).describe("Global norm that gradients are clipped to; 0: never"),
+  ewaDecay: z.number().min(0).max(0.999999).optional()
+    .describe("Of the weights' average that each peer keeps for --ewa, an inner step; 0: none. Absent: 0.9995"),
 });
 
 const isDense = (codec: string) => codec === "int8" || codec === "f32";

@@ -10,8 +10,16 @@ import type { Contribution, Fate, FoldOrder, Learner, TrainOrder, Verdict } from
 import type { RunConfig } from "./config.ts";
 import type { DeviceChoice } from "./device/open.ts";
 import { HeldWeights, type Pin } from "./held_weights.ts";
+import { RunningAverage } from "./running_average.ts";
 import { allocateWeights, weightsLayout } from "./state/weights.ts";
-import type { BlobPlace, FoldPort, LearnerEvent, OpenedTraining, TrainingPort } from "./worker/messages.ts";
+import type {
+  BlobPlace,
+  DeviceSpeeds,
+  FoldPort,
+  LearnerEvent,
+  OpenedTraining,
+  TrainingPort,
+} from "./worker/messages.ts";
 import type { PrecisionChoice } from "./worker/precision.ts";
 import { openRemote, type Remote } from "./worker/remote.ts";
 
@@ -28,8 +36,12 @@ export interface LearnerOptions {
   readonly microBatch?: number;
   /** How activations lie in memory. Default `auto`: f16 where the device passes its self-test and is faster by it. */
   readonly precision?: PrecisionChoice;
+  /** What the event `speeds` of an earlier session gave: the device is not measured again, but goes on being watched. */
+  readonly speeds?: DeviceSpeeds;
   /** What `checkpoint` of an earlier session gave. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
+  /** What `average` of an earlier session gave. */
+  readonly average?: Uint8Array<ArrayBuffer>;
   readonly onEvent?: (event: LearnerEvent) => void;
 }
 
@@ -41,6 +53,8 @@ export interface LocalLearner extends Learner, OpenedTraining, AsyncDisposable {
   resume(): void;
   /** The inner optimizer's state for a restart, or null if nothing was trained. */
   checkpoint(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /** The average of the run's weights so far, as `state/ewa_bytes.ts` has it; null before a round has counted tokens. */
+  average(): Promise<Uint8Array<ArrayBuffer> | null>;
 }
 
 /** States whose weights are held: the head's, its parent's, and some for late readers. */
@@ -54,17 +68,20 @@ const LONGEST_CLOSE_MS = 10_000;
  */
 export async function openLearner(options: LearnerOptions): Promise<LocalLearner> {
   const { config, device = "auto", threads = null, blobs = {}, percent = 100 } = options;
-  const { microBatch = null, precision = "auto", checkpoint = null } = options;
+  const { microBatch = null, precision = "auto", checkpoint = null, speeds = null } = options;
   const onEvent = options.onEvent ?? (() => {});
   expectPercent(percent);
   const training = openRemote<TrainingPort, LearnerEvent>(trainingThread(), onEvent);
   const folding = openRemote<FoldPort, never>(foldThread(), () => {});
   try {
     const [opened] = await Promise.all([
-      training.call("open", { config, device, threads, blobs, microBatch, precision, percent, checkpoint }),
+      training.call("open", { config, device, threads, blobs, microBatch, precision, speeds, percent, checkpoint }),
       folding.call("open", config),
     ]);
-    return localLearner({ training, folding, opened, percent, config, onEvent });
+    const average = new RunningAverage({ config, words: weightsLayout(config).parameterWords, folding });
+    const why = options.average === undefined ? null : await average.load(options.average);
+    if (why !== null) onEvent({ kind: "warning", message: why });
+    return localLearner({ training, folding, opened, percent, config, average, onEvent });
   } catch (error) {
     training.terminate();
     folding.terminate();
@@ -72,12 +89,13 @@ export async function openLearner(options: LearnerOptions): Promise<LocalLearner
   }
 }
 
-function localLearner({ training, folding, opened, config, onEvent, ...start }: {
+function localLearner({ training, folding, opened, config, average, onEvent, ...start }: {
   readonly training: Remote<TrainingPort>;
   readonly folding: Remote<FoldPort>;
   readonly opened: OpenedTraining;
   readonly percent: number;
   readonly config: RunConfig;
+  readonly average: RunningAverage;
   onEvent(event: LearnerEvent): void;
 }): LocalLearner {
   const layout = weightsLayout(config);
@@ -114,6 +132,7 @@ function localLearner({ training, folding, opened, config, onEvent, ...start }: 
         anchor?.release();
         anchor = pin;
       }, report);
+      held.use([order.weights], ([bytes]) => average.take(bytes!, order)).catch(report);
     },
     contribute: (): Promise<Contribution> => training.call("contribute", null),
     judge: (bytes): Promise<Verdict> => folding.call("judge", bytes),
@@ -150,6 +169,7 @@ function localLearner({ training, folding, opened, config, onEvent, ...start }: 
     pause: () => setPace({ paused: true }),
     resume: () => setPace({ paused: false }),
     checkpoint: () => training.call("checkpoint", null),
+    average: () => average.save(),
     close: () =>
       closing ??= within(LONGEST_CLOSE_MS, training.call("close", null)).then(() => {
         training.terminate();

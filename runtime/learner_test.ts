@@ -1,8 +1,12 @@
 import { strict as assert } from "node:assert";
+import type { TrainOrder } from "../p2p/learner.ts";
+import type { Digest } from "../p2p/sync/types.ts";
 import { testLearner } from "../tests/conformance/learner.ts";
 import { openStubLearner } from "../tests/stub_learner.ts";
 import { tinyRun } from "../tests/tiny_run.ts";
 import { openLearner } from "./learner.ts";
+import { decodeEwa } from "./state/ewa_bytes.ts";
+import { weightsLayout } from "./state/weights.ts";
 import type { LearnerEvent } from "./worker/messages.ts";
 
 testLearner({ name: "stub", open: () => Promise.resolve(openStubLearner()) });
@@ -56,6 +60,60 @@ Deno.test("a learner says how noisy its gradients were, goes on with its optimiz
   }
   const warning = events.find((event) => event.kind === "warning");
   assert.match(warning!.message, /Cannot take up training where it ended: .*checksum/);
+});
+
+Deno.test("a learner averages the weights of its orders by their steps, and goes on with that after a restart", async () => {
+  const config = tinyRun(),
+    { contextLength } = config.model,
+    globalBatch = 4,
+    batchTokens = globalBatch * contextLength;
+  const open = (average?: Uint8Array<ArrayBuffer>) =>
+    openLearner({
+      ...{ config, device: "cpu", threads: 1, microBatch: 4 },
+      ...(average === undefined ? {} : { average }),
+    });
+  const order = (weights: Digest, tokens: number): TrainOrder => ({
+    ...{ round: 1, weights, tokens, ranges: [], batch: 4, globalBatch, roundMs: 1000 },
+    ...{ measure: { every: 0, sketch: false }, encoding: { codec: "int8", kept: 4096 } },
+  });
+  const { parameterWords: words } = weightsLayout(config);
+  const parametersIn = (bytes: Uint8Array<ArrayBuffer>) => new Float32Array(bytes.buffer, bytes.length - 4 * words);
+  let saved: Uint8Array<ArrayBuffer>, weights: Uint8Array<ArrayBuffer>, third: Uint8Array<ArrayBuffer>;
+  {
+    await using learner = await open();
+    const first = await learner.initial();
+    learner.train(order(first, 0));
+    assert.equal(await learner.average(), null, "the weights that a run begins with are no result");
+    weights = (await learner.save(first))!;
+    learner.train(order(first, 1_000 * batchTokens));
+    saved = (await learner.average())!;
+  }
+  const decoded = await decodeEwa(saved, { words });
+  assert.ok(decoded.ok);
+  assert.deepEqual(decoded.average, parametersIn(weights));
+  assert.equal(decoded.progress.steps, 1_000);
+  {
+    await using learner = await open(saved);
+    third = weights.slice();
+    parametersIn(third)[0]! += 1;
+    learner.train(order(await learner.load(third), 1_010 * batchTokens));
+    const after = await decodeEwa((await learner.average())!, { words });
+    assert.ok(after.ok);
+    // Ten steps, with a horizon of a tenth of 1,010: 1 − (1 − 1/101)¹⁰ of the way, as the mass is nearly 1.
+    const moved = after.average[0]! - decoded.average[0]!;
+    assert.ok(Math.abs(moved - (1 - (1 - 1 / 101) ** 10)) < 1e-4, String(moved));
+  }
+});
+
+Deno.test("a learner whose average is damaged says so and begins another", async () => {
+  const events: LearnerEvent[] = [];
+  await using learner = await openLearner({
+    ...{ config: tinyRun(), device: "cpu", threads: 1, microBatch: 4, average: new Uint8Array(100) },
+    onEvent: (event) => events.push(event),
+  });
+  assert.equal(await learner.average(), null);
+  const warning = events.find((event) => event.kind === "warning");
+  assert.match(warning!.message, /Cannot go on with the average of weights: .*version 1. It starts anew/);
 });
 
 Deno.test("a learner whose device, data or throttle is wrong does not open, and leaves nothing running", async () => {

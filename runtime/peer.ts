@@ -20,6 +20,7 @@ import { formatTicket } from "../p2p/ticket.ts";
 import { blobsOf, genesisBytes, type RunConfig } from "./config.ts";
 import type { PeerEvent } from "./event.ts";
 import { type LocalLearner, openLearner } from "./learner.ts";
+import type { DeviceSpeeds } from "./worker/messages.ts";
 import { peerEvents } from "./peer_events.ts";
 import type { DeviceChoice } from "./device/open.ts";
 import type { BlobPlace } from "./worker/messages.ts";
@@ -54,10 +55,16 @@ export interface PeerOptions {
   readonly throttle?: number;
   /** Whether to pass blobs on between peers that cannot reach each other. Default: yes. */
   readonly relay?: boolean;
+  /** What `onSpeeds` of an earlier session was given last. */
+  readonly speeds?: DeviceSpeeds;
   /** What `checkpoint` of an earlier session gave. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
+  /** What `average` of an earlier session gave. */
+  readonly average?: Uint8Array<ArrayBuffer>;
   readonly clock?: Clock;
   readonly onEvent?: (event: PeerEvent) => void;
+  /** Told how fast the device is, for this peer's own restart. */
+  readonly onSpeeds?: (speeds: DeviceSpeeds) => void;
 }
 
 /** A peer at work. Disposing ends it at once; `leave` lets its last work be counted. */
@@ -73,6 +80,8 @@ export interface Peer extends AsyncDisposable {
   resume(): void;
   /** The inner optimizer's state, for this peer's own restart; null before anything was trained. */
   checkpoint(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /** The average of the run's weights that this peer keeps, for `--ewa` and for its own restart; null before there is one. */
+  average(): Promise<Uint8Array<ArrayBuffer> | null>;
   /** The owner of a run with a list of members changes it; see `signChange` (`p2p/sync/members.ts`). */
   change(change: Signed<Change>): void;
   /** One last offer, then the end; `signal` cuts it short. */
@@ -105,9 +114,14 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
     precision: options.precision ?? "auto",
     blobs: options.runBlobs ?? {},
     percent: options.throttle ?? 100,
-    onEvent: events.fromLearner,
+    onEvent(event) {
+      if (event.kind === "speeds") options.onSpeeds?.(event.speeds);
+      else events.fromLearner(event);
+    },
+    ...(options.speeds === undefined ? {} : { speeds: options.speeds }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
+    ...(options.average === undefined ? {} : { average: options.average }),
   });
   try {
     const host = await startHost({
@@ -195,6 +209,7 @@ function peerOf(host: Host, learner: LocalLearner, ticket: () => string | null):
     pause: () => learner.pause(),
     resume: () => learner.resume(),
     checkpoint: () => learner.checkpoint(),
+    average: () => learner.average(),
     change: (change) => host.change(change),
     leave({ signal } = {}) {
       signal?.addEventListener("abort", () => void host.close(), { once: true });

@@ -76,6 +76,8 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
             tokensPerSecond,
           });
         }
+        case "speeds":
+          return; // kept by whoever started the peer, for its next start
         case "waiting":
           return onEvent({ kind: "waiting", reason: event.reason });
         case "dropped":

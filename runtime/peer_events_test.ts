@@ -61,7 +61,7 @@ function sharesOf(fields: Partial<Offer>): readonly number[] {
     scribe: finch,
     weights: digest,
     roundMs: 2000,
-    batch: { request: 32, noiseScale: 100, ceiling: 91, reason: "constant" },
+    batch: { policy: "constant", request: 32, dealt: 32, noiseScale: 100, ceiling: 91, reason: "constant" },
     encoding: { codec: "topk", kept: 128 },
   });
   const [round] = heard;

@@ -11,9 +11,12 @@
  *     identity.key     who the peer is
  *     journal          records, offers and states, in the order it learnt them
  *     blobs/           contributions and weights
+ *     device.json      how fast the device was, by micro-batch, and what it had no memory for
  *     optimizer        local moments and residual, to go on where it stopped
+ *     average          the average of the run's weights, for `--ewa`
  *     status.json      what `starling status` shows
  *     events.jsonl     the last events, and before them `events-before.jsonl`
+ *     metrics.jsonl    time, throughput, memory and convergence, a line a round
  *     port             the TCP port that its ticket names
  *     members          the owner's newest change of the list of members, for the running peer to tell
  * ```
@@ -21,6 +24,7 @@
  * @module
  */
 import { dirname, join } from "node:path";
+import { z } from "zod";
 import type { Identity } from "../p2p/identity.ts";
 import { sha256 } from "../p2p/store/chunks.ts";
 import { openDiskBlobStore } from "../p2p/store/disk.ts";
@@ -33,7 +37,9 @@ import type { PeerId } from "../p2p/sync/types.ts";
 import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "../p2p/store/files.ts";
 import { onDisk, StorageError, storageError } from "../p2p/store/storage_error.ts";
 import { emptyStatus, type PeerStatus } from "./status.ts";
+import type { DeviceSpeeds } from "./worker/messages.ts";
 import { ConfigError, parseRunConfig, type RunConfig } from "./config.ts";
+import { MetricsLog } from "./metrics_log.ts";
 
 /** A run's folder, read. */
 export interface RunFolder {
@@ -53,9 +59,14 @@ export interface StateFolder extends AsyncDisposable {
   readonly blobs: BlobStore;
   loadOptimizer(): Promise<Uint8Array<ArrayBuffer> | null>;
   saveOptimizer(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Null if nobody has measured the device, or the file is damaged: it is measured anew. */
+  loadSpeeds(): Promise<DeviceSpeeds | null>;
+  saveSpeeds(speeds: DeviceSpeeds): Promise<void>;
+  saveAverage(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   writeStatus(status: PeerStatus): Promise<void>;
   /** @throws {StorageError} if the disk refuses; what was written before is whole. */
   appendEvent(event: unknown): void;
+  readonly metrics: MetricsLog;
   /** The port used last, or null. */
   port(): number | null;
   keepPort(port: number): Promise<void>;
@@ -67,6 +78,11 @@ const LARGEST_EVENTS_BYTES = 16 * 1024 * 1024;
 /** Where a peer keeps its own files if it is not told. */
 export function defaultStatePath(runPath: string): string {
   return join(runPath, "peer");
+}
+
+/** Where a peer keeps its metrics. */
+export function metricsPath(statePath: string): string {
+  return join(statePath, "metrics.jsonl");
 }
 
 /**
@@ -126,6 +142,7 @@ export async function openStateFolder(path: string, { now }: { readonly now: Dat
   const events = opening.use(
     await onDisk(`open ${join(path, "events.jsonl")}`, () => Promise.resolve(new EventLog(path))),
   );
+  const metrics = opening.use(new MetricsLog(metricsPath(path)));
   const opened = opening.move();
   return {
     path,
@@ -134,9 +151,13 @@ export async function openStateFolder(path: string, { now }: { readonly now: Dat
     blobs,
     loadOptimizer: () => readBytesIfThere(join(path, "optimizer")),
     saveOptimizer: (bytes) => replaceFile(join(path, "optimizer"), bytes, {}),
+    loadSpeeds: async () => parseSpeeds(await readIfThere(join(path, "device.json"))),
+    saveSpeeds: (speeds) => replaceFile(join(path, "device.json"), encode(`${JSON.stringify(speeds)}\n`), {}),
+    saveAverage: (bytes) => replaceFile(join(path, "average"), bytes, { durable: false }),
     writeStatus: async (status) =>
       await replaceFile(join(path, "status.json"), encode(await statusText(status)), { durable: false }),
     appendEvent: (event) => events.append(encode(`${JSON.stringify(event)}\n`)),
+    metrics,
     port: () => parsePort(readTextIfThereSync(join(path, "port"))),
     keepPort: (port) => replaceFile(join(path, "port"), encode(`${port}\n`), {}),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
@@ -166,6 +187,11 @@ export function readMembers(statePath: string): Promise<Uint8Array<ArrayBuffer> 
 /** Leaves a signed change of members for the peer of this folder to tell: at once if it runs, else when it starts. */
 export function writeMembers(statePath: string, change: Uint8Array<ArrayBuffer>): Promise<void> {
   return replaceFile(join(statePath, "members"), change, {});
+}
+
+/** What `saveAverage` wrote last, or null: it is whole or damaged, never half. */
+export function readAverage(statePath: string): Promise<Uint8Array<ArrayBuffer> | null> {
+  return readBytesIfThere(join(statePath, "average"));
 }
 
 /**
@@ -245,6 +271,20 @@ function parseJson(text: string): { readonly status: PeerStatus; readonly check:
   try {
     const { check, ...status } = JSON.parse(text) as PeerStatus & { readonly check: string };
     return { status, check };
+  } catch {
+    return null;
+  }
+}
+
+const speedsSchema = z.object({
+  subject: z.string(),
+  points: z.array(z.object({ microBatch: z.int().min(1), tokensPerSecond: z.number().positive() })),
+  refused: z.int().min(1).nullable(),
+});
+
+function parseSpeeds(text: string | null): DeviceSpeeds | null {
+  try {
+    return text === null ? null : speedsSchema.parse(JSON.parse(text));
   } catch {
     return null;
   }

@@ -22,3 +22,20 @@ Deno.test(
     }
   },
 );
+
+Deno.test("A damaged device.json is as good as none, and a whole one comes back", COUNTED, async () => {
+  const path = await Deno.makeTempDir();
+  try {
+    await using state = await openStateFolder(path, { now: new Date() });
+    assert.equal(await state.loadSpeeds(), null);
+    const speeds = { subject: "a device: a model", points: [{ microBatch: 4, tokensPerSecond: 812.5 }], refused: 16 };
+    await state.saveSpeeds(speeds);
+    assert.deepEqual(await state.loadSpeeds(), speeds);
+    for (const text of ["", '{"subject":"a dev', '{"subject":1}', JSON.stringify({ ...speeds, refused: -1 })]) {
+      await Deno.writeTextFile(join(path, "device.json"), text);
+      assert.equal(await state.loadSpeeds(), null, text);
+    }
+  } finally {
+    await Deno.remove(path, { recursive: true });
+  }
+});

@@ -49,6 +49,7 @@ const MAY_SAY_DENO = [
   "p2p/store/lock.ts",
   "runtime/data/text_files.ts",
   "runtime/folder_disk.ts",
+  "runtime/metrics_log.ts",
   "runtime/run_folder.ts",
 ];
 

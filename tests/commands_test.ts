@@ -12,6 +12,7 @@ import { diskFolder } from "../runtime/folder_disk.ts";
 import { writeFolder } from "../runtime/model/huggingface.ts";
 import { initialWeights } from "../runtime/model/parameters.ts";
 import { bytesTokenizer } from "../runtime/data/tokenizer.ts";
+import { roundMetrics, runMetrics } from "./metrics_lines.ts";
 import { starling } from "./starling.ts";
 import { tinyRun } from "./tiny_run.ts";
 
@@ -29,6 +30,7 @@ Deno.test("every command has help, and the program lists them all", async () => 
       "sample",
       "eval",
       "export",
+      "compare",
       "devices",
       "inspect",
     ]
@@ -96,6 +98,26 @@ const REFUSALS: readonly (readonly [title: string, args: readonly string[], code
     /it has no tensor 'transformer.h.1.attn.c_attn.weight'/,
   ],
   ["a run nobody has trained", ["export", "{folder}/run"], 2, /no peer has finished a round/],
+  [
+    "metrics of a run that nobody has trained",
+    ["compare", "{folder}/run"],
+    4,
+    /no peer has left a metrics.jsonl there/,
+  ],
+  ["metrics that are not there", ["compare", "{folder}/none"], 4, /it is not there. Give folders of runs or peers/],
+  ["metrics that are none", ["compare", "{folder}/short.txt"], 4, /short.txt: no line of it says what its run is/],
+  ["metrics without a round", ["compare", "{folder}/metrics/early.jsonl"], 4, /it has no round yet. Train first/],
+  ["metrics of two runs in one file", ["compare", "{folder}/metrics/joined.jsonl"], 4, /lines of 2 runs. Give each/],
+  [
+    "one run twice",
+    ["compare", "{folder}/metrics/small.jsonl", "{folder}/metrics/../metrics/small.jsonl"],
+    2,
+    /with itself: .*small.jsonl is given twice/,
+  ],
+  ["a plot that is no SVG", ["compare", "{folder}/metrics/small.jsonl", "--plot", "a.png"], 2, /must end in .svg/],
+  ["a target of nothing", ["compare", "{folder}/metrics/small.jsonl", "--target", "0"], 2, /a number above 0/],
+  ["nothing to compare", ["compare"], 2, /missing required argument 'runs'/],
+  ["the average of a model", ["sample", "{folder}/model", "--ewa"], 2, /it is a model, and only a run has one/],
   ["a chain where no peer has run", ["inspect", "{folder}/run"], 2, /no peer has run there/],
 ];
 
@@ -153,6 +175,43 @@ Deno.test("sample gives the same text for the same seed, and another for another
   assert.notEqual(first.out, other.out);
 });
 
+Deno.test("compare sets runs side by side, says what differs, and draws", async () => {
+  await using place = await makePlace();
+  const [small, large] = ["small", "large"].map((name) => join(place.path, "metrics", `${name}.jsonl`));
+  const plot = join(place.path, "plot.svg");
+  const { code, out, err } = await starling(["compare", small!, large!, "--plot", plot]);
+  assert.equal(code, 0, err);
+  const row = (name: string) => out.split("\n").find((text) => text.trim().startsWith(name))?.trim().split(/ {2,}/);
+  assert.deepEqual(row("policy"), ["policy", "constant", "norm-test"]);
+  assert.deepEqual(row("batch"), ["batch", "12", "12 → 96"]);
+  assert.deepEqual(row("training.batch"), ["training.batch", "12", "48"]);
+  assert.deepEqual(row("held-out loss, best"), ["held-out loss, best", "2.0000", "2.5000"]);
+  assert.deepEqual(row("to held-out loss 2.5000: tokens"), ["to held-out loss 2.5000: tokens", "1.00 k", "1.50 k"]);
+  assert.equal(row("seed"), undefined, "what is the same is not shown");
+  assert.match(err, /warning: small.jsonl and large.jsonl have different data or tokenizers/);
+  assert.match(await Deno.readTextFile(plot), /^<svg [^]*Held-out loss by tokens/);
+
+  const asJson = await starling(["compare", small!, large!, "--target", "2.2", "--json"]);
+  const { target, runs } = JSON.parse(asJson.out);
+  assert.equal(target, 2.2);
+  assert.deepEqual(runs.map(({ reached }: { reached: unknown }) => reached), [
+    { tokens: 2000, elapsedMs: 30_000, rounds: 3 },
+    null,
+  ]);
+});
+
+Deno.test("compare finds the metrics of the peer in a run's folder that knows most of the run", async () => {
+  await using place = await makePlace();
+  const run = join(place.path, "run");
+  for (const [name, file] of [["wren", "small"], ["finch", "large"], ["robin", "early"]]) {
+    await Deno.mkdir(join(run, name!));
+    await Deno.copyFile(join(place.path, "metrics", `${file}.jsonl`), join(run, name!, "metrics.jsonl"));
+  }
+  const { out } = await starling(["compare", run, "--json"]);
+  const { runs } = JSON.parse(out);
+  assert.deepEqual(runs.map(({ label, tokens }: Record<string, unknown>) => [label, tokens]), [["run", 4500]]);
+});
+
 Deno.test("a private run without its key says so and how to get it", async () => {
   await using place = await makePlace();
   await Deno.remove(join(place.path, "run", "network.key"));
@@ -189,7 +248,33 @@ async function makePlace(): Promise<AsyncDisposable & { readonly path: string }>
   const weights = initialWeights(model, 1), tokenizerJson = bytesTokenizer().toJson();
   await writeFolder(diskFolder(join(path, "model")), { config: model, weights, tokenizerJson });
   await lackATensor(path, weights);
+  await leaveMetrics(join(path, "metrics"));
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+/** Metrics of two runs of three rounds, of one that has just begun, and two runs in one file. */
+async function leaveMetrics(path: string): Promise<void> {
+  const { training } = tinyRun(), losses = [3, 2.5, 2];
+  const small = [
+    runMetrics(),
+    ...losses.map((heldOutLoss, i) => roundMetrics(i + 1, { heldOutLoss, heldOutTokens: i * 1000 })),
+  ];
+  const large = [
+    runMetrics({
+      batching: { policy: "norm-test" },
+      training: { ...training, batch: 48 },
+      dataDigest: "fedcba9876543210",
+    }),
+    ...losses.slice(0, 2).map((heldOutLoss, i) =>
+      roundMetrics(i + 1, { heldOutLoss, heldOutTokens: i * 1500, tokens: (i + 1) * 1500 })
+    ),
+    roundMetrics(3, { tokens: 4500, requestedBatch: 96 }),
+  ];
+  const files = { small, large, early: [runMetrics()], joined: [runMetrics({ run: "other" }), ...small] };
+  await Deno.mkdir(path);
+  for (const [name, lines] of Object.entries(files)) {
+    await Deno.writeTextFile(join(path, `${name}.jsonl`), lines.map((text) => `${JSON.stringify(text)}\n`).join(""));
+  }
 }
 
 /** A folder whose config asks for one layer more than its weights have. */

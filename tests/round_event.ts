@@ -43,7 +43,7 @@ export function roundEvent(round: number, changes: Partial<RoundEvent> = {}): Ro
     members,
     roster: members.map(({ peer }) => peer),
     roundMs: 6000,
-    globalBatch: { request: 12, noiseScale: null, ceiling: 91, reason: "constant" },
+    globalBatch: { policy: "constant", request: 12, dealt: 12, noiseScale: null, ceiling: 91, reason: "constant" },
     codec: "int8",
     ...changes,
   };

@@ -2,6 +2,7 @@
  * A training loop on the plain device in virtual time, for tests of what it does between steps.
  * @module
  */
+import type { SpeedCurve } from "../runtime/batching/speed_curve.ts";
 import type { Contribution, TrainOrder } from "../p2p/learner.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import type { RunConfig } from "../runtime/config.ts";
@@ -73,6 +74,8 @@ export interface SceneOptions {
   readonly codec?: CodecName;
   readonly microBatch?: number;
   readonly precision?: Precision;
+  /** Chooses the micro-batch of each box. */
+  readonly curve?: SpeedCurve;
   /** The first device, and those opened in its place when it is lost. */
   readonly devices?: (clock: VirtualClock) => readonly Device[];
 }
@@ -101,11 +104,13 @@ export function smallRun(codec: CodecName): RunConfig {
 }
 
 /** A training loop on the plain device, its events, and what folds its contributions. */
-export function openScene({ codec = "int8", microBatch = 4, precision = "f32", devices }: SceneOptions = {}) {
+export function openScene(
+  { codec = "int8", microBatch = 4, precision = "f32", devices, ...chosen }: SceneOptions = {},
+) {
   const run = smallRun(codec), { contextLength, vocabularySize } = run.model;
   if (run.data.kind !== "markov") throw new Error("tinyRun has a Markov source");
   const corpus = openCorpus(markovTokens(run.data), { contextLength, vocabularySize });
-  const events: LearnerEvent[] = [], clock = new VirtualClock();
+  const events: LearnerEvent[] = [], clock = new VirtualClock(), curve = chosen.curve ?? null;
   const spares = [...devices?.(clock) ?? [openPlainDevice()]];
   const onEvent = (event: LearnerEvent) => void events.push(event);
   const local = new LocalModel({
@@ -120,10 +125,14 @@ export function openScene({ codec = "int8", microBatch = 4, precision = "f32", d
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       onEvent({ kind: "memory", microBatch, plannedBytes, peakBytes: plannedBytes, parameterCount }),
     onF32: (reason) => onEvent({ kind: "precision", precision: "f32", reason }),
-    onMemoryShort: (microBatch) => onEvent({ kind: "warning", message: `${microBatch} do not fit` }),
+    onRefused(microBatch, reason) {
+      curve?.refuse(microBatch, clock.now());
+      if (reason !== null) onEvent({ kind: "warning", message: `${microBatch} do not fit` });
+    },
   });
   const training = new Training({
     local,
+    curve,
     config: run.training,
     seed: run.seed,
     contextLength,

@@ -34,10 +34,14 @@ export function localBatch(chain: Ground, peer: PeerId, rules: SyncRules): numbe
   return Math.max(1, upTo(at + 1) - upTo(at));
 }
 
-/** Sequences of one inner step of the whole run, as far as members can: what learning rates go by. */
+/** Sequences of one inner step of the whole run, as far as members have time for them. */
+export function dealtBatch(chain: Ground, rules: SyncRules): number {
+  return Math.min(chain.batch.request, Math.max(1, Math.floor(fits(chain, rules) * 2 ** depthOf(chain.cell))));
+}
+
+/** What learning rates go by: never less than the batch that the run's rate was chosen for. */
 export function globalBatch(chain: Ground, rules: SyncRules): number {
-  const possible = Math.floor(fits(chain, rules) * 2 ** depthOf(chain.cell));
-  return Math.max(rules.batch, Math.min(chain.batch.request, possible));
+  return Math.max(rules.batch, dealtBatch(chain, rules));
 }
 
 /** Most sequences of an inner step of all members together; Infinity while no speed is known. */

@@ -76,7 +76,7 @@ export function reportAdoption(
     weights: to.weights.digest,
     roundMs: chain.roundMs,
     encoding: { codec: chain.encoding.codec, kept: chain.encoding.kept },
-    batch: viewBatch(chain.batch, chain.tokens, rules),
+    batch: viewBatch(chain, rules),
   });
 
   if (from !== null) reportPassedOver(context, book, { from, to });

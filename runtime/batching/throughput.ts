@@ -36,7 +36,7 @@ export interface Probe {
 }
 
 /** A larger micro-batch must be faster by this factor, or the smaller one, which needs less memory, is kept. */
-const WORTHWHILE = 1.05;
+export const WORTHWHILE = 1.05;
 
 export interface ProbeOptions {
   /** Micro-batch to begin with: where speed is expected to level off. */

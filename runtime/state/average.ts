@@ -33,6 +33,7 @@ export function average(a: WeightedState, b: WeightedState, out: Omit<WeightedSt
   }
 }
 
-function mix(a: Float32Array, b: Float32Array, share: number, out: Float32Array): void {
+/** a + share·(b − a), each value in f64 and rounded once; `out` may be one of the two. */
+export function mix(a: Float32Array, b: Float32Array, share: number, out: Float32Array): void {
   for (let i = 0; i < out.length; i++) out[i] = a[i]! + share * (b[i]! - a[i]!);
 }

@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { sketch, SKETCH_BUCKETS } from "../../kernels/sketch.ts";
+import { gpuTest, testDevice } from "../../tests/kernels/check.ts";
 import { evaluate } from "../../tests/kernels/finite_differences.ts";
 import { countingWindows, roughWeights, tinyGpt2, tinyLlama } from "../../tests/tiny_models.ts";
 import { openCpuDevice } from "../device/cpu.ts";
@@ -92,6 +93,26 @@ for (
     }
   });
 }
+
+gpuTest("a measured step moves the parameters as an ordinary one does on a GPU", async () => {
+  await expectSameUpdate(await testDevice(), 1);
+  await expectSameUpdate(await testDevice(), 3);
+});
+
+gpuTest("a GPU measures the same halves and sketch as the plain device in f64, within rounding", async () => {
+  const measuredBy = async (device: Device) => {
+    await using trainer = await open({ device, microBatch: 2 });
+    trainer.step(countingWindows(5, model), settings, measured);
+    return (await trainer.readMetrics())[0]!;
+  };
+  const wanted = await measuredBy(openPlainDevice({ precision: "f64" })), found = await measuredBy(await testDevice());
+  for (const figure of ["first", "second", "inner"] as const) {
+    const error = Math.abs(found.halves![figure] - wanted.halves![figure]);
+    assert.ok(error < 1e-5 * wanted.halves!.first, `${figure}: ${found.halves![figure]}`);
+  }
+  const largest = Math.max(...wanted.sketch!.map(Math.abs));
+  found.sketch!.forEach((value, i) => assert.ok(Math.abs(value - wanted.sketch![i]!) < 1e-5 * largest, `bucket ${i}`));
+});
 
 Deno.test("halves of windows of different lengths are those of mean gradients all the same", async () => {
   const windows = countingWindows(4, model).map((window, i) => window.subarray(0, 10 - 2 * i));

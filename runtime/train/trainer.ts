@@ -260,10 +260,11 @@ export class Trainer implements AsyncDisposable {
   async saveMoments(): Promise<Moments> {
     const { first_moment, second_moment } = this.#buffers, stepCount = this.#stepCount;
     const beta2Product = this.#beta2Product;
-    const moments = this.#device.read([whole(first_moment), whole(second_moment)]);
-    const residual = this.#pseudoGradient?.readResidual();
-    const [first, second] = await moments;
-    return { first: first!, second: second!, stepCount, beta2Product, residual: await residual ?? null };
+    const [[first, second], residual] = await Promise.all([
+      this.#device.read([whole(first_moment), whole(second_moment)]),
+      this.#pseudoGradient?.readResidual() ?? null,
+    ]);
+    return { first: first!, second: second!, stepCount, beta2Product, residual };
   }
 
   loadMoments({ first, second, stepCount, beta2Product, residual }: Moments): void {

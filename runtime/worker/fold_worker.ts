@@ -10,6 +10,8 @@ import type { RunConfig } from "../config.ts";
 import { initialWeights } from "../model/parameters.ts";
 import { average } from "../state/average.ts";
 import { codecsOf } from "../state/codec/codecs.ts";
+import { moveAverage } from "../state/ewa.ts";
+import { decodeEwa, encodeEwa } from "../state/ewa_bytes.ts";
 import { type ContributionForm, fold, judge } from "../state/fold.ts";
 import { readWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
 import type { FoldPort, NamedWeights, WeightsBytes } from "./messages.ts";
@@ -55,6 +57,22 @@ serve<FoldPort, never>(self, {
     const [one, other] = [a, b].map(({ weights, share }) => ({ ...viewWeights(weights, layout), share }));
     average(one!, other!, viewWeights(into, layout));
     return await named(into);
+  },
+
+  moveAverage({ average, weights, share }) {
+    moveAverage(new Float32Array(average.buffer), viewWeights(weights, layout).parameters, share);
+  },
+
+  async saveAverage({ average, progress }) {
+    const bytes = await encodeEwa(progress, new Float32Array(average.buffer));
+    return new Moved(bytes, [bytes.buffer]);
+  },
+
+  async loadAverage({ saved, into }) {
+    const decoded = await decodeEwa(saved, { words: layout.parameterWords });
+    if (!decoded.ok) return decoded;
+    new Float32Array(into.buffer).set(decoded.average);
+    return { ok: true, progress: decoded.progress };
   },
 });
 

@@ -184,14 +184,86 @@ Deno.test("memory that runs out in the middle halves the micro-batch, keeps the 
   assert.deepEqual(contribution.ranges, [{ start: 0, end: 16 }]);
 });
 
-Deno.test("memory that runs out with one sequence at a time ends training with the device's own words", async () => {
-  const device = failingDevice(short, { isForGood: false });
-  await using peer = openScene({ microBatch: 1, devices: () => [device.device] });
+Deno.test("memory that runs out again and again with one sequence at a time ends training with the device's own words", async () => {
+  const plain = openPlainDevice();
+  let isShort = false;
+  const device: Device = {
+    ...plain,
+    run(program) {
+      if (isShort && program.label === "update") throw short();
+      plain.run(program);
+    },
+  };
+  await using peer = openScene({ microBatch: 1, devices: () => [device] });
   const { training, weights, events } = peer;
-  device.failAt(20, "run");
   await training.train(peer.order(1), weights);
+  isShort = true;
   await until("training has failed", () => events.some(({ kind }) => kind === "failed"));
   assert.ok(events.some((event) => event.kind === "failed" && /no memory is left/.test(event.message)));
+});
+
+Deno.test("a device without memory for a single sequence is asked again, and training goes on with nothing lost", async () => {
+  const plain = openPlainDevice();
+  let isFull = false;
+  const device: Device = {
+    ...plain,
+    allocate(words, label) {
+      if (isFull) throw new DeviceMemoryError("No memory is left");
+      return plain.allocate(words, label);
+    },
+  };
+  await using peer = openScene({ codec: "f32", microBatch: 2, devices: () => [device] });
+  const { training, weights, events, clock } = peer;
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 64 }] }), weights);
+  await peer.stepped(2);
+
+  isFull = true; // for everything new: a larger batch wants another trainer
+  await training.train(peer.order(2, { ranges: [{ start: 16, end: 64 }], batch: 1 }), weights);
+  assert.ok(warnings(events).some((message) => /No memory is left/.test(message)));
+  await until("it says why it waits", () => events.some(({ kind }) => kind === "waiting"));
+  assert.equal((await training.contribute()).bytes, null, "nothing can be cut without a trainer");
+  assert.equal(events.some(({ kind }) => kind === "failed"), false);
+
+  isFull = false;
+  const startMs = clock.now();
+  await training.train(peer.order(3, { ranges: [{ start: 16, end: 64 }], batch: 1 }), weights);
+  await peer.stepped(3);
+  assert.ok(clock.now() - startMs < 60_000);
+  const { bytes, steps } = await training.contribute();
+  assert.ok(bytes !== null && steps > 0);
+});
+
+Deno.test("whenever a device refuses memory once, the whole lease is trained in the batch that was asked for", async () => {
+  for (const call of ["allocate", "run", "read", "write"] as const) {
+    let refusals = 0;
+    for (let at = 1; at < 400; at += call === "run" ? 29 : 3) {
+      const plain = openPlainDevice();
+      let callsLeft = at;
+      const refuseOnce = () => {
+        if (--callsLeft !== 0) return;
+        refusals++;
+        throw short();
+      };
+      const device: Device = {
+        ...plain,
+        allocate: (words, label) => (call === "allocate" && refuseOnce(), plain.allocate(words, label)),
+        run: (program) => (call === "run" && refuseOnce(), plain.run(program)),
+        read: async (spans) => (call === "read" && refuseOnce(), await plain.read(spans)),
+        write: (span, values) => (call === "write" && refuseOnce(), plain.write(span, values)),
+      };
+      await using peer = openScene({ codec: "f32", microBatch: 4, devices: () => [device] });
+      const { training, weights, events } = peer, where = `${call} ${at}`;
+      await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights);
+      await until("its lease is used up", () => events.some(({ kind }) => kind === "waiting"));
+      const { bytes, batch, ranges } = await training.contribute();
+      assert.ok(bytes !== null, where);
+      assert.equal(batch, 8, where);
+      assert.deepEqual(ranges, [{ start: 0, end: 16 }], where);
+      assert.equal(events.some(({ kind }) => kind === "failed"), false, where);
+      if (callsLeft > 0) break; // it does not make so many calls
+    }
+    assert.ok(refusals > 0, `no ${call} was refused`);
+  }
 });
 
 Deno.test("time in which weights are cut and rebased counts as waiting, and opening the trainer does not", async () => {

@@ -5,6 +5,7 @@
  * @module
  */
 /// <reference lib="deno.worker" />
+import { SpeedCurve } from "../batching/speed_curve.ts";
 import type { RunConfig } from "../config.ts";
 import { openCorpus } from "../data/corpus.ts";
 import { openRunText, openRunTokenizer } from "../data/run_text.ts";
@@ -12,22 +13,25 @@ import type { Device } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
 import { type ByteReader, memoryReader, readText } from "../folder.ts";
 import { openFile } from "../folder_disk.ts";
+import type { ModelConfig } from "../model/config.ts";
 import { parameterLayout } from "../model/parameters.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../state/checkpoint.ts";
 import { viewWeights, weightsLayout } from "../state/weights.ts";
+import type { Precision } from "../train/training_graph.ts";
 import { realClock } from "./clock.ts";
 import { heldOutWindows } from "./held_out.ts";
 import { LocalModel } from "./local_model.ts";
 import type { BlobPlace, LearnerEvent, TrainingPort, TrainingSetup, WeightsBytes } from "./messages.ts";
 import { decidePrecision } from "./precision.ts";
 import { Moved, serve } from "./remote.ts";
-import { measureSpeed, probedBytes, probeSpeed } from "./speed_probe.ts";
+import { curveOf, measureSpeed, probedBytes, probeSpeed } from "./speed_probe.ts";
 import { Training } from "./training.ts";
 
 /** All that lives from `open` to `close`. */
 interface Session {
   readonly config: RunConfig;
   readonly local: LocalModel;
+  readonly prepared: Prepared;
   readonly training: Training;
   readonly running: Promise<void>;
 }
@@ -39,9 +43,11 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
     const { config } = setup, { contextLength, vocabularySize } = config.model;
     const corpus = openCorpus(await openText(setup), { contextLength, vocabularySize });
     const device = await openAskedDevice(setup);
-    const local = await openLocalModel(device, setup);
+    const prepared = await prepare(device, setup), { curve } = prepared;
+    const local = await openLocalModel(device, setup, prepared);
     const training = new Training({
       local,
+      curve,
       config: config.training,
       seed: config.seed,
       contextLength,
@@ -51,7 +57,7 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
       onEvent: tell,
     });
     training.pace({ percent: setup.percent, paused: false });
-    session = { config, local, training, running: training.run() };
+    session = { config, local, prepared, training, running: training.run() };
     return { device: device.description };
   },
 
@@ -77,10 +83,11 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
 
   async close() {
     if (session === null) return;
-    const { training, running, local } = session;
+    const { training, running, local, prepared } = session;
     session = null;
     training.close();
     await running;
+    tellSpeeds(prepared);
     await local[Symbol.asyncDispose]();
   },
 });
@@ -113,12 +120,27 @@ async function openAskedDevice({ device: choice, threads }: TrainingSetup): Prom
   return device;
 }
 
-/** Finds the fastest precision and micro-batch, and takes up the optimizer where the last session left it. */
-async function openLocalModel(device: Device, setup: TrainingSetup): Promise<LocalModel> {
-  const { config: { model, training }, checkpoint, microBatch } = setup;
+/** What the device is trained on with. */
+interface Prepared {
+  readonly precision: Precision;
+  /** Null if the user chose a micro-batch. */
+  readonly curve: SpeedCurve | null;
+  /** What the curve is of: changes with the precision. */
+  subject: string;
+  /** The most that the search for all this had in buffers. */
+  readonly searchedBytes: number;
+}
+
+/** Decides on precision and micro-batch by what was asked for, what the last session found, or what is measured now. */
+async function prepare(
+  device: Device,
+  { config: { model, training }, microBatch, speeds, precision: choice }: TrainingSetup,
+): Promise<Prepared> {
+  const known = microBatch === null ? speeds : null;
   const { precision, reason, measured } = await decidePrecision({
     device,
-    choice: setup.precision,
+    choice,
+    known: (["f32", "f16"] as const).find((each) => known?.subject === subjectOf(device, model, each)) ?? null,
     mustMeasure: microBatch === null,
     measure: (precision) =>
       microBatch === null
@@ -126,12 +148,32 @@ async function openLocalModel(device: Device, setup: TrainingSetup): Promise<Loc
         : measureSpeed({ device, model, precision, microBatch, clock: realClock }),
   });
   tell({ kind: "precision", precision, reason });
-  const searchedBytes = Math.max(0, ...[...measured].map(([precision, each]) => probedBytes(each, model, precision)));
+  const searchedBytes = Math.max(0, ...[...measured].map(([precision, probe]) => probedBytes(probe, model, precision)));
+  const subject = subjectOf(device, model, precision);
+  if (microBatch !== null) return { precision, curve: null, subject, searchedBytes };
+  const probe = measured.get(precision);
+  if (probe === undefined) return { precision, curve: new SpeedCurve(known!, realClock.now()), subject, searchedBytes };
+  const curve = new SpeedCurve(curveOf(probe), realClock.now());
+  tellSpeeds({ curve, subject });
+  return { precision, curve, subject, searchedBytes };
+}
+
+function subjectOf({ description }: Device, model: ModelConfig, precision: Precision): string {
+  return `${description}, ${precision}: ${JSON.stringify(model)}`;
+}
+
+function tellSpeeds({ curve, subject }: Pick<Prepared, "curve" | "subject">): void {
+  if (curve !== null) tell({ kind: "speeds", speeds: { subject, ...curve.remembered } });
+}
+
+/** Takes up the optimizer where the last session left it. */
+async function openLocalModel(device: Device, setup: TrainingSetup, prepared: Prepared): Promise<LocalModel> {
+  const { config: { model }, checkpoint } = setup, { precision, curve, searchedBytes } = prepared;
   const local = new LocalModel({
     device,
     reopenDevice: () => openAskedDevice(setup),
     model,
-    largestMicroBatch: microBatch ?? measured.get(precision)!.microBatch, // measured if it was not given
+    largestMicroBatch: setup.microBatch ?? curve?.fastest ?? 1,
     precision,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       tell({
@@ -145,9 +187,17 @@ async function openLocalModel(device: Device, setup: TrainingSetup): Promise<Loc
       const message = `f16 is no use here any more: ${reason}. Training goes on in f32 from the same weights`;
       tell({ kind: "warning", message });
       tell({ kind: "precision", precision: "f32", reason: message });
+      prepared.subject = subjectOf(device, model, "f32");
+      tellSpeeds(prepared);
     },
-    onMemoryShort: (microBatch, cause) =>
-      tell({ kind: "warning", message: `A micro-batch of ${microBatch} does not fit (${cause}); trying half of it` }),
+    onRefused(microBatch, cause) {
+      if (cause !== null) {
+        tell({ kind: "warning", message: `A micro-batch of ${microBatch} does not fit (${cause}); trying half of it` });
+      }
+      if (curve === null) return;
+      curve.refuse(microBatch, realClock.now());
+      tellSpeeds(prepared);
+    },
   });
   if (checkpoint === null) return local;
   const decoded = await decodeCheckpoint(checkpoint, { words: parameterLayout(model).words });

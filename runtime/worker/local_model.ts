@@ -30,7 +30,7 @@ export interface LocalModelOptions {
   /** Opens one in place of a device that was lost. */
   reopenDevice(): Promise<Device>;
   readonly model: ModelConfig;
-  /** Most sequences at once: what is fastest, or what fits. */
+  /** Most sequences at once, until `atMost` says otherwise. */
   readonly largestMicroBatch: number;
   /** f16 until it proves no use, or the device is replaced by one without it. Default f32. */
   readonly precision?: Precision;
@@ -38,8 +38,8 @@ export interface LocalModelOptions {
   onOpen(trainer: Trainer): void;
   /** Training goes on in f32 instead of f16, and why. */
   onF32(reason: string): void;
-  /** The device had no memory for a micro-batch; half of it is tried next. */
-  onMemoryShort(microBatch: number, message: string): void;
+  /** The device had no memory for a micro-batch, and why, unless that is told otherwise; less is tried next. */
+  onRefused(microBatch: number, reason: string | null): void;
 }
 
 /** How an inner step is executed. */
@@ -55,6 +55,15 @@ export interface Recovery {
   readonly isKept: boolean;
   /** For people. */
   readonly message: string;
+}
+
+/** The device has no memory for a single sequence now; what was learned waits on the host. */
+export class StarvedError extends Error {
+  override readonly name = "StarvedError";
+
+  constructor(cause: DeviceMemoryError) {
+    super(cause.message, { cause });
+  }
 }
 
 /** An executed batch may differ from the requested one by this share before the trainer is opened anew. */
@@ -101,9 +110,14 @@ export class LocalModel implements AsyncDisposable {
     this.#isMoved = true;
   }
 
+  /** Most sequences at once, from the next `fit` on: what is fastest, or what fits. */
+  atMost(microBatch: number): void {
+    this.#largest = microBatch;
+  }
+
   /**
    * Makes ready for inner steps of about `batch` sequences.
-   * @throws {DeviceMemoryError} if not even one sequence fits.
+   * @throws {StarvedError} if not even one sequence fits: nothing is lost, and `fit` may be called again later.
    */
   async fit(batch: number): Promise<StepShape> {
     const current = this.#shapeNow(batch);
@@ -114,9 +128,9 @@ export class LocalModel implements AsyncDisposable {
         await this.#open(microBatch);
         return { batch: microBatch * accumulation, microBatch, accumulation };
       } catch (error) {
-        if (!(error instanceof DeviceMemoryError) || microBatch === 1) throw error;
-        this.#largest = Math.floor(microBatch / 2);
-        this.#options.onMemoryShort(microBatch, error.message);
+        if (!(error instanceof DeviceMemoryError)) throw error;
+        if (microBatch === 1) throw new StarvedError(error);
+        this.#refuse(microBatch, error.message);
       }
     }
   }
@@ -173,8 +187,7 @@ export class LocalModel implements AsyncDisposable {
 
   /**
    * Makes ready to go on after the device failed in the middle of something: on another device if it was lost, with half
-   * the micro-batch if its memory ran out. Call `fit` next.
-   * @throws {DeviceMemoryError} if the micro-batch cannot be halved.
+   * the micro-batch if its memory ran out. Call `fit` next: if not even one sequence fits any more, it says so.
    */
   async recover(failure: DeviceLostError | DeviceMemoryError): Promise<Recovery> {
     const trainer = this.#trainer;
@@ -185,8 +198,8 @@ export class LocalModel implements AsyncDisposable {
       if (!this.#device.storesF16) this.#goOnInF32("the device that took the place of the lost one cannot store it");
       return { isKept: false, message: `${failure.message}. Training goes on on ${this.#device.description}, ${from}` };
     }
-    if (trainer === null || trainer.microBatch === 1) throw failure;
-    this.#largest = Math.floor(trainer.microBatch / 2);
+    if (trainer === null) return { isKept: true, message: failure.message };
+    this.#refuse(trainer.microBatch, null);
     const how = `${failure.message}. Training goes on in micro-batches of ${this.#largest}; batches stay as they are`;
     const state = await stateOf(trainer).catch(() => null);
     if (state === null) return { isKept: false, message: `${how}. It starts ${await this.#restart()}` };
@@ -203,6 +216,11 @@ export class LocalModel implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#trainer !== null) await closeQuietly(this.#trainer);
     await closeQuietly(this.#device);
+  }
+
+  #refuse(microBatch: number, reason: string | null): void {
+    this.#largest = Math.max(1, Math.floor(microBatch / 2));
+    if (microBatch > 1) this.#options.onRefused(microBatch, reason);
   }
 
   /** Goes back to the base, with the last moments that the host has; gives it in words. */

@@ -6,8 +6,10 @@
  */
 import type { Contribution, Fate, FoldPart, Screen, TrainOrder, Verdict } from "../../p2p/learner.ts";
 import type { Digest } from "../../p2p/sync/types.ts";
+import type { RememberedCurve } from "../batching/speed_curve.ts";
 import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
+import type { EwaProgress } from "../state/ewa.ts";
 import type { PartVerdict } from "../state/fold.ts";
 import type { Precision } from "../train/training_graph.ts";
 import type { MeanNoise } from "./noise_log.ts";
@@ -38,6 +40,16 @@ export interface FoldPort {
     order: WrittenInto & { readonly parent: WeightsBytes; readonly parts: readonly FoldPart[] },
   ): Promise<NamedWeights & { readonly verdicts: readonly PartVerdict[]; readonly screen: Screen | null }>;
   merge(order: WrittenInto & { readonly sides: readonly [WeighedBytes, WeighedBytes] }): Promise<NamedWeights>;
+  /** Moves an average of weights (an arena of parameters without header) by a share of the way to new weights. */
+  moveAverage(order: { readonly average: WeightsBytes; readonly weights: WeightsBytes; readonly share: number }): void;
+  saveAverage(
+    order: { readonly average: WeightsBytes; readonly progress: EwaProgress },
+  ): Promise<Moved<Uint8Array<ArrayBuffer>>>;
+  loadAverage(
+    order: WrittenInto & { readonly saved: Uint8Array<ArrayBuffer> },
+  ): Promise<
+    { readonly ok: true; readonly progress: EwaProgress } | { readonly ok: false; readonly reason: string }
+  >;
 }
 
 export interface WeighedBytes {
@@ -62,10 +74,18 @@ export interface TrainingSetup {
   /** Sequences at once, or null to find the fastest. */
   readonly microBatch: number | null;
   readonly precision: PrecisionChoice;
+  /** What an earlier session found out about the device; null: nothing. */
+  readonly speeds: DeviceSpeeds | null;
   /** Share of the time to compute in, 1 to 100. */
   readonly percent: number;
   /** From `checkpoint`, or null to start with fresh moments. */
   readonly checkpoint: Uint8Array<ArrayBuffer> | null;
+}
+
+/** Speeds of one model on one device, for the next session. */
+export interface DeviceSpeeds extends RememberedCurve {
+  /** Device and model that they are of. */
+  readonly subject: string;
 }
 
 /** The training thread: owner of device, model and corpus. */
@@ -100,6 +120,8 @@ export type LearnerEvent =
     readonly peakBytes: number;
     readonly parameterCount: number;
   }
+  /** How fast the device is, for the next session: found by a probe, or changed since. */
+  | { readonly kind: "speeds"; readonly speeds: DeviceSpeeds }
   /** Some inner steps, reported together. */
   | {
     readonly kind: "steps";

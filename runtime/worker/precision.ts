@@ -24,6 +24,8 @@ export interface PrecisionDecision {
 export interface PrecisionOptions {
   readonly device: Device;
   readonly choice: PrecisionChoice;
+  /** What an earlier session has taken, and knows the speed of; null: nothing. */
+  readonly known: Precision | null;
   /** Whether the precision that is decided on must have been measured even if nothing hangs on it. */
   readonly mustMeasure: boolean;
   measure(precision: Precision): Promise<Probe>;
@@ -44,7 +46,7 @@ const WORTHWHILE = 1.05;
  * @throws {PrecisionError} if f16 was asked for and the device is not fit for it.
  */
 export async function decidePrecision(options: PrecisionOptions): Promise<PrecisionDecision> {
-  const { device, choice, mustMeasure, selfTest = selfTestF16 } = options;
+  const { device, choice, known, mustMeasure, selfTest = selfTestF16 } = options;
   const measured = new Map<Precision, Probe>();
   const measure = async (precision: Precision) => {
     const probe = await options.measure(precision);
@@ -52,7 +54,7 @@ export async function decidePrecision(options: PrecisionOptions): Promise<Precis
     return probe;
   };
   const decided = async (precision: Precision, reason: string): Promise<PrecisionDecision> => {
-    if (mustMeasure && !measured.has(precision)) await measure(precision);
+    if (mustMeasure && precision !== known && !measured.has(precision)) await measure(precision);
     return { precision, reason, measured };
   };
 
@@ -69,6 +71,7 @@ export async function decidePrecision(options: PrecisionOptions): Promise<Precis
     );
   }
   if (problem !== null) return await decided("f32", `not f16, because the device fails its self-test: ${problem}`);
+  if (known === "f16") return await decided("f16", "as in the last session"); // f32 may only have been asked for there
   const f32 = speedOf(await measure("f32")), f16 = speedOf(await measure("f16"));
   const told = `f16 trains ${Math.round(f16)} tokens/s, f32 ${Math.round(f32)}`;
   return await decided(f16 > WORTHWHILE * f32 ? "f16" : "f32", told);

@@ -12,17 +12,25 @@ interface Scene {
   readonly problem?: string;
   /** Tokens a second. */
   readonly speeds?: Readonly<Record<Precision, number>>;
+  readonly known?: Precision;
   readonly mustMeasure?: boolean;
 }
 
-async function decide({ choice, speeds, mustMeasure = false, problem, ...about }: Scene) {
+async function decide({ choice, speeds, known, mustMeasure = false, problem, ...about }: Scene) {
   const measured: Precision[] = [];
   const measure = (precision: Precision): Promise<Probe> => {
     measured.push(precision);
     return Promise.resolve({ microBatch: 4, readings: [{ microBatch: 4, tokensPerSecond: speeds?.[precision] ?? 1 }] });
   };
   const device = { ...openPlainDevice(), ...about }, selfTest = () => Promise.resolve(problem ?? null);
-  const { precision, reason } = await decidePrecision({ device, choice, mustMeasure, measure, selfTest });
+  const { precision, reason } = await decidePrecision({
+    device,
+    choice,
+    known: known ?? null,
+    mustMeasure,
+    measure,
+    selfTest,
+  });
   return { precision, reason, measured };
 }
 
@@ -35,6 +43,31 @@ const scenes: readonly [string, Scene, Precision, RegExp, readonly Precision[]][
   ["f32 on a device without f16", { choice: "auto", storesF16: false }, "f32", /cannot store f16/, []],
   ["f32 on a software driver", { choice: "auto", description: "a software driver" }, "f32", /gains nothing/, []],
   ["f32 where the self-test fails", { choice: "auto", problem: "it reads 3 as 4" }, "f32", /it reads 3 as 4/, []],
+  [
+    "f32 on a device without f16 without measuring what the last session knows",
+    { choice: "auto", known: "f32", mustMeasure: true, storesF16: false },
+    "f32",
+    /cannot store f16/,
+    [],
+  ],
+  [
+    "the faster where the last session had f32, for whatever reason",
+    { choice: "auto", known: "f32", mustMeasure: true, speeds: { f32: 1000, f16: 1400 } },
+    "f16",
+    /f16 trains 1400/,
+    ["f32", "f16"],
+  ],
+  ["f16 where the last session has", { choice: "auto", known: "f16", mustMeasure: true }, "f16", /last session/, []],
+  [
+    "f32 where the last session had f16 and the self-test fails now",
+    { choice: "auto", known: "f16", mustMeasure: true, problem: "it reads 3 as 4" },
+    "f32",
+    /it reads 3 as 4/,
+    ["f32"],
+  ],
+  ["f16 where it was asked for, measured anew", { choice: "f16", known: "f32", mustMeasure: true }, "f16", /asked/, [
+    "f16",
+  ]],
   [
     "f16 where it is faster",
     { choice: "auto", speeds: { f32: 1000, f16: 1400 } },

@@ -2,6 +2,7 @@
  * Measures on the device itself how many sequences at once train fastest.
  * @module
  */
+import type { RememberedCurve } from "../batching/speed_curve.ts";
 import { type Probe, probeMicroBatch } from "../batching/throughput.ts";
 import { type Device, DeviceMemoryError } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -57,6 +58,15 @@ export async function probeSpeed({ device, model, precision, most, clock }: Spee
       "those of this machine",
     { cause },
   );
+}
+
+/** What a probe says of the device, as the beginning of a curve. */
+export function curveOf({ readings }: Probe): RememberedCurve {
+  const points = readings.flatMap(({ microBatch, tokensPerSecond }) =>
+    tokensPerSecond === null ? [] : [{ microBatch, tokensPerSecond }]
+  );
+  const refused = readings.flatMap(({ microBatch, tokensPerSecond }) => tokensPerSecond === null ? [microBatch] : []);
+  return { points, refused: refused.length === 0 ? null : Math.min(...refused) };
 }
 
 /** The most bytes that a probe had in buffers. */

@@ -8,18 +8,21 @@
  * @module
  */
 import type { Contribution, Fate, TrainOrder } from "../../p2p/learner.ts";
+import type { SpeedCurve } from "../batching/speed_curve.ts";
 import { Throughput } from "../batching/throughput.ts";
 import type { TrainingConfig } from "../config.ts";
 import type { TokenSource } from "../data/corpus.ts";
 import { orderedWindow } from "../data/ordered_window.ts";
-import { DeviceLostError, DeviceMemoryError } from "../device/device.ts";
 import type { OuterMoments } from "../state/checkpoint.ts";
 import { stepSettings } from "../train/schedule.ts";
 import { type StepMetrics, whySkipped } from "../train/step_metrics.ts";
 import { type Activity, Box } from "./box.ts";
+import { beginBurst, type Burst } from "./burst.ts";
 import type { Clock } from "./clock.ts";
+import { type DeviceFailure, DeviceFailures } from "./device_failures.ts";
+import { type Idle, PAUSED, whyIdle } from "./idle.ts";
 import { Lease } from "./lease.ts";
-import type { LocalModel, StepShape } from "./local_model.ts";
+import { type LocalModel, StarvedError, type StepShape } from "./local_model.ts";
 import type { LearnerEvent } from "./messages.ts";
 import { NoiseLog } from "./noise_log.ts";
 import { Pace } from "./pace.ts";
@@ -27,6 +30,8 @@ import { Requests } from "./requests.ts";
 
 export interface TrainingOptions {
   readonly local: LocalModel;
+  /** Chooses the micro-batch of each box; null if the user did. */
+  readonly curve: SpeedCurve | null;
   readonly config: TrainingConfig;
   /** Of the data order. */
   readonly seed: number;
@@ -43,31 +48,10 @@ const BURST_MS = 100;
 const MOST_STEPS_A_BURST = 32;
 /** Steps without a finite gradient, one after another, after which training cannot be saved. */
 const MOST_SKIPPED = 20;
-/** Failures of the device, one after another, after which it is given up. */
-const MOST_DEVICE_FAILURES = 3;
+/** A device without memory for a single sequence is asked again after this time. */
+const STARVED_MS = 30_000;
 /** Requests end a wait; this only bounds it. */
 const IDLE_MS = 60_000;
-
-/** What is being done between two looks at the requests. */
-interface Burst {
-  readonly order: TrainOrder;
-  /** Taken from the lease. */
-  readonly positions: number[];
-  /** Start of the work that is not accounted for yet. */
-  sinceMs: number;
-  workedMs: number;
-  restedMs: number;
-  rate: number;
-}
-
-/** Why nothing is trained now, and whether that is news to anybody. */
-interface Idle {
-  readonly reason: string;
-  readonly activity: Activity;
-  readonly isNews: boolean;
-}
-
-const PAUSED: Idle = { reason: "paused by the user", activity: "throttled", isNews: true };
 
 export class Training {
   readonly #options: TrainingOptions;
@@ -86,7 +70,11 @@ export class Training {
   /** Of the last burst; unknown steps may take for ever. */
   #stepMs = Infinity;
   #skippedInARow = 0;
-  #deviceFailures = 0;
+  readonly #failures = new DeviceFailures();
+  /** Weights to go on from, as soon as there is a trainer. */
+  #anchorDue: Float32Array | null = null;
+  /** When the device is asked again for memory that it did not have; null: it has it. */
+  #starvedUntilMs: number | null = null;
   #isPaused = false;
   #isFailed = false;
   #isClosed = false;
@@ -103,12 +91,15 @@ export class Training {
       const idle = this.#idle();
       if (idle !== null) {
         this.#tellWaiting(idle);
-        await this.#rest(IDLE_MS, idle.activity);
+        const dueMs = this.#starvedUntilMs === null ? IDLE_MS : this.#starvedUntilMs - this.#options.clock.now();
+        await this.#rest(Math.max(0, dueMs), idle.activity);
+      } else if (this.#starvedUntilMs !== null) {
+        await this.#makeReady();
       } else if (this.#pace.dueMs > 0) {
         this.#pace.rested(await this.#rest(this.#pace.dueMs, "throttled"));
       } else {
         this.#saidWaiting = null;
-        await this.#onDevice(() => this.#burst()).catch((error) => this.#fail(error));
+        await this.#onDevice(() => this.#burst()).catch((error) => this.#stop(error));
         await this.#rest(0, "computing");
       }
     }
@@ -124,19 +115,23 @@ export class Training {
       this.#lease.replace(order.ranges);
       this.#ahead = this.#box.tokens;
       this.#isCut = false;
-      try {
-        await this.#onDevice(async () => {
-          this.#shape = await this.#options.local.fit(order.batch);
-          if (!isSame) this.#options.local.rebase(weights);
-        });
-      } catch (error) {
-        this.#fail(error);
-      }
+      if (!isSame) this.#anchorDue = weights;
+      const { local, curve, clock } = this.#options;
+      if (curve !== null) local.atMost(curve.choose(clock.now(), order.batch));
+      await this.#makeReady();
     });
   }
 
   contribute(): Promise<Contribution> {
-    return this.#askProtocol(() => this.#onDevice(() => this.#contribute()));
+    return this.#askProtocol(async () => {
+      try {
+        return await this.#onDevice(() => this.#contribute());
+      } catch (error) {
+        if (!(error instanceof StarvedError)) throw error;
+        this.#stop(error);
+        return await this.#contribute(); // nothing, this time
+      }
+    });
   }
 
   /** Held-out loss of any weights, nats per token; what is being trained stays as it is. */
@@ -175,13 +170,29 @@ export class Training {
     this.#requests.wake();
   }
 
+  /** Opens what the order needs, if the device has memory for it. */
+  async #makeReady(): Promise<void> {
+    const { local } = this.#options;
+    try {
+      await this.#onDevice(async () => {
+        this.#shape = await local.fit(this.#order!.batch);
+        if (this.#anchorDue !== null) local.rebase(this.#anchorDue);
+      });
+      this.#anchorDue = null;
+      this.#starvedUntilMs = null;
+    } catch (error) {
+      this.#stop(error);
+    }
+  }
+
   async #contribute(): Promise<Contribution> {
     const box = this.#box, round = this.#order?.round ?? 0, { batch, microBatch } = this.#shape;
     const speed = this.#throughput.tokensPerSecond, { computingMs: computeMs, waitingMs: idleMs } = box.shares;
     const about = { round, batch, microBatch, speed, computeMs, idleMs }, noise = this.#noise.cut();
     // What the lease allows to claim.
     const tokens = Math.min(box.tokens, this.#lease.pending * this.#options.contextLength);
-    const bytes = tokens === 0 || this.#isFailed ? null : await this.#options.local.cut(round, this.#order!.encoding);
+    const isIdle = tokens === 0 || this.#isFailed || this.#starvedUntilMs !== null;
+    const bytes = isIdle ? null : await this.#options.local.cut(round, this.#order!.encoding);
     this.#box = new Box();
     if (bytes === null) {
       this.#lease.giveBack(); // nothing is offered, so nothing is used up
@@ -192,20 +203,21 @@ export class Training {
   }
 
   #idle(): Idle | null {
-    const waiting = (reason: string, isNews: boolean): Idle => ({ reason, isNews, activity: "waiting" });
-    if (this.#order === null) return waiting("no order has come yet", false); // who gives orders says why
-    if (this.#isClosed) return waiting("this peer is closing", false);
-    if (this.#isFailed) return waiting("training has stopped", false); // was told as a failure
-    if (this.#isPaused) return PAUSED;
-    if (this.#lease.left > 0) return null;
-    const isNews = this.#order.ranges.length > 0; // an order without data is one to rest
-    return waiting("this round's share of the data is trained", isNews);
+    const untilMs = this.#starvedUntilMs, isStarved = untilMs !== null && this.#options.clock.now() < untilMs;
+    return whyIdle({
+      order: this.#order,
+      isClosed: this.#isClosed,
+      isFailed: this.#isFailed,
+      isPaused: this.#isPaused,
+      isStarved,
+      left: this.#lease.left,
+    });
   }
 
   /** Steps until about `BURST_MS` have passed, then waits for the device and takes stock. */
   async #burst(): Promise<void> {
     const { local, clock } = this.#options, order = this.#order!;
-    const burst = { order, positions: [], sinceMs: clock.now(), workedMs: 0, restedMs: 0, rate: 0 };
+    const burst = beginBurst(order, clock.now());
     const most = Math.max(1, Math.min(MOST_STEPS_A_BURST, Math.floor(BURST_MS / Math.max(1, this.#stepMs))));
     let steps: readonly StepMetrics[];
     try {
@@ -220,9 +232,10 @@ export class Training {
     steps.forEach((step) => this.#take(step));
     const noise = this.#noise.add(steps);
     this.#account(burst);
-    this.#deviceFailures = 0;
+    this.#failures.forgive();
     this.#stepMs = burst.workedMs / steps.length;
     const tokens = steps.reduce((sum, step) => sum + step.tokens, 0);
+    this.#options.curve?.observe(tokens, burst.workedMs);
     this.#throughput.add(tokens, burst.workedMs + burst.restedMs + this.#pace.dueMs);
     this.#tell({
       kind: "steps",
@@ -305,21 +318,11 @@ export class Training {
   }
 
   /** Does something with the device; once more, if the device fails in the middle and training can go on. */
-  async #onDevice<T>(action: () => T | Promise<T>): Promise<T> {
-    let failure: DeviceLostError | DeviceMemoryError | null = null;
-    for (;;) {
-      try {
-        if (failure !== null) await this.#recover(failure);
-        return await action();
-      } catch (error) {
-        if (!(error instanceof DeviceLostError || error instanceof DeviceMemoryError)) throw error;
-        if (++this.#deviceFailures > MOST_DEVICE_FAILURES) throw error;
-        failure = error;
-      }
-    }
+  #onDevice<T>(action: () => T | Promise<T>): Promise<T> {
+    return this.#failures.retry(action, (failure) => this.#recover(failure));
   }
 
-  async #recover(failure: DeviceLostError | DeviceMemoryError): Promise<void> {
+  async #recover(failure: DeviceFailure): Promise<void> {
     const { local } = this.#options;
     const { isKept, message } = await local.recover(failure);
     this.#tell({ kind: "warning", message });
@@ -370,6 +373,13 @@ export class Training {
   #ask<T>(request: () => T | Promise<T>): Promise<T> {
     if (this.#isClosed) return Promise.reject(new Error("This learner is closed"));
     return this.#requests.ask(request);
+  }
+
+  /** Training cannot go on: for now, if memory is all that is missing. */
+  #stop(error: unknown): void {
+    if (!(error instanceof StarvedError)) return this.#fail(error);
+    if (this.#starvedUntilMs === null) this.#tell({ kind: "warning", message: error.message });
+    this.#starvedUntilMs = this.#options.clock.now() + STARVED_MS;
   }
 
   #fail(error: unknown): void {

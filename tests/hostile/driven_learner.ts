@@ -48,11 +48,12 @@ export async function openDrivenLearner({ config, steps }: DrivenLearnerOptions)
     largestMicroBatch: 8,
     onOpen: () => {},
     onF32: () => {},
-    onMemoryShort: () => {},
+    onRefused: () => {},
   });
   let madeSteps = 0;
   const training = new Training({
     local,
+    curve: null,
     config: config.training,
     seed,
     contextLength,

@@ -13,17 +13,17 @@ import type { SyncRules } from "../types.ts";
 
 /** An open-ended run is taken to be at its middle, and to have at least so many tokens. */
 const OPEN_ENDED_TOKENS = 1_000_000;
-/** 512 · 22.8 in tenths. */
-const TENTHS = 116_736n;
+/** 512 · 22.8 in tenths, and a million tokens, as the powers that they are compared in. */
+const FACTOR = 116_736n ** 100n, MILLION = 1_000_000n ** 47n;
 
 /** Tokens of one global batch, for a run of so many tokens; rounded down. */
 export function criticalTokens(plannedTokens: number): number {
-  // c ≤ TENTHS/10 · (D/10⁶)^(47/100)  ⇔  (10 c)^100 · (10⁶)^47 ≤ TENTHS^100 · D^47
-  const most = TENTHS ** 100n * BigInt(plannedTokens) ** 47n, unit = 1_000_000n ** 47n;
+  // c ≤ 11673.6 · (D/10⁶)^(47/100)  ⇔  (10 c)^100 · (10⁶)^47 ≤ 116736^100 · D^47
+  const most = FACTOR * BigInt(plannedTokens) ** 47n;
   let fits = 0n, tooMany = 1n << 32n;
   while (tooMany - fits > 1n) {
     const middle = (fits + tooMany) / 2n;
-    if ((10n * middle) ** 100n * unit <= most) fits = middle;
+    if ((10n * middle) ** 100n * MILLION <= most) fits = middle;
     else tooMany = middle;
   }
   return Number(fits);

@@ -16,7 +16,7 @@ export function innerProduct({ theta, nu }: InnerProductChoice): Test {
     wanted({ variance, signal, along }) {
       if (variance === 0) return 1;
       if (signal <= 0) return Infinity;
-      const across = Math.max(0, variance - along / signal);
+      const across = variance - along / signal; // below 0 if the estimates do not fit: then along decides
       return Math.max(along / (theta * theta * signal * signal), across / (nu * nu * signal));
     },
   };

@@ -8,7 +8,8 @@
  * @module
  */
 import { LARGEST_BATCH } from "../offer.ts";
-import type { BatchState, Offer, SyncRules } from "../types.ts";
+import { dealtBatch } from "../balance.ts";
+import type { BatchState, ChainState, Offer, PolicyChoice, SyncRules } from "../types.ts";
 import { ceilingOf, mostOf } from "./ceiling.ts";
 import { policyOf } from "./policy.ts";
 import { averaged, statisticOf, stepsOf, TEST_STEPS } from "./statistics.ts";
@@ -73,8 +74,11 @@ export function whyImpossibleBatch({ request }: BatchState, tokens: number, rule
 
 /** What people are told of a global batch. */
 export interface BatchView {
+  readonly policy: PolicyChoice["policy"];
   /** In sequences, of the whole run. */
   readonly request: number;
+  /** As much of it as the members have time for. */
+  readonly dealt: number;
   /** tr Σ / |G|², in sequences: how noisy one gradient is. Null if nothing was measured, or noise hides the gradient. */
   readonly noiseScale: number | null;
   /** In sequences. */
@@ -83,17 +87,19 @@ export interface BatchView {
   readonly reason: string;
 }
 
-export function viewBatch(state: BatchState, tokens: number, rules: SyncRules): BatchView {
-  const { request, noise } = state, { signal, variance } = noise ?? { signal: 0, variance: 0 };
+export function viewBatch(chain: ChainState, rules: SyncRules): BatchView {
+  const { batch: { request, noise }, tokens } = chain, dealt = dealtBatch(chain, rules);
   return {
+    policy: rules.batching.policy,
     request,
-    noiseScale: signal > 0 ? variance / signal : null,
+    dealt,
+    noiseScale: noise !== null && noise.signal > 0 ? noise.variance / noise.signal : null,
     ceiling: ceilingOf(tokens, rules),
-    reason: reasonOf(state, tokens, rules),
+    reason: reasonOf(chain, rules) + (dealt < request ? `; members have time for ${dealt}` : ""),
   };
 }
 
-function reasonOf({ request, wanted, noise }: BatchState, tokens: number, rules: SyncRules): string {
+function reasonOf({ batch: { request, wanted, noise }, tokens }: ChainState, rules: SyncRules): string {
   const { name, kind } = policyOf(rules.batching), most = mostOf(tokens, rules);
   if (rules.batching.policy === "constant") return name;
   if (kind === "test" && noise === null) return `${name}: nothing is measured yet`;
@@ -101,10 +107,7 @@ function reasonOf({ request, wanted, noise }: BatchState, tokens: number, rules:
   if (wanted < request) return `${name}: ${said} would do, and it never shrinks`;
   if (wanted === request) return `${name}: ${said} wanted`;
   if (request < most) return `${name}: ${said} wanted, at most ${GROWTH}× at a time allowed`;
-  const limit = most === rules.batch
-    ? "the run begins with it"
-    : most === rules.batching.most
-    ? "the run's most"
-    : "the ceiling";
+  const isRunsMost = most === rules.batching.most;
+  const limit = most === rules.batch ? "the run begins with it" : isRunsMost ? "the run's most" : "the ceiling";
   return `${name}: ${said} wanted, ${most} allowed (${limit})`;
 }

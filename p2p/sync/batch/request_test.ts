@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
-import type { BatchState, Noise, PolicyChoice } from "../types.ts";
+import type { BatchState, Noise, PeerId, PolicyChoice, SyncRules } from "../types.ts";
+import { genesisState } from "../chain.ts";
 import { policyOf } from "./policy.ts";
 import { firstBatch, nextBatch, viewBatch, whyImpossibleBatch } from "./request.ts";
 import { measured, offerWith } from "../../../tests/noisy_gradients.ts";
@@ -25,6 +26,10 @@ function grown(choice: PolicyChoice, { records, from = 8 }: { readonly records: 
     requests.push(state.request);
   }
   return requests;
+}
+
+function viewOf(batch: BatchState, rules: SyncRules) {
+  return viewBatch({ ...genesisState(rules), batch }, rules);
 }
 
 function wanted(choice: PolicyChoice, noise: Noise, request: number): number {
@@ -99,7 +104,7 @@ Deno.test("where noise hides the gradient every test doubles the batch, up to th
   let state = firstBatch(rules);
   const requests = [1, 2, 3, 4].map(() => (state = nextBatch(state, { fresh, tokens: 0, rules })).request);
   assert.deepEqual(requests, [16, 32, 50, 50]);
-  assert.equal(viewBatch(state, 0, rules).noiseScale, null);
+  assert.equal(viewOf(state, rules).noiseScale, null);
 });
 
 Deno.test("a policy is asked once in 20 inner steps, and steps of short records add up", () => {
@@ -150,8 +155,10 @@ Deno.test("a constant batch is constant, and its noise is measured all the same"
     rules,
   });
   assert.deepEqual([after.request, after.wanted], [8, 8]);
-  assert.deepEqual(viewBatch(after, 0, rules), {
+  assert.deepEqual(viewOf(after, rules), {
+    policy: "constant",
     request: 8,
+    dealt: 8,
     noiseScale: 100,
     ceiling: Math.floor(1e9 / 64),
     reason: "constant",
@@ -175,7 +182,7 @@ Deno.test("a warm-up goes by tokens alone: in a line, or by doublings at equal d
 Deno.test("a batch has a reason for people: what is wanted, and what is allowed", () => {
   const rules = rulesOf(normTest(0.5), { batching: { ...normTest(0.5), most: 300, ceilingTokens: 64 * 350 } as never });
   const reason = (changes: Partial<BatchState>) =>
-    viewBatch({ request: 8, wanted: 8, steps: 0, noise: NOISE, ...changes }, 0, rules).reason;
+    viewOf({ request: 8, wanted: 8, steps: 0, noise: NOISE, ...changes }, rules).reason;
   assert.equal(reason({ noise: null }), "norm test: nothing is measured yet");
   assert.equal(reason({ request: 200, wanted: 200 }), "norm test: 200 wanted");
   assert.equal(reason({ request: 16, wanted: 400 }), "norm test: 400 wanted, at most 2× at a time allowed");
@@ -184,9 +191,17 @@ Deno.test("a batch has a reason for people: what is wanted, and what is allowed"
   assert.equal(reason({ request: 200, wanted: 90 }), "norm test: 90 would do, and it never shrinks");
   const low = { ...rules, batching: { ...rules.batching, most: null } };
   assert.match(
-    viewBatch({ request: 350, wanted: 400, steps: 0, noise: NOISE }, 0, low).reason,
+    viewOf({ request: 350, wanted: 400, steps: 0, noise: NOISE }, low).reason,
     /350 allowed \(the ceiling\)/,
   );
+});
+
+Deno.test("a view says how much of the request the members have time for", () => {
+  const rules = rulesOf(normTest(0.5)), peer = "wren" as PeerId;
+  const roster = [{ peer, since: 1, lastCounted: 1, speed: 1_000, nextMs: 10_000, name: "wren" }];
+  const batch = { request: 64, wanted: 64, steps: 0, noise: NOISE };
+  const { dealt, reason } = viewBatch({ ...genesisState(rules), roster, batch }, rules);
+  assert.deepEqual([dealt, reason], [15, "norm test: 64 wanted; members have time for 15"]);
 });
 
 Deno.test("a batch below the run's own or above the ceiling is none that a history leads to", () => {

@@ -10,9 +10,13 @@ import { openDiskJournal } from "../../../p2p/store/disk_journal.ts";
 import { encodeEntries, JOURNAL_HEADER, parseJournal } from "../../../p2p/store/journal_file.ts";
 import { openIdentity } from "../../../p2p/store/key_file.ts";
 import { decodeJournalEntry, encodeJournalEntry } from "../../../p2p/wire.ts";
+import { MetricsLog } from "../../../runtime/metrics_log.ts";
+import { parseMetrics } from "../../../runtime/metrics_lines.ts";
 import { createRunFolder, openRunFolder, readStatus } from "../../../runtime/run_folder.ts";
+import { decodeEwa, encodeEwa } from "../../../runtime/state/ewa_bytes.ts";
 import { emptyStatus } from "../../../runtime/status.ts";
 import type { Chance } from "../../chance.ts";
+import { roundMetrics, runMetrics } from "../../metrics_lines.ts";
 import { tinyRun } from "../../tiny_run.ts";
 import { mutated } from "../bytes.ts";
 import { entries } from "../samples.ts";
@@ -20,6 +24,8 @@ import { accepts, type Case, independent, type Probe, type Target } from "../tar
 
 const entryBytes = entries.map(encodeJournalEntry);
 const journal = new Uint8Array([...JOURNAL_HEADER, ...encodeEntries([...entryBytes, ...entryBytes])]);
+const metrics = [runMetrics(), roundMetrics(1), roundMetrics(2)].map((line) => `${JSON.stringify(line)}\n`).join("");
+const average = Float32Array.from({ length: 64 }, (_, i) => i / 64);
 const CHUNK = 262_144;
 
 export const fileTargets: readonly Target[] = [
@@ -54,6 +60,8 @@ async function beginFolder(): Promise<Probe> {
   await openIdentity(join(path, "identity.key"));
   await Deno.writeFile(join(path, "journal"), journal);
   await Deno.writeTextFile(join(path, "status.json"), JSON.stringify(emptyStatus));
+  await Deno.writeTextFile(join(path, "metrics.jsonl"), metrics);
+  await Deno.writeFile(join(path, "average"), await encodeEwa({ tokens: 9, steps: 3, mass: 0.5 }, average));
   const blobs = await openDiskBlobStore(join(path, "data")), content = new Uint8Array(CHUNK + 1000).fill(5);
   const digest = await blobs.put(content), { chunks } = await chunkListOf(content);
   const file = async (name: string, open: FileOfPeer["open"]): Promise<FileOfPeer> => ({
@@ -66,6 +74,12 @@ async function beginFolder(): Promise<Probe> {
     await file("network.key", openRun),
     await file("identity.key", () => accepts(() => openIdentity(join(path, "identity.key")), "StorageError")),
     await file("status.json", () => accepts(() => readStatus(path), "StorageError")),
+    await file("metrics.jsonl", () => Promise.resolve(appendMetrics(join(path, "metrics.jsonl")))),
+    await file("average", async () => {
+      const decoded = await decodeEwa(await Deno.readFile(join(path, "average")), { words: average.length });
+      if (decoded.ok) assert.deepEqual(decoded.average, average);
+      return decoded.ok;
+    }),
     await file("journal", () => accepts(() => readJournal(join(path, "journal")), "StorageError")),
     await file(`data/${digest}`, async () => {
       const found = await (await openDiskBlobStore(join(path, "data"))).get(digest);
@@ -99,6 +113,16 @@ async function beginFolder(): Promise<Probe> {
     },
     end: () => Deno.remove(path, { recursive: true }),
   };
+}
+
+/** Whatever the file holds, the next line is whole in it. */
+function appendMetrics(path: string): boolean {
+  using log = new MetricsLog(path);
+  const line = roundMetrics((log.last()?.round ?? 0) + 1);
+  log.append(line);
+  assert.deepEqual(log.last(), line);
+  const metrics = parseMetrics(Deno.readTextFileSync(path));
+  return metrics !== null && metrics.damaged === 0;
 }
 
 async function readJournal(path: string): Promise<void> {

@@ -1,0 +1,5 @@
+/**
+ * Which Starling this is.
+ * @module
+ */
+export const VERSION = "0.1.0";
