@@ -63,7 +63,7 @@ export async function decidePrecision(options: PrecisionOptions): Promise<Precis
   if (choice === "auto" && isSoftware(device.description)) {
     return await decided("f32", "a software driver gains nothing by f16");
   }
-  const problem = await selfTest(device);
+  const problem = await selfTest(device).catch((error) => `it broke (${messageOf(error)})`);
   if (choice === "f16") {
     if (problem === null) return await decided("f16", "it was asked for, and the device passes its self-test");
     throw new PrecisionError(
@@ -72,9 +72,25 @@ export async function decidePrecision(options: PrecisionOptions): Promise<Precis
   }
   if (problem !== null) return await decided("f32", `not f16, because the device fails its self-test: ${problem}`);
   if (known === "f16") return await decided("f16", "as in the last session"); // f32 may only have been asked for there
-  const f32 = speedOf(await measure("f32")), f16 = speedOf(await measure("f16"));
-  const told = `f16 trains ${Math.round(f16)} tokens/s, f32 ${Math.round(f32)}`;
-  return await decided(f16 > WORTHWHILE * f32 ? "f16" : "f32", told);
+  const f32 = await tried(measure("f32")), f16 = await tried(measure("f16"));
+  const told = `f16 ${f16.told}, f32 ${f32.told}`;
+  if (f16.error === null && f16.speed > WORTHWHILE * f32.speed) return await decided("f16", told);
+  if (f32.error === null) return await decided("f32", told);
+  throw f32.error;
+}
+
+/** How a measurement went. One may fail where the other does not: for lack of memory, or by a shader. */
+async function tried(measurement: Promise<Probe>) {
+  try {
+    const speed = speedOf(await measurement);
+    return { speed, error: null, told: `trains ${Math.round(speed)} tokens/s` };
+  } catch (error) {
+    return { speed: 0, error, told: `does not work here (${messageOf(error)})` };
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function speedOf({ microBatch, readings }: Probe): number {

@@ -10,8 +10,8 @@ interface Scene {
   readonly description?: string;
   /** Of the self-test. */
   readonly problem?: string;
-  /** Tokens a second. */
-  readonly speeds?: Readonly<Record<Precision, number>>;
+  /** Tokens a second, or how it fails. */
+  readonly speeds?: Readonly<Record<Precision, number | string>>;
   readonly known?: Precision;
   readonly mustMeasure?: boolean;
 }
@@ -20,7 +20,9 @@ async function decide({ choice, speeds, known, mustMeasure = false, problem, ...
   const measured: Precision[] = [];
   const measure = (precision: Precision): Promise<Probe> => {
     measured.push(precision);
-    return Promise.resolve({ microBatch: 4, readings: [{ microBatch: 4, tokensPerSecond: speeds?.[precision] ?? 1 }] });
+    const tokensPerSecond = speeds?.[precision] ?? 1;
+    if (typeof tokensPerSecond === "string") return Promise.reject(new Error(tokensPerSecond));
+    return Promise.resolve({ microBatch: 4, readings: [{ microBatch: 4, tokensPerSecond }] });
   };
   const device = { ...openPlainDevice(), ...about }, selfTest = () => Promise.resolve(problem ?? null);
   const { precision, reason } = await decidePrecision({
@@ -72,7 +74,21 @@ const scenes: readonly [string, Scene, Precision, RegExp, readonly Precision[]][
     "f16 where it is faster",
     { choice: "auto", speeds: { f32: 1000, f16: 1400 } },
     "f16",
-    /f16 trains 1400 tokens\/s, f32 1000/,
+    /f16 trains 1400 tokens\/s, f32 trains 1000 tokens\/s/,
+    ["f32", "f16"],
+  ],
+  [
+    "f16 where only that has room",
+    { choice: "auto", speeds: { f32: "no memory", f16: 10 } },
+    "f16",
+    /f32 does not work here \(no memory\)/,
+    ["f32", "f16"],
+  ],
+  [
+    "f32 where a shader of f16 does not compile",
+    { choice: "auto", speeds: { f32: 10, f16: "no shader" } },
+    "f32",
+    /f16 does not work here \(no shader\)/,
     ["f32", "f16"],
   ],
   [
@@ -97,5 +113,12 @@ Deno.test("decidePrecision() refuses f16 that was asked for where the self-test 
   await assert.rejects(
     decide({ choice: "f16", problem: "it cannot store f16", description: "cpu" }),
     { name: "PrecisionError", message: "Cannot train in f16 on cpu: it cannot store f16. Use --precision f32 or auto" },
+  );
+});
+
+Deno.test("decidePrecision() fails with the reason of f32 where neither works", async () => {
+  await assert.rejects(
+    decide({ choice: "auto", speeds: { f32: "no memory", f16: "no shader" } }),
+    /^Error: no memory$/,
   );
 });
