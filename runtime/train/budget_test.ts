@@ -3,6 +3,7 @@ import type { Device } from "../device/device.ts";
 import { countingWindows } from "../../tests/tiny_models.ts";
 import { type ModelConfig, modelConfigSchema } from "../model/config.ts";
 import { openTrainer } from "./trainer.ts";
+import type { Precision } from "./training_graph.ts";
 
 /** A device that has no memory and computes nothing, but counts. */
 function countingDevice() {
@@ -37,9 +38,9 @@ const sizes = { vocabularySize: 50_257, contextLength: 1024, layerCount: 12, hea
 const gpt2 = modelConfigSchema.parse({ ...sizes, family: "gpt2", keyValueHeadCount: 12, hiddenWidth: 3072 });
 const llama = modelConfigSchema.parse({ ...sizes, family: "llama", keyValueHeadCount: 4, hiddenWidth: 2048 });
 
-async function countStep(model: ModelConfig, microBatches: number) {
+async function countStep(model: ModelConfig, microBatches: number, precision: Precision = "f32") {
   const { device, counts } = countingDevice();
-  await using trainer = await openTrainer({ device, model, microBatch: 4 });
+  await using trainer = await openTrainer({ device, model, microBatch: 4, precision });
   const opened = { ...counts };
   trainer.step(countingWindows(4 * microBatches, model), {
     rate: 1e-3,
@@ -64,6 +65,13 @@ Deno.test("a step of a twelve-layer model has at most 350 dispatches and 10 subm
     assert.ok(dispatches <= 350, `${model.family}: ${dispatches} dispatches`);
     assert.ok(submits <= 10, `${model.family}: ${submits} submits`);
     assert.deepEqual({ allocations, preparations }, { allocations: 0, preparations: 0 });
+  }
+});
+
+Deno.test("a step in f16 has two dispatches more: the copy of the matrices, and the loss scale", async () => {
+  for (const model of [gpt2, llama]) {
+    const f32 = await countStep(model, 1), f16 = await countStep(model, 1, "f16");
+    assert.deepEqual(f16, { ...f32, dispatches: f32.dispatches + 2 });
   }
 });
 

@@ -6,7 +6,7 @@
  */
 import { copy } from "../../kernels/copy.ts";
 import { ropeTable } from "../../kernels/rope.ts";
-import { type Device, type DeviceBuffer, type Span, whole } from "../device/device.ts";
+import { type Device, type Span, whole } from "../device/device.ts";
 import { appendBackward } from "../graph/gradient.ts";
 import { planMemory } from "../graph/memory.ts";
 import { allocateAll, bindSteps, spanOf } from "../graph/plan.ts";
@@ -78,8 +78,8 @@ export async function inspect({ device, model, weights, windows, ...options }: I
       const table = { positionCount: model.contextLength, headSize: headSize(model), base: model.ropeTheta };
       device.write(whole(buffers["rotary"]!), ropeTable(table));
     }
-    const { parameters, f16_parameters } = buffers as Record<"parameters" | "f16_parameters", DeviceBuffer>;
-    const narrow = precision === "f16" ? narrowDispatches({ parameters, f16_parameters }, layout) : [];
+    const arenas = { parameters: buffers["parameters"]!, f16_parameters: buffers["f16_parameters"]! };
+    const narrow = precision === "f16" ? narrowDispatches(arenas, layout) : [];
     device.run(await device.prepare([...narrow, ...bindSteps(graph, places)], "inspect"));
 
     const read = options.read ?? (async (span: Span) => (await device.read([span]))[0]!);
