@@ -22,7 +22,7 @@ export interface Pin {
 }
 
 export interface HeldWeightsOptions {
-  /** Weights to hold; more only while they are pinned. */
+  /** Weights to hold besides those that are pinned: new ones must stay however many are. */
   readonly most: number;
   /** Makes a new block, of the size of all. */
   readonly allocate: () => WeightsBytes;
@@ -107,9 +107,8 @@ export class HeldWeights {
   }
 
   #evict(): void {
-    for (const [digest, { bytes, pins }] of this.#held) {
-      if (this.#held.size <= this.#options.most) return;
-      if (pins > 0) continue;
+    const idle = [...this.#held].filter(([, { pins }]) => pins === 0);
+    for (const [digest, { bytes }] of idle.slice(0, Math.max(0, idle.length - this.#options.most))) {
       this.#held.delete(digest);
       this.#free.push(bytes);
     }

@@ -92,3 +92,14 @@ Deno.test("weights that could not be written, and such that are held no more, ar
   for (const value of [3, 4]) await held.make(write(value));
   assert.equal(held.has(nameOf(1)), false, "a use that failed pins nothing");
 });
+
+Deno.test("new weights stay until they have been used, however many others are pinned", async () => {
+  const held = twoHeld();
+  for (const value of [1, 2, 3, 4]) {
+    await held.make(write(value));
+    held.pin(nameOf(value));
+  }
+  await held.make(write(5));
+  await held.make(write(6));
+  assert.deepEqual([await read(held, 5), await read(held, 6)], [5, 6]);
+});

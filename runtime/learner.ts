@@ -57,8 +57,8 @@ export interface LocalLearner extends Learner, OpenedTraining, AsyncDisposable {
   average(): Promise<Uint8Array<ArrayBuffer> | null>;
 }
 
-/** States whose weights are held: the head's, its parent's, and some for late readers. */
-const HELD_STATES = 5;
+/** States whose weights are held besides the anchor's: the head's, its parent's, and some for late readers. */
+const HELD_STATES = 4;
 /** A step in hand may take as long; a device that hangs may not. */
 const LONGEST_CLOSE_MS = 10_000;
 
@@ -100,8 +100,7 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
 }): LocalLearner {
   const layout = weightsLayout(config);
   const held = new HeldWeights({ most: HELD_STATES, allocate: () => allocateWeights(layout).bytes });
-  /** Of the last order that was begun with: the training thread goes by them until the next. */
-  let anchor: Pin | null = null;
+  const orders = new Orders(training, held);
   let pace = { percent: start.percent, paused: false };
   let closing: Promise<void> | null = null;
 
@@ -127,14 +126,13 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
     save: async (digest) =>
       held.has(digest) ? await held.use([digest], ([bytes]) => folding.call("save", bytes!)) : null,
     train(order: TrainOrder) {
-      const pin = held.pin(order.weights);
-      training.call("train", { order, weights: pin.bytes }).then(() => {
-        anchor?.release();
-        anchor = pin;
-      }, report);
+      orders.give(order, report);
       held.use([order.weights], ([bytes]) => average.take(bytes!, order)).catch(report);
     },
-    contribute: (): Promise<Contribution> => training.call("contribute", null),
+    contribute(): Promise<Contribution> {
+      orders.send();
+      return training.call("contribute", null);
+    },
     judge: (bytes): Promise<Verdict> => folding.call("judge", bytes),
     async fold({ parent, parts }: FoldOrder) {
       const { digest, verdicts, screen } = await held.use(
@@ -161,7 +159,10 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
       return digest;
     },
     evaluate: (digest) => held.use([digest], ([weights]) => training.call("evaluate", weights!)),
-    settle: (round: number, fate: Fate) => void training.call("settle", { round, fate }).catch(report),
+    settle(round: number, fate: Fate) {
+      orders.send();
+      training.call("settle", { round, fate }).catch(report);
+    },
     throttle(percent) {
       expectPercent(percent);
       setPace({ percent });
@@ -178,6 +179,49 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
     [Symbol.asyncDispose]: () => learner.close(),
   };
   return learner;
+}
+
+/**
+ * Orders on their way to the training thread, one at a time: while that is busy, each one replaces the one before it, so
+ * that weights of orders which nobody will begin with are not held.
+ */
+class Orders {
+  readonly #training: Remote<TrainingPort>;
+  readonly #held: HeldWeights;
+  /** Of the last order that was begun with: the training thread goes by them until the next. */
+  #anchor: Pin | null = null;
+  #underWay = 0;
+  #waiting: { readonly order: TrainOrder; readonly pin: Pin; readonly report: (error: Error) => void } | null = null;
+
+  constructor(training: Remote<TrainingPort>, held: HeldWeights) {
+    this.#training = training;
+    this.#held = held;
+  }
+
+  /** @throws {Error} if the order's weights are not held any more. */
+  give(order: TrainOrder, report: (error: Error) => void): void {
+    const pin = this.#held.pin(order.weights);
+    this.#waiting?.pin.release();
+    this.#waiting = { order, pin, report };
+    if (this.#underWay === 0) this.send();
+  }
+
+  /** Sends the order that waits: what is asked of the thread next is asked after it. */
+  send(): void {
+    if (this.#waiting === null) return;
+    const { order, pin, report } = this.#waiting;
+    this.#waiting = null;
+    this.#underWay++;
+    this.#training.call("train", { order, weights: pin.bytes }).then(() => {
+      this.#anchor?.release();
+      this.#anchor = pin;
+    }, (error: Error) => {
+      pin.release();
+      report(error);
+    }).finally(() => {
+      if (--this.#underWay === 0) this.send();
+    });
+  }
 }
 
 /** Resolves when the work has ended, well or not, or after `ms`. */
