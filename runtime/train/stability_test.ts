@@ -15,9 +15,14 @@ Deno.test("five overflows in a row at the smallest loss scale end f16, four do n
   assert.equal(rest[4], "5 steps in a row overflowed without any loss scale");
 });
 
-Deno.test("overflows on the way down from the largest loss scale do not end f16", () => {
-  const falling = Array.from({ length: 24 }, (_, i) => ({ skipped: true, lossScale: 2 ** (24 - i) }));
+Deno.test("overflows on the way down from a first loss scale do not end f16", () => {
+  const falling = Array.from({ length: 11 }, (_, i) => ({ skipped: true, lossScale: 2 ** (11 - i) }));
   assert.deepEqual(new Set(judge([...falling, overflow, overflow, overflow, overflow, good])), new Set([null]));
+});
+
+Deno.test("sixteen overflows in a row end f16, however large the loss scale", () => {
+  const found = judge(Array.from({ length: 16 }, (_, i) => ({ skipped: true, lossScale: 2 ** (24 - i) })));
+  assert.deepEqual(found, [...Array(15).fill(null), "16 steps in a row overflowed"]);
 });
 
 Deno.test("one overflow after each 2,000 good steps, when the loss scale has doubled, never ends f16", () => {
