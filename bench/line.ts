@@ -16,6 +16,10 @@ export interface BenchOptions {
   readonly minutes?: number;
   /** Of chance, where there is any. */
   readonly seed?: number;
+  /** Whether one seed is enough, where several are compared. */
+  readonly quick?: boolean;
+  /** Trials side by side. */
+  readonly jobs?: number;
 }
 
 /** One question, answered by running it. */

@@ -21,7 +21,12 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   unequal: async () => (await import("./unequal.ts")).unequalBench,
   lag: async () => (await import("./lag.ts")).lagBench,
   blobs: async () => (await import("./blobs.ts")).blobsBench,
+  cbs: async () => (await import("./cbs.ts")).cbsBench,
   hostile: async () => (await import("./hostile.ts")).hostileBench,
+  balance: async () => (await import("./balance.ts")).balanceBench,
+  policies: async () => (await import("./policies.ts")).policiesBench,
+  "one-machine": async () => (await import("./one_machine.ts")).oneMachineBench,
+  "codec-cost": async () => (await import("./codec_cost.ts")).codecCostBench,
   fuzz: async () => (await import("./fuzz.ts")).fuzzBench,
   demo: async () => (await import("./demo.ts")).demoBench,
   recovery: async () => (await import("./recovery.ts")).recoveryBench,
@@ -35,7 +40,12 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
 /** Take minutes or hours: run only if asked for. */
 const LONG: ReadonlySet<string> = new Set([
   "f16",
+  "cbs",
   "fuzz",
+  "balance",
+  "policies",
+  "one-machine",
+  "codec-cost",
   "demo",
   "hostile",
   "unequal",
@@ -53,6 +63,8 @@ const { only, json, compare, ...options } = new Command("bench")
   .option("--compare <file>", "JSON lines of an earlier run: prints each figure with its ratio to the figure there")
   .option("--minutes <n>", "how long, for those that run for a time", positive)
   .option("--seed <n>", "of chance, for those that have any", positive)
+  .option("--quick", "one seed, for those that compare several")
+  .option("--jobs <n>", "trials side by side, for those made of trials", positive)
   .parse(Deno.args, { from: "user" })
   .opts<{ only?: string; json?: boolean; compare?: string } & BenchOptions>();
 

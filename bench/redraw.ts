@@ -1,6 +1,6 @@
 /**
- * Redraws the tables of `docs/benchmarks.md` from the JSON lines in `bench/results/`: each benchmark's from the newest
- * file that has any. A table that no file has lines of stays as it is, and is named.
+ * Redraws the tables of `docs/benchmarks.md` and of the pages in `docs/methods/` from the JSON lines in `bench/results/`:
+ * each benchmark's from the newest file that has any. A table that no file has lines of stays as it is, and is named.
  *
  * A table stands between `<!-- table <bench> -->` and `<!-- end -->`; `<!-- table <bench>: <name> -->` holds only the
  * lines of one name. Where a file holds several runs of one thing, a cell shows the least and the most of them: that is
@@ -11,14 +11,26 @@
  */
 import { HOST_KEYS, readResults, type RecordedLine, RESULTS, SUBJECT_KEYS, subjectOf } from "./line.ts";
 
-const PAGE = new URL("../docs/benchmarks.md", import.meta.url);
+const DOCS = new URL("../docs/", import.meta.url);
+/** Keys whose figures differ in the fourth digit. */
+const FINE_KEYS: ReadonlySet<string> = new Set(["loss", "target", "timesSameBatch", "timesOwnBest"]);
 
 if (import.meta.main) {
   const lines = newestOfEach(readResults(Deno.args[0] ?? RESULTS));
-  const { page, undrawn } = redraw(Deno.readTextFileSync(PAGE), lines);
-  Deno.writeTextFileSync(PAGE, page);
-  if (undrawn.length > 0) console.error(`No file of results has lines for: ${undrawn.join(", ")}`);
-  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", PAGE.pathname] }).spawn().status; // aligns the tables
+  const pages = [new URL("benchmarks.md", DOCS), ...methodPages()];
+  for (const path of pages) {
+    const { page, undrawn } = redraw(Deno.readTextFileSync(path), lines);
+    Deno.writeTextFileSync(path, page);
+    if (undrawn.length > 0) console.error(`${path.pathname}: no file of results has lines for ${undrawn.join(", ")}`);
+  }
+  const paths = pages.map(({ pathname }) => pathname);
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", ...paths] }).spawn().status; // aligns the tables
+}
+
+function methodPages(): readonly URL[] {
+  const folder = new URL("methods/", DOCS);
+  return Array.from(Deno.readDirSync(folder), ({ name }) => name).filter((name) => name.endsWith(".md")).sort()
+    .map((name) => new URL(name, folder));
 }
 
 /** The lines of each benchmark from the last of these files that has some. */
@@ -32,7 +44,7 @@ export function redraw(
   page: string,
   lines: readonly RecordedLine[],
 ): { readonly page: string; readonly undrawn: readonly string[] } {
-  const tables = /<!-- table (\w+)(?:: (.+))? -->[^]*?<!-- end -->/g, undrawn: string[] = [];
+  const tables = /<!-- table ([\w-]+)(?:: (.+))? -->[^]*?<!-- end -->/g, undrawn: string[] = [];
   const drawn = page.replaceAll(tables, (whole, bench: string, name: string | undefined) => {
     const mark = name === undefined ? bench : `${bench}: ${name}`;
     const own = lines.filter((line) => line.bench === bench && (name === undefined || line.name === name));
@@ -64,12 +76,17 @@ function heading(key: string): string {
 function cell(runs: readonly RecordedLine[], key: string): string {
   const values = runs.flatMap((run) => typeof run[key] === "number" ? [run[key]] : []);
   if (values.length === 0) return String(runs[0]![key] ?? "");
-  const [least, most] = [figure(Math.min(...values)), figure(Math.max(...values))];
+  const digits = FINE_KEYS.has(key) ? 4 : 3;
+  const [least, most] = [figure(Math.min(...values), digits), figure(Math.max(...values), digits)];
   return least === most ? least : `${least} – ${most}`;
 }
 
-/** Three significant digits; whole where there are more before the point. */
-function figure(value: number): string {
-  const digits = Number.isInteger(value) ? value : Math.abs(value) >= 100 ? Math.round(value) : value.toPrecision(3);
-  return Number(digits).toLocaleString("en-GB");
+/** So many significant digits; whole where there are more before the point. */
+function figure(value: number, digits: number): string {
+  const shown = Number.isInteger(value)
+    ? value
+    : Math.abs(value) >= 100
+    ? Math.round(value)
+    : value.toPrecision(digits);
+  return Number(shown).toLocaleString("en-GB", { maximumSignificantDigits: 21 });
 }

@@ -55,3 +55,11 @@ Deno.test("redraw() draws the lines of one name where the mark gives it", () => 
     "<!-- table step: tiny -->\n\n| ms per step |\n| --: |\n| 5 |\n\n<!-- end -->",
   );
 });
+
+Deno.test("redraw() shows losses with four digits, and small figures whole", () => {
+  const marked = "<!-- table codec-cost -->\n<!-- end -->";
+  assert.match(
+    redraw(marked, [{ ...line(1), bench: "codec-cost", loss: 1.89276, learningRate: 0.0004 }]).page,
+    /\| tiny \| 1 \| 1\.893 \| 0\.0004 \|/,
+  );
+});

@@ -33,6 +33,7 @@ const CODE_BY_ERROR: Readonly<Record<string, number>> = {
   ModelFolderError: EXIT.input,
   SafetensorsError: EXIT.input,
   WeightsError: EXIT.input,
+  SweepError: EXIT.input,
   TicketError: EXIT.input,
   MetricsError: EXIT.input,
   TransportError: EXIT.network,

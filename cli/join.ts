@@ -53,7 +53,7 @@ export async function join(
   return run === null ? EXIT.done : await runPeer({ run, state, transport, interrupt, flags, addresses });
 }
 
-interface Entering {
+export interface Entering {
   readonly ticket: Ticket;
   readonly transport: Transport;
   readonly addresses: readonly string[];
@@ -83,7 +83,7 @@ async function expectSameRun(path: string, { run, name }: Ticket): Promise<void>
 const IMPATIENT_MS = 6_000;
 
 /** Connects to the first address that answers. @throws {TransportError} with each cause once, and where it was met. */
-async function meet({ transport, addresses, ticket: { name }, signal }: Entering): Promise<PeerId> {
+export async function meet({ transport, addresses, ticket: { name }, signal }: Entering): Promise<PeerId> {
   const turnedAwayBy = new Map<string, string>(), causes: (readonly [cause: string, address: string])[] = [];
   for (const [i, address] of addresses.entries()) {
     const peer = address.slice(address.lastIndexOf("/") + 1), known = turnedAwayBy.get(peer);

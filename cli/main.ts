@@ -134,6 +134,53 @@ export function program(): Command {
     .addOption(jsonOption()).addOption(quietOption())
     .action(async (runs, options) => (await import("./compare.ts")).compare({ runs, ...options }));
 
+  experimentOptions(command("cbs", "Measure the critical batch size: from where on larger batches save few steps"))
+    .option(
+      "--batches <list>",
+      "sequences, e.g. 1,2,4,8 (default: from 1/4 to 32 times the reference)",
+      wholes(1, 1_048_576),
+    )
+    .option(
+      "--reference <n>",
+      "batch where scaling is still perfect (default: a quarter of the run's, as a power of two)",
+      whole(1, 1_048_576),
+    )
+    .option(
+      "--tokens <n>",
+      "what the reference trains on to set the target",
+      whole(1, Number.MAX_SAFE_INTEGER),
+      1_000_000,
+    )
+    .option("--target <nats>", "held-out loss to reach (default: what the reference reaches)", positive)
+    .option("--rates <list>", "factors of the rate, the best counts at each batch", positives, [1])
+    .addOption(new Option("--vary <what>", "repeat it over").choices(["data", "depth", "width"]))
+    .option("--values <list>", "factors of what is varied (data: 0.25,0.5,1; depth, width: 0.5,1,2)", positives)
+    .option("--proxy <share>", "width and depth of the model that is trained, as a share of the run's", share, 1)
+    .action(async (run, options) => {
+      const { cbs } = await import("./cbs.ts"), { runOrHelp } = await import("./experiment.ts");
+      const flags = { ...options, manner: mannerOf(options) };
+      Deno.exit(await runOrHelp({ ...flags, run }, (run) => cbs({ ...flags, run })));
+    });
+
+  experimentOptions(command("tune", "Find learning rate, outer rate and momentum for a batch, on a smaller model"))
+    .option("--batch <n>", "global batch of a step, in sequences (default: the run's)", whole(1, 1_048_576))
+    .option("--peers <n>", "equal peers of the flock that is tried", whole(1, 64), 4)
+    .option("--steps <n>", "inner steps of a round", whole(1, 10_000), 10)
+    .option("--tokens <n>", "of one trial, of all its peers", whole(1, Number.MAX_SAFE_INTEGER), 500_000)
+    .option("--rates <list>", "factors of the run's learning rate", positives, [0.5, 1, 2])
+    .option("--outer-rates <list>", "outer learning rates (default: 0.7,1; 1 with the codecs topk and auto)", positives)
+    .option("--momenta <list>", "outer momenta (default: 0,0.9; 0 with the codecs topk and auto)", nonNegatives)
+    .option(
+      "--proxy <share>",
+      "width and depth of the model that is trained (default: what has a million parameters)",
+      share,
+    )
+    .action(async (run, options) => {
+      const { tune } = await import("./tune.ts"), { runOrHelp } = await import("./experiment.ts");
+      const flags = { ...options, manner: mannerOf(options) };
+      Deno.exit(await runOrHelp({ ...flags, run }, (run) => tune({ ...flags, run })));
+    });
+
   command("devices", "Measure every device of this machine and say which one is chosen")
     .addOption(jsonOption()).addOption(quietOption())
     .action(async (options) => (await import("./devices.ts")).devices(options));
@@ -166,6 +213,20 @@ function peerOptions(command: Command): Command {
     .option("--disk-gb <n>", "what this peer's blobs may take, in 10⁹ bytes", positive, 20)
     .addOption(jsonOption()).addOption(quietOption())
     .addOption(new Option("--attached", "stop when standard input closes").hideHelp());
+}
+
+function experimentOptions(command: Command): Command {
+  return command
+    .argument("[run]", "folder of a run, its run.json, or a preset: demo, small, gpt2")
+    .option("--seeds <n>", "how often, from other initial weights and data", whole(1, 32), 1)
+    .option("--folder <folder>", "where the sweep is kept, and gone on with (default: in the run's folder)")
+    .option("--threads <n>", "threads of the cpu device (default: all cores)", whole(1, 64))
+    .option("--minutes <n>", "stop after this long; the same command goes on", positive)
+    .option("--share", "let others help: prints a ticket for them")
+    .option("--join <ticket>", "help with somebody else's sweep, instead of asking about a run")
+    .option("--listen <address>", "address to listen on, with --share and --join", "0.0.0.0")
+    .option("--port <n>", "TCP port to listen on (default: any)", whole(1, 65_535))
+    .addOption(deviceOption()).addOption(jsonOption()).addOption(quietOption());
 }
 
 function deviceOption(): Option {
@@ -207,10 +268,29 @@ function positive(text: string): number {
   throw new InvalidArgumentError("it must be a number above 0.");
 }
 
+function share(text: string): number {
+  const value = positive(text);
+  if (value <= 1) return value;
+  throw new InvalidArgumentError("it must be above 0 and at most 1.");
+}
+
 function nonNegative(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
   throw new InvalidArgumentError("it must be 0 or more.");
+}
+
+function wholes(least: number, most: number): (text: string) => readonly number[] {
+  const parse = whole(least, most);
+  return (text) => text.split(",").map((item) => parse(item.trim()));
+}
+
+function positives(text: string): readonly number[] {
+  return text.split(",").map(positive);
+}
+
+function nonNegatives(text: string): readonly number[] {
+  return text.split(",").map(nonNegative);
 }
 
 function dialable(value: string, before: readonly string[]): readonly string[] {

@@ -198,6 +198,12 @@ export class Performer {
     throw new Error(`Cannot keep weights ${digest}: the learner gave bytes whose digest is ${stored}`);
   }
 
+  /** Before the core hears of them: the learner may have let them go by the time that it wants them kept. */
+  async #keepNew(weights: BlobName): Promise<void> {
+    this.#options.store.name(weights.digest, { kind: "weights", round: 0 }); // until they are those of a state
+    await this.#keep(weights);
+  }
+
   async #fold({ record, parent, parts }: EffectOf<"fold">): Promise<void> {
     const { store, learner, answer, initial: { sizeBytes: weightsBytes } } = this.#options;
     const failed = (reason: string) => answer({ kind: "fold-failed", record, reason });
@@ -216,7 +222,9 @@ export class Performer {
         await learner.load(kept);
         return await learner.fold({ parent, parts: read });
       });
-      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes }, screen });
+      const weights = { digest, sizeBytes: weightsBytes };
+      await this.#keepNew(weights);
+      answer({ kind: "folded", record, weights, screen });
     } catch (error) {
       failed(whyRefused(error));
     }
@@ -233,7 +241,9 @@ export class Performer {
         }
         return await learner.merge(sides);
       });
-      answer({ kind: "folded", record, weights: { digest, sizeBytes: weightsBytes }, screen: null });
+      const weights = { digest, sizeBytes: weightsBytes };
+      await this.#keepNew(weights);
+      answer({ kind: "folded", record, weights, screen: null });
     } catch (error) {
       answer({ kind: "fold-failed", record, reason: whyRefused(error) });
     }

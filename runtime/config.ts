@@ -56,7 +56,7 @@ const dataSchema = z.discriminatedUnion("kind", [
   }),
 ]);
 
-const trainingSchema = z.strictObject({
+export const trainingSchema = z.strictObject({
   learningRate: z.number().positive().max(1).describe("Peak rate of the inner AdamW"),
   rateScaling: z.enum(["sqrt", "none"]).default("sqrt")
     .describe("How the rate follows the global batch as it leaves 'batch'"),
@@ -78,7 +78,7 @@ const trainingSchema = z.strictObject({
 
 const isDense = (codec: string) => codec === "int8" || codec === "f32";
 
-const outerSchema = z.strictObject({
+export const outerSchema = z.strictObject({
   codec: z.enum(["auto", "int8", "topk", "f32"]).default("auto")
     .describe("auto: int8, and topk while links are too thin for it"),
   robust: z.enum(["median-clip", "trimmed-mean", "geometric-median", "centered-clip", "mean"]).default("median-clip")

@@ -30,6 +30,8 @@ Deno.test("every command has help, and the program lists them all", async () => 
       "sample",
       "eval",
       "export",
+      "cbs",
+      "tune",
       "compare",
       "devices",
       "inspect",

@@ -7,7 +7,7 @@ import { dirname, join, normalize } from "node:path";
 
 const ROOT = normalize(join(import.meta.dirname!, ".."));
 const files = listFiles(ROOT);
-const pages = [...files].filter((path) => /^(docs\/(methods\/)?)?\w+\.md$/.test(path));
+const pages = [...files].filter((path) => /^(docs\/(methods\/)?)?[\w-]+\.md$/.test(path));
 
 Deno.test("every file that a page names exists", () => {
   assert.ok(pages.length > 10);

@@ -36,8 +36,8 @@ export interface LocalModelOptions {
   readonly precision?: Precision;
   /** A trainer was opened, with this micro-batch. */
   onOpen(trainer: Trainer): void;
-  /** Training goes on in f32 instead of f16, and why. */
-  onF32(reason: string): void;
+  /** Training goes on in f32 instead of f16, and why. Never without `precision`. */
+  onF32?(reason: string): void;
   /** The device had no memory for a micro-batch, and why, unless that is told otherwise; less is tried next. */
   onRefused(microBatch: number, reason: string | null): void;
 }
@@ -237,7 +237,7 @@ export class LocalModel implements AsyncDisposable {
   #goOnInF32(reason: string): void {
     if (this.#precision === "f32") return;
     this.#precision = "f32";
-    this.#options.onF32(reason);
+    this.#options.onF32?.(reason);
   }
 
   /** Closes the trainer and keeps a state for the next one. */

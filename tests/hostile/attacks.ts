@@ -7,6 +7,7 @@ import type { Contribution, Learner } from "../../p2p/learner.ts";
 import type { Transport } from "../../p2p/net/transport.ts";
 import type { Codec } from "../../runtime/state/codec/codec.ts";
 import { type Chance, chance } from "../chance.ts";
+import { replaced } from "../driven/replaced.ts";
 import { normal, sumOfSquares } from "../normal.ts";
 
 /** What an attacker knows. */
@@ -140,17 +141,6 @@ function changed(bytes: Bytes, { codec, length }: Den, change: (values: Float32A
   if (!opened.ok) throw new Error(opened.reason);
   opened.vector.addTo(values, { start: 0, share: 1 });
   return codec.encode(change(Float32Array.from(values))).bytes;
-}
-
-/** A transport of which some methods are others. */
-function replaced(transport: Transport, methods: Partial<Transport>): Transport {
-  return new Proxy(transport, {
-    get(_, key) {
-      if (key in methods) return Reflect.get(methods, key);
-      const member: unknown = Reflect.get(transport, key, transport);
-      return typeof member === "function" ? member.bind(transport) : member;
-    },
-  });
 }
 
 function garbage(random: Chance, length: number): Bytes {

@@ -20,6 +20,8 @@ export const STEADY: Machine = {
   liar: null,
 };
 
+const DEFAULTS = { statistic: "halves", estimator: "debiased", most: null, ceilingTokens: null } as const;
+
 /** Runs a scene and returns it whatever it broke. */
 export function play(
   machines: readonly Partial<Machine>[],
@@ -31,7 +33,13 @@ export function play(
     ...drawn,
     links: { ...CALM_LINKS },
     partitions: [],
-    rules: { ...drawn.rules, firstRoundMs: 10_000, leastRoundMs: 10_000, longestRoundMs: 20_000 },
+    rules: {
+      ...drawn.rules,
+      firstRoundMs: 10_000,
+      leastRoundMs: 10_000,
+      longestRoundMs: 20_000,
+      batching: { policy: "norm-test", eta: 0.7, ...DEFAULTS },
+    },
     machines: machines.map((machine, i) => ({ ...STEADY, joinsAtMs: i === 0 ? 0 : 100, ...machine })),
     blobBytes: 100_000,
     weightsBytes: 400_000,

@@ -9,6 +9,7 @@ import { hostTargets } from "./host.ts";
 import { messageTargets } from "./messages.ts";
 import { requestTargets } from "./requests.ts";
 import { stateTargets } from "./states.ts";
+import { sweepTargets } from "./sweeps.ts";
 import { wordTargets } from "./words.ts";
 
 export const targets: readonly Target[] = [
@@ -17,6 +18,7 @@ export const targets: readonly Target[] = [
   ...stateTargets,
   ...wordTargets,
   ...fileTargets,
+  ...sweepTargets,
   ...coreTargets,
   ...hostTargets,
 ];

@@ -1,8 +1,8 @@
 /**
  * A clock that goes on only when everybody has nothing left to do, and then straight to the next alarm.
  *
- * So work takes no time, nobody is late by chance, and a run of many hosts ends the same every time. It knows that
- * somebody is at work because what they use is watched: calls of promises that are still open.
+ * So work takes no time but what is said to take it, nobody is late by chance, and a run of many hosts ends the same
+ * every time. It knows that somebody is at work because promises are held, or what they use is watched.
  * @module
  */
 import { sha256 } from "@noble/hashes/sha2.js";
@@ -31,6 +31,19 @@ export class QuietClock implements Clock {
     return { [Symbol.dispose]: () => void this.#alarms.delete(alarm) };
   }
 
+  /** Time stands still while this promise is open. */
+  hold<T>(work: Promise<T>): Promise<T> {
+    this.#open++;
+    const done = () => void this.#open--;
+    work.then(done, done);
+    return work;
+  }
+
+  /** Resolves when it is this time: what takes time ends with it. Not to be awaited by anything that is held. */
+  async reach(atMs: number): Promise<void> {
+    if (atMs > this.#nowMs) await new Promise<void>((resolve) => this.alarm(atMs, resolve));
+  }
+
   /** The same object; time stands still while a promise of one of its methods is open. */
   watch<T extends object>(target: T): T {
     return new Proxy(target, {
@@ -39,8 +52,7 @@ export class QuietClock implements Clock {
         if (typeof member !== "function") return member;
         return (...given: unknown[]): unknown => {
           const result: unknown = Reflect.apply(member, target, given);
-          if (result instanceof Promise) this.#wait(result);
-          return result;
+          return result instanceof Promise ? this.hold(result) : result;
         };
       },
     });
@@ -66,12 +78,6 @@ export class QuietClock implements Clock {
     for (const alarm of [...this.#alarms]) {
       if (alarm.atMs <= this.#nowMs && this.#alarms.delete(alarm)) alarm.act();
     }
-  }
-
-  #wait(work: Promise<unknown>): void {
-    this.#open++;
-    const done = () => void this.#open--;
-    work.then(done, done);
   }
 }
 

@@ -1,0 +1,136 @@
+/**
+ * Draws what the benchmarks of ways of learning showed into `docs/methods/`, from the trials kept in
+ * `bench/results/trials/`. Of each way the trials at its best learning rate count: the line is their mean, its band
+ * goes from the least to the greatest seed. What has no whole seed of trials is named and left as it is.
+ *
+ *     deno run -A bench/draw_methods.ts
+ * @module
+ */
+import { type Chart, drawChart, type Panel, type Series } from "../cli/chart/chart.ts";
+import { balanceBench } from "./balance.ts";
+import { codecCostBench } from "./codec_cost.ts";
+import { oneMachineBench } from "./one_machine.ts";
+import { policiesBench } from "./policies.ts";
+import { meanOf } from "./proof/compare.ts";
+import { batchAt, type Course, lossAt, secondsAt, stepsAt } from "./proof/course.ts";
+import { meanOver, type ProofBench, type Tuned, tuned } from "./proof/proof_bench.ts";
+import { TOKENS } from "./proof/setting.ts";
+
+const FOLDER = new URL("../docs/methods/", import.meta.url);
+/** Points of a line. */
+const POINTS = 40;
+/** Losses of the first tokens would press all others together. */
+const FROM_TOKENS = TOKENS / 5;
+
+interface Picture {
+  readonly bench: ProofBench;
+  readonly title: string;
+  readonly description: string;
+  readonly panels: (ways: readonly Tuned[]) => readonly Panel[];
+}
+
+export const PICTURES: readonly Picture[] = [
+  {
+    bench: balanceBench,
+    title: "Machines of speeds 1 : 2 : 4 : 8",
+    description: "Held-out loss over time and over tokens, for four ways of dealing out a round's work.",
+    panels: (ways) => [
+      courses("loss over time", ways, { label: "virtual minutes", of: (course, at) => secondsAt(course, at) / 60 }),
+      courses("loss over tokens", ways, THOUSANDS),
+    ],
+  },
+  {
+    bench: policiesBench,
+    title: "Batch policies",
+    description: "Held-out loss over tokens, inner steps and time, and the global batch, under each batch policy.",
+    panels: (ways) => [
+      courses("loss over tokens", ways, THOUSANDS),
+      courses("loss over inner steps", ways, { label: "inner steps, one after another", of: stepsAt }),
+      courses("loss over time", ways, { label: "virtual minutes", of: (course, at) => secondsAt(course, at) / 60 }),
+      {
+        title: "global batch",
+        x: { label: THOUSANDS.label },
+        y: { label: "sequences", scale: "log" },
+        series: ways.map((way) => lineOf(way, THOUSANDS.of, batchAt)),
+      },
+    ],
+  },
+  {
+    bench: oneMachineBench,
+    title: "Eight unequal peers and one machine",
+    description: "Held-out loss over tokens of one peer and of eight, at several batches and outer rules.",
+    panels: (ways) => [
+      courses("one peer", ways.filter(({ name }) => name.startsWith("one")), THOUSANDS),
+      courses("eight peers", ways.filter(({ name }) => !name.startsWith("one")), THOUSANDS),
+    ],
+  },
+  {
+    bench: codecCostBench,
+    title: "What codecs cost",
+    description:
+      "Held-out loss after equal tokens against the bytes of a contribution, and loss over tokens, by codec.",
+    panels: (ways) => [
+      {
+        title: "loss after all tokens",
+        x: { label: "bytes of a contribution", scale: "log" },
+        y: { label: LOSS },
+        series: ways.map((way) => ({
+          name: way.name,
+          style: "points",
+          points: [{
+            x: meanOver(way, ({ effort, course }) => effort.contributionBytes / course.ms.length, 0),
+            ...spreadOf(way.losses),
+          }],
+        })),
+      },
+      courses("loss over tokens", ways, THOUSANDS),
+    ],
+  },
+];
+
+const LOSS = "held-out loss, nats per byte";
+
+/** What stands along the x-axis. */
+interface Along {
+  readonly label: string;
+  readonly of: (course: Course, tokens: number) => number;
+}
+
+const THOUSANDS: Along = { label: "thousand tokens", of: (_, tokens) => tokens / 1000 };
+
+if (import.meta.main) {
+  for (const { bench, title, description, panels } of PICTURES) {
+    const finished = bench.kept();
+    if (finished.length === 0) {
+      console.error(`No seed of '${bench.name}' has all of its trials`);
+      continue;
+    }
+    const chart: Chart = { title, description, panels: panels(tuned(finished)) };
+    Deno.writeTextFileSync(new URL(`${bench.name}.svg`, FOLDER), drawChart(chart));
+  }
+}
+
+function courses(title: string, ways: readonly Tuned[], along: Along): Panel {
+  return {
+    title,
+    x: { label: along.label },
+    y: { label: LOSS },
+    series: ways.map((way) => lineOf(way, along.of, lossAt)),
+  };
+}
+
+/** Both figures after the same tokens, over seeds. */
+function lineOf({ name, trials }: Tuned, x: Along["of"], y: Along["of"]): Series {
+  const tokens = Array.from({ length: POINTS + 1 }, (_, i) => FROM_TOKENS + (TOKENS - FROM_TOKENS) * i / POINTS);
+  return {
+    name,
+    points: tokens.map((at) => ({
+      x: meanOf(trials.map(({ course }) => x(course, at))),
+      ...spreadOf(trials.map(({ course }) => y(course, at))),
+    })),
+  };
+}
+
+function spreadOf(values: readonly number[]): { readonly y: number; readonly low: number; readonly high: number } {
+  return { y: meanOf(values), low: Math.min(...values), high: Math.max(...values) };
+}

@@ -1,0 +1,193 @@
+/**
+ * The runtime's learner without its threads, on virtual time: a window takes as long as its peer's speed says, and an
+ * inner step as much longer as it costs to begin one. Training, cuts, codecs, judgements and folds are the real ones, on
+ * the cpu device.
+ *
+ * So many of them fit into one process and one build of the kernels, speeds are known exactly, and a run gives the same
+ * loss every time. Whatever is asked of it, it first trains as much as fits into the time that has passed since; a step
+ * in hand is done to its end, and what was asked is done that much later.
+ * @module
+ */
+import type { Learner, TrainOrder } from "../../p2p/learner.ts";
+import { blobDigest } from "../../p2p/store/chunks.ts";
+import type { Digest } from "../../p2p/sync/types.ts";
+import type { RunConfig } from "../../runtime/config.ts";
+import { type Corpus, openCorpus, type TokenSource } from "../../runtime/data/corpus.ts";
+import type { TokenReader } from "../../runtime/data/tokens.ts";
+import { openCpuDevice } from "../../runtime/device/cpu.ts";
+import { initialWeights } from "../../runtime/model/parameters.ts";
+import { average } from "../../runtime/state/average.ts";
+import { codecsOf } from "../../runtime/state/codec/codecs.ts";
+import { fold, judge } from "../../runtime/state/fold.ts";
+import { allocateWeights, readWeights, viewWeights, type Weights, weightsLayout } from "../../runtime/state/weights.ts";
+import { heldOutWindows } from "../../runtime/worker/held_out.ts";
+import { LocalModel } from "../../runtime/worker/local_model.ts";
+import { Training } from "../../runtime/worker/training.ts";
+import { OwnTime } from "./own_time.ts";
+import type { QuietClock } from "./quiet_clock.ts";
+
+const LARGEST_MICRO_BATCH = 8;
+const MOST_HELD = 8;
+
+/** How fast a driven learner is. */
+export interface Speed {
+  /** While it computes. */
+  readonly tokensPerSecond: number;
+  /** What an inner step takes besides its tokens: launches, and the optimizer. */
+  readonly stepMs: number;
+}
+
+export interface DrivenLearnerOptions extends Speed {
+  readonly config: RunConfig;
+  /** The run's text. */
+  readonly tokens: TokenReader;
+  readonly clock: QuietClock;
+  /** What it trains instead of what it is told to. */
+  readonly alter?: (order: TrainOrder) => TrainOrder;
+}
+
+/** Opens a learner; closing it frees its device. */
+export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<Learner> {
+  const { config, clock, alter = (order) => order } = options, { model, outer, seed } = config;
+  const { contextLength, vocabularySize } = model;
+  const corpus = openCorpus(options.tokens, { contextLength, vocabularySize });
+  const layout = weightsLayout(config);
+  const form = { codec: codecsOf(outer.codec), length: layout.parameterWords, padding: layout.padding };
+  const own = new OwnTime();
+  const local = new LocalModel({
+    device: await openCpuDevice({ threads: 1 }),
+    reopenDevice: () => Promise.reject(new Error("The device of a driven learner is never lost")),
+    model,
+    largestMicroBatch: LARGEST_MICRO_BATCH,
+    onOpen: () => {},
+    onRefused: () => {},
+  });
+  let untilMs = 0;
+  const training = new Training({
+    local,
+    curve: null,
+    config: config.training,
+    seed,
+    contextLength,
+    train: timed(corpus, options, { own, stepCount: () => local.trainer.stepCount }),
+    heldOut: heldOutWindows(corpus.heldOut, { seed, contextLength }),
+    clock: own,
+    onEvent(event) {
+      if (event.kind === "failed") throw new Error(event.message);
+      if (event.kind === "steps" && own.now() >= untilMs) training.pace({ percent: 100, paused: true });
+    },
+  });
+  training.pace({ percent: 100, paused: true });
+  const running = training.run();
+
+  /** Trains until its own time has come to this; what it could not train for want of data, it waits. */
+  const catchUp = async (atMs: number): Promise<void> => {
+    if (own.now() >= atMs) return;
+    untilMs = atMs;
+    const rested = own.nextRest();
+    training.pace({ percent: 100, paused: false });
+    await rested;
+    own.reach(atMs);
+    training.pace({ percent: 100, paused: true });
+  };
+  let last: Promise<unknown> = Promise.resolve();
+  /** Does one thing after another, each once all is trained that came before it. */
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const nowMs = clock.now();
+    const done = last.then(async () => {
+      await clock.hold(catchUp(nowMs));
+      return await act();
+    });
+    last = done.catch(() => {}); // whoever asked is told
+    return done;
+  };
+
+  const closed = Promise.withResolvers<void>();
+  let isClosed = false;
+  /** The same, where nobody waits for the end of it: then a failure ends the process. */
+  const inTurnUnasked = (act: () => Promise<void>): void => {
+    inTurn(act).catch((error) => {
+      if (!isClosed) throw error;
+    });
+  };
+
+  const held = new Map<Digest, Weights>();
+  const hold = async (weights: Weights): Promise<Digest> => {
+    const digest = await blobDigest(weights.bytes.slice());
+    held.delete(digest); // to be the newest
+    held.set(digest, weights);
+    for (const oldest of held.keys()) if (held.size > MOST_HELD) held.delete(oldest);
+    return digest;
+  };
+  const find = (digest: Digest): Weights => {
+    const weights = held.get(digest);
+    if (weights === undefined) throw new Error(`Cannot use weights ${digest}: they are not held`);
+    return weights;
+  };
+
+  return {
+    initial() {
+      const weights = allocateWeights(layout);
+      weights.parameters.set(initialWeights(model, seed));
+      return hold(weights);
+    },
+    load: async (bytes) => await hold(readWeights(bytes, layout)),
+    save: (digest) => Promise.resolve(held.get(digest)?.bytes.slice() ?? null),
+    train(order) {
+      const { parameters } = find(order.weights);
+      inTurnUnasked(() => clock.hold(training.train(alter(order), parameters)));
+    },
+    contribute: () =>
+      inTurn(async () => {
+        await Promise.race([clock.reach(own.now()), closed.promise]);
+        return await clock.hold(training.contribute());
+      }),
+    judge(bytes) {
+      const judged = judge(bytes, form);
+      return Promise.resolve(judged.valid ? { valid: true, norm: judged.norm } : judged);
+    },
+    async fold({ parent, parts }) {
+      const next = viewWeights(new Uint8Array(new SharedArrayBuffer(find(parent).bytes.length)), layout);
+      next.bytes.set(find(parent).bytes);
+      const { screen } = fold({ weights: next.parameters, momentum: next.momentum, parts }, { ...form, outer });
+      return { digest: await hold(next), screen };
+    },
+    async merge(sides) {
+      const next = allocateWeights(layout), [one, other] = sides.map((side) => ({ ...find(side.weights), ...side }));
+      average(one!, other!, next);
+      return await hold(next);
+    },
+    evaluate(digest) {
+      const { parameters } = find(digest);
+      return inTurn(() => clock.hold(training.evaluate(parameters)));
+    },
+    settle(round, fate) {
+      inTurnUnasked(() => clock.hold(training.settle(round, fate)));
+    },
+    async close() {
+      isClosed = true;
+      closed.resolve(); // time may never come to the end of a step in hand
+      training.close();
+      await running;
+      await local[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Training windows that take time. */
+function timed(
+  { train }: Corpus,
+  { config: { model: { contextLength } }, tokensPerSecond, stepMs }: DrivenLearnerOptions,
+  { own, stepCount }: { readonly own: OwnTime; readonly stepCount: () => number },
+): TokenSource {
+  let begun = -1;
+  return {
+    ...train,
+    read(window, into) {
+      if (stepCount() !== begun) own.work(stepMs); // the windows of a step are read before it is made
+      begun = stepCount();
+      own.work(1000 * contextLength / tokensPerSecond);
+      train.read(window, into);
+    },
+  };
+}
