@@ -54,7 +54,10 @@ export function gpuTest(name: string, fn: () => Promise<void>): void {
 
 /** The device of this test file, opened once: it takes longer than most tests. */
 export function testDevice(): Promise<Device> {
-  return sharedDevice ??= openWebGpuDevice();
+  return sharedDevice ??= openWebGpuDevice().then((device) => {
+    if (!device.storesF16) console.warn(`Nothing is tested in f16: ${device.description} cannot store it`);
+    return device;
+  });
 }
 let sharedDevice: Promise<Device> | undefined;
 Deno.test.afterAll(async () => await (await sharedDevice)?.[Symbol.asyncDispose]());
