@@ -63,7 +63,9 @@ export function statusLines(last: PeerStatus, { running }: { readonly running: b
     `round ${last.round}   head ${short(last.head)}   state ${short(last.digest)}   ${
       counted(last.tokens)
     }${target} tokens`,
-    `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}   codec ${last.codec}`,
+    `loss ${nats(last.loss)}   held-out ${
+      nats(last.heldOut)
+    }   device ${last.device}, ${last.precision}   codec ${last.codec}`,
     ...last.globalBatch === null ? [] : [batchText(last.globalBatch)],
     `offers: counted ${counts.counted} of ${made} · late ${counts.late} · merged ${counts.merged} · lost ${counts.lost}`,
     standingText({ ...last, self: last.peer }, last.round) + (running ? "" : ", when it stopped"),

@@ -15,7 +15,7 @@ import type { TokenSource } from "../data/corpus.ts";
 import { orderedWindow } from "../data/ordered_window.ts";
 import type { OuterMoments } from "../state/checkpoint.ts";
 import { stepSettings } from "../train/schedule.ts";
-import type { StepMetrics } from "../train/step_metrics.ts";
+import { type StepMetrics, whySkipped } from "../train/step_metrics.ts";
 import { type Activity, Box } from "./box.ts";
 import { beginBurst, type Burst } from "./burst.ts";
 import type { Clock } from "./clock.ts";
@@ -249,6 +249,10 @@ export class Training {
       tokensPerSecond: this.#throughput.tokensPerSecond,
       noise,
     });
+    if (!await local.took(steps)) {
+      this.#skippedInARow = 0;
+      this.#shape = await local.fit(order.batch);
+    }
     if (this.#skippedInARow >= MOST_SKIPPED) {
       this.#fail(new Error(`${this.#skippedInARow} steps in a row had gradients that are not finite`));
     }
@@ -336,7 +340,7 @@ export class Training {
     this.#box.add(step);
     this.#skippedInARow = step.skipped ? this.#skippedInARow + 1 : 0;
     if (!step.skipped) return;
-    this.#tell({ kind: "warning", message: `Step ${step.step} was skipped: its gradient is not finite` });
+    this.#tell({ kind: "warning", message: whySkipped(step) });
   }
 
   /** Sleeps, unless requests wait. */
