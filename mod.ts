@@ -66,12 +66,15 @@ export {
 export { planTrainer, type TrainerPlan, type TrainerShape } from "./runtime/train/trainer_plan.ts";
 export type { StepSettings } from "./runtime/train/inner_step.ts";
 export type { StepMetrics } from "./runtime/train/step_metrics.ts";
+export type { Precision } from "./runtime/train/training_graph.ts";
+export type { PrecisionChoice } from "./runtime/worker/precision.ts";
 export type { Cut } from "./runtime/train/pseudo_gradient.ts";
 
 export type { Device, DeviceBuffer, DeviceKind, Dispatch, MemoryUse, Program, Span } from "./runtime/device/device.ts";
 export {
   type Choice,
   type DeviceChoice,
+  type DeviceList,
   listDevices,
   type Measurement,
   openDevice,

@@ -15,6 +15,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   step: async () => (await import("./step.ts")).stepBench,
   memory: async () => (await import("./memory.ts")).memoryBench,
   noise: async () => (await import("./noise.ts")).noiseBench,
+  f16: async () => (await import("./f16.ts")).f16Bench,
   fold: async () => (await import("./fold.ts")).foldBench,
   codec: async () => (await import("./codec.ts")).codecBench,
   unequal: async () => (await import("./unequal.ts")).unequalBench,
@@ -38,6 +39,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
 
 /** Take minutes or hours: run only if asked for. */
 const LONG: ReadonlySet<string> = new Set([
+  "f16",
   "cbs",
   "fuzz",
   "balance",

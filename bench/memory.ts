@@ -70,7 +70,13 @@ async function* peaksOfStarts(): AsyncGenerator<BenchLine> {
     if (typeof device === "string") continue; // said above
     await using _ = device;
     if (isSoftware(device)) continue;
-    const { microBatch } = await probeSpeed({ device, model, most: training.batch, clock: realClock });
+    const { microBatch } = await probeSpeed({
+      device,
+      model,
+      precision: "f32",
+      most: training.batch,
+      clock: realClock,
+    });
     const { peakBytes: searchedBytes } = device.memory();
     await using trainer = await openTrainer({ device, model, microBatch });
     const { peakBytes } = device.memory(), { plannedBytes } = trainer;

@@ -16,6 +16,13 @@ const BATCH = 32;
 const ONE = machines(1), EIGHT = machines(8, 8, 4, 4, 2, 2, 1, 1);
 const ADAMW = { codec: "f32" } as const;
 
+const OUTER_RULES = [
+  { learningRate: 1, momentum: 0.5 },
+  { learningRate: 0.7, momentum: 0.5 },
+  { learningRate: 0.7, momentum: 0.9 },
+  { learningRate: 0.4, momentum: 0.9 },
+] as const;
+
 interface Way {
   readonly name: string;
   readonly speeds: typeof ONE;
@@ -29,13 +36,18 @@ const WAYS: readonly Way[] = [
   { name: "one peer, batch 16", speeds: ONE, changes: { batch: 16, outer: ADAMW } },
   { name: "one peer, batch 8", speeds: ONE, changes: { batch: 8, outer: ADAMW } },
   { name: `eight peers, batch ${BATCH}`, speeds: EIGHT, changes: { batch: BATCH } },
-  { name: "eight peers, boxes a quarter as long", speeds: EIGHT, changes: { batch: BATCH, boxMs: BOX_MS / 4 } },
+  { name: "eight peers, boxes half as long", speeds: EIGHT, changes: { batch: BATCH, boxMs: BOX_MS / 2 } },
   { name: "eight peers, batch 16", speeds: EIGHT, changes: { batch: 16 } },
-  ...[[0.7, 0.9], [0.4, 0.9], [0.7, 0.5]].map(([learningRate, momentum]): Way => ({
-    name: `eight peers, outer ${learningRate} and momentum ${momentum}`,
+  ...OUTER_RULES.map((outer): Way => ({
+    name: `eight peers, outer ${outer.learningRate} and momentum ${outer.momentum}`,
     speeds: EIGHT,
-    changes: { batch: BATCH, outer: { learningRate: learningRate!, momentum: momentum! } },
+    changes: { batch: BATCH, outer },
   })),
+  {
+    name: "eight peers, boxes half as long, outer 1 and momentum 0.5",
+    speeds: EIGHT,
+    changes: { batch: BATCH, boxMs: BOX_MS / 2, outer: { learningRate: 1, momentum: 0.5 } },
+  },
   {
     name: "eight peers, norm test from 16",
     speeds: EIGHT,

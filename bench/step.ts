@@ -15,6 +15,7 @@ import type { ModelConfig } from "../runtime/model/config.ts";
 import { initialWeights } from "../runtime/model/parameters.ts";
 import { presets } from "../runtime/presets.ts";
 import { openTrainer } from "../runtime/train/trainer.ts";
+import type { Precision } from "../runtime/train/training_graph.ts";
 import type { Bench, BenchLine } from "./line.ts";
 import { countRuns, exampleWindows, isSoftware, openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
 
@@ -86,13 +87,25 @@ async function* webgpu(): AsyncGenerator<BenchLine> {
     yield { name: "step of a tiny model", device: description, ...await measure(device, TINY_MODEL) };
     return;
   }
-  yield { name: "step of the demo's model", device: description, ...await measure(device, presets.demo.model) };
-  yield { name: "step of GPT-2 of 124 M", device: description, ...await measure(device, presets.gpt2.model, 2) };
+  for (const precision of device.storesF16 ? ["f32", "f16"] as const : ["f32"] as const) {
+    const how = precision === "f16" ? " in f16" : "", about = { device: description };
+    yield {
+      name: `step of the demo's model${how}`,
+      ...about,
+      ...await measure(device, presets.demo.model, { precision }),
+    };
+    const large = await measure(device, presets.gpt2.model, { batch: 2, precision });
+    yield { name: `step of GPT-2 of 124 M${how}`, ...about, ...large };
+  }
 }
 
 /** Opens a trainer, warms it up, and times rounds of steps that are enqueued and then waited for. */
-async function measure(device: Device, model: ModelConfig, batch = B) {
-  await using trainer = await openTrainer({ device, model, microBatch: batch, outer: false });
+async function measure(
+  device: Device,
+  model: ModelConfig,
+  { batch = B, precision = "f32" }: { readonly batch?: number; readonly precision?: Precision } = {},
+) {
+  await using trainer = await openTrainer({ device, model, microBatch: batch, outer: false, precision });
   const windows = exampleWindows(batch, model);
   trainer.writeWeights(initialWeights(model, 1));
   const steps = async (count: number) => {

@@ -23,6 +23,7 @@ export interface DemoOptions {
   readonly peers: number;
   readonly untilLoss?: number;
   readonly device: "auto" | "cpu" | "webgpu";
+  readonly precision: "auto" | "f32" | "f16";
   readonly manner: Manner;
 }
 
@@ -211,7 +212,11 @@ function introduction({ peers, minutes }: DemoOptions): string {
     `corpus: Node's API documentation (2.5 MB, MIT) · ${clock(minutes * 60_000)}, Ctrl+C ends it earlier`;
 }
 
-function peerArguments({ folder, peers, device }: DemoOptions, index: number, meet: readonly string[]): string[] {
+function peerArguments(
+  { folder, peers, device, precision }: DemoOptions,
+  index: number,
+  meet: readonly string[],
+): string[] {
   const name = NAMES[index]!;
   const threads = Math.max(1, Math.floor(navigator.hardwareConcurrency / peers));
   const slow = peers > 1 && index === peers - 1;
@@ -219,6 +224,7 @@ function peerArguments({ folder, peers, device }: DemoOptions, index: number, me
     "start",
     folder,
     ...["--state", join(folder, name), "--name", name, "--device", device, "--threads", String(threads)],
+    ...["--precision", precision],
     ...["--listen", "127.0.0.1", "--no-mdns"],
     ...meet.flatMap((address) => ["--peer", address]),
     ...(slow ? ["--throttle", String(THROTTLE)] : []),

@@ -2,24 +2,34 @@
  * `starling devices`: every device of this machine, measured, and which one `auto` takes.
  * @module
  */
-import { listDevices } from "../runtime/device/open.ts";
+import { listDevices, type Measurement } from "../runtime/device/open.ts";
 import { table } from "./format.ts";
 import { json, line } from "./print.ts";
 
 /** Measures and prints. */
 export async function devices({ json: asJson }: { readonly json?: boolean }): Promise<void> {
-  const { measurements, choice } = await listDevices();
+  const { measurements, choice, f16Problems } = await listDevices();
+  const f16 = ({ kind }: Measurement) => f16Problems.get(kind);
   if (asJson) {
     for (const measurement of measurements) {
-      json({ ...measurement, kind: "device", device: measurement.kind, chosen: measurement.kind === choice.kind });
+      json({
+        ...measurement,
+        kind: "device",
+        device: measurement.kind,
+        chosen: measurement.kind === choice.kind,
+        f16: f16(measurement) === null,
+        f16Problem: f16(measurement) ?? null,
+      });
     }
     return;
   }
   const rows = measurements.map((found) => [
     found.kind === choice.kind ? `${found.kind} ★` : found.kind,
     found.ok ? `${found.gflops.toPrecision(3)} GFLOP/s` : "–",
+    f16(found) === null ? "yes" : "–",
     found.ok ? found.description : found.problem,
   ]);
-  for (const text of table(["device", " matmul f32", "what"], rows)) line(text);
+  for (const text of table(["device", " matmul f32", "f16", "what"], rows)) line(text);
+  for (const [kind, problem] of f16Problems) if (problem !== null) line(`${kind} trains in f32 alone: ${problem}`);
   line(`auto takes ${choice.kind}: ${choice.reason}`);
 }

@@ -44,8 +44,9 @@ export function checkDeno(version = Deno.version.deno): Finding {
 
 export async function checkDevice(list: typeof listDevices = listDevices): Promise<Finding> {
   try {
-    const { choice } = await list();
-    return ok("device", `${choice.kind}: ${choice.reason}`);
+    const { choice, f16Problems } = await list(), problem = f16Problems.get(choice.kind) ?? null;
+    const f16 = problem === null ? "it can train in f16" : `it trains in f32 alone: ${problem}`;
+    return ok("device", `${choice.kind}: ${choice.reason}; ${f16}`);
   } catch (error) {
     return problem("device", error instanceof Error ? error.message : String(error), "Install a GPU driver.");
   }

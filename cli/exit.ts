@@ -39,6 +39,7 @@ const CODE_BY_ERROR: Readonly<Record<string, number>> = {
   TransportError: EXIT.network,
   NoAdapterError: EXIT.device,
   NoDeviceError: EXIT.device,
+  PrecisionError: EXIT.device,
   DeviceMemoryError: EXIT.device,
   DeviceLostError: EXIT.device,
   KernelError: EXIT.device,

@@ -30,7 +30,7 @@ export function program(): Command {
     .option("--peers <n>", "how many peers", whole(1, 8), 3)
     .option("--until-loss <nats>", "end when the held-out loss is reached", positive)
     .option("--folder <folder>", "where it keeps its files (a former demo there is replaced)", "starling-demo")
-    .addOption(deviceOption())
+    .addOption(deviceOption()).addOption(precisionOption())
     .addOption(jsonOption()).addOption(quietOption())
     .action(async (options) => {
       const { demo } = await import("./demo.ts");
@@ -199,7 +199,7 @@ export function program(): Command {
 function peerOptions(command: Command): Command {
   return command
     .addOption(stateOption())
-    .addOption(deviceOption())
+    .addOption(deviceOption()).addOption(precisionOption())
     .option("--threads <n>", "threads of the cpu device (default: all cores)", whole(1, 64))
     .option("--throttle <percent>", "share of the time that this peer may compute", whole(1, 100), 100)
     .option("--name <name>", "how others see this peer (default: a bird)", peerName)
@@ -231,6 +231,11 @@ function experimentOptions(command: Command): Command {
 
 function deviceOption(): Option {
   return new Option("--device <kind>", "where to compute").choices(["auto", "cpu", "webgpu"]).default("auto");
+}
+
+function precisionOption(): Option {
+  return new Option("--precision <kind>", "how activations lie in memory; auto: f16 where it is right and faster")
+    .choices(["auto", "f32", "f16"]).default("auto");
 }
 
 function stateOption(): Option {

@@ -8,6 +8,7 @@ import type { Manner } from "./print.ts";
 export interface PeerFlags {
   readonly state?: string;
   readonly device: "auto" | "cpu" | "webgpu";
+  readonly precision: "auto" | "f32" | "f16";
   readonly threads?: number;
   readonly throttle: number;
   readonly name?: string;

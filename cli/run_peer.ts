@@ -98,6 +98,7 @@ export async function runPeer({ run, state, interrupt, flags, addresses, ...give
     networkKey: run.networkKey,
     addresses,
     device: flags.device,
+    precision: flags.precision,
     throttle: flags.throttle,
     relay: flags.relay,
     onEvent: take,

@@ -86,6 +86,8 @@ export function openScreen(manner: Manner, goal: () => Goal): Screen {
         return event.fate === "counted"
           ? undefined
           : line(`round ${event.round}: offer ${event.fate}: ${event.reason}`);
+      case "precision":
+        return event.precision === "f16" ? line(`activations in f16: ${event.reason}`) : undefined;
       case "device":
       case "plan":
       case "started":

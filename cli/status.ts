@@ -64,7 +64,9 @@ export function statusLines(last: PeerStatus, { running }: { readonly running: b
     `round ${last.round}   head ${short(last.head)}   state ${short(last.digest)}   ${
       counted(last.tokens)
     }${target} tokens`,
-    `loss ${nats(last.loss)}   held-out ${nats(last.heldOut)}   device ${last.device}   codec ${last.codec}`,
+    `loss ${nats(last.loss)}   held-out ${
+      nats(last.heldOut)
+    }   device ${last.device}, ${last.precision}   codec ${last.codec}`,
     ...batchLines(last),
     ...communicationLines(last),
     `offers: counted ${counts.counted} of ${made} · late ${counts.late} · merged ${counts.merged} · lost ${counts.lost}`,

@@ -125,6 +125,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
     case "disconnected":
       return { ...view, connected: view.connected.filter((peer) => peer !== event.peer) };
     case "device":
+    case "precision":
     case "plan":
     case "reachability":
     case "relayed":

@@ -9,7 +9,7 @@ export function adamw(
   const length = f32.load(norm);
   if (!isFinite(length) || f32.load(norm, 4) > 0) return;
   const rate = f32.load(step), clip = f32.load(step, 28), one = f32x4.splat(1);
-  const scale = f32x4.splat(clip > 0 ? min<f32>(1, clip / (length + 1e-6)) : 1);
+  const scale = f32x4.splat(f32.load(norm, 8) * (clip > 0 ? min<f32>(1, clip / (length + 1e-6)) : 1));
   const beta1 = v128.load32_splat(step, 4), beta2 = v128.load32_splat(step, 8), epsilon = v128.load32_splat(step, 12);
   const rest1 = f32x4.sub(one, beta1), rest2 = f32x4.sub(one, beta2);
   const decay = f32x4.splat(1 - rate * f32.load(step, 16)), stride = f32x4.splat(rate / f32.load(step, 20));

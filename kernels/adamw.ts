@@ -2,8 +2,9 @@
  * One step of AdamW on an arena of parameters, with clipping by the global norm.
  *
  * Everything that changes from step to step is data in `step`, made by `adamwStep()`. The first DECAYED
- * values decay. `norm` is the result of `norm_final` over all gradients: each gradient is first multiplied by
- * min(1, clip / (norm + 1e-6)), as PyTorch's `clip_grad_norm_` does; clip 0 is off. If the norm is not finite or a
+ * values decay. `norm` is the result of `norm_final` over all gradients, and of `loss_scale` where they are scaled: each
+ * gradient is first multiplied by its factor (1 if not scaled) and by min(1, clip / (norm + 1e-6)), as PyTorch's
+ * `clip_grad_norm_` does; clip 0 is off. If the norm is not finite or a
  * gradient was not, nothing changes at all: a bad batch must not reach the moments.
  *
  * Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2, in the order of PyTorch's `AdamW`.
@@ -48,8 +49,8 @@ export const adamw = defineKernel<AdamWShape>()({
     g: reads(({ COUNT }) => COUNT),
     m: writes(({ COUNT }) => COUNT),
     v: writes(({ COUNT }) => COUNT),
-    /** The norm, and how many gradients are not finite. */
-    norm: reads(() => 2),
+    /** The norm, how many gradients are not finite, their factor, and what is not looked at. */
+    norm: reads(() => 4),
     /** Of `adamwStep()`. */
     step: reads(() => 8),
   },
@@ -59,7 +60,7 @@ export const adamw = defineKernel<AdamWShape>()({
     const rate = step[0]!, beta1 = step[1]!, beta2 = step[2]!, epsilon = step[3]!, decay = step[4]!;
     const correction1 = step[5]!, correction2 = step[6]!, clip = step[7]!;
     if (!Number.isFinite(norm[0]!) || norm[1]! > 0) return;
-    const scale = clip > 0 ? Math.min(1, clip / (norm[0]! + 1e-6)) : 1;
+    const scale = norm[2]! * (clip > 0 ? Math.min(1, clip / (norm[0]! + 1e-6)) : 1);
     for (let i = 0; i < COUNT; i++) {
       const gradient = g[i]! * scale;
       m[i] = beta1 * m[i]! + (1 - beta1) * gradient;

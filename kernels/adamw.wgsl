@@ -32,7 +32,7 @@ fn main(
   let correction2 = step[6];
   let clip = step[7];
 
-  var gradient = g[i];
+  var gradient = g[i] * norm[2];
   if (clip > 0.0) { gradient *= min(1.0, clip / (norm[0] + 1e-6)); }
   let mean = beta1 * m[i] + (1.0 - beta1) * gradient;
   let square = beta2 * v[i] + (1.0 - beta2) * gradient * gradient;

@@ -13,7 +13,7 @@ Deno.test("adamw gives PyTorch's parameters for three equal gradients", () => {
     const step = exactStep(t);
     [p, m, v] = evaluate(adamw, {
       shape: { COUNT: 1, DECAYED: 1 },
-      inputs: { p, g: [2], m, v, norm: [2, 0], step },
+      inputs: { p, g: [2], m, v, norm: [2, 0, 1, 1], step },
       outputs,
     });
     assert.ok(Math.abs(p[0]! - wanted) < 1e-8, `step ${t}: ${p[0]}`);
@@ -24,17 +24,26 @@ Deno.test("adamw scales gradients by clip / norm above the clip, and leaves them
   for (const [norm, clip, wanted] of [[4, 1, 0.25 / (1 + 0.25e-6)], [0.5, 1, 1], [4, 0, 1]] as const) {
     const [, m] = evaluate(adamw, {
       shape: { COUNT: 1, DECAYED: 0 },
-      inputs: { p: [1], g: [1], norm: [norm, 0], step: [0.1, 0.5, 0.5, 1e-8, 0, 0.5, 0.5, clip] },
+      inputs: { p: [1], g: [1], norm: [norm, 0, 1, 1], step: [0.1, 0.5, 0.5, 1e-8, 0, 0.5, 0.5, clip] },
       outputs,
     });
     assert.ok(Math.abs(m[0]! - wanted / 2) < 1e-12, `norm ${norm}, clip ${clip}: ${m[0]}`);
   }
 });
 
+Deno.test("adamw multiplies gradients with the factor that the norm's kernels give", () => {
+  const [, m] = evaluate(adamw, {
+    shape: { COUNT: 1, DECAYED: 0 },
+    inputs: { p: [1], g: [96], norm: [4, 0, 1 / 32, 32], step: [0.1, 0.5, 0.5, 1e-8, 0, 0.5, 0.5, 2] },
+    outputs,
+  });
+  assert.ok(Math.abs(m[0]! - 0.5 * 3 * 2 / (4 + 1e-6)) < 1e-12, `${m[0]}`);
+});
+
 Deno.test("adamw decays only the first DECAYED parameters", () => {
   const [p] = evaluate(adamw, {
     shape: { COUNT: 2, DECAYED: 1 },
-    inputs: { p: [1, 1], g: [0, 0], norm: [0, 0], step: exactStep(1) },
+    inputs: { p: [1, 1], g: [0, 0], norm: [0, 0, 1, 1], step: exactStep(1) },
     outputs,
   });
   assert.ok(Math.abs(p[0]! - 0.99) < 1e-12);
@@ -59,7 +68,14 @@ for (const { COUNT, DECAYED, clip, gradient } of cases) {
     }
     await checkKernel(adamw, {
       shape: { COUNT, DECAYED },
-      inputs: { p, g, m, v, norm: [Math.sqrt(innerProduct(g, g)), 0], step: adamwStep({ ...options, clip, t: 3 }) },
+      inputs: {
+        p,
+        g,
+        m,
+        v,
+        norm: [Math.sqrt(innerProduct(g, g)), 0, 0.7, 1],
+        step: adamwStep({ ...options, clip, t: 3 }),
+      },
       tolerances: {
         // A division and a root of 2.5 units each, a dozen roundings: 1e-6 of the largest of the parts.
         p: (wanted, i) => 1e-6 * (Math.abs(wanted) + Math.abs(p[i]!) + options.rate),
@@ -70,7 +86,7 @@ for (const { COUNT, DECAYED, clip, gradient } of cases) {
   });
 }
 
-for (const [title, norm] of Object.entries({ "a NaN": [1, 1], "a norm that overflowed": [Infinity, 0] })) {
+for (const [title, norm] of Object.entries({ "a NaN": [1, 1, 1, 1], "a norm that overflowed": [Infinity, 0, 1, 1] })) {
   gpuTest(`adamw on a GPU changes nothing after ${title}`, async () => {
     const COUNT = 300, p = noise(COUNT, 1), m = noise(COUNT, 3), v = noise(COUNT, 4).map(Math.abs);
     const found = await checkKernel(adamw, {
@@ -84,7 +100,7 @@ for (const [title, norm] of Object.entries({ "a NaN": [1, 1], "a norm that overf
 
 gpuTest("adamw on a GPU drifts less than 1e-4 from its f64 reference in 1000 steps", async () => {
   const COUNT = 128, shape = { COUNT, DECAYED: 64 }, device = await testDevice();
-  const buffer = { p: COUNT, g: COUNT, m: COUNT, v: COUNT, norm: 2, step: 8 };
+  const buffer = { p: COUNT, g: COUNT, m: COUNT, v: COUNT, norm: 4, step: 8 };
   const spans = Object.fromEntries(
     Object.entries(buffer).map(([name, words]) => [name, whole(device.allocate(words, name))]),
   );
@@ -93,7 +109,7 @@ gpuTest("adamw on a GPU drifts less than 1e-4 from its f64 reference in 1000 ste
   let m: Float64Array = new Float64Array(COUNT), v: Float64Array = new Float64Array(COUNT);
   device.write(spans["p"]!, Float32Array.from(p));
   for (let t = 1; t <= 1000; t++) {
-    const g = noise(COUNT, t), norm = Float32Array.of(Math.sqrt(innerProduct(g, g)), 0);
+    const g = noise(COUNT, t), norm = Float32Array.of(Math.sqrt(innerProduct(g, g)), 0, 1, 1);
     const step = adamwStep({ ...options, rate: 1e-2, clip: 1, t });
     device.write(spans["g"]!, g);
     device.write(spans["norm"]!, norm);

@@ -21,7 +21,9 @@ import { geluBackward } from "./gelu_backward.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { layerNormBackward } from "./layer_norm_backward.ts";
 import { layerNormWeightsBackward } from "./layer_norm_weights_backward.ts";
+import { lossScale } from "./loss_scale.ts";
 import { matmul } from "./matmul.ts";
+import { nonFinite } from "./non_finite.ts";
 import { normFinal } from "./norm_final.ts";
 import { normSquaredPartial } from "./norm_squared_partial.ts";
 import { pairNorms } from "./pair_norms.ts";
@@ -58,7 +60,9 @@ export const kernels: readonly Kernel[] = [
   layerNorm,
   layerNormBackward,
   layerNormWeightsBackward,
+  lossScale,
   matmul,
+  nonFinite,
   normFinal,
   normSquaredPartial,
   pairNorms,

@@ -9,7 +9,7 @@
  * arXiv 2307.08691, algorithm 1.
  * @module
  */
-import { defineKernel, reads, writes } from "./kernel.ts";
+import { defineKernel, readsStored, writes, writesStored } from "./kernel.ts";
 import { headDot, headOffsets, type Heads, packedWidth, panels } from "./packed_heads.ts";
 import source from "./attention.wgsl" with { type: "text" };
 import wasmSource from "./attention.as" with { type: "text" };
@@ -28,8 +28,8 @@ export const attention = defineKernel<AttentionShape>()({
   name: "attention",
   source,
   bindings: {
-    qkv: reads<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
-    y: writes<AttentionShape>(({ B, T, H, D }) => B * T * H * D),
+    qkv: readsStored<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
+    y: writesStored<AttentionShape>(({ B, T, H, D }) => B * T * H * D),
     lse: writes<AttentionShape>(({ B, T, H }) => B * H * T),
   },
   grid: ({ B, T, H }) => [Math.ceil(T / ROWS), H, B],

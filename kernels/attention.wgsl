@@ -12,8 +12,8 @@ override H: u32;
 override G: u32;
 override D: u32;
 
-@group(0) @binding(0) var<storage, read> qkv: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> qkv: array<stored_qkv>;
+@group(0) @binding(1) var<storage, read_write> y: array<stored_y>;
 @group(0) @binding(2) var<storage, read_write> lse: array<f32>;
 
 const TILE = 32u; // rows, keys, and values of a head in one slice
@@ -98,7 +98,7 @@ fn load_right(sequence: u32, first: u32, offset: u32, first_d: u32, lane: u32) {
 
 fn packed(sequence: u32, row: u32, offset: u32, d: u32) -> f32 {
   if (row >= T || d >= D) { return 0.0; }
-  return qkv[(sequence + row) * (H + 2u * G) * D + offset + d];
+  return f32(qkv[(sequence + row) * (H + 2u * G) * D + offset + d]);
 }
 
 fn store_left(part: mat4x4f, lane: u32) {
@@ -248,8 +248,8 @@ fn store_slice(sequence: u32, first_row: u32, head: u32, first_d: u32, lane: u32
 fn store_row(sequence: u32, row: u32, head: u32, d: u32, values: vec4f) {
   if (row >= T) { return; }
   let start = ((sequence + row) * H + head) * D + d;
-  if (d < D) { y[start] = values[0]; }
-  if (d + 1u < D) { y[start + 1u] = values[1]; }
-  if (d + 2u < D) { y[start + 2u] = values[2]; }
-  if (d + 3u < D) { y[start + 3u] = values[3]; }
+  if (d < D) { y[start] = to_y(values[0]); }
+  if (d + 1u < D) { y[start + 1u] = to_y(values[1]); }
+  if (d + 2u < D) { y[start + 2u] = to_y(values[2]); }
+  if (d + 3u < D) { y[start + 3u] = to_y(values[3]); }
 }

@@ -7,7 +7,7 @@
  * @module
  */
 import type { AttentionShape } from "./attention.ts";
-import { defineKernel, reads, writes } from "./kernel.ts";
+import { defineKernel, reads, readsStored, writesStored } from "./kernel.ts";
 import { headDot, headOffsets, packedWidth, panels } from "./packed_heads.ts";
 import source from "./attention_backward_key_value.wgsl" with { type: "text" };
 import wasmSource from "./attention_backward_key_value.as" with { type: "text" };
@@ -19,11 +19,11 @@ export const attentionBackwardKeyValue = defineKernel<AttentionShape>()({
   name: "attention_backward_key_value",
   source,
   bindings: {
-    qkv: reads<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
-    dy: reads<AttentionShape>(({ B, T, H, D }) => B * T * H * D),
+    qkv: readsStored<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
+    dy: readsStored<AttentionShape>(({ B, T, H, D }) => B * T * H * D),
     lse: reads<AttentionShape>(({ B, T, H }) => B * H * T),
     dot: reads<AttentionShape>(({ B, T, H }) => B * H * T),
-    dqkv: writes<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
+    dqkv: writesStored<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
   },
   grid: ({ B, T, G }) => [Math.ceil(T / KEYS), G, B],
   flops: ({ B, T, H, D }) => 4 * D * B * H * T * (T + 1),

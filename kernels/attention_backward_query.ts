@@ -12,7 +12,7 @@
  * @module
  */
 import type { AttentionShape } from "./attention.ts";
-import { defineKernel, reads, writes } from "./kernel.ts";
+import { defineKernel, reads, readsStored, writes, writesStored } from "./kernel.ts";
 import { headDot, headOffsets, packedWidth, panels } from "./packed_heads.ts";
 import source from "./attention_backward_query.wgsl" with { type: "text" };
 import wasmSource from "./attention_backward_query.as" with { type: "text" };
@@ -24,12 +24,12 @@ export const attentionBackwardQuery = defineKernel<AttentionShape>()({
   name: "attention_backward_query",
   source,
   bindings: {
-    qkv: reads<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
-    dy: reads<AttentionShape>(({ B, T, H, D }) => B * T * H * D),
-    y: reads<AttentionShape>(({ B, T, H, D }) => B * T * H * D),
+    qkv: readsStored<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
+    dy: readsStored<AttentionShape>(({ B, T, H, D }) => B * T * H * D),
+    y: readsStored<AttentionShape>(({ B, T, H, D }) => B * T * H * D),
     lse: reads<AttentionShape>(({ B, T, H }) => B * H * T),
     dot: writes<AttentionShape>(({ B, T, H }) => B * H * T),
-    dqkv: writes<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
+    dqkv: writesStored<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
   },
   grid: ({ B, T, H }) => [Math.ceil(T / ROWS), H, B],
   flops: ({ B, T, H, D }) => D * B * H * T * (3 * (T + 1) + 2),

@@ -10,12 +10,12 @@ override H: u32;
 override G: u32;
 override D: u32;
 
-@group(0) @binding(0) var<storage, read> qkv: array<f32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read> y: array<f32>;
+@group(0) @binding(0) var<storage, read> qkv: array<stored_qkv>;
+@group(0) @binding(1) var<storage, read> dy: array<stored_dy>;
+@group(0) @binding(2) var<storage, read> y: array<stored_y>;
 @group(0) @binding(3) var<storage, read> lse: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dot: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dqkv: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dqkv: array<stored_dqkv>;
 
 const TILE = 32u; // rows, keys, and values of a head in one slice
 const PART = 4u;
@@ -87,7 +87,7 @@ fn store_means(sequence: u32, first_row: u32, head: u32, statistics: u32, lane: 
   if (lane >= TILE || row >= T) { return; }
   let start = ((sequence + row) * H + head) * D;
   var sum = 0.0;
-  for (var d = 0u; d < D; d++) { sum = fma(dy[start + d], y[start + d], sum); }
+  for (var d = 0u; d < D; d++) { sum = fma(f32(dy[start + d]), f32(y[start + d]), sum); }
   means[lane] = sum;
   dot[statistics + row] = sum;
 }
@@ -125,12 +125,12 @@ fn load_right(sequence: u32, first: u32, offset: u32, first_d: u32, lane: u32) {
 
 fn packed(sequence: u32, row: u32, offset: u32, d: u32) -> f32 {
   if (row >= T || d >= D) { return 0.0; }
-  return qkv[(sequence + row) * (H + 2u * G) * D + offset + d];
+  return f32(qkv[(sequence + row) * (H + 2u * G) * D + offset + d]);
 }
 
 fn upstream(sequence: u32, row: u32, head: u32, d: u32) -> f32 {
   if (row >= T || d >= D) { return 0.0; }
-  return dy[((sequence + row) * H + head) * D + d];
+  return f32(dy[((sequence + row) * H + head) * D + d]);
 }
 
 fn store_left(part: mat4x4f, lane: u32) {
@@ -215,8 +215,8 @@ fn store_slice(sequence: u32, first_row: u32, offset: u32, first_d: u32, lane: u
 fn store_row(sequence: u32, row: u32, offset: u32, d: u32, values: vec4f) {
   if (row >= T) { return; }
   let start = (sequence + row) * (H + 2u * G) * D + offset + d;
-  if (d < D) { dqkv[start] = values[0]; }
-  if (d + 1u < D) { dqkv[start + 1u] = values[1]; }
-  if (d + 2u < D) { dqkv[start + 2u] = values[2]; }
-  if (d + 3u < D) { dqkv[start + 3u] = values[3]; }
+  if (d < D) { dqkv[start] = to_dqkv(values[0]); }
+  if (d + 1u < D) { dqkv[start + 1u] = to_dqkv(values[1]); }
+  if (d + 2u < D) { dqkv[start + 2u] = to_dqkv(values[2]); }
+  if (d + 3u < D) { dqkv[start + 3u] = to_dqkv(values[3]); }
 }

@@ -2,7 +2,7 @@
  * Sum over the rows of a matrix: the gradient of a bias. dy is (N, C), sum is (C).
  * @module
  */
-import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { defineKernel, readsStored, spread, writes } from "./kernel.ts";
 import source from "./column_sum.wgsl" with { type: "text" };
 import wasmSource from "./column_sum.as" with { type: "text" };
 
@@ -22,7 +22,7 @@ export const columnSum = defineKernel<ColumnSumShape>()({
   name: "column_sum",
   source,
   bindings: {
-    dy: reads<ColumnSumShape>(({ N, C }) => N * C),
+    dy: readsStored<ColumnSumShape>(({ N, C }) => N * C),
     sum: writes<ColumnSumShape>(({ C }) => C),
   },
   grid: ({ C }) => spread(Math.ceil(C / COLUMNS)),

@@ -6,7 +6,7 @@ override N: u32;
 override C: u32;
 override ACCUMULATE: u32;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<stored_dy>;
 @group(0) @binding(1) var<storage, read_write> sum: array<f32>;
 
 const COLUMNS = 16u;
@@ -24,7 +24,7 @@ fn main(
 
   var total = 0.0;
   if (column < C) {
-    for (var row = share; row < N; row += SHARES) { total += dy[row * C + column]; }
+    for (var row = share; row < N; row += SHARES) { total += f32(dy[row * C + column]); }
   }
   partial[lane] = total;
 

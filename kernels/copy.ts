@@ -2,7 +2,7 @@
  * Copy, or with `ACCUMULATE` y += x: what gradients do at a branch of the graph.
  * @module
  */
-import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { defineKernel, readsStored, spread, writesStored } from "./kernel.ts";
 import source from "./copy.wgsl" with { type: "text" };
 import wasmSource from "./copy.as" with { type: "text" };
 
@@ -16,8 +16,8 @@ export const copy = defineKernel<CopyShape>()({
   name: "copy",
   source,
   bindings: {
-    x: reads(({ COUNT }) => COUNT),
-    y: writes(({ COUNT }) => COUNT),
+    x: readsStored(({ COUNT }) => COUNT),
+    y: writesStored(({ COUNT }) => COUNT),
   },
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
   reference({ x, y }, { COUNT, ACCUMULATE }) {

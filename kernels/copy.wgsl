@@ -3,8 +3,8 @@
 override COUNT: u32;
 override ACCUMULATE: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<stored_x>;
+@group(0) @binding(1) var<storage, read_write> y: array<stored_y>;
 
 const LANES = 256u;
 
@@ -16,5 +16,7 @@ fn main(
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
   if (i >= COUNT) { return; }
-  if (ACCUMULATE == 1u) { y[i] += x[i]; } else { y[i] = x[i]; }
+  var value = f32(x[i]);
+  if (ACCUMULATE == 1u) { value += f32(y[i]); }
+  y[i] = to_y(value);
 }

@@ -4,7 +4,7 @@
  * Hendrycks and Gimpel 2016, arXiv 1606.08415, section 2: the form of GPT-2 (`gelu_new` of transformers).
  * @module
  */
-import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { defineKernel, readsStored, spread, writesStored } from "./kernel.ts";
 import source from "./gelu.wgsl" with { type: "text" };
 import wasmSource from "./gelu.as" with { type: "text" };
 
@@ -16,8 +16,8 @@ export const gelu = defineKernel<GeluShape>()({
   name: "gelu",
   source,
   bindings: {
-    x: reads(({ COUNT }) => COUNT),
-    y: writes(({ COUNT }) => COUNT),
+    x: readsStored(({ COUNT }) => COUNT),
+    y: writesStored(({ COUNT }) => COUNT),
   },
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
   flops: ({ COUNT }) => 10 * COUNT,

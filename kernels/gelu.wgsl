@@ -3,8 +3,8 @@
 
 override COUNT: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<stored_x>;
+@group(0) @binding(1) var<storage, read_write> y: array<stored_y>;
 
 const LANES = 256u;
 const ROOT_2_OVER_PI = 0.7978845608028654;
@@ -17,8 +17,8 @@ fn main(
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
   if (i >= COUNT) { return; }
-  let value = x[i];
+  let value = f32(x[i]);
   let z = clamp(value, -20.0, 20.0); // beyond, the gate is 0 or 1, and the cube could overflow
   let inner = ROOT_2_OVER_PI * (z + 0.044715 * z * z * z);
-  y[i] = value / (1.0 + exp(min(-2.0 * inner, 80.0))); // exp of more than 88 overflows
+  y[i] = to_y(value / (1.0 + exp(min(-2.0 * inner, 80.0)))); // exp of more than 88 overflows
 }

@@ -3,7 +3,7 @@
  * y' = (1 + tanh u)/2 + x/2 · (1 − tanh² u) · u'.
  * @module
  */
-import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { defineKernel, readsStored, spread, writesStored } from "./kernel.ts";
 import source from "./gelu_backward.wgsl" with { type: "text" };
 import wasmSource from "./gelu_backward.as" with { type: "text" };
 
@@ -17,9 +17,9 @@ export const geluBackward = defineKernel<GeluBackwardShape>()({
   name: "gelu_backward",
   source,
   bindings: {
-    dy: reads(({ COUNT }) => COUNT),
-    x: reads(({ COUNT }) => COUNT),
-    dx: writes(({ COUNT }) => COUNT),
+    dy: readsStored(({ COUNT }) => COUNT),
+    x: readsStored(({ COUNT }) => COUNT),
+    dx: writesStored(({ COUNT }) => COUNT),
   },
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
   flops: ({ COUNT }) => 20 * COUNT,

@@ -4,9 +4,9 @@
 override COUNT: u32;
 override ACCUMULATE: u32;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<stored_dy>;
+@group(0) @binding(1) var<storage, read> x: array<stored_x>;
+@group(0) @binding(2) var<storage, read_write> dx: array<stored_dx>;
 
 const LANES = 256u;
 const ROOT_2_OVER_PI = 0.7978845608028654;
@@ -19,13 +19,13 @@ fn main(
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
   if (i >= COUNT) { return; }
-  let z = clamp(x[i], -20.0, 20.0); // beyond, the slope is 0 or 1, and the cube could overflow
+  let z = clamp(f32(x[i]), -20.0, 20.0); // beyond, the slope is 0 or 1, and the cube could overflow
   let inner = ROOT_2_OVER_PI * (z + 0.044715 * z * z * z);
   let inner_slope = ROOT_2_OVER_PI * (1.0 + 3.0 * 0.044715 * z * z);
   let small = exp(min(-2.0 * abs(inner), 80.0)); // of |u|, so that neither s nor 1 - s cancels
   let s = select(small, 1.0, inner >= 0.0) / (1.0 + small);
   let product = small / ((1.0 + small) * (1.0 + small)); // s (1 - s)
-  var gradient = dy[i] * (s + 2.0 * z * product * inner_slope);
-  if (ACCUMULATE == 1u) { gradient += dx[i]; }
-  dx[i] = gradient;
+  var gradient = f32(dy[i]) * (s + 2.0 * z * product * inner_slope);
+  if (ACCUMULATE == 1u) { gradient += f32(dx[i]); }
+  dx[i] = to_dx(gradient);
 }

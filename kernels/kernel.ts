@@ -13,8 +13,8 @@
 /** Compile-time numbers of one use of a kernel: sizes, and switches as 0 or 1. */
 export type Shape = Readonly<Record<string, number>>;
 
-/** Contents of a buffer, as the reference sees it: f64 in tests of the reference itself, f32 on devices. */
-export type Numbers = Float32Array | Float64Array;
+/** Contents of a buffer, as the reference sees it: f64 in tests of the reference itself, f32 or f16 on devices. */
+export type Numbers = Float16Array | Float32Array | Float64Array;
 /** Ids, positions and packed codes. */
 export type Words = Uint32Array;
 
@@ -22,12 +22,15 @@ export type Words = Uint32Array;
 export type Reads<S extends Shape = Shape> = {
   readonly access: "read";
   readonly type: "f32" | "u32";
+  /** Whether the values may lie in memory as f16 (`stored.ts`); arithmetic is f32 all the same. */
+  readonly stored?: boolean;
   length(shape: S): number;
 };
 /** A binding that is written, or read and written (`var<storage, read_write>`). */
 export type Writes<S extends Shape = Shape> = {
   readonly access: "write";
   readonly type: "f32" | "u32";
+  readonly stored?: boolean;
   length(shape: S): number;
 };
 export type Binding<S extends Shape = Shape> = Reads<S> | Writes<S>;
@@ -55,7 +58,10 @@ export interface WasmForm<S extends Shape = Shape> {
 export interface Kernel<S extends Shape = Shape> {
   /** snake_case, the same as the file's name. */
   readonly name: string;
-  /** WGSL with one entry point `main`, and an `override` for every key of the shape. */
+  /**
+   * WGSL with one entry point `main`, and an `override` for every key of the shape. Types and conversions of stored
+   * bindings come from the lines that `stored.ts` puts before it.
+   */
   readonly source: string;
   readonly bindings: Readonly<Record<string, Binding<S>>>;
   /** Workgroups to dispatch; each dimension ≤ 65,535 (`spread` helps). */
@@ -101,6 +107,16 @@ export function readsWords<S extends Shape>(length: (shape: S) => number) {
 /** An f32 binding that is written, or read and written. */
 export function writes<S extends Shape>(length: (shape: S) => number) {
   return { access: "write", type: "f32", length } as const;
+}
+
+/** A binding of f32, or of f16 if its user has it so, that is only read. */
+export function readsStored<S extends Shape>(length: (shape: S) => number) {
+  return { access: "read", type: "f32", stored: true, length } as const;
+}
+
+/** A binding of f32, or of f16 if its user has it so, that is written, or read and written. */
+export function writesStored<S extends Shape>(length: (shape: S) => number) {
+  return { access: "write", type: "f32", stored: true, length } as const;
 }
 
 /** A u32 binding that is written, or read and written. */

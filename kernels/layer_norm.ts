@@ -6,7 +6,7 @@
  * in PyTorch.
  * @module
  */
-import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { defineKernel, reads, spread, writes, writesStored } from "./kernel.ts";
 import source from "./layer_norm.wgsl" with { type: "text" };
 import wasmSource from "./layer_norm.as" with { type: "text" };
 
@@ -26,7 +26,7 @@ export const layerNorm = defineKernel<LayerNormShape>()({
     x: reads<LayerNormShape>(({ N, C }) => N * C),
     w: reads<LayerNormShape>(({ C }) => C),
     b: reads<LayerNormShape>(({ C }) => C),
-    y: writes<LayerNormShape>(({ N, C }) => N * C),
+    y: writesStored<LayerNormShape>(({ N, C }) => N * C),
     mean: writes<LayerNormShape>(({ N }) => N),
     inverse: writes<LayerNormShape>(({ N }) => N),
   },

@@ -9,7 +9,7 @@ override EPSILON: f32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<stored_y>;
 @group(0) @binding(4) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(5) var<storage, read_write> inverse: array<f32>;
 
@@ -43,7 +43,7 @@ fn normalise(row: u32, lane: u32) {
   let scale = inverseSqrt(max(moments.y - rest * rest, 0.0) + EPSILON);
 
   for (var c = lane; c < C; c += LANES) {
-    y[start + c] = (x[start + c] - rough_mean - rest) * scale * w[c] + b[c];
+    y[start + c] = to_y((x[start + c] - rough_mean - rest) * scale * w[c] + b[c]);
   }
   if (lane == 0u) {
     mean[row] = rough_mean + rest;

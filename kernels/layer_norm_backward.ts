@@ -6,7 +6,7 @@
  * the columns.
  * @module
  */
-import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { defineKernel, reads, readsStored, spread, writes } from "./kernel.ts";
 import source from "./layer_norm_backward.wgsl" with { type: "text" };
 import wasmSource from "./layer_norm_backward.as" with { type: "text" };
 
@@ -23,7 +23,7 @@ export const layerNormBackward = defineKernel<LayerNormBackwardShape>()({
   name: "layer_norm_backward",
   source,
   bindings: {
-    dy: reads<LayerNormBackwardShape>(({ N, C }) => N * C),
+    dy: readsStored<LayerNormBackwardShape>(({ N, C }) => N * C),
     x: reads<LayerNormBackwardShape>(({ N, C }) => N * C),
     w: reads<LayerNormBackwardShape>(({ C }) => C),
     mean: reads<LayerNormBackwardShape>(({ N }) => N),

@@ -5,7 +5,7 @@ override N: u32;
 override C: u32;
 override ACCUMULATE: u32;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<stored_dy>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
@@ -32,7 +32,7 @@ fn differentiate(row: u32, lane: u32) {
 
   var sums = vec2f();
   for (var c = lane; c < C; c += LANES) {
-    let g = dy[start + c] * w[c];
+    let g = f32(dy[start + c]) * w[c];
     sums += vec2f(g, g * (x[start + c] - centre) * scale);
   }
   let means = total(sums, lane) / f32(C);
@@ -40,7 +40,7 @@ fn differentiate(row: u32, lane: u32) {
   for (var c = lane; c < C; c += LANES) {
     let i = start + c;
     let normalised = (x[i] - centre) * scale;
-    var gradient = scale * (dy[i] * w[c] - means.x - normalised * means.y);
+    var gradient = scale * (f32(dy[i]) * w[c] - means.x - normalised * means.y);
     if (ACCUMULATE == 1u) { gradient += dx[i]; }
     dx[i] = gradient;
   }

@@ -3,7 +3,7 @@
  * dw = Σ dy·x̂ and db = Σ dy.
  * @module
  */
-import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { defineKernel, reads, readsStored, spread, writes } from "./kernel.ts";
 import source from "./layer_norm_weights_backward.wgsl" with { type: "text" };
 import wasmSource from "./layer_norm_weights_backward.as" with { type: "text" };
 
@@ -23,7 +23,7 @@ export const layerNormWeightsBackward = defineKernel<LayerNormWeightsBackwardSha
   name: "layer_norm_weights_backward",
   source,
   bindings: {
-    dy: reads<LayerNormWeightsBackwardShape>(({ N, C }) => N * C),
+    dy: readsStored<LayerNormWeightsBackwardShape>(({ N, C }) => N * C),
     x: reads<LayerNormWeightsBackwardShape>(({ N, C }) => N * C),
     mean: reads<LayerNormWeightsBackwardShape>(({ N }) => N),
     inverse: reads<LayerNormWeightsBackwardShape>(({ N }) => N),

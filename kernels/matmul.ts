@@ -6,7 +6,7 @@
  * It knows no batches, strides or activation functions.
  * @module
  */
-import { defineKernel, reads, writes } from "./kernel.ts";
+import { defineKernel, reads, readsStored, writesStored } from "./kernel.ts";
 import source from "./matmul.wgsl" with { type: "text" };
 import wasmSource from "./matmul.as" with { type: "text" };
 
@@ -35,11 +35,11 @@ export const matmul = defineKernel<MatmulShape>()({
   name: "matmul",
   source,
   bindings: {
-    a: reads<MatmulShape>(({ M, K }) => M * K),
-    b: reads<MatmulShape>(({ K, N }) => K * N),
+    a: readsStored<MatmulShape>(({ M, K }) => M * K),
+    b: readsStored<MatmulShape>(({ K, N }) => K * N),
     bias: reads<MatmulShape>(({ BIAS, N }) => BIAS === 1 ? N : 1),
     residual: reads<MatmulShape>(({ RESIDUAL, M, N }) => RESIDUAL === 1 ? M * N : 1),
-    y: writes<MatmulShape>(({ M, N }) => M * N),
+    y: writesStored<MatmulShape>(({ M, N }) => M * N),
   },
   grid: ({ M, N }) => [Math.ceil(N / TILE), Math.ceil(M / TILE), 1],
   flops: ({ M, N, K }) => 2 * M * N * K,

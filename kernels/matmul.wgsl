@@ -11,11 +11,11 @@ override BIAS: u32;
 override RESIDUAL: u32;
 override ACCUMULATE: u32;
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(0) var<storage, read> a: array<stored_a>;
+@group(0) @binding(1) var<storage, read> b: array<stored_b>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<stored_y>;
 
 const TILE = 64u;
 const DEPTH = 16u;
@@ -57,7 +57,7 @@ fn load_a(first_row: u32, first_k: u32, lane: u32) {
     let row = first_row + m;
     let depth = first_k + k;
     var value = 0.0;
-    if (row < M && depth < K) { value = a[select(row * K + depth, depth * M + row, TRANSPOSE_A == 1u)]; }
+    if (row < M && depth < K) { value = f32(a[select(row * K + depth, depth * M + row, TRANSPOSE_A == 1u)]); }
     a_slice[k * STRIDE + m] = value;
   }
 }
@@ -70,7 +70,7 @@ fn load_b(first_column: u32, first_k: u32, lane: u32) {
     let column = first_column + n;
     let depth = first_k + k;
     var value = 0.0;
-    if (column < N && depth < K) { value = b[select(depth * N + column, column * K + depth, TRANSPOSE_B == 1u)]; }
+    if (column < N && depth < K) { value = f32(b[select(depth * N + column, column * K + depth, TRANSPOSE_B == 1u)]); }
     b_slice[k * STRIDE + n] = value;
   }
 }
@@ -112,6 +112,6 @@ fn store(row: u32, column: u32, sum: f32) {
   var value = sum;
   if (BIAS == 1u) { value += bias[column]; }
   if (RESIDUAL == 1u) { value += residual[i]; }
-  if (ACCUMULATE == 1u) { value += y[i]; }
-  y[i] = value;
+  if (ACCUMULATE == 1u) { value += f32(y[i]); }
+  y[i] = to_y(value);
 }

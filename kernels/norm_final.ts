@@ -1,7 +1,8 @@
 /**
  * The second of two passes to the Euclidean norm of a large vector: adds the parts of `norm_squared_partial`.
  *
- * `result` is the norm, then the count of non-finite values. It stays on the device: `adamw` clips by it.
+ * `result` is the norm, the count of non-finite values, what the gradient is to be multiplied with, and its loss scale;
+ * the last two are 1 until `loss_scale` says otherwise. It stays on the device: `adamw` goes by it.
  * @module
  */
 import { defineKernel, reads, writes } from "./kernel.ts";
@@ -17,7 +18,7 @@ export const normFinal = defineKernel<NormFinalShape>()({
   bindings: {
     /** BLOCKS sums of squares, then BLOCKS counts. */
     partial: reads(({ BLOCKS }) => 2 * BLOCKS),
-    result: writes(() => 2),
+    result: writes(() => 4),
   },
   grid: () => [1, 1, 1],
   flops: ({ BLOCKS }) => 2 * BLOCKS,
@@ -29,5 +30,7 @@ export const normFinal = defineKernel<NormFinalShape>()({
     }
     result[0] = Math.sqrt(squares);
     result[1] = nonFinite;
+    result[2] = 1;
+    result[3] = 1;
   },
 });

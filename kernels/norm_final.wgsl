@@ -1,4 +1,4 @@
-// result = (root of the sum of the first BLOCKS values, sum of the others), by one workgroup, in a fixed order.
+// result = (root of the sum of the first BLOCKS values, sum of the others, 1, 1), by one workgroup, in a fixed order.
 
 override BLOCKS: u32;
 
@@ -22,5 +22,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   if (lane == 0u) {
     result[0] = sqrt(sums[0].x);
     result[1] = sums[0].y;
+    result[2] = 1.0;
+    result[3] = 1.0;
   }
 }

@@ -5,7 +5,7 @@
  * Zhang and Sennrich 2019, arXiv 1910.07467, eq. 4, with the ε of Llama inside the root.
  * @module
  */
-import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { defineKernel, reads, spread, writes, writesStored } from "./kernel.ts";
 import source from "./rms_norm.wgsl" with { type: "text" };
 import wasmSource from "./rms_norm.as" with { type: "text" };
 
@@ -24,7 +24,7 @@ export const rmsNorm = defineKernel<RmsNormShape>()({
   bindings: {
     x: reads<RmsNormShape>(({ N, C }) => N * C),
     w: reads<RmsNormShape>(({ C }) => C),
-    y: writes<RmsNormShape>(({ N, C }) => N * C),
+    y: writesStored<RmsNormShape>(({ N, C }) => N * C),
     inverse: writes<RmsNormShape>(({ N }) => N),
   },
   grid: ({ N }) => spread(N),

@@ -7,7 +7,7 @@ override EPSILON: f32;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<stored_y>;
 @group(0) @binding(3) var<storage, read_write> inverse: array<f32>;
 
 const LANES = 64u;
@@ -34,7 +34,7 @@ fn normalise(row: u32, lane: u32) {
   let scale = inverseSqrt(total(squares, lane) / f32(C) + EPSILON);
 
   for (var c = lane; c < C; c += LANES) {
-    y[start + c] = x[start + c] * scale * w[c];
+    y[start + c] = to_y(x[start + c] * scale * w[c]);
   }
   if (lane == 0u) { inverse[row] = scale; }
 }

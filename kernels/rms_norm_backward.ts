@@ -5,7 +5,7 @@
  * The learned weight has a kernel of its own, `rms_norm_weights_backward`.
  * @module
  */
-import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { defineKernel, reads, readsStored, spread, writes } from "./kernel.ts";
 import source from "./rms_norm_backward.wgsl" with { type: "text" };
 import wasmSource from "./rms_norm_backward.as" with { type: "text" };
 
@@ -22,7 +22,7 @@ export const rmsNormBackward = defineKernel<RmsNormBackwardShape>()({
   name: "rms_norm_backward",
   source,
   bindings: {
-    dy: reads<RmsNormBackwardShape>(({ N, C }) => N * C),
+    dy: readsStored<RmsNormBackwardShape>(({ N, C }) => N * C),
     x: reads<RmsNormBackwardShape>(({ N, C }) => N * C),
     w: reads<RmsNormBackwardShape>(({ C }) => C),
     inverse: reads<RmsNormBackwardShape>(({ N }) => N),

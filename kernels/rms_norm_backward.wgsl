@@ -5,7 +5,7 @@ override N: u32;
 override C: u32;
 override ACCUMULATE: u32;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<stored_dy>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<f32>;
 @group(0) @binding(3) var<storage, read> inverse: array<f32>;
@@ -30,13 +30,13 @@ fn differentiate(row: u32, lane: u32) {
 
   var dot = 0.0;
   for (var c = lane; c < C; c += LANES) {
-    dot = fma(dy[start + c] * w[c], x[start + c] * scale, dot);
+    dot = fma(f32(dy[start + c]) * w[c], x[start + c] * scale, dot);
   }
   let mean = total(dot, lane) / f32(C);
 
   for (var c = lane; c < C; c += LANES) {
     let i = start + c;
-    var gradient = scale * (dy[i] * w[c] - x[i] * scale * mean);
+    var gradient = scale * (f32(dy[i]) * w[c] - x[i] * scale * mean);
     if (ACCUMULATE == 1u) { gradient += dx[i]; }
     dx[i] = gradient;
   }

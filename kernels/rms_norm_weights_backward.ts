@@ -2,7 +2,7 @@
  * RMSNorm, backward to its weight: dw = Σ dy·x·inverse, summed over all rows.
  * @module
  */
-import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { defineKernel, reads, readsStored, spread, writes } from "./kernel.ts";
 import source from "./rms_norm_weights_backward.wgsl" with { type: "text" };
 import wasmSource from "./rms_norm_weights_backward.as" with { type: "text" };
 
@@ -22,7 +22,7 @@ export const rmsNormWeightsBackward = defineKernel<RmsNormWeightsBackwardShape>(
   name: "rms_norm_weights_backward",
   source,
   bindings: {
-    dy: reads<RmsNormWeightsBackwardShape>(({ N, C }) => N * C),
+    dy: readsStored<RmsNormWeightsBackwardShape>(({ N, C }) => N * C),
     x: reads<RmsNormWeightsBackwardShape>(({ N, C }) => N * C),
     inverse: reads<RmsNormWeightsBackwardShape>(({ N }) => N),
     dw: writes<RmsNormWeightsBackwardShape>(({ C }) => C),

@@ -6,7 +6,7 @@ override N: u32;
 override C: u32;
 override ACCUMULATE: u32;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<stored_dy>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> inverse: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dw: array<f32>;
@@ -28,7 +28,7 @@ fn main(
   if (column < C) {
     for (var row = share; row < N; row += SHARES) {
       let i = row * C + column;
-      sum = fma(dy[i], x[i] * inverse[row], sum);
+      sum = fma(f32(dy[i]), x[i] * inverse[row], sum);
     }
   }
   partial[lane] = sum;

@@ -9,7 +9,7 @@
  * Su et al. 2021, arXiv 2104.09864, eq. 34.
  * @module
  */
-import { defineKernel, reads, readsWords, spread, writes } from "./kernel.ts";
+import { defineKernel, reads, readsStored, readsWords, spread, writesStored } from "./kernel.ts";
 import source from "./rope.wgsl" with { type: "text" };
 import wasmSource from "./rope.as" with { type: "text" };
 
@@ -30,10 +30,10 @@ export const rope = defineKernel<RopeShape>()({
   name: "rope",
   source,
   bindings: {
-    x: reads(({ N, ROW }) => N * ROW),
+    x: readsStored(({ N, ROW }) => N * ROW),
     positions: readsWords(({ N }) => N),
     table: reads(({ P, D }) => P * D),
-    y: writes(({ N, ROW }) => N * ROW),
+    y: writesStored(({ N, ROW }) => N * ROW),
   },
   grid: ({ N, ROW }) => spread(Math.ceil(N * ROW / 256)),
   flops: ({ N, ROTATED_HEADS, D }) => 3 * N * ROTATED_HEADS * D,

@@ -9,10 +9,10 @@ override P: u32;
 override INVERSE: u32;
 override ACCUMULATE: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<stored_x>;
 @group(0) @binding(1) var<storage, read> positions: array<u32>;
 @group(0) @binding(2) var<storage, read> table: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<stored_y>;
 
 const LANES = 256u;
 
@@ -24,18 +24,18 @@ fn main(
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
   if (i >= N * ROW) { return; }
-  var value = x[i];
+  var value = f32(x[i]);
   let column = i % ROW;
   if (column < ROTATED_HEADS * D) {
     let half = D / 2u;
     let j = column % half;
     let angle = positions[i / ROW] * D + j;
     let is_second = column % D >= half;
-    let partner = x[select(i + half, i - half, is_second)];
+    let partner = f32(x[select(i + half, i - half, is_second)]);
     let other = select(-partner, partner, is_second);
     let sine = select(table[angle + half], -table[angle + half], INVERSE == 1u);
     value = value * table[angle] + other * sine;
   }
-  if (ACCUMULATE == 1u) { value += y[i]; }
-  y[i] = value;
+  if (ACCUMULATE == 1u) { value += f32(y[i]); }
+  y[i] = to_y(value);
 }

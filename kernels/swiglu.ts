@@ -6,7 +6,7 @@
  * Shazeer 2020, arXiv 2002.05202, eq. 5 and 6.
  * @module
  */
-import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { defineKernel, readsStored, spread, writesStored } from "./kernel.ts";
 import source from "./swiglu.wgsl" with { type: "text" };
 import wasmSource from "./swiglu.as" with { type: "text" };
 
@@ -19,8 +19,8 @@ export const swiglu = defineKernel<SwigluShape>()({
   name: "swiglu",
   source,
   bindings: {
-    x: reads(({ N, F }) => N * 2 * F),
-    y: writes(({ N, F }) => N * F),
+    x: readsStored(({ N, F }) => N * 2 * F),
+    y: writesStored(({ N, F }) => N * F),
   },
   grid: ({ N, F }) => spread(Math.ceil(N * F / 256)),
   flops: ({ N, F }) => 5 * N * F,

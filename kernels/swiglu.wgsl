@@ -3,8 +3,8 @@
 override N: u32;
 override F: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<stored_x>;
+@group(0) @binding(1) var<storage, read_write> y: array<stored_y>;
 
 const LANES = 256u;
 
@@ -17,6 +17,6 @@ fn main(
   let i = (group.x + group.y * groups.x) * LANES + lane;
   if (i >= N * F) { return; }
   let at = i / F * 2u * F + i % F;
-  let gate = x[at];
-  y[i] = gate / (1.0 + exp(min(-gate, 80.0))) * x[at + F]; // exp of more than 88 overflows
+  let gate = f32(x[at]);
+  y[i] = to_y(gate / (1.0 + exp(min(-gate, 80.0))) * f32(x[at + F])); // exp of more than 88 overflows
 }

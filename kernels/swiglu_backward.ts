@@ -4,7 +4,7 @@
  * `x` and `dx` are packed rows: F of gate, then F of up. N tokens, F hidden width.
  * @module
  */
-import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { defineKernel, readsStored, spread, writesStored } from "./kernel.ts";
 import source from "./swiglu_backward.wgsl" with { type: "text" };
 import wasmSource from "./swiglu_backward.as" with { type: "text" };
 
@@ -19,9 +19,9 @@ export const swigluBackward = defineKernel<SwigluBackwardShape>()({
   name: "swiglu_backward",
   source,
   bindings: {
-    dy: reads(({ N, F }) => N * F),
-    x: reads(({ N, F }) => N * 2 * F),
-    dx: writes(({ N, F }) => N * 2 * F),
+    dy: readsStored(({ N, F }) => N * F),
+    x: readsStored(({ N, F }) => N * 2 * F),
+    dx: writesStored(({ N, F }) => N * 2 * F),
   },
   grid: ({ N, F }) => spread(Math.ceil(N * F / 256)),
   flops: ({ N, F }) => 12 * N * F,

@@ -5,9 +5,9 @@ override N: u32;
 override F: u32;
 override ACCUMULATE: u32;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<stored_dy>;
+@group(0) @binding(1) var<storage, read> x: array<stored_x>;
+@group(0) @binding(2) var<storage, read_write> dx: array<stored_dx>;
 
 const LANES = 256u;
 
@@ -20,16 +20,16 @@ fn main(
   let i = (group.x + group.y * groups.x) * LANES + lane;
   if (i >= N * F) { return; }
   let at = i / F * 2u * F + i % F;
-  let gate = x[at];
+  let gate = f32(x[at]);
   let small = exp(-abs(gate)); // of |gate|: it cannot overflow, and neither sigma nor its complement cancels
   let sigma = select(small, 1.0, gate >= 0.0) / (1.0 + small);
   let complement = select(1.0, small, gate >= 0.0) / (1.0 + small);
-  var dgate = dy[i] * x[at + F] * sigma * (1.0 + gate * complement);
-  var dup = dy[i] * gate * sigma;
+  var dgate = f32(dy[i]) * f32(x[at + F]) * sigma * (1.0 + gate * complement);
+  var dup = f32(dy[i]) * gate * sigma;
   if (ACCUMULATE == 1u) {
-    dgate += dx[at];
-    dup += dx[at + F];
+    dgate += f32(dx[at]);
+    dup += f32(dx[at + F]);
   }
-  dx[at] = dgate;
-  dx[at + F] = dup;
+  dx[at] = to_dx(dgate);
+  dx[at + F] = to_dx(dup);
 }

@@ -39,6 +39,8 @@ export interface MemberRound {
 /** One thing that happened to a peer. */
 export type PeerEvent =
   | { readonly kind: "device"; readonly description: string; readonly reason: string }
+  /** How activations lie in the device's memory from now on. */
+  | { readonly kind: "precision"; readonly precision: "f32" | "f16"; readonly reason: string }
   | {
     readonly kind: "plan";
     readonly parameters: number;

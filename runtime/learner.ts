@@ -21,6 +21,7 @@ import type {
   OpenedTraining,
   TrainingPort,
 } from "./worker/messages.ts";
+import type { PrecisionChoice } from "./worker/precision.ts";
 import { openRemote, type Remote } from "./worker/remote.ts";
 
 export interface LearnerOptions {
@@ -34,6 +35,8 @@ export interface LearnerOptions {
   readonly percent?: number;
   /** Sequences at once; the fastest is measured if absent. */
   readonly microBatch?: number;
+  /** How activations lie in memory. Default `auto`: f16 where the device passes its self-test and is faster by it. */
+  readonly precision?: PrecisionChoice;
   /** What the event `speeds` of an earlier session gave: the device is not measured again, but goes on being watched. */
   readonly speeds?: DeviceSpeeds;
   /** What `checkpoint` of an earlier session gave. */
@@ -66,14 +69,14 @@ const LONGEST_CLOSE_MS = 10_000;
  */
 export async function openLearner(options: LearnerOptions): Promise<LocalLearner> {
   const { config, device = "auto", threads = null, blobs = {}, percent = 100 } = options;
-  const { microBatch = null, checkpoint = null, speeds = null } = options;
+  const { microBatch = null, precision = "auto", checkpoint = null, speeds = null } = options;
   const onEvent = options.onEvent ?? (() => {});
   expectPercent(percent);
   const training = openRemote<TrainingPort, LearnerEvent>(trainingThread(), onEvent);
   const folding = openRemote<FoldPort, never>(foldThread(), () => {});
   try {
     const [opened] = await Promise.all([
-      training.call("open", { config, device, threads, blobs, microBatch, speeds, percent, checkpoint }),
+      training.call("open", { config, device, threads, blobs, microBatch, precision, speeds, percent, checkpoint }),
       folding.call("open", config),
     ]);
     const average = new RunningAverage({ config, words: weightsLayout(config).parameterWords, folding });

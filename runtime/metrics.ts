@@ -58,6 +58,7 @@ export const roundLineSchema = z.object({
   runTokensPerSecond: amount,
   localBatch: unknown,
   microBatch: unknown,
+  precision: z.enum(["f32", "f16"]).default("f32"),
   accumulation: unknown,
   steps: unknown,
   executedBatch: amount,
@@ -110,6 +111,7 @@ export class RunMetrics {
   #self = "";
   #startedAtMs: number | null = null;
   #device = { description: "", plannedBytes: 0, peakBytes: 0 };
+  #precision: "f32" | "f16" = "f32";
   #residentPeakBytes: number;
   /** The last round that was heard of, whether or not it is in a line. */
   #heard: { readonly round: number; readonly tokens: number } | null = null;
@@ -136,6 +138,9 @@ export class RunMetrics {
     switch (event.kind) {
       case "device":
         this.#device.description = event.description;
+        return null;
+      case "precision":
+        this.#precision = event.precision;
         return null;
       case "plan": {
         const { plannedBytes, peakBytes } = event;
@@ -190,6 +195,7 @@ export class RunMetrics {
       heldOutLoss: event.heldOut,
       heldOutTokens: event.heldOut === null ? null : tokensBefore,
       ...partOf(own),
+      precision: this.#precision,
       runTokensPerSecond: event.members.reduce((sum, member) => sum + (speedOf(member) ?? 0), 0),
       executedBatch: event.members.reduce((sum, { batch, tokens }) => sum + (tokens > 0 ? batch : 0), 0),
       requestedBatch: event.globalBatch.request,

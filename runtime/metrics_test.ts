@@ -36,7 +36,9 @@ Deno.test("the first line says what the run is, and every line is as the schema 
     7,
     34_688,
   ]);
+  metrics.take({ kind: "precision", precision: "f16", reason: "" }, at(0));
   const round = roundLine(metrics, roundEvent(3));
+  assert.equal(round.precision, "f16");
   assert.deepEqual(roundLineSchema.parse(JSON.parse(JSON.stringify(round))), round);
 });
 

@@ -24,6 +24,7 @@ import type { DeviceSpeeds } from "./worker/messages.ts";
 import { peerEvents } from "./peer_events.ts";
 import type { DeviceChoice } from "./device/open.ts";
 import type { BlobPlace } from "./worker/messages.ts";
+import type { PrecisionChoice } from "./worker/precision.ts";
 
 /** All that a peer is made of; only what has no default must be given. */
 export interface PeerOptions {
@@ -46,6 +47,8 @@ export interface PeerOptions {
   /** Whether this peer may begin the run if it has no state of it. Default: if it has nobody to dial. */
   readonly found?: boolean;
   readonly device?: DeviceChoice;
+  /** How activations lie in the device's memory. Default `auto`. */
+  readonly precision?: PrecisionChoice;
   /** Threads of the cpu device. */
   readonly threads?: number;
   /** Share of the time to compute in, 1 to 100. */
@@ -108,6 +111,7 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
   const learner = await openLearner({
     config,
     device: options.device ?? "auto",
+    precision: options.precision ?? "auto",
     blobs: options.runBlobs ?? {},
     percent: options.throttle ?? 100,
     onEvent(event) {

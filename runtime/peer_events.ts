@@ -50,6 +50,8 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
       switch (event.kind) {
         case "device":
           return onEvent({ kind: "device", description: event.device, reason: event.reason });
+        case "precision":
+          return onEvent(event);
         case "memory": {
           const { microBatch, plannedBytes, peakBytes, parameterCount } = event;
           return onEvent({ kind: "plan", parameters: parameterCount, plannedBytes, peakBytes, microBatch });

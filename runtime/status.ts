@@ -34,6 +34,8 @@ export interface PeerStatus {
   readonly peer: string;
   readonly peerName: string;
   readonly device: string;
+  /** How activations lie in its memory. */
+  readonly precision: "f32" | "f16";
   readonly addresses: readonly string[];
   /** Whom it was told to dial. */
   readonly dials: readonly string[];
@@ -101,6 +103,7 @@ export const emptyStatus: PeerStatus = {
   peer: "",
   peerName: "",
   device: "",
+  precision: "f32",
   addresses: [],
   dials: [],
   ticket: null,
@@ -150,6 +153,8 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
       };
     case "device":
       return { ...status, device: event.description };
+    case "precision":
+      return { ...status, precision: event.precision };
     case "plan":
       return { ...status, plannedBytes: event.plannedBytes };
     case "connected":

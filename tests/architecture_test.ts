@@ -156,7 +156,9 @@ Deno.test("the table of kernels in ARCHITECTURE.md has every kernel with its sha
   for (const { name, bindings } of kernels) {
     const row = table.get(name)!;
     assert.equal(row.shape, Object.keys(SHAPES[name]![0]!).join(" "), name);
-    const written = Object.entries(bindings).map(([key, { access }]) => access === "write" ? `${key}\\*` : `${key}\\b`);
+    const written = Object.entries(bindings).map(([key, { access, stored }]) =>
+      key + (access === "write" ? "\\*" : "(?!\\w)") + (stored ? "°" : "(?!°)")
+    );
     assert.match(row.bindings!, new RegExp(`^${written.join(".*? ")}`), name);
   }
 });

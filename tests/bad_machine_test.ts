@@ -20,6 +20,13 @@ Deno.test("--device webgpu on a machine without a GPU ends with the reason and w
   assert.match(err, /no adapter found\. Install a Vulkan driver .*, or use the cpu device/);
 });
 
+Deno.test("--precision f16 on a device that cannot store it ends with the reason and what to do", async () => {
+  await using place = await makeRun();
+  const { code, err } = await starling(["start", place.run, ...LOCAL, "--device", "cpu", "--precision", "f16"]);
+  assert.equal(code, 6, err);
+  assert.match(err, /Cannot train in f16 on cpu \(.*\): it cannot store f16\. Use --precision f32 or auto/);
+});
+
 Deno.test("a state folder that cannot be made ends with the path and the reason", async () => {
   await using place = await makeRun();
   const file = join(place.path, "file");

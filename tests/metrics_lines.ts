@@ -32,6 +32,7 @@ export function roundMetrics(round: number, changes: Partial<RoundLine> = {}): R
       requestedBatch: 12,
       dealtBatch: 12,
     },
+    precision: "f32",
     ...{ noiseScale: null, ceiling: 91, policyReason: "constant" },
     ...{ deviceBytes: 40e6, devicePeakBytes: 50e6, residentBytes: 300e6, residentPeakBytes: 400e6 },
     ...{ upBytes: round * 100, downBytes: round * 200 },

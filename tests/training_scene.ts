@@ -21,6 +21,7 @@ import { LocalModel } from "../runtime/worker/local_model.ts";
 import type { LearnerEvent } from "../runtime/worker/messages.ts";
 import { Training } from "../runtime/worker/training.ts";
 import { tinyRun } from "./tiny_run.ts";
+import type { Precision } from "../runtime/train/training_graph.ts";
 
 /** Training on one window takes so long, in virtual time. */
 const WINDOW_MS = 5;
@@ -74,6 +75,7 @@ export interface SceneOptions {
   readonly microBatch?: number;
   /** As `run.json` has it. */
   readonly batching?: Readonly<Record<string, unknown>>;
+  readonly precision?: Precision;
   /** Chooses the micro-batch of each box. */
   readonly curve?: SpeedCurve;
   /** The first device, and those opened in its place when it is lost. */
@@ -105,7 +107,9 @@ export function smallRun(codec: CodecName, batching: SceneOptions["batching"] = 
 }
 
 /** A training loop on the plain device, its events, and what folds its contributions. */
-export function openScene({ codec = "int8", microBatch = 4, devices, batching, ...chosen }: SceneOptions = {}) {
+export function openScene(
+  { codec = "int8", microBatch = 4, precision = "f32", devices, batching, ...chosen }: SceneOptions = {},
+) {
   const run = smallRun(codec, batching), { contextLength, vocabularySize } = run.model;
   if (run.data.kind !== "markov") throw new Error("tinyRun has a Markov source");
   const corpus = openCorpus(markovTokens(run.data), { contextLength, vocabularySize });
@@ -120,8 +124,10 @@ export function openScene({ codec = "int8", microBatch = 4, devices, batching, .
     },
     model: run.model,
     largestMicroBatch: microBatch,
+    precision,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       onEvent({ kind: "memory", microBatch, plannedBytes, peakBytes: plannedBytes, parameterCount }),
+    onF32: (reason) => onEvent({ kind: "precision", precision: "f32", reason }),
     onRefused(microBatch, reason) {
       curve?.refuse(microBatch, clock.now());
       if (reason !== null) onEvent({ kind: "warning", message: `${microBatch} do not fit` });

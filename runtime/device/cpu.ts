@@ -74,6 +74,7 @@ interface CpuProgram extends Program {
 class CpuDevice implements Device {
   readonly kind = "cpu";
   readonly description: string;
+  readonly storesF16 = false;
   readonly #memory: CpuMemory;
   readonly #pool: CpuPool;
   readonly #options: CpuDeviceOptions;
@@ -127,7 +128,7 @@ class CpuDevice implements Device {
 
   async prepare(dispatches: readonly Dispatch[], label: string): Promise<Program> {
     this.#expectOpen(`prepare '${label}'`);
-    dispatches.forEach(checkDispatch);
+    for (const dispatch of dispatches) checkDispatch(dispatch, this);
     const kernels = new Set(dispatches.map(({ kernel }) => kernel).filter(({ wasm }) => wasm !== undefined));
     this.#linking = this.#linking.catch(() => {}).then(() => this.#link(kernels));
     await this.#linking;

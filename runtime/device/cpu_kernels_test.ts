@@ -119,9 +119,14 @@ const cases: readonly Case[] = [
       { kernel: sum, shape, units: 1 },
       { kernel: normSquaredPartial, shape: { COUNT, BLOCKS: 5 }, inputs: { x: holed }, units: 1 },
       { kernel: pairNorms, shape: { COUNT, BLOCKS: 5 }, units: 2 },
-      { kernel: adamw, shape: { COUNT, DECAYED: COUNT >> 1 }, inputs: { norm: [2, 0], step, v }, units: 4 },
-      { kernel: adamw, shape: { COUNT, DECAYED: COUNT >> 1 }, inputs: { norm: [2, 1], step, v }, units: 0 },
-      { kernel: adamw, shape: { COUNT, DECAYED: COUNT >> 1 }, inputs: { norm: [Infinity, 0], step, v }, units: 0 },
+      { kernel: adamw, shape: { COUNT, DECAYED: COUNT >> 1 }, inputs: { norm: [2, 0, 0.3, 1], step, v }, units: 4 },
+      { kernel: adamw, shape: { COUNT, DECAYED: COUNT >> 1 }, inputs: { norm: [2, 1, 1, 1], step, v }, units: 0 },
+      {
+        kernel: adamw,
+        shape: { COUNT, DECAYED: COUNT >> 1 },
+        inputs: { norm: [Infinity, 0, 1, 1], step, v },
+        units: 0,
+      },
     ] satisfies Case[];
   }),
   ...[1, 1e-3, 3e8, 2 ** -99, 2 ** -120].map((scale, i): Case => {

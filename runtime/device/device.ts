@@ -9,8 +9,9 @@
  * @module
  */
 import type { Kernel, Shape } from "../../kernels/kernel.ts";
+import type { F16Bindings } from "../../kernels/stored.ts";
 
-/** Sizes are in words of 4 bytes: every value is f32 or u32. */
+/** Sizes are in words of 4 bytes: a value of f32 or u32, or two of f16. */
 export interface DeviceBuffer {
   readonly label: string;
   readonly words: number;
@@ -21,6 +22,8 @@ export interface Span {
   readonly buffer: DeviceBuffer;
   readonly start: number;
   readonly words: number;
+  /** "f16": two values a word, the last half of an odd count unused. As the kernel says if absent. */
+  readonly type?: "f16";
 }
 
 /** Spans start at multiples of this many words: 256 bytes, WebGPU's storage offset alignment. */
@@ -55,6 +58,8 @@ export interface Device extends AsyncDisposable {
   readonly kind: DeviceKind;
   /** For people: "NVIDIA RTX 3060 through Vulkan", "cpu (wasm simd, 2 threads)". */
   readonly description: string;
+  /** Whether kernels can have values in memory as f16 here. Whether they are right is what `selfTestF16` asks. */
+  readonly storesF16: boolean;
   /**
    * A buffer of zeros.
    * @throws {DeviceMemoryError} if the device cannot give that much.
@@ -103,23 +108,48 @@ export function whole(buffer: DeviceBuffer): Span {
   return { buffer, start: 0, words: buffer.words };
 }
 
+/** The bindings of a dispatch whose values are f16. */
+export function f16Bindings({ kernel, spans }: Dispatch): F16Bindings {
+  return Object.keys(kernel.bindings).filter((name) => spans[name]?.type === "f16");
+}
+
+/** Words of so many values in memory. */
+export function wordsOf(count: number, type: "f16" | "f32" | "u32"): number {
+  return type === "f16" ? Math.ceil(count / 2) : count;
+}
+
+/** The f32 bits of a read span, seen as f16. */
+export function asF16(values: Float32Array<ArrayBuffer>): Float16Array<ArrayBuffer> {
+  return new Float16Array(values.buffer, values.byteOffset, 2 * values.length);
+}
+
 /** The f32 bits of a read span, seen as u32. */
 export function asWords(values: Float32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
   return new Uint32Array(values.buffer, values.byteOffset, values.length);
 }
 
 /**
- * What every provider checks before it compiles: all bindings given, lengths right, starts aligned, no written span
- * overlapping another span of the same dispatch, and no buffer both read and written by it, even in different places:
+ * What every provider checks before it compiles: all bindings given, lengths and types right, starts aligned, no written
+ * span overlapping another span of the same dispatch, and no buffer both read and written by it, even in different places:
  * WebGPU forbids that.
  * @throws {KernelError}
  */
-export function checkDispatch({ kernel, shape, spans }: Dispatch): void {
+export function checkDispatch(
+  { kernel, shape, spans }: Dispatch,
+  { storesF16 }: Pick<Device, "storesF16">,
+): void {
   const names = Object.keys(kernel.bindings);
   for (const name of names) {
     const binding = kernel.bindings[name]!, span = spans[name];
     if (span === undefined) throw new KernelError(`Cannot prepare ${kernel.name}: no span for binding '${name}'`);
-    const wanted = binding.length(shape);
+    if (span.type === "f16" && !(storesF16 && binding.stored)) {
+      throw new KernelError(
+        `Cannot prepare ${kernel.name}: '${name}' is given as f16, which ${
+          binding.stored ? "this device" : "the kernel"
+        } cannot have`,
+      );
+    }
+    const wanted = wordsOf(binding.length(shape), span.type ?? binding.type);
     if (span.words !== wanted) {
       throw new KernelError(
         `Cannot prepare ${kernel.name}: '${name}' has ${span.words} words, its shape needs ${wanted} (${

@@ -6,8 +6,9 @@
  * @module
  */
 import { openCpuDevice } from "./cpu.ts";
-import type { Device } from "./device.ts";
+import type { Device, DeviceKind } from "./device.ts";
 import { measureGflops } from "./probe.ts";
+import { selfTestF16 } from "./f16.ts";
 import { openWebGpuDevice } from "./webgpu.ts";
 
 /** What a user may ask for. */
@@ -65,13 +66,24 @@ export async function openDevice(choice: DeviceChoice, options: OpenDeviceOption
   }
 }
 
-/** All devices of this host with their speeds, and which of them `auto` would take. */
-export async function listDevices(
-  options: OpenDeviceOptions = {},
-): Promise<{ readonly measurements: readonly Measurement[]; readonly choice: Choice }> {
+/** All that can be said of the devices of this host. */
+export interface DeviceList {
+  readonly measurements: readonly Measurement[];
+  /** Which of them `auto` would take. */
+  readonly choice: Choice;
+  /** Of each that works: null if f16 can be used there, or why not. */
+  readonly f16Problems: ReadonlyMap<DeviceKind, string | null>;
+}
+
+/** All devices of this host with their speeds, and what becomes of f16 there. */
+export async function listDevices(options: OpenDeviceOptions = {}): Promise<DeviceList> {
   const { measurements, devices } = await measureAll(options.providers ?? providersFor(options), options);
-  for (const device of devices.values()) await device[Symbol.asyncDispose]();
-  return { measurements, choice: chooseDevice(measurements) };
+  const f16Problems = new Map<DeviceKind, string | null>();
+  for (const [kind, device] of devices) {
+    f16Problems.set(kind, await selfTestF16(device).catch((error) => `it broke (${messageOf(error)})`));
+    await device[Symbol.asyncDispose]();
+  }
+  return { measurements, choice: chooseDevice(measurements), f16Problems };
 }
 
 /**
@@ -105,12 +117,17 @@ function fasterFirst(a: Working, b: Working): number {
   return b.gflops - a.gflops || (a.kind < b.kind ? 1 : -1);
 }
 
-function isSoftware(description: string): boolean {
+/** Whether a device is a driver that runs shaders on the processor, by its description. */
+export function isSoftware(description: string): boolean {
   return /software/i.test(description);
 }
 
 function speed({ gflops }: Working): string {
   return `${gflops.toPrecision(3)} GFLOP/s`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function providersFor(options: OpenDeviceOptions): DeviceProviders {
@@ -129,7 +146,7 @@ async function measureAll(
       devices.set(kind, device);
       measurements.push({ kind, ok: true, description: device.description, gflops: await measure(device) });
     } catch (error) {
-      measurements.push({ kind, ok: false, problem: error instanceof Error ? error.message : String(error) });
+      measurements.push({ kind, ok: false, problem: messageOf(error) });
     }
   }
   return { measurements, devices };

@@ -65,9 +65,10 @@ Deno.test("openDevice() opens what was asked for without measuring", async () =>
 
 Deno.test("listDevices() measures all, closes all and tells what auto would take", async () => {
   const host = fakeHost({ cpu: 30, webgpu: 20 });
-  const { measurements, choice } = await listDevices(host.options);
+  const { measurements, choice, f16Problems } = await listDevices(host.options);
   assert.deepEqual(measurements.map((one) => one.ok && one.gflops), [30, 20]);
   assert.equal(choice.kind, "cpu");
+  assert.deepEqual([...f16Problems], [["cpu", null], ["webgpu", null]]); // both are references
   assert.deepEqual(host.closed.toSorted(), ["cpu", "webgpu"]);
 });
 

@@ -1,7 +1,8 @@
 /**
  * The plain device: every kernel by its reference, in f32 or in f64. Slow, obvious, and the oracle of the others.
  *
- * With `precision: "f64"` whole models can be checked by finite differences. Not offered to users.
+ * With `precision: "f64"` whole models can be checked by finite differences. Spans of f16 round to f16 wherever they are
+ * stored, whatever the precision of the rest. Not offered to users.
  * @module
  */
 import type { Kernel, Numbers, Words } from "../../kernels/kernel.ts";
@@ -30,9 +31,10 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
   const owner = {};
   let bytes = 0, peakBytes = 0;
 
-  return {
+  const device: ReturnType<typeof openPlainDevice> = {
     kind: "plain",
     description: `plain (references in ${precision})`,
+    storesF16: true,
     allocate(words, label) {
       let buffer: PlainBuffer;
       try {
@@ -51,14 +53,16 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
     write(span, values) {
       const buffer = own(span.buffer, owner);
       checkWrite(span, values);
-      if (values instanceof Uint32Array) buffer.words32.set(values, span.start);
+      if (span.type === "f16") buffer.f16.set(f16In(values), 2 * span.start);
+      else if (values instanceof Uint32Array) buffer.words32.set(values, span.start);
       else buffer.numbers.set(values, span.start);
-      buffer.holdsWords = values instanceof Uint32Array;
+      buffer.holdsWords = span.type !== "f16" && values instanceof Uint32Array;
     },
     // deno-lint-ignore require-await -- an error must reject, not throw
     async read(spans) {
       return spans.map((span) => {
         const buffer = own(span.buffer, owner);
+        if (span.type === "f16") return new Float32Array(f16View(buffer, span).slice().buffer);
         if (!buffer.holdsWords) return Float32Array.from(view(buffer.numbers, span));
         return new Float32Array(view(buffer.words32, span).slice().buffer);
       });
@@ -66,7 +70,7 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
     readExactly: (span) => Float64Array.from(view(own(span.buffer, owner).numbers, span)),
     // deno-lint-ignore require-await -- an error must reject, not throw
     async prepare(dispatches, label) {
-      dispatches.forEach(checkDispatch);
+      for (const dispatch of dispatches) checkDispatch(dispatch, device);
       const program: PlainProgram = {
         label,
         dispatchCount: dispatches.length,
@@ -84,12 +88,14 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
       return Promise.resolve();
     },
   };
+  return device;
 }
 
 class PlainBuffer implements DeviceBuffer {
-  readonly numbers: Numbers;
+  readonly numbers: Float32Array | Float64Array;
   readonly words32: Words;
-  /** Which of the two was written last; a buffer holds one kind at a time. */
+  #f16: Float16Array<ArrayBuffer> | undefined;
+  /** Which of the first two was written last; a buffer holds one kind at a time. */
   holdsWords = false;
   constructor(
     readonly words: number,
@@ -100,6 +106,11 @@ class PlainBuffer implements DeviceBuffer {
   ) {
     this.numbers = precision === "f64" ? new Float64Array(words) : new Float32Array(words);
     this.words32 = new Uint32Array(words);
+  }
+
+  /** What spans of f16 see. */
+  get f16(): Float16Array<ArrayBuffer> {
+    return this.#f16 ??= new Float16Array(2 * this.words);
   }
 }
 
@@ -112,15 +123,26 @@ function own(buffer: DeviceBuffer, owner: object): PlainBuffer {
   throw new TypeError(`Cannot use buffer '${buffer.label}': it belongs to another device`);
 }
 
-function view<A extends Numbers | Words>(array: A, { start, words }: Span): A {
+function view<A extends Exclude<Numbers, Float16Array> | Words>(array: A, { start, words }: Span): A {
   return array.subarray(start, start + words) as A;
+}
+
+function f16View({ f16 }: PlainBuffer, { start, words }: Span): Float16Array<ArrayBuffer> {
+  return f16.subarray(2 * start, 2 * (start + words));
+}
+
+function f16In({ buffer, byteOffset, length }: Float32Array | Uint32Array): Float16Array {
+  return new Float16Array(buffer, byteOffset, 2 * length);
 }
 
 function bind({ kernel, shape, spans }: Dispatch, owner: object): () => void {
   const arrays: Parameters<Kernel["reference"]>[0] = Object.fromEntries(
     Object.entries(kernel.bindings).map(([name, { type }]) => {
       const span = spans[name]!, buffer = own(span.buffer, owner);
-      return [name, view(type === "u32" ? buffer.words32 : buffer.numbers, span) as Numbers & Words];
+      const values = span.type === "f16"
+        ? f16View(buffer, span)
+        : view(type === "u32" ? buffer.words32 : buffer.numbers, span);
+      return [name, values as Numbers & Words];
     }),
   );
   const writtenWords = Object.entries(kernel.bindings).filter(([, { access, type }]) =>

@@ -17,6 +17,7 @@ import {
   DeviceLostError,
   DeviceMemoryError,
   type Dispatch,
+  f16Bindings,
   KernelError,
   type MemoryUse,
   type Program,
@@ -48,8 +49,9 @@ export async function openWebGpuDevice(): Promise<Device> {
         "machines without a GPU), or use the cpu device",
     );
   }
-  const { limits } = adapter;
+  const { limits } = adapter, storesF16 = adapter.features.has("shader-f16");
   const gpu = await adapter.requestDevice({
+    requiredFeatures: storesF16 ? ["shader-f16"] : [],
     requiredLimits: {
       maxBufferSize: limits.maxBufferSize,
       maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
@@ -60,7 +62,7 @@ export async function openWebGpuDevice(): Promise<Device> {
       maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
     },
   });
-  return new WebGpuDevice(gpu, describe(adapter.info));
+  return new WebGpuDevice(gpu, { description: describe(adapter.info), storesF16 });
 }
 
 /** The fast GPU of a machine that has two. */
@@ -97,6 +99,7 @@ interface WebGpuProgram extends Program {
 class WebGpuDevice implements Device {
   readonly kind = "webgpu";
   readonly description: string;
+  readonly storesF16: boolean;
   readonly #gpu: GPUDevice;
   readonly #pipelines: PipelineCache;
   readonly #readback: Readback;
@@ -108,8 +111,9 @@ class WebGpuDevice implements Device {
   /** Why nothing works any more. */
   #gone: string | undefined;
 
-  constructor(gpu: GPUDevice, description: string) {
+  constructor(gpu: GPUDevice, { description, storesF16 }: Pick<Device, "description" | "storesF16">) {
     this.description = description;
+    this.storesF16 = storesF16;
     this.#gpu = gpu;
     this.#pipelines = new PipelineCache(gpu);
     this.#readback = new Readback(gpu);
@@ -179,7 +183,7 @@ class WebGpuDevice implements Device {
     this.#expectHere(`prepare '${label}'`);
     const steps: Step[] = [];
     for (const dispatch of dispatches) {
-      checkDispatch(dispatch);
+      checkDispatch(dispatch, this);
       this.#checkLimits(dispatch);
       steps.push(await this.#bind(dispatch));
     }
@@ -224,8 +228,9 @@ class WebGpuDevice implements Device {
     await this.#gpu.lost;
   }
 
-  async #bind({ kernel, shape, spans }: Dispatch): Promise<Step> {
-    const { pipeline, layout } = await this.#pipelines.compiled(kernel, shape);
+  async #bind(dispatch: Dispatch): Promise<Step> {
+    const { kernel, shape, spans } = dispatch;
+    const { pipeline, layout } = await this.#pipelines.compiled(kernel, shape, f16Bindings(dispatch));
     const entries = Object.keys(kernel.bindings).map((name, binding) => {
       const { buffer, start, words } = spans[name]!;
       return { binding, resource: { buffer: this.#usable(buffer).handle, offset: start * 4, size: words * 4 } };

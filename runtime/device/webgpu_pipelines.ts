@@ -1,6 +1,6 @@
 /**
- * Compiles kernels for one WebGPU device and keeps what it compiled: one module a kernel, one pipeline a kernel and
- * shape.
+ * Compiles kernels for one WebGPU device and keeps what it compiled: one module for each text of a kernel
+ * (`stored.ts`), one pipeline for each text and shape.
  *
  * It does not bind buffers and does not run anything. The one thing to know: bind group layouts are made from the
  * kernel's contract, not from the shader ("auto" drops bindings that a shader happens not to use), so a shader that
@@ -8,6 +8,7 @@
  * @module
  */
 import type { Kernel, Shape } from "../../kernels/kernel.ts";
+import { type F16Bindings, wgslOf } from "../../kernels/stored.ts";
 import { KernelError } from "./device.ts";
 
 export interface CompiledKernel {
@@ -25,19 +26,18 @@ export class PipelineCache {
   }
 
   /** @throws {KernelError} with the compiler's message and the numbered source. */
-  compiled(kernel: Kernel, shape: Shape): Promise<CompiledKernel> {
-    const key = `${kernel.name} ${JSON.stringify(Object.entries(shape).sort())}`;
+  compiled(kernel: Kernel, shape: Shape, f16: F16Bindings): Promise<CompiledKernel> {
+    const key = `${textName(kernel, f16)} ${JSON.stringify(Object.entries(shape).sort())}`;
     let compiled = this.#compiled.get(key);
-    if (compiled === undefined) this.#compiled.set(key, compiled = this.#compile(kernel, shape));
+    if (compiled === undefined) this.#compiled.set(key, compiled = this.#compile(kernel, shape, f16));
     return compiled;
   }
 
-  async #compile(kernel: Kernel, shape: Shape): Promise<CompiledKernel> {
-    const gpu = this.#gpu;
+  async #compile(kernel: Kernel, shape: Shape, f16: F16Bindings): Promise<CompiledKernel> {
+    const gpu = this.#gpu, name = textName(kernel, f16), code = wgslOf(kernel, f16);
     gpu.pushErrorScope("validation");
-    const module = this.#modules.get(kernel.name) ??
-      gpu.createShaderModule({ label: kernel.name, code: kernel.source });
-    this.#modules.set(kernel.name, module);
+    const module = this.#modules.get(name) ?? gpu.createShaderModule({ label: name, code });
+    this.#modules.set(name, module);
     const layout = gpu.createBindGroupLayout({
       label: kernel.name,
       entries: Object.values(kernel.bindings).map(({ access }, binding) => ({
@@ -58,9 +58,13 @@ export class PipelineCache {
 
     const message = said.length > 0 ? said.map(({ message }) => message.trim()).join("\n") : error.message.trim();
     throw new KernelError(
-      `Cannot compile ${kernel.name} for ${JSON.stringify(shape)}: ${message}\n\n${numbered(kernel.source)}`,
+      `Cannot compile ${name} for ${JSON.stringify(shape)}: ${message}\n\n${numbered(code)}`,
     );
   }
+}
+
+function textName({ name }: Kernel, f16: F16Bindings): string {
+  return f16.length === 0 ? name : `${name} with ${f16.join(", ")} in f16`;
 }
 
 function numbered(source: string): string {

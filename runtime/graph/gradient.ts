@@ -39,16 +39,16 @@ function gradientSink(graph: Graph, gradients: Map<Tensor, Tensor>): Gradients {
     add(tensor, write) {
       const target = ofParameter(tensor) ?? gradients.get(tensor);
       if (target !== undefined) return write(target, 1);
-      const created = graph.tensor(`gradient of ${tensor.label}`, tensor.shape);
+      const created = graph.tensor(`gradient of ${tensor.label}`, tensor.shape, tensor.type);
       gradients.set(tensor, created);
       write(created, 0);
     },
     addWhole(tensor, write) {
       this.add(tensor, (target, ACCUMULATE) => {
         if (ACCUMULATE === 0) return write(target);
-        const contribution = graph.tensor(`part of the ${target.label}`, tensor.shape);
+        const contribution = graph.tensor(`part of the ${target.label}`, tensor.shape, tensor.type);
         write(contribution);
-        graph.run(copy, { COUNT: tensor.words, ACCUMULATE: 1 }, { x: contribution, y: target });
+        graph.run(copy, { COUNT: tensor.count, ACCUMULATE: 1 }, { x: contribution, y: target });
       });
     },
     move(tensor, dy) {
@@ -57,7 +57,7 @@ function gradientSink(graph: Graph, gradients: Map<Tensor, Tensor>): Gradients {
         return;
       }
       this.add(tensor, (target, ACCUMULATE) => {
-        graph.run(copy, { COUNT: tensor.words, ACCUMULATE }, { x: dy, y: target });
+        graph.run(copy, { COUNT: tensor.count, ACCUMULATE }, { x: dy, y: target });
       });
     },
   };

@@ -88,15 +88,15 @@ async function evaluate(build: Build, parameters: Float32Array) {
   graph.keep(y);
   const upstream = graph.tensor("upstream", y.shape); // a copy: the backward pass may overwrite it
   const source = graph.bound("source", y.shape, { buffer: "upstream", start: 0, type: "f32" });
-  graph.run(copy, { COUNT: y.words, ACCUMULATE: 0 }, { x: source, y: upstream });
+  graph.run(copy, { COUNT: y.count, ACCUMULATE: 0 }, { x: source, y: upstream });
   appendBackward(graph, new Map([[y, upstream]]));
 
-  const memory = planMemory(graph), r = smallNumbers(y.words, 9);
+  const memory = planMemory(graph), r = smallNumbers(y.count, 9);
   const allocate = (words: number) => device.allocate(words, "test");
   const buffers = {
     parameters: allocate(256),
     gradients: allocate(256),
-    upstream: allocate(y.words),
+    upstream: allocate(y.count),
     positions: allocate(ROWS),
   };
   const places = { memory, slots: memory.slotWords.map(allocate), buffers };
@@ -114,7 +114,7 @@ async function evaluate(build: Build, parameters: Float32Array) {
 Deno.test("a gradient that was handed on is not read again: the graph refuses a rule that does", () => {
   const graph = new Graph({ differentiable: true });
   const x = ops.gelu(graph, graph.parameter("x", [ROWS, COLUMNS], 0)), y = graph.tensor("y", x.shape);
-  const COUNT = x.words;
+  const COUNT = x.count;
   graph.run(geluKernel, { COUNT }, { x, y });
   graph.derive(y, (dy, gradients) => {
     gradients.move(x, dy);
@@ -126,7 +126,7 @@ Deno.test("a gradient that was handed on is not read again: the graph refuses a 
 });
 
 function copyInto(graph: Graph, target: Tensor, ACCUMULATE: 0 | 1): void {
-  graph.run(copy, { COUNT: target.words, ACCUMULATE }, { x: graph.parameter("x", target.shape, 0), y: target });
+  graph.run(copy, { COUNT: target.count, ACCUMULATE }, { x: graph.parameter("x", target.shape, 0), y: target });
 }
 
 Deno.test("residual sums add no copies of gradients to the backward pass", () => {

@@ -16,13 +16,13 @@ function randomGraph(seed: number): Graph {
   const size = () => [1, 8, 8, 40][below(4)]!;
   const pick = () => usable[below(usable.length)]!;
   for (let step = 0; step < 40; step++) {
-    const y = graph.tensor(`t${step}`, [size()]), words = y.words;
+    const y = graph.tensor(`t${step}`, [size()]), words = y.count;
     if (usable.length === 0 || below(8) === 0) {
       graph.run(copy, { COUNT: words, ACCUMULATE: 0 }, { x: input, y });
       usable.push(y);
     } else if (below(4) === 0) {
       const place = below(usable.length), old = usable[place]!, grown = graph.inPlace(old, `t${step}`);
-      graph.run(copy, { COUNT: old.words, ACCUMULATE: 1 }, { x: input, y: grown });
+      graph.run(copy, { COUNT: old.count, ACCUMULATE: 1 }, { x: input, y: grown });
       usable[place] = grown;
     } else {
       graph.run(add, { COUNT: words }, { a: pick(), b: pick(), y });

@@ -4,6 +4,10 @@
  * N tokens of a micro-batch (B sequences × T positions), C width, F hidden width, V vocabulary, H query heads, G
  * key-value heads, D head size, P rows of a table. A new op is one function here: forward steps, then `derive` with the
  * backward ones. A rule that moves `dy` does so last (`gradient.ts`, rule 3).
+ *
+ * In a graph whose activations are f16, so is what an op makes, but for what must not lose digits or overflow: the
+ * residual stream (embeddings, and whatever a residual is added to), which grows with every layer and is where f16
+ * overflows first; logits and losses; statistics of rows. A gradient has the type of its tensor, that of a parameter f32.
  * @module
  */
 import { add as addKernel } from "../../kernels/add.ts";
@@ -34,7 +38,7 @@ import type { Graph, Tensor } from "./tensor.ts";
 
 /** Rows of `table` (P, C) by `ids` (N): (N, C). */
 export function embedding(graph: Graph, { ids, table }: { ids: Tensor; table: Tensor }): Tensor {
-  const [P, C] = matrix(table), N = ids.words;
+  const [P, C] = matrix(table), N = ids.count;
   const y = graph.tensor(`rows of ${table.label}`, [N, C]);
   graph.run(embeddingKernel, { N, P, C }, { ids, table, y });
   graph.derive(y, (dy, gradients) => {
@@ -48,9 +52,9 @@ export function embedding(graph: Graph, { ids, table }: { ids: Tensor; table: Te
 /** a + b. */
 export function add(graph: Graph, a: Tensor, b: Tensor): Tensor {
   const y = graph.tensor(`${a.label} + ${b.label}`, a.shape);
-  graph.run(addKernel, { COUNT: y.words }, { a, b, y });
+  graph.run(addKernel, { COUNT: y.count }, { a, b, y });
   graph.derive(y, (dy, gradients) => {
-    gradients.add(b, (db, ACCUMULATE) => graph.run(copy, { COUNT: y.words, ACCUMULATE }, { x: dy, y: db }));
+    gradients.add(b, (db, ACCUMULATE) => graph.run(copy, { COUNT: y.count, ACCUMULATE }, { x: dy, y: db }));
     gradients.move(a, dy);
   });
   return y;
@@ -64,7 +68,7 @@ export interface NormOptions {
 /** Every row to mean 0 and variance 1, then weight and bias. */
 export function layerNorm(graph: Graph, x: Tensor, options: NormOptions & { readonly bias: Tensor }): Tensor {
   const { weight: w, bias: b, epsilon: EPSILON } = options, [N, C] = matrix(x);
-  const y = graph.tensor(`${w.label} of it`, x.shape);
+  const y = graph.tensor(`${w.label} of it`, x.shape, graph.activations);
   const mean = graph.tensor("mean", [N]), inverse = graph.tensor("inverse deviation", [N]);
   graph.run(layerNormKernel, { N, C, EPSILON }, { x, w, b, y, mean, inverse });
   graph.derive(y, (dy, gradients) => {
@@ -83,7 +87,8 @@ export function layerNorm(graph: Graph, x: Tensor, options: NormOptions & { read
 /** Every row to unit root mean square, then weight. */
 export function rmsNorm(graph: Graph, x: Tensor, { weight: w, epsilon: EPSILON }: NormOptions): Tensor {
   const [N, C] = matrix(x);
-  const y = graph.tensor(`${w.label} of it`, x.shape), inverse = graph.tensor("inverse root mean square", [N]);
+  const y = graph.tensor(`${w.label} of it`, x.shape, graph.activations);
+  const inverse = graph.tensor("inverse root mean square", [N]);
   graph.run(rmsNormKernel, { N, C, EPSILON }, { x, w, y, inverse });
   graph.derive(y, (dy, gradients) => {
     gradients.add(w, (dw, ACCUMULATE) => {
@@ -103,20 +108,25 @@ export interface LinearOptions {
   readonly bias?: Tensor | undefined;
   /** Added to the result, which takes over its storage if there is no backward pass. */
   readonly residual?: Tensor;
+  /** Of the result; that of the residual, or else of activations, if absent. */
+  readonly type?: "f32";
 }
 
 /** x (N, in) · weightᵀ + bias + residual: (N, out). */
-export function linear(graph: Graph, x: Tensor, { weight, bias, residual }: LinearOptions): Tensor {
+export function linear(graph: Graph, x: Tensor, options: LinearOptions): Tensor {
+  const { weight, bias, residual, type = residual?.type ?? graph.activations } = options;
   const [N] = matrix(x), [rows, columns] = matrix(weight);
   const overwritten = graph.differentiable ? undefined : residual, kept = graph.differentiable ? residual : undefined;
   const y = overwritten === undefined
-    ? graph.tensor(`product with ${weight.label}`, [N, rows])
+    ? graph.tensor(`product with ${weight.label}`, [N, rows], type)
     : graph.inPlace(overwritten, `stream after ${weight.label}`);
-  const unused = firstWord(weight), shape = { M: N, N: rows, K: columns, TRANSPOSE_A: 0, TRANSPOSE_B: 1 };
+  const unused = firstWord(weight),
+    factor = weight.f16 ?? weight,
+    shape = { M: N, N: rows, K: columns, TRANSPOSE_A: 0, TRANSPOSE_B: 1 };
   const given = (tensor: Tensor | undefined) => tensor === undefined ? 0 : 1;
   graph.run(matmul, { ...shape, BIAS: given(bias), RESIDUAL: given(kept), ACCUMULATE: given(overwritten) }, {
     a: x,
-    b: weight,
+    b: factor,
     bias: bias ?? unused,
     residual: kept ?? unused,
     y,
@@ -131,7 +141,7 @@ export function linear(graph: Graph, x: Tensor, { weight, bias, residual }: Line
     }
     gradients.add(x, (dx, ACCUMULATE) => {
       const shape = { M: N, N: columns, K: rows, TRANSPOSE_A: 0, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE };
-      graph.run(matmul, shape, { a: dy, b: weight, bias: unused, residual: unused, y: dx });
+      graph.run(matmul, shape, { a: dy, b: factor, bias: unused, residual: unused, y: dx });
     });
     if (residual !== undefined) gradients.move(residual, dy);
   });
@@ -140,7 +150,7 @@ export function linear(graph: Graph, x: Tensor, { weight, bias, residual }: Line
 
 /** GELU in its tanh form. */
 export function gelu(graph: Graph, x: Tensor): Tensor {
-  const COUNT = x.words, y = graph.tensor(`gelu of ${x.label}`, x.shape);
+  const COUNT = x.count, y = graph.tensor(`gelu of ${x.label}`, x.shape, x.type);
   graph.run(geluKernel, { COUNT }, { x, y });
   graph.derive(y, (dy, gradients) => {
     gradients.add(x, (dx, ACCUMULATE) => graph.run(geluBackward, { COUNT, ACCUMULATE }, { dy, x, dx }));
@@ -150,7 +160,7 @@ export function gelu(graph: Graph, x: Tensor): Tensor {
 
 /** silu(gate) · up of packed rows x (N, 2F): (N, F). */
 export function swiglu(graph: Graph, x: Tensor): Tensor {
-  const [N, packed] = matrix(x), F = packed / 2, y = graph.tensor(`swiglu of ${x.label}`, [N, F]);
+  const [N, packed] = matrix(x), F = packed / 2, y = graph.tensor(`swiglu of ${x.label}`, [N, F], x.type);
   graph.run(swigluKernel, { N, F }, { x, y });
   graph.derive(y, (dy, gradients) => {
     gradients.add(x, (dx, ACCUMULATE) => graph.run(swigluBackward, { N, F, ACCUMULATE }, { dy, x, dx }));
@@ -174,7 +184,7 @@ export interface RopeOptions extends Heads {
 /** Rotates the queries and keys of packed rows by their positions; values pass. */
 export function rope(graph: Graph, x: Tensor, { H, G, D, positions, table }: RopeOptions): Tensor {
   const [N, ROW] = matrix(x), [P] = matrix(table), shape = { N, ROTATED_HEADS: H + G, ROW, D, P };
-  const y = graph.tensor(`rotated ${x.label}`, x.shape);
+  const y = graph.tensor(`rotated ${x.label}`, x.shape, x.type);
   graph.run(ropeKernel, { ...shape, INVERSE: 0, ACCUMULATE: 0 }, { x, positions, table, y });
   graph.derive(y, (dy, gradients) => {
     gradients.add(x, (dx, ACCUMULATE) => {
@@ -187,7 +197,8 @@ export function rope(graph: Graph, x: Tensor, { H, G, D, positions, table }: Rop
 /** Causal attention inside each of B sequences of T packed rows: (B·T, H·D). */
 export function attention(graph: Graph, qkv: Tensor, { B, T, ...heads }: Heads & { B: number; T: number }): Tensor {
   const { H, G, D } = heads, shape = { B, T, H, G, D };
-  const y = graph.tensor("attended", [B * T, H * D]), lse = graph.tensor("log-sum-exp", [B, H, T]);
+  const y = graph.tensor("attended", [B * T, H * D], qkv.type);
+  const lse = graph.tensor("log-sum-exp", [B, H, T]);
   graph.run(attentionKernel, shape, { qkv, y, lse });
   graph.derive(y, (dy, gradients) => {
     const dot = graph.tensor("dy · y", [B, H, T]);
@@ -239,7 +250,7 @@ export function crossEntropy(
 
 /** Adds the sum of x to `total` (1). No gradient: it is for measuring. */
 export function addSum(graph: Graph, x: Tensor, total: Tensor): void {
-  graph.run(sumKernel, { COUNT: x.words, ACCUMULATE: 1 }, { x, total });
+  graph.run(sumKernel, { COUNT: x.count, ACCUMULATE: 1 }, { x, total });
 }
 
 function matrix({ label, shape }: Tensor): readonly [number, number] {
@@ -250,5 +261,5 @@ function matrix({ label, shape }: Tensor): readonly [number, number] {
 
 /** Something to bind where a kernel's switch says that it reads nothing. */
 function firstWord(tensor: Tensor): Tensor {
-  return { ...tensor, shape: [1], words: 1 };
+  return { ...tensor, shape: [1], count: 1 };
 }

@@ -14,6 +14,7 @@
  * @module
  */
 import type { Kernel, Shape } from "../../kernels/kernel.ts";
+import { wordsOf } from "../device/device.ts";
 
 /** Words that a tensor lives in: a place that the memory plan finds, or one in a named buffer that somebody owns. */
 export interface Storage {
@@ -30,17 +31,21 @@ export interface BoundHome {
   readonly start: number;
 }
 
+export type TensorType = "f16" | "f32" | "u32";
+
 export interface Tensor {
   readonly label: string;
   /** Row-major; the last dimension is contiguous. */
   readonly shape: readonly number[];
-  readonly type: "f32" | "u32";
-  /** Values; at most the storage's words. */
-  readonly words: number;
+  readonly type: TensorType;
+  /** How many values. */
+  readonly count: number;
   readonly storage: Storage;
   readonly version: number;
   /** Parameters only: where their gradient accumulates. */
   readonly gradientHome?: BoundHome;
+  /** Matrices only, where there is one: a copy in f16, which products read instead. */
+  readonly f16?: Tensor;
 }
 
 /** One use of a kernel. */
@@ -64,10 +69,13 @@ export interface Gradients {
 export interface GraphOptions {
   /** Whether there will be a backward pass, so that ops must not overwrite what it reads. */
   readonly differentiable: boolean;
+  /** How activations, and the gradients to them, lie in memory. Default f32. */
+  readonly activations?: "f16" | "f32";
 }
 
 export class Graph {
   readonly differentiable: boolean;
+  readonly activations: "f16" | "f32";
   readonly steps: Step[] = [];
   /** Ops in order, with what undoes them. */
   readonly tape: { readonly output: Tensor; readonly backward: BackwardRule }[] = [];
@@ -75,27 +83,34 @@ export class Graph {
   readonly outputs = new Set<Storage>();
   readonly #writtenVersion = new Map<Storage, number>();
 
-  constructor({ differentiable }: GraphOptions) {
+  constructor({ differentiable, activations = "f32" }: GraphOptions) {
     this.differentiable = differentiable;
+    this.activations = activations;
   }
 
   /** A tensor of this graph alone; the plan finds its place. */
-  tensor(label: string, shape: readonly number[]): Tensor {
-    const words = count(shape);
-    return { label, shape, type: "f32", words, version: 0, storage: { label, words, home: { kind: "planned" } } };
+  tensor(label: string, shape: readonly number[], type: TensorType = "f32"): Tensor {
+    const count = product(shape), words = wordsOf(count, type);
+    return { label, shape, type, count, version: 0, storage: { label, words, home: { kind: "planned" } } };
   }
 
   /** A tensor that lives in somebody else's buffer: an input, a constant, a cache. */
   bound(label: string, shape: readonly number[], place: Omit<BoundHome, "kind"> & Pick<Tensor, "type">): Tensor {
-    const { type, ...home } = place, words = count(shape);
-    const storage: Storage = { label, words, home: { kind: "bound", ...home } };
-    return { label, shape, type, words, version: 0, storage };
+    const { type, ...home } = place, count = product(shape);
+    const storage: Storage = { label, words: wordsOf(count, type), home: { kind: "bound", ...home } };
+    return { label, shape, type, count, version: 0, storage };
   }
 
-  /** A tensor of the parameter arena, whose gradient has the same place in the gradient arena. */
-  parameter(label: string, shape: readonly number[], start: number): Tensor {
+  /**
+   * A tensor of the parameter arena, whose gradient has the same place in the gradient arena.
+   * @param f16Start Where its copy is in the arena of f16, if it has one.
+   */
+  parameter(label: string, shape: readonly number[], start: number, f16Start?: number): Tensor {
     const tensor = this.bound(label, shape, { buffer: "parameters", start, type: "f32" });
-    return { ...tensor, gradientHome: { kind: "bound", buffer: "gradients", start } };
+    const parameter: Tensor = { ...tensor, gradientHome: { kind: "bound", buffer: "gradients", start } };
+    if (f16Start === undefined) return parameter;
+    const place = { buffer: "f16_parameters", start: f16Start, type: "f16" } as const;
+    return { ...parameter, f16: this.bound(`${label} in f16`, shape, place) };
   }
 
   /** The next version of a tensor, in the same storage. */
@@ -141,6 +156,6 @@ export class Graph {
   }
 }
 
-function count(shape: readonly number[]): number {
+function product(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }

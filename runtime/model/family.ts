@@ -6,6 +6,7 @@
 import type { Heads } from "../graph/ops.ts";
 import type { Graph, Tensor } from "../graph/tensor.ts";
 import { headSize, type ModelConfig } from "./config.ts";
+import { f16Layout } from "./f16_parameters.ts";
 import { findParameter, type ParameterLayout } from "./parameters.ts";
 
 /** What a family's forward pass is made from. */
@@ -29,14 +30,15 @@ export function headsOf(model: ModelConfig): Heads {
   return { H: model.headCount, G: model.keyValueHeadCount, D: headSize(model) };
 }
 
-/** Looks parameters up in the arena's layout, each once. */
+/** Looks parameters up in the arena's layout, each once; with copies in f16 where activations are. */
 export function parameterTensors(graph: Graph, layout: ParameterLayout): (name: string) => Tensor {
+  const f16 = graph.activations === "f16" ? f16Layout(layout).starts : undefined;
   const known = new Map<string, Tensor>();
   return (name) => {
     let tensor = known.get(name);
     if (tensor === undefined) {
       const { shape, start } = findParameter(layout, name);
-      known.set(name, tensor = graph.parameter(name, shape, start));
+      known.set(name, tensor = graph.parameter(name, shape, start, f16?.get(name)));
     }
     return tensor;
   };

@@ -15,7 +15,7 @@ export function hiddenStates(forward: Forward): Tensor {
   return forward.model.family === "gpt2" ? gpt2(forward) : llama(forward);
 }
 
-/** Hidden states (rows, C) to logits (rows, V). */
+/** Hidden states (rows, C) to logits (rows, V), which are f32 always. */
 export function logitsOf({ graph, model, parameter }: Forward, hidden: Tensor): Tensor {
-  return linear(graph, hidden, { weight: parameter(model.tied ? "token_embedding" : "head") });
+  return linear(graph, hidden, { weight: parameter(model.tied ? "token_embedding" : "head"), type: "f32" });
 }

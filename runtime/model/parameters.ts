@@ -36,6 +36,8 @@ export interface Parameter {
   /** Values, without padding. */
   readonly words: number;
   readonly initial: Initial;
+  /** Whether it is a matrix that activations are multiplied with. */
+  readonly isFactor: boolean;
 }
 
 /** `residual` is `normal`, smaller by √(2 · layers): what each layer adds to the stream must not grow with depth. */
@@ -120,12 +122,12 @@ function define(config: ModelConfig): Definition[] {
   const isGpt2 = family === "gpt2";
 
   const matrix = (name: string, rows: number, columns: number, initial: Initial = "normal"): Definition[] => [
-    { name: `${name}.weight`, shape: [rows, columns], initial },
-    ...(isGpt2 ? [{ name: `${name}.bias`, shape: [rows], initial: "zero" } as const] : []),
+    { name: `${name}.weight`, shape: [rows, columns], initial, isFactor: true },
+    ...(isGpt2 ? [{ name: `${name}.bias`, shape: [rows], initial: "zero", isFactor: false } as const] : []),
   ];
   const norm = (name: string): Definition[] => [
-    { name: `${name}.weight`, shape: [C], initial: "one" },
-    ...(isGpt2 ? [{ name: `${name}.bias`, shape: [C], initial: "zero" } as const] : []),
+    { name: `${name}.weight`, shape: [C], initial: "one", isFactor: false },
+    ...(isGpt2 ? [{ name: `${name}.bias`, shape: [C], initial: "zero", isFactor: false } as const] : []),
   ];
   const layer = (name: string): Definition[] => [
     ...norm(`${name}.attention_norm`),
@@ -137,10 +139,10 @@ function define(config: ModelConfig): Definition[] {
   ];
 
   return [
-    { name: "token_embedding", shape: [V, C], initial: "normal" },
-    ...(isGpt2 ? [{ name: "position_embedding", shape: [T, C], initial: "normal" } as const] : []),
+    { name: "token_embedding", shape: [V, C], initial: "normal", isFactor: tied },
+    ...(isGpt2 ? [{ name: "position_embedding", shape: [T, C], initial: "normal", isFactor: false } as const] : []),
     ...Array.from({ length: layerCount }, (_, i) => layer(`layer.${i}`)).flat(),
     ...norm("final_norm"),
-    ...(tied ? [] : [{ name: "head", shape: [V, C], initial: "normal" } as const]),
+    ...(tied ? [] : [{ name: "head", shape: [V, C], initial: "normal", isFactor: true } as const]),
   ];
 }

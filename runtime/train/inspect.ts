@@ -12,7 +12,8 @@ import { planMemory } from "../graph/memory.ts";
 import { allocateAll, bindSteps, spanOf } from "../graph/plan.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { headSize, type ModelConfig } from "../model/config.ts";
-import { forwardGraph } from "./training_graph.ts";
+import { narrowDispatches } from "./inner_step.ts";
+import { forwardGraph, type Precision } from "./training_graph.ts";
 import { packWindows, predictedTokens } from "./windows.ts";
 
 export interface InspectOptions {
@@ -22,6 +23,10 @@ export interface InspectOptions {
   readonly weights: Float32Array;
   /** Windows of 2 to contextLength + 1 tokens; the longest decides T. */
   readonly windows: readonly Uint32Array[];
+  /** How activations lie in memory. Default f32. */
+  readonly precision?: Precision;
+  /** In f16: what the loss of a token is multiplied with on the way. Gradients are given without it. */
+  readonly lossScale?: number;
   /** How a span is read; the device's `read` if absent. The plain device in f64 has one that keeps all digits. */
   read?(span: Span): Promise<Numbers>;
 }
@@ -43,9 +48,10 @@ export interface Inspection {
 export async function inspect({ device, model, weights, windows, ...options }: InspectOptions): Promise<Inspection> {
   const T = Math.max(...windows.map(predictedTokens)), B = windows.length, V = model.vocabularySize;
   let logits: Tensor | undefined;
-  const { layout, graph, losses, seed, bufferWords } = forwardGraph(model, { B, T }, (graph, made) => {
+  const { precision = "f32", lossScale = 1 } = options;
+  const { layout, graph, losses, seed, bufferWords } = forwardGraph(model, { B, T, precision }, (graph, made) => {
     logits = graph.tensor("kept logits", made.shape); // cross-entropy overwrites its own
-    graph.run(copy, { COUNT: made.words, ACCUMULATE: 0 }, { x: made, y: logits });
+    graph.run(copy, { COUNT: made.count, ACCUMULATE: 0 }, { x: made, y: logits });
     graph.keep(logits);
   });
   graph.keep(losses);
@@ -53,7 +59,13 @@ export async function inspect({ device, model, weights, windows, ...options }: I
 
   const memory = planMemory(graph);
   const slotWords = Object.fromEntries(memory.slotWords.map((words, slot) => [`slot ${slot}`, words]));
-  const buffers = allocateAll<string>(device, { ...bufferWords, settings: 1, total: 1, ...slotWords });
+  const buffers = allocateAll<string>(device, {
+    ...bufferWords,
+    settings: 1,
+    loss_scale: 1,
+    total: 1,
+    ...slotWords,
+  });
   try {
     const places = { memory, slots: memory.slotWords.map((_, slot) => buffers[`slot ${slot}`]!), buffers };
     const tokens = windows.reduce((sum, window) => sum + predictedTokens(window), 0);
@@ -61,17 +73,21 @@ export async function inspect({ device, model, weights, windows, ...options }: I
     device.write(whole(buffers["inputs"]!), packWindows(windows, { B, T, V }));
     device.write(whole(buffers["positions"]!), Uint32Array.from({ length: B * T }, (_, n) => n % T));
     device.write(whole(buffers["settings"]!), Float32Array.of(1 / tokens));
+    device.write(whole(buffers["loss_scale"]!), Float32Array.of(lossScale));
     if (model.family === "llama") {
       const table = { positionCount: model.contextLength, headSize: headSize(model), base: model.ropeTheta };
       device.write(whole(buffers["rotary"]!), ropeTable(table));
     }
-    device.run(await device.prepare(bindSteps(graph, places), "inspect"));
+    const arenas = { parameters: buffers["parameters"]!, f16_parameters: buffers["f16_parameters"]! };
+    const narrow = precision === "f16" ? narrowDispatches(arenas, layout) : [];
+    device.run(await device.prepare([...narrow, ...bindSteps(graph, places)], "inspect"));
 
     const read = options.read ?? (async (span: Span) => (await device.read([span]))[0]!);
     const readTensor = (tensor: Tensor) => read(spanOf(tensor, places));
     const gradients = new Map<string, Numbers>();
     for (const { name, start, words } of layout.parameters) {
-      gradients.set(name, await read({ buffer: buffers["gradients"]!, start, words }));
+      const values = await read({ buffer: buffers["gradients"]!, start, words });
+      gradients.set(name, precision === "f16" ? values.map((value) => value / (lossScale * tokens)) : values);
     }
     const lossValues = await readTensor(losses);
     let lossSum = 0;

@@ -9,14 +9,14 @@
  * @module
  */
 import { ropeTable } from "../../kernels/rope.ts";
-import { type Device, type DeviceBuffer, type Program, whole } from "../device/device.ts";
+import { asWords, type Device, type DeviceBuffer, type Program, whole } from "../device/device.ts";
 import { allocateAll } from "../graph/plan.ts";
 import { headSize, type ModelConfig } from "../model/config.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
 import { expectArena } from "./arena.ts";
 import { GradientMeasures, type Measures } from "./gradient_measures.ts";
 import { compareHalves, withoutComparison } from "./halves.ts";
-import { settingValues, type StepSettings } from "./inner_step.ts";
+import { settingValues, type StepSettings, tensorStarts } from "./inner_step.ts";
 import { type Cut, PseudoGradient, type SparseCut, type Sparsity } from "./pseudo_gradient.ts";
 import { StepLog, type StepMetrics } from "./step_metrics.ts";
 import {
@@ -27,12 +27,21 @@ import {
   type TrainerPrograms,
   type TrainerShape,
 } from "./trainer_plan.ts";
+import type { Precision } from "./training_graph.ts";
 import { microBatches, packWindows, predictedTokens } from "./windows.ts";
 
 /** What to train, and on what. */
 export interface TrainerOptions extends TrainerShape {
   readonly device: Device;
+  /** The loss scale of the first step, in f16: what the last trainer of this model had reached. */
+  readonly lossScale?: number;
 }
+
+/**
+ * The loss scale of a new trainer. Per token, it is what PyTorch's 2¹⁶ is for the mean of a batch of 64 tokens; a batch
+ * of thousands could have more, which is found by and by, and less is found in a few skipped steps.
+ */
+export const FIRST_LOSS_SCALE = 2 ** 10;
 
 /** Losses of some windows, summed. */
 export interface Evaluation {
@@ -65,6 +74,8 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     const programs = await preparePrograms(device, buffers, plan);
     const T = model.contextLength, positions = Uint32Array.from({ length: microBatch * T }, (_, n) => n % T);
     device.write(whole(buffers.positions), positions);
+    device.write(whole(buffers.tensor_starts), tensorStarts(plan.training.layout));
+    device.write(whole(buffers.loss_scale), Float32Array.of(options.lossScale ?? FIRST_LOSS_SCALE, 0));
     if (model.family === "llama") {
       const table = { positionCount: model.contextLength, headSize: headSize(model), base: model.ropeTheta };
       device.write(whole(buffers.rotary), ropeTable(table));
@@ -85,6 +96,7 @@ export class Trainer implements AsyncDisposable {
   readonly layout: ParameterLayout;
   readonly microBatch: number;
   readonly plannedBytes: number;
+  readonly precision: Precision;
   readonly #device: Device;
   readonly #model: ModelConfig;
   readonly #buffers: TrainerBuffers;
@@ -93,13 +105,14 @@ export class Trainer implements AsyncDisposable {
   readonly #measures: GradientMeasures | undefined;
   readonly #log = new StepLog();
   #stepCount = 0;
+  #lossScale: number;
   /** Whether the last step's gradient, of one sequence, waits for the next one's. */
   #isKept = false;
   /** Of all steps: β₂ may change from step to step, and bias correction goes by it. */
   #beta2Product = 1;
 
   /** Use `openTrainer`. */
-  constructor({ device, model, microBatch }: TrainerOptions, parts: TrainerParts) {
+  constructor({ device, model, microBatch, lossScale = FIRST_LOSS_SCALE }: TrainerOptions, parts: TrainerParts) {
     this.#device = device;
     this.#model = model;
     this.#buffers = parts.buffers;
@@ -108,7 +121,9 @@ export class Trainer implements AsyncDisposable {
     this.#measures = parts.measures;
     this.layout = parts.plan.training.layout;
     this.plannedBytes = parts.plan.plannedBytes;
+    this.precision = parts.plan.precision;
     this.microBatch = microBatch;
+    this.#lossScale = lossScale;
   }
 
   get parameterCount(): number {
@@ -118,6 +133,11 @@ export class Trainer implements AsyncDisposable {
   /** Steps since the weights were new, skipped ones included: what bias correction goes by. */
   get stepCount(): number {
     return this.#stepCount;
+  }
+
+  /** The loss scale of the last step that `readMetrics` told of. */
+  get lossScale(): number {
+    return this.#lossScale;
   }
 
   /** The parameter arena, for a generator that shows what is being learned. */
@@ -205,9 +225,14 @@ export class Trainer implements AsyncDisposable {
   async readMetrics(): Promise<StepMetrics[]> {
     const reading = this.#log.take();
     if (reading === undefined) return [];
-    const sketch = reading.hasSketch ? [this.#measured().sketchSpan] : [];
-    const [ring, sketched] = await this.#device.read([whole(this.#buffers.ring), ...sketch]);
-    return reading.decode(ring!, sketched ?? null);
+    const { ring, non_finite } = this.#buffers, sketch = reading.hasSketch ? [this.#measured().sketchSpan] : [];
+    const [steps, counts, sketched] = await this.#device.read([whole(ring), whole(non_finite), ...sketch]);
+    const nonFinite = [...asWords(counts!)].flatMap((count, i) =>
+      count > 0 ? [{ name: this.layout.parameters[i]!.name, count }] : []
+    );
+    const metrics = reading.decode({ ring: steps!, sketch: sketched ?? null, nonFinite });
+    if (this.precision === "f16") this.#lossScale = metrics.at(-1)!.lossScale;
+    return metrics;
   }
 
   /**

@@ -12,7 +12,7 @@ import { type MeasureBuffers, measureWords } from "./gradient_measures.ts";
 import { type InnerBuffers, innerDispatches, innerWords } from "./inner_step.ts";
 import { type PseudoGradientBuffers, pseudoGradientWords } from "./pseudo_gradient.ts";
 import { RING_LENGTH } from "./step_metrics.ts";
-import { type TrainingBuffer, type TrainingGraph, trainingGraph } from "./training_graph.ts";
+import { type Precision, type TrainingBuffer, type TrainingGraph, trainingGraph } from "./training_graph.ts";
 
 /** What to train, and how much at once. */
 export interface TrainerShape {
@@ -26,11 +26,14 @@ export interface TrainerShape {
    * more.
    */
   readonly measured?: boolean;
+  /** How activations lie in memory. Default f32; f16 only on a device that stores it. */
+  readonly precision?: Precision;
 }
 
 /** What a trainer asks of a device. */
 export interface TrainerPlan {
   readonly training: TrainingGraph;
+  readonly precision: Precision;
   /** Words of every buffer. */
   readonly bufferWords: Readonly<Record<string, number>>;
   readonly plannedBytes: number;
@@ -57,31 +60,34 @@ export interface TrainerPrograms {
 }
 
 /** Plans without a device: for printing what a run will need, and for finding a micro-batch that fits. */
-export function planTrainer({ model, microBatch, outer = true, measured = outer }: TrainerShape): TrainerPlan {
-  const training = trainingGraph(model, { B: microBatch, T: model.contextLength }), arena = training.layout.words;
+export function planTrainer(
+  { model, microBatch, outer = true, measured = outer, precision = "f32" }: TrainerShape,
+): TrainerPlan {
+  const training = trainingGraph(model, { B: microBatch, T: model.contextLength, precision });
+  const arena = training.layout.words;
   const bufferWords = {
     ...training.bufferWords,
-    ...innerWords(arena),
+    ...innerWords(training.layout),
     ...(outer ? pseudoGradientWords(arena) : {}),
     ...(measured ? measureWords() : {}),
     ...(measured && !outer ? { first_half: arena } : {}),
     ...Object.fromEntries(training.memory.slotWords.map((words, slot) => [slotName(slot), words])),
   };
-  return { training, bufferWords, plannedBytes: bytesOf(bufferWords) };
+  return { training, precision, bufferWords, plannedBytes: bytesOf(bufferWords) };
 }
 
 /** Compiles everything that a trainer ever runs, but the cut of a pseudo-gradient. */
 export async function preparePrograms(
   device: Device,
   buffers: TrainerBuffers,
-  { training }: TrainerPlan,
+  { training, precision }: TrainerPlan,
 ): Promise<TrainerPrograms> {
   const slots = training.memory.slotWords.map((_, slot) => buffers[slotName(slot)]!);
   const dispatches = bindSteps(training.graph, { memory: training.memory, slots, buffers });
-  const inner = innerDispatches(buffers, training.layout);
+  const inner = innerDispatches(buffers, { layout: training.layout, precision });
   return {
-    begin: await device.prepare([inner.clearGradients, inner.clearTotal], "begin step"),
-    beginEvaluation: await device.prepare([inner.clearTotal], "begin evaluation"),
+    begin: await device.prepare([inner.clearGradients, inner.clearTotal, ...inner.narrow], "begin step"),
+    beginEvaluation: await device.prepare([inner.clearTotal, ...inner.narrow], "begin evaluation"),
     forward: await prepareParts(device, dispatches.slice(0, training.forwardStepCount), {
       label: "forward",
       mostPrograms: 3,

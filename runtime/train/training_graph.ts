@@ -10,12 +10,16 @@ import { addSum, attention, crossEntropy } from "../graph/ops.ts";
 import { alignedWords } from "../graph/plan.ts";
 import { Graph, type Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../model/config.ts";
+import { f16Layout } from "../model/f16_parameters.ts";
 import { headsOf, parameterTensors } from "../model/family.ts";
 import { hiddenStates, logitsOf } from "../model/forward.ts";
 import { type ParameterLayout, parameterLayout } from "../model/parameters.ts";
 
-/** `inputs`: ids, then targets. `positions`: 0 … T−1 for each sequence. `rotary`: one word where it is not used. */
-export type TrainingBuffer = "parameters" | "gradients" | "inputs" | "positions" | "rotary";
+/**
+ * `inputs`: ids, then targets. `positions`: 0 … T−1 for each sequence. `rotary`: one word where it is not used.
+ * `f16_parameters`: copies in f16, made before the graph runs; one word in f32.
+ */
+export type TrainingBuffer = "parameters" | "gradients" | "inputs" | "positions" | "rotary" | "f16_parameters";
 
 export interface ForwardGraph {
   readonly layout: ParameterLayout;
@@ -25,8 +29,8 @@ export interface ForwardGraph {
   /** The logits and their gradient: where the backward pass begins. */
   readonly seed: ReadonlyMap<Tensor, Tensor>;
   /**
-   * Words of the named buffers that the graph is bound to; besides them `settings`, whose first word scales the
-   * gradient, and `total`, to which the losses are added.
+   * Words of the named buffers that the graph is bound to; besides them `settings` (`loss_scale` in f16), whose first
+   * word scales the gradient, and `total`, to which the losses are added.
    */
   readonly bufferWords: Readonly<Record<TrainingBuffer, number>>;
 }
@@ -40,6 +44,16 @@ export interface TrainingGraph extends ForwardGraph {
 export interface BatchShape {
   readonly B: number;
   readonly T: number;
+  /** How activations lie in memory. Default f32. */
+  readonly precision?: Precision;
+}
+
+/** `f16`: activations and copies of the matrices in f16; weights, moments, gradients of weights and all sums in f32. */
+export type Precision = "f32" | "f16";
+
+/** What the gradient is scaled by: in f32 it is divided by the batch's tokens, in f16 multiplied with the loss scale. */
+function scaleBuffer(precision: Precision): string {
+  return precision === "f16" ? "loss_scale" : "settings";
 }
 
 /** A micro-batch, forward and backward, with its memory plan. */
@@ -56,12 +70,12 @@ export function trainingGraph(model: ModelConfig, shape: BatchShape): TrainingGr
  */
 export function forwardGraph(
   model: ModelConfig,
-  { B, T }: BatchShape,
+  { B, T, precision = "f32" }: BatchShape,
   look?: (graph: Graph, logits: Tensor) => void,
 ): ForwardGraph {
   const layout = parameterLayout(model), heads = headsOf(model), N = B * T;
   const rotaryShape = model.family === "llama" ? [model.contextLength, heads.D] : [1];
-  const graph = new Graph({ differentiable: true });
+  const graph = new Graph({ differentiable: true, activations: precision });
   const words = (buffer: TrainingBuffer, start = 0) => graph.bound(buffer, [N], { buffer, start, type: "u32" });
   const numbers = (buffer: string, shape: readonly number[]) =>
     graph.bound(buffer, shape, { buffer, start: 0, type: "f32" });
@@ -78,7 +92,7 @@ export function forwardGraph(
   };
   const logits = logitsOf(forward, hiddenStates(forward));
   look?.(graph, logits);
-  const targets = words("inputs", alignedWords(N)), scale = numbers("settings", [1]);
+  const targets = words("inputs", alignedWords(N)), scale = numbers(scaleBuffer(precision), [1]);
   const { losses, dlogits } = crossEntropy(graph, logits, { targets, scale });
   addSum(graph, losses, numbers("total", [1]));
 
@@ -92,7 +106,8 @@ export function forwardGraph(
       gradients: layout.words,
       inputs: 2 * alignedWords(N),
       positions: N,
-      rotary: rotary.words,
+      rotary: rotary.count,
+      f16_parameters: precision === "f16" ? f16Layout(layout).words : 1,
     },
   };
 }

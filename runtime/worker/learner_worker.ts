@@ -13,23 +13,25 @@ import type { Device } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
 import { type ByteReader, memoryReader, readText } from "../folder.ts";
 import { openFile } from "../folder_disk.ts";
+import type { ModelConfig } from "../model/config.ts";
 import { parameterLayout } from "../model/parameters.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../state/checkpoint.ts";
 import { viewWeights, weightsLayout } from "../state/weights.ts";
+import type { Precision } from "../train/training_graph.ts";
 import { realClock } from "./clock.ts";
 import { heldOutWindows } from "./held_out.ts";
 import { LocalModel } from "./local_model.ts";
 import type { BlobPlace, LearnerEvent, SetBytes, TrainingPort, TrainingSetup } from "./messages.ts";
+import { decidePrecision } from "./precision.ts";
 import { Moved, serve } from "./remote.ts";
-import { curveOf, probedBytes, probeSpeed } from "./speed_probe.ts";
+import { curveOf, measureSpeed, probedBytes, probeSpeed } from "./speed_probe.ts";
 import { Training } from "./training.ts";
 
 /** All that lives from `open` to `close`. */
 interface Session {
   readonly config: RunConfig;
   readonly local: LocalModel;
-  readonly curve: SpeedCurve | null;
-  readonly subject: string;
+  readonly prepared: Prepared;
   readonly training: Training;
   readonly running: Promise<void>;
 }
@@ -41,9 +43,8 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
     const { config } = setup, { contextLength, vocabularySize } = config.model;
     const corpus = openCorpus(await openText(setup), { contextLength, vocabularySize });
     const device = await openAskedDevice(setup);
-    const subject = `${device.description}: ${JSON.stringify(config.model)}`;
-    const { curve, searchedBytes } = await openCurve(device, { ...setup, subject });
-    const local = await openLocalModel(device, { ...setup, subject, curve, searchedBytes });
+    const prepared = await prepare(device, setup), { curve } = prepared;
+    const local = await openLocalModel(device, setup, prepared);
     const training = new Training({
       local,
       curve,
@@ -57,7 +58,7 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
       onEvent: tell,
     });
     training.pace({ percent: setup.percent, paused: false });
-    session = { config, local, curve, subject, training, running: training.run() };
+    session = { config, local, prepared, training, running: training.run() };
     return { device: device.description };
   },
 
@@ -84,11 +85,11 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
 
   async close() {
     if (session === null) return;
-    const { training, running, local, curve, subject } = session;
+    const { training, running, local, prepared } = session;
     session = null;
     training.close();
     await running;
-    if (curve !== null) tellSpeeds(curve, subject);
+    tellSpeeds(prepared);
     await local[Symbol.asyncDispose]();
   },
 });
@@ -121,38 +122,61 @@ async function openAskedDevice({ device: choice, threads }: TrainingSetup): Prom
   return device;
 }
 
-/** What is known of the device: from the last session, or by a probe; null if the user chose a micro-batch. */
-async function openCurve(
-  device: Device,
-  { config: { model, training }, microBatch, speeds, subject }: TrainingSetup & { readonly subject: string },
-): Promise<{ readonly curve: SpeedCurve | null; readonly searchedBytes: number }> {
-  if (microBatch !== null) return { curve: null, searchedBytes: 0 };
-  if (speeds?.subject === subject) return { curve: new SpeedCurve(speeds, realClock.now()), searchedBytes: 0 };
-  const probe = await probeSpeed({ device, model, most: training.batch, clock: realClock });
-  const curve = new SpeedCurve(curveOf(probe), realClock.now());
-  tellSpeeds(curve, subject);
-  return { curve, searchedBytes: probedBytes(probe, model) };
+/** What the device is trained on with. */
+interface Prepared {
+  readonly precision: Precision;
+  /** Null if the user chose a micro-batch. */
+  readonly curve: SpeedCurve | null;
+  /** What the curve is of: changes with the precision. */
+  subject: string;
+  /** The most that the search for all this had in buffers. */
+  readonly searchedBytes: number;
 }
 
-function tellSpeeds(curve: SpeedCurve, subject: string): void {
-  tell({ kind: "speeds", speeds: { subject, ...curve.remembered } });
+/** Decides on precision and micro-batch by what was asked for, what the last session found, or what is measured now. */
+async function prepare(
+  device: Device,
+  { config: { model, training }, microBatch, speeds, precision: choice }: TrainingSetup,
+): Promise<Prepared> {
+  const known = microBatch === null ? speeds : null;
+  const { precision, reason, measured } = await decidePrecision({
+    device,
+    choice,
+    known: (["f32", "f16"] as const).find((each) => known?.subject === subjectOf(device, model, each)) ?? null,
+    mustMeasure: microBatch === null,
+    measure: (precision) =>
+      microBatch === null
+        ? probeSpeed({ device, model, precision, most: training.batch, clock: realClock })
+        : measureSpeed({ device, model, precision, microBatch, clock: realClock }),
+  });
+  tell({ kind: "precision", precision, reason });
+  const searchedBytes = Math.max(0, ...[...measured].map(([precision, probe]) => probedBytes(probe, model, precision)));
+  const subject = subjectOf(device, model, precision);
+  if (microBatch !== null) return { precision, curve: null, subject, searchedBytes };
+  const probe = measured.get(precision);
+  if (probe === undefined) return { precision, curve: new SpeedCurve(known!, realClock.now()), subject, searchedBytes };
+  const curve = new SpeedCurve(curveOf(probe), realClock.now());
+  tellSpeeds({ curve, subject });
+  return { precision, curve, subject, searchedBytes };
+}
+
+function subjectOf({ description }: Device, model: ModelConfig, precision: Precision): string {
+  return `${description}, ${precision}: ${JSON.stringify(model)}`;
+}
+
+function tellSpeeds({ curve, subject }: Pick<Prepared, "curve" | "subject">): void {
+  if (curve !== null) tell({ kind: "speeds", speeds: { subject, ...curve.remembered } });
 }
 
 /** Takes up the optimizer where the last session left it. */
-async function openLocalModel(
-  device: Device,
-  { searchedBytes, curve, subject, ...setup }: TrainingSetup & {
-    readonly searchedBytes: number;
-    readonly curve: SpeedCurve | null;
-    readonly subject: string;
-  },
-): Promise<LocalModel> {
-  const { config: { model }, checkpoint } = setup;
+async function openLocalModel(device: Device, setup: TrainingSetup, prepared: Prepared): Promise<LocalModel> {
+  const { config: { model }, checkpoint } = setup, { precision, curve, searchedBytes } = prepared;
   const local = new LocalModel({
     device,
     reopenDevice: () => openAskedDevice(setup),
     model,
     largestMicroBatch: setup.microBatch ?? curve?.fastest ?? 1,
+    precision,
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       tell({
         kind: "memory",
@@ -161,13 +185,20 @@ async function openLocalModel(
         peakBytes: Math.max(plannedBytes, searchedBytes),
         parameterCount,
       }),
+    onF32(reason) {
+      const message = `f16 is no use here any more: ${reason}. Training goes on in f32 from the same weights`;
+      tell({ kind: "warning", message });
+      tell({ kind: "precision", precision: "f32", reason: message });
+      prepared.subject = subjectOf(device, model, "f32");
+      tellSpeeds(prepared);
+    },
     onRefused(microBatch, cause) {
       if (cause !== null) {
         tell({ kind: "warning", message: `A micro-batch of ${microBatch} does not fit (${cause}); trying half of it` });
       }
       if (curve === null) return;
       curve.refuse(microBatch, realClock.now());
-      tellSpeeds(curve, subject);
+      tellSpeeds(prepared);
     },
   });
   if (checkpoint === null) return local;

@@ -19,7 +19,10 @@ import { packInt8 } from "../state/codec/int8.ts";
 import { DENSITIES, type Density, packTopK, TOPK_DECAY } from "../state/codec/topk.ts";
 import type { OuterMoments } from "../state/checkpoint.ts";
 import { QUANTISE_BLOCK } from "../train/pseudo_gradient.ts";
+import { Stability } from "../train/stability.ts";
+import type { StepMetrics } from "../train/step_metrics.ts";
 import { type Moments, openTrainer, type Trainer } from "../train/trainer.ts";
+import type { Precision } from "../train/training_graph.ts";
 import { newMoments, Turns } from "./turns.ts";
 import { Undecided } from "./undecided.ts";
 
@@ -31,8 +34,12 @@ export interface LocalModelOptions {
   readonly model: ModelConfig;
   /** Most sequences at once, until `atMost` says otherwise. */
   readonly largestMicroBatch: number;
+  /** f16 until it proves no use, or the device is replaced by one without it. Default f32. */
+  readonly precision?: Precision;
   /** A trainer was opened, with this micro-batch. */
   onOpen(trainer: Trainer): void;
+  /** Training goes on in f32 instead of f16, and why. Never without `precision`. */
+  onF32?(reason: string): void;
   /** The device had no memory for a micro-batch, and why, unless that is told otherwise; less is tried next. */
   onRefused(microBatch: number, reason: string | null): void;
 }
@@ -71,8 +78,10 @@ export class LocalModel implements AsyncDisposable {
   #trainer: Trainer | null = null;
   #base: Float32Array | null = null;
   #isMoved = false;
+  #precision: Precision;
+  readonly #stability = new Stability();
   /** State of a trainer that is not open: what the next one starts with. */
-  #parked: ParkedState = { moments: null, weights: null };
+  #parked: ParkedState = { moments: null, weights: null, lossScale: null };
   /** The last moments that were on the host: better than none if the device is lost. */
   #keptMoments: Moments | null = null;
   /** Contributions whose fate is not known yet. */
@@ -83,6 +92,7 @@ export class LocalModel implements AsyncDisposable {
     this.#options = options;
     this.#device = options.device;
     this.#largest = options.largestMicroBatch;
+    this.#precision = options.precision ?? "f32";
   }
 
   /** The optimizer's state to begin with, instead of zeros. */
@@ -154,6 +164,19 @@ export class LocalModel implements AsyncDisposable {
     }
   }
 
+  /**
+   * Notes how steps went. False if f16 proves no use: then training goes on in f32 from the same weights and moments,
+   * for good; call `fit` next.
+   */
+  async took(steps: readonly StepMetrics[]): Promise<boolean> {
+    if (this.trainer.precision === "f32") return true;
+    const reason = steps.map((step) => this.#stability.add(step)).find((each) => each !== null);
+    if (reason === undefined) return true;
+    await this.#park(await stateOf(this.trainer));
+    this.#goOnInF32(reason);
+    return false;
+  }
+
   /** Goes on from another anchor. */
   rebase(anchor: Float32Array): void {
     const { trainer } = this;
@@ -202,6 +225,7 @@ export class LocalModel implements AsyncDisposable {
       const from = await this.#restart();
       await closeQuietly(this.#device);
       this.#device = await this.#options.reopenDevice();
+      if (!this.#device.storesF16) this.#goOnInF32("the device that took the place of the lost one cannot store it");
       return { isKept: false, message: `${failure.message}. Training goes on on ${this.#device.description}, ${from}` };
     }
     if (trainer === null) return { isKept: true, message: failure.message };
@@ -233,11 +257,17 @@ export class LocalModel implements AsyncDisposable {
   async #restart(): Promise<string> {
     // What quantisation lost before the base was contributed since, or not at all.
     const moments = this.#keptMoments === null ? null : { ...this.#keptMoments, residual: null };
-    await this.#park({ moments, weights: this.#base });
+    await this.#park({ moments, weights: this.#base, lossScale: this.#trainer?.lossScale ?? null });
     this.#isMoved = false;
     return `from the last contribution with ${
       moments === null ? "new moments" : `moments of step ${moments.stepCount}`
     }`;
+  }
+
+  #goOnInF32(reason: string): void {
+    if (this.#precision === "f32") return;
+    this.#precision = "f32";
+    this.#options.onF32?.(reason);
   }
 
   /** Closes the trainer and keeps a state for the next one. */
@@ -283,12 +313,14 @@ export class LocalModel implements AsyncDisposable {
   async #open(microBatch: number): Promise<void> {
     const { model, onOpen } = this.#options, device = this.#device;
     if (this.#trainer !== null) await this.#park(await stateOf(this.#trainer));
-    const trainer = await openTrainer({ device, model, microBatch }), { moments, weights } = this.#parked;
+    const { moments, weights, lossScale } = this.#parked, precision = this.#precision;
+    const reached = lossScale === null ? {} : { lossScale };
+    const trainer = await openTrainer({ device, model, microBatch, precision, ...reached });
     if (moments !== null) trainer.loadMoments(moments);
     if (weights !== null) trainer.writeWeights(weights);
     if (this.#base !== null) trainer.writeAnchor(this.#base);
     this.#trainer = trainer;
-    this.#parked = { moments: null, weights: null };
+    this.#parked = { moments: null, weights: null, lossScale: null };
     onOpen(trainer);
   }
 }
@@ -296,10 +328,13 @@ export class LocalModel implements AsyncDisposable {
 interface ParkedState {
   readonly moments: Moments | null;
   readonly weights: Float32Array | null;
+  /** Null for that of a new trainer. */
+  readonly lossScale: number | null;
 }
 
 async function stateOf(trainer: Trainer): Promise<ParkedState> {
-  return { moments: await trainer.saveMoments(), weights: await trainer.readWeights() };
+  const { lossScale } = trainer;
+  return { moments: await trainer.saveMoments(), weights: await trainer.readWeights(), lossScale };
 }
 
 /** What is lost cannot be closed. */

@@ -11,7 +11,9 @@ import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
 import type { EwaProgress } from "../state/ewa.ts";
 import type { PartVerdict } from "../state/fold.ts";
+import type { Precision } from "../train/training_graph.ts";
 import type { MeanNoise } from "./noise_log.ts";
+import type { PrecisionChoice } from "./precision.ts";
 import type { Moved } from "./remote.ts";
 
 /** Bytes of weights (`state/weights.ts`). */
@@ -80,6 +82,7 @@ export interface TrainingSetup {
   readonly blobs: Readonly<Record<string, BlobPlace>>;
   /** Sequences at once, or null to find the fastest. */
   readonly microBatch: number | null;
+  readonly precision: PrecisionChoice;
   /** What an earlier session found out about the device; null: nothing. */
   readonly speeds: DeviceSpeeds | null;
   /** Share of the time to compute in, 1 to 100. */
@@ -116,6 +119,8 @@ export interface OpenedTraining {
 /** What a learner tells whoever shows it. */
 export type LearnerEvent =
   | { readonly kind: "device"; readonly device: string; readonly reason: string }
+  /** How activations lie in memory from now on. */
+  | { readonly kind: "precision"; readonly precision: Precision; readonly reason: string }
   | {
     readonly kind: "memory";
     readonly microBatch: number;

@@ -32,6 +32,8 @@ const step: StepMetrics = {
   loss: 2,
   gradientNorm: 1,
   skipped: false,
+  nonFinite: [],
+  lossScale: 1,
   halves: null,
   sketch: null,
 };

@@ -8,11 +8,13 @@ import { type Device, DeviceMemoryError } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { openTrainer, type Trainer } from "../train/trainer.ts";
 import { planTrainer } from "../train/trainer_plan.ts";
+import type { Precision } from "../train/training_graph.ts";
 import type { Clock } from "./clock.ts";
 
 export interface SpeedProbeOptions {
   readonly device: Device;
   readonly model: ModelConfig;
+  readonly precision: Precision;
   /** Largest micro-batch of interest. */
   readonly most: number;
   readonly clock: Clock;
@@ -30,7 +32,7 @@ const SETTINGS = { rate: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0, cl
  * Times a few steps at some micro-batches, the first step of each untimed.
  * @throws {DeviceMemoryError} with what is needed and what the device has, if not even one sequence fits.
  */
-export async function probeSpeed({ device, model, most, clock }: SpeedProbeOptions): Promise<Probe> {
+export async function probeSpeed({ device, model, precision, most, clock }: SpeedProbeOptions): Promise<Probe> {
   const startMs = clock.now();
   const refused: DeviceMemoryError[] = [];
   const probe = await probeMicroBatch({
@@ -39,7 +41,7 @@ export async function probeSpeed({ device, model, most, clock }: SpeedProbeOptio
     mayGoOn: () => clock.now() - startMs < BUDGET_MS,
     async measure(microBatch) {
       try {
-        await using trainer = await openTrainer({ device, model, microBatch, outer: false });
+        await using trainer = await openTrainer({ device, model, microBatch, outer: false, precision });
         return await measureSteps(trainer, model.contextLength, clock);
       } catch (error) {
         if (!(error instanceof DeviceMemoryError)) throw error;
@@ -49,7 +51,7 @@ export async function probeSpeed({ device, model, most, clock }: SpeedProbeOptio
     },
   });
   if (probe !== null) return probe;
-  const { plannedBytes } = planTrainer({ model, microBatch: 1 }), cause = refused.at(-1);
+  const { plannedBytes } = planTrainer({ model, microBatch: 1, precision }), cause = refused.at(-1);
   throw new DeviceMemoryError(
     `Cannot train this model on ${device.description}: one sequence of ${model.contextLength} tokens takes ` +
       `${plannedBytes} bytes there in all. ${cause?.message}. Another device may have more: 'starling devices' lists ` +
@@ -68,9 +70,21 @@ export function curveOf({ readings }: Probe): RememberedCurve {
 }
 
 /** The most bytes that a probe had in buffers. */
-export function probedBytes({ readings }: Probe, model: ModelConfig): number {
+export function probedBytes({ readings }: Probe, model: ModelConfig, precision: Precision): number {
   const fitting = readings.filter(({ tokensPerSecond }) => tokensPerSecond !== null);
-  return Math.max(0, ...fitting.map(({ microBatch }) => planTrainer({ model, microBatch, outer: false }).plannedBytes));
+  const planned = fitting.map(({ microBatch }) => planTrainer({ model, microBatch, outer: false, precision }));
+  return Math.max(0, ...planned.map(({ plannedBytes }) => plannedBytes));
+}
+
+/** Times a few steps at one micro-batch. */
+export async function measureSpeed(
+  { device, model, precision, microBatch, clock }: Omit<SpeedProbeOptions, "most"> & { readonly microBatch: number },
+): Promise<Probe> {
+  await using trainer = await openTrainer({ device, model, microBatch, outer: false, precision });
+  return {
+    microBatch,
+    readings: [{ microBatch, tokensPerSecond: await measureSteps(trainer, model.contextLength, clock) }],
+  };
 }
 
 async function measureSteps(trainer: Trainer, contextLength: number, clock: Clock): Promise<number> {

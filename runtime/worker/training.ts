@@ -13,7 +13,7 @@ import { Throughput } from "../batching/throughput.ts";
 import { orderedWindow } from "../data/ordered_window.ts";
 import type { OuterMoments } from "../state/checkpoint.ts";
 import { stepSettings } from "../train/schedule.ts";
-import type { StepMetrics } from "../train/step_metrics.ts";
+import { type StepMetrics, whySkipped } from "../train/step_metrics.ts";
 import { type Activity, Box } from "./box.ts";
 import { beginBurst, type Burst } from "./burst.ts";
 import { type DeviceFailure, DeviceFailures } from "./device_failures.ts";
@@ -249,6 +249,10 @@ export class Training {
       tokensPerSecond: this.#throughput.tokensPerSecond,
       noise,
     });
+    if (!await local.took(steps)) {
+      this.#skippedInARow = 0;
+      await this.#fit(order);
+    }
     if (this.#skippedInARow >= MOST_SKIPPED) {
       this.#fail(new Error(`${this.#skippedInARow} steps in a row had gradients that are not finite`));
     }
@@ -331,7 +335,7 @@ export class Training {
     this.#box.add(step);
     this.#skippedInARow = step.skipped ? this.#skippedInARow + 1 : 0;
     if (!step.skipped) return;
-    this.#tell({ kind: "warning", message: `Step ${step.step} was skipped: its gradient is not finite` });
+    this.#tell({ kind: "warning", message: whySkipped(step) });
   }
 
   /** Sleeps, unless requests wait. */

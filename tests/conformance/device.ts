@@ -9,6 +9,7 @@ import { add } from "../../kernels/add.ts";
 import { copy } from "../../kernels/copy.ts";
 import { fill } from "../../kernels/fill.ts";
 import {
+  asF16,
   asWords,
   type Device,
   DeviceMemoryError,
@@ -206,6 +207,34 @@ export function testDevice({ name, open, test }: DeviceProvider): void {
       });
     }
     await device.prepare([{ kernel: add, shape, spans: { a: span(0, 8), b: span(0, 8), y } }], "one input twice");
+  });
+
+  on("a value is stored as f16 where the device does that, and refused by name where it does not", async (device) => {
+    const x = device.allocate(3, "x"), y = device.allocate(2, "y");
+    device.write(whole(x), Float32Array.of(1 / 3, -2, 1e6));
+    const dispatch: Dispatch = {
+      kernel: copy,
+      shape: { COUNT: 3, ACCUMULATE: 0 },
+      spans: { x: whole(x), y: { ...whole(y), type: "f16" } },
+    };
+    if (!device.storesF16) {
+      const message = "Cannot prepare copy: 'y' is given as f16, which this device cannot have";
+      return await assert.rejects(device.prepare([dispatch], "f16"), { name: "KernelError", message });
+    }
+    device.run(await device.prepare([dispatch], "f16"));
+    const [found] = await device.read([{ ...whole(y), type: "f16" }]);
+    const [third, two, large] = asF16(found!);
+    assert.ok(Math.abs(third! - 1 / 3) < 2 ** -11 && two === -2 && large === Infinity, `${asF16(found!)}`);
+    const other: Dispatch = {
+      kernel: add,
+      shape: { COUNT: 2 },
+      spans: {
+        a: whole(y),
+        b: { buffer: x, start: 0, words: 2 },
+        y: { ...whole(device.allocate(1, "z")), type: "f16" },
+      },
+    };
+    await assert.rejects(device.prepare([other], "f16"), /'y' is given as f16, which the kernel cannot have/);
   });
 
   on("five hundred runs of a program need no more memory than one", async (device) => {

@@ -6,12 +6,17 @@
  * the first run, 3e38 in the second) and must be neither read nor written. Bindings that the caller does not fill start
  * as NaN, so a value that is not written, or a gradient that is added to instead of overwritten, shows.
  *
+ * A kernel that training has with bindings in f16 is checked so too, with the same numbers rounded to f16 and kept within
+ * its range: the reference sees what the kernel sees, and a result in f16 may differ by one rounding more.
+ *
  * It does not check that the reference is right: `finite_differences.ts` and the tests of each kernel do.
  * @module
  */
 import { strict as assert } from "node:assert";
 import type { Binding, Kernel, Numbers, Shape, Words } from "../../kernels/kernel.ts";
+import type { F16Bindings } from "../../kernels/stored.ts";
 import {
+  asF16,
   asWords,
   type Device,
   type DeviceBuffer,
@@ -21,9 +26,12 @@ import {
 } from "../../runtime/device/device.ts";
 import { describeWebGpu, openWebGpuDevice } from "../../runtime/device/webgpu.ts";
 import { chance } from "../chance.ts";
+import { f16Variants } from "./variants.ts";
 
 /** Rounding unit of f32: one operation is off by at most this part of its result. */
 export const U = 2 ** -24;
+
+const LARGEST_HALF = 65_504;
 
 /** The largest allowed |found − wanted| of value `i`. */
 export type Tolerance = (wanted: number, i: number) => number;
@@ -46,19 +54,40 @@ export function gpuTest(name: string, fn: () => Promise<void>): void {
 
 /** The device of this test file, opened once: it takes longer than most tests. */
 export function testDevice(): Promise<Device> {
-  return sharedDevice ??= openWebGpuDevice();
+  return sharedDevice ??= openWebGpuDevice().then((device) => {
+    if (!device.storesF16) console.warn(`Nothing is tested in f16: ${device.description} cannot store it`);
+    return device;
+  });
 }
 let sharedDevice: Promise<Device> | undefined;
 Deno.test.afterAll(async () => await (await sharedDevice)?.[Symbol.asyncDispose]());
 
-/** Fails with kernel, shape, binding, place, found and wanted. Gives back what the GPU wrote, by binding. */
+/** Contents of a binding, before or after a run. */
+type Values = Float16Array<ArrayBuffer> | Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+
+/** Fails with kernel, shape, binding, place, found and wanted. Gives back what the GPU wrote in f32, by binding. */
 export async function checkKernel<S extends Shape>(
   kernel: Kernel<S>,
-  { shape, inputs, tolerances = {} }: KernelCheck<S>,
+  check: KernelCheck<S>,
 ): Promise<Readonly<Record<string, Float32Array<ArrayBuffer>>>> {
-  const title = `${kernel.name} ${JSON.stringify(shape)}`;
+  const found = await checkVariant(kernel, check, []);
+  if ((await testDevice()).storesF16) {
+    for (const f16 of f16Variants(kernel)) await checkVariant(kernel, check, f16);
+  }
+  return found;
+}
+
+async function checkVariant<S extends Shape>(
+  kernel: Kernel<S>,
+  { shape, inputs, tolerances = {} }: KernelCheck<S>,
+  f16: F16Bindings,
+): Promise<Readonly<Record<string, Float32Array<ArrayBuffer>>>> {
+  const title = [kernel.name, JSON.stringify(shape), ...(f16.length > 0 ? [`${f16.join(", ")} in f16`] : [])]
+    .join(" ");
   for (const name of Object.keys(inputs)) assert.ok(name in kernel.bindings, `${title} has no binding '${name}'`);
-  const before = Object.entries(kernel.bindings).map(([name, binding]) => initial(name, binding, shape, inputs[name]));
+  const before = Object.entries(kernel.bindings).map(([name, binding]) =>
+    initial(name, { ...binding, isF16: f16.includes(name) }, shape, inputs[name])
+  );
   const wanted = runReference(kernel, shape, before);
 
   const device = await testDevice();
@@ -71,10 +100,23 @@ export async function checkKernel<S extends Shape>(
     } else {
       const tolerance = tolerances[name];
       assert.ok(tolerance !== undefined, `${title}: written binding '${name}' has no tolerance`);
-      compare(`${title}: '${name}'`, { found: first[k]!, wanted: wanted[k]!, tolerance });
+      const isF16 = f16.includes(name), found = isF16 ? asF16(first[k]!) : first[k]!;
+      compare(`${title}: '${name}'`, {
+        found,
+        wanted: wanted[k]!,
+        tolerance: isF16 ? orRounded(tolerance) : tolerance,
+      });
     }
   }
   return Object.fromEntries(Object.keys(kernel.bindings).map((name, k) => [name, first[k]!]));
+}
+
+/**
+ * A device may round to either of the two numbers of f16 that are nearest (2⁻¹⁰ of a normal number apart), and may make
+ * zeros of numbers too small to be normal (below 2⁻¹⁴): WGSL, "floating point accuracy".
+ */
+function orRounded(tolerance: Tolerance): Tolerance {
+  return (wanted, i) => tolerance(wanted, i) + Math.max(2 ** -14, 2 ** -10 * Math.abs(wanted));
 }
 
 /** Numbers without pattern, evenly spread over ±scale: the same for the same seed. */
@@ -101,20 +143,24 @@ function compare(
 
 function initial<S extends Shape>(
   name: string,
-  { type, length }: Binding<S>,
+  { type, length, isF16 }: Binding<S> & { readonly isF16: boolean },
   shape: S,
   values: ArrayLike<number> | undefined,
-): Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> {
+): Values {
   const count = length(shape);
-  if (values === undefined) return type === "u32" ? new Uint32Array(count) : new Float32Array(count).fill(NaN);
+  if (values === undefined) {
+    return type === "u32" ? new Uint32Array(count) : new (isF16 ? Float16Array : Float32Array)(count).fill(NaN);
+  }
   assert.equal(values.length, count, `'${name}' is given ${values.length} values and needs ${count}`);
-  return type === "u32" ? Uint32Array.from(values) : Float32Array.from(values);
+  if (type === "u32") return Uint32Array.from(values);
+  if (!isF16) return Float32Array.from(values);
+  return Float16Array.from(values, (value) => Math.max(-LARGEST_HALF, Math.min(LARGEST_HALF, value)));
 }
 
 function runReference<S extends Shape>(
   kernel: Kernel<S>,
   shape: S,
-  before: readonly (Float32Array | Uint32Array)[],
+  before: readonly Values[],
 ): (Float64Array | Uint32Array<ArrayBuffer>)[] {
   const arrays = before.map((values) => values instanceof Uint32Array ? values.slice() : Float64Array.from(values));
   const byName: Parameters<typeof kernel.reference>[0] = Object.fromEntries(
@@ -128,7 +174,7 @@ function runReference<S extends Shape>(
 async function runTwice<S extends Shape>(
   device: Device,
   kernel: Kernel<S>,
-  { shape, before }: { shape: S; before: readonly (Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>)[] },
+  { shape, before }: { shape: S; before: readonly Values[] },
 ): Promise<[Float32Array<ArrayBuffer>[], Float32Array<ArrayBuffer>[]]> {
   const names = Object.keys(kernel.bindings);
   const first = new PoisonedRun(device, 1, 0x7fc00000); // NaN
@@ -151,6 +197,8 @@ class PoisonedRun {
   readonly #device: Device;
   readonly #start: number;
   readonly #poison: number;
+  /** What each buffer's span has, in units of 2 bytes. */
+  readonly #halfWords: number[] = [];
 
   constructor(device: Device, alignments: number, poison: number) {
     this.#device = device;
@@ -158,23 +206,28 @@ class PoisonedRun {
     this.#poison = poison;
   }
 
-  place(label: string, values: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): Span {
-    const start = this.#start, words = values.length;
+  place(label: string, values: Values): Span {
+    const start = this.#start, words = Math.ceil(values.byteLength / 4);
     const buffer = this.#device.allocate(start + words + SPAN_ALIGNMENT, label);
     const contents = new Uint32Array(buffer.words).fill(this.#poison);
-    contents.set(new Uint32Array(values.buffer), start);
+    new Uint8Array(contents.buffer).set(new Uint8Array(values.buffer), 4 * start);
     this.#device.write(whole(buffer), contents);
     this.buffers.push(buffer);
-    return { buffer, start, words };
+    this.#halfWords.push(values.byteLength / 2);
+    return { buffer, start, words, ...(values instanceof Float16Array ? { type: "f16" } : {}) };
   }
 
   /** The spans out of what the buffers hold; fails if the poison changed. */
   unwrap(found: readonly Float32Array<ArrayBuffer>[]): Float32Array<ArrayBuffer>[] {
     return found.map((values, k) => {
-      const end = values.length - SPAN_ALIGNMENT;
-      const harmed = asWords(values).findIndex((word, i) => (i < this.#start || i >= end) && word !== this.#poison);
-      assert.equal(harmed, -1, `a word outside of '${this.buffers[k]!.label}' changed, at ${harmed - this.#start}`);
-      return values.slice(this.#start, end);
+      const start = 2 * this.#start, end = start + this.#halfWords[k]!;
+      const poison = new Uint16Array(Uint32Array.of(this.#poison).buffer);
+      const harmed = new Uint16Array(values.buffer).findIndex((half, i) =>
+        (i < start || i >= end) && half !== poison[i % 2]
+      );
+      assert.equal(harmed, -1, `a word outside of '${this.buffers[k]!.label}' changed, at ${(harmed - start) / 2}`);
+      new Uint16Array(values.buffer).fill(0, end); // an odd count of f16 values ends in the middle of a word
+      return values.slice(this.#start, values.length - SPAN_ALIGNMENT);
     });
   }
 }

@@ -8,13 +8,20 @@
  */
 import { strict as assert } from "node:assert";
 import { kernels } from "../../kernels/all.ts";
-import { whole } from "../../runtime/device/device.ts";
+import type { Kernel } from "../../kernels/kernel.ts";
+import type { F16Bindings } from "../../kernels/stored.ts";
+import { whole, wordsOf } from "../../runtime/device/device.ts";
 import { gpuTest, testDevice } from "./check.ts";
 import { SHAPES } from "./shapes.ts";
 import type { TintJob } from "./tint.ts";
+import { f16Variants } from "./variants.ts";
 
 const refusals = await compileUnderTint([
-  ...kernels.map((kernel) => ({ ...kernel, shapes: SHAPES[kernel.name] ?? [] })),
+  ...kernels.flatMap((kernel) =>
+    variants(kernel).map((f16) => {
+      return { ...kernel, name: nameOf(kernel, f16), shapes: SHAPES[kernel.name] ?? [], f16 };
+    })
+  ),
   probe("16 KiB", "4096", "workgroupBarrier();"),
   probe("16 KiB and a word", "4097", "workgroupBarrier();"),
   probe("a barrier in divergent flow", "64", "if (lane > 3u) { workgroupBarrier(); }"),
@@ -35,28 +42,41 @@ for (const kernel of kernels) {
     for (const shape of shapes) assert.deepEqual(overrides, Object.keys(shape).sort());
     assert.deepEqual(
       declaredBindings(text),
-      Object.entries(kernel.bindings).map(([name, { access, type }], binding) => {
-        return { binding, name, access: access === "write" ? "read_write" : "read", type };
+      Object.entries(kernel.bindings).map(([name, { access, type, stored }], binding) => {
+        return {
+          binding,
+          name,
+          access: access === "write" ? "read_write" : "read",
+          type: stored ? `stored_${name}` : type,
+        };
       }),
     );
   });
 
-  gpuTest(`${kernel.name}.wgsl compiles under naga`, async () => {
-    const device = await testDevice();
-    for (const shape of shapes) {
-      const spans = Object.fromEntries(
-        Object.entries(kernel.bindings).map((
-          [name, { length }],
-        ) => [name, whole(device.allocate(length(shape), name))]),
-      );
-      await device.prepare([{ kernel, shape, spans }], kernel.name);
-      Object.values(spans).forEach(({ buffer }) => device.free(buffer));
-    }
-  });
+  for (const f16 of variants(kernel)) {
+    const name = nameOf(kernel, f16);
 
-  Deno.test(`${kernel.name}.wgsl compiles under Tint within WebGPU's default limits`, () => {
-    assert.equal(refusals.get(kernel.name), null);
-  });
+    gpuTest(`${name} compiles under naga`, async () => {
+      const device = await testDevice();
+      for (const shape of shapes) {
+        const spans = Object.fromEntries(
+          Object.entries(kernel.bindings).map(([name, { length }]) => {
+            const type = f16.includes(name) ? "f16" : "f32", words = wordsOf(length(shape), type);
+            return [name, {
+              ...whole(device.allocate(words, name)),
+              ...(type === "f16" ? { type: "f16" as const } : {}),
+            }];
+          }),
+        );
+        await device.prepare([{ kernel, shape, spans }], kernel.name);
+        Object.values(spans).forEach(({ buffer }) => device.free(buffer));
+      }
+    });
+
+    Deno.test(`${name} compiles under Tint within WebGPU's default limits`, () => {
+      assert.equal(refusals.get(name), null);
+    });
+  }
 }
 
 Deno.test("Tint refuses what naga lets pass: a barrier in divergent flow, and more than 16 KiB of workgroup memory", () => {
@@ -65,10 +85,19 @@ Deno.test("Tint refuses what naga lets pass: a barrier in divergent flow, and mo
   assert.match(refusals.get("a barrier in divergent flow")!, /uniform/);
 });
 
+/** All in f32, then every other way in which training has it. */
+function variants(kernel: Kernel): readonly F16Bindings[] {
+  return [[], ...f16Variants(kernel)];
+}
+
+function nameOf({ name }: Kernel, f16: F16Bindings): string {
+  return f16.length === 0 ? `${name}.wgsl` : `${name}.wgsl with ${f16.join(", ")} in f16`;
+}
+
 function probe(name: string, memoryWords: string, body: string): TintJob {
   const source = `var<workgroup> shares: array<f32, ${memoryWords}>; @compute @workgroup_size(64)
     fn main(@builtin(local_invocation_index) lane: u32) { ${body} shares[lane] = 1.0; }`;
-  return { name, source, bindings: {}, shapes: [{}] };
+  return { name, source, bindings: {}, shapes: [{}], f16: [] };
 }
 
 /** By name: null, or why it does not compile. */

@@ -25,10 +25,12 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   layer_norm: [{ N: 1, C: 1, EPSILON: 1e-5 }, { N: 7, C: 65, EPSILON: 1e-6 }],
   layer_norm_backward: [{ N: 1, C: 1, ACCUMULATE: 0 }, { N: 7, C: 65, ACCUMULATE: 1 }],
   layer_norm_weights_backward: [{ N: 1, C: 1, ACCUMULATE: 0 }, { N: 7, C: 65, ACCUMULATE: 1 }],
+  loss_scale: [{ GROWTH_STEPS: 1 }, { GROWTH_STEPS: 2000 }],
   matmul: [
     { M: 1, N: 1, K: 1, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 1, RESIDUAL: 1, ACCUMULATE: 0 },
     { M: 70, N: 131, K: 45, TRANSPOSE_A: 1, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 1 },
   ],
+  non_finite: [{ COUNT: 1, TENSORS: 1 }, { COUNT: 1000, TENSORS: 7 }],
   norm_final: [{ BLOCKS: 1 }, { BLOCKS: 1000 }],
   norm_squared_partial: [{ COUNT: 1, BLOCKS: 1 }, { COUNT: 1000, BLOCKS: 7 }],
   pair_norms: [{ COUNT: 1, BLOCKS: 1 }, { COUNT: 1000, BLOCKS: 7 }],

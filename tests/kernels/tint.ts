@@ -5,7 +5,8 @@
  * null backend needs no GPU and has WebGPU's default limits.
  * @module
  */
-import { type Binding, reads, type Shape, writes } from "../../kernels/kernel.ts";
+import type { Binding, Shape } from "../../kernels/kernel.ts";
+import type { F16Bindings } from "../../kernels/stored.ts";
 import { PipelineCache } from "../../runtime/device/webgpu_pipelines.ts";
 
 /** Named at run time, and run without the lock file: who only trains need not download 130 MB of another compiler. */
@@ -15,8 +16,9 @@ const DAWN = "npm:webgpu@0.6.2";
 export interface TintJob {
   readonly name: string;
   readonly source: string;
-  readonly bindings: Readonly<Record<string, Pick<Binding, "access">>>;
+  readonly bindings: Readonly<Record<string, Pick<Binding, "access" | "stored">>>;
   readonly shapes: readonly Shape[];
+  readonly f16: F16Bindings;
 }
 
 interface Tint {
@@ -29,7 +31,7 @@ if (import.meta.main) {
   const jobs: readonly TintJob[] = await new Response(Deno.stdin.readable).json();
   const { create }: { create(options: string[]): GPU } = await import(DAWN);
   const dawn = create(["backend=null"]);
-  const gpu = await (await dawn.requestAdapter())!.requestDevice();
+  const gpu = await (await dawn.requestAdapter())!.requestDevice({ requiredFeatures: ["shader-f16"] });
   const tint: Tint = { dawn, pipelines: new PipelineCache(gpu) };
   const answers: [name: string, refusal: string | null][] = [];
   for (const job of jobs) answers.push([job.name, await refusal(tint, job)]);
@@ -37,13 +39,18 @@ if (import.meta.main) {
   gpu.destroy();
 }
 
-async function refusal({ pipelines }: Tint, { name, source, bindings, shapes }: TintJob): Promise<string | null> {
+async function refusal(
+  { pipelines }: Tint,
+  { name, source, bindings, shapes, f16 }: TintJob,
+): Promise<string | null> {
   const contract = Object.fromEntries(
-    Object.entries(bindings).map(([name, { access }]) => [name, access === "write" ? writes(() => 1) : reads(() => 1)]),
+    Object.entries(bindings).map(([name, { access, stored = false }]) => {
+      return [name, { access, stored, type: "f32" as const, length: () => 1 }];
+    }),
   );
   const kernel = { name, source, bindings: contract, grid: () => [1, 1, 1] as const, reference: () => {} };
   try {
-    for (const shape of shapes) await pipelines.compiled(kernel, shape);
+    for (const shape of shapes) await pipelines.compiled(kernel, shape, f16);
     return null;
   } catch (error) {
     return String(error);

@@ -1,0 +1,26 @@
+/**
+ * Which bindings of each kernel training ever has in f16 together: what must compile, and compute right.
+ *
+ * Taken from the training graphs themselves, so that a new use of a kernel is tested without a word here.
+ * @module
+ */
+import type { Kernel } from "../../kernels/kernel.ts";
+import type { F16Bindings } from "../../kernels/stored.ts";
+import { trainingGraph } from "../../runtime/train/training_graph.ts";
+import { tinyModels } from "../tiny_models.ts";
+
+/** By kernel and bindings. The one that no graph has makes the copies of matrices. */
+const used = new Map<string, F16Bindings>([["copy y", ["y"]]]);
+for (const model of tinyModels) {
+  for (
+    const { kernel, tensors } of trainingGraph(model, { B: 1, T: model.contextLength, precision: "f16" }).graph.steps
+  ) {
+    const f16 = Object.keys(kernel.bindings).filter((name) => tensors[name]!.type === "f16");
+    if (f16.length > 0) used.set(`${kernel.name} ${f16.join(" ")}`, f16);
+  }
+}
+
+/** Every set of bindings that some use of the kernel has in f16; empty if it has none there. */
+export function f16Variants({ name }: Pick<Kernel, "name">): readonly F16Bindings[] {
+  return [...used].filter(([key]) => key.startsWith(`${name} `)).map(([, f16]) => f16);
+}
