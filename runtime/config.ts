@@ -208,7 +208,10 @@ const runConfigSchema = z.strictObject({
 }).refine(({ training, batching }) => batching.most === null || batching.most >= training.batch, {
   message: "must not be less than training.batch, which the run begins with",
   path: ["batching", "most"],
-}).refine(({ model, data, batching }) => tokensIn(data) / model.contextLength >= lineageCount({ batching }), {
+}).refine(({ model, data, batching }) => {
+  const count = lineageCount({ batching });
+  return count === 1 || tokensIn(data) / model.contextLength >= count;
+}, {
   message: "must not be more than the data has windows: each lineage trains some of its own",
   path: ["batching", "lineages"],
 }).refine(({ training, batching }) => batching.policy !== "warmup" || batching.to >= training.batch, {
