@@ -1,36 +1,49 @@
 /**
- * What a peer keeps of its inner optimizer over a restart: moments, error feedback and the number of steps.
+ * What a peer keeps of its inner optimizer over a restart: of each lineage that it trains, moments, error feedback and the
+ * number of steps.
  *
  * Local to one peer, never sent, not part of any state: without it a peer goes on with fresh moments. So damage is
  * reported, never fatal. Weights are not here; they come from the run's state.
  *
- * Little-endian: "SCP2", words of an arena (u32), steps (f64), the product of β₂ over them (f64), then the two moments and the residual as f32 arenas,
- * then the SHA-256 of all before it.
+ * Little-endian: "SCP3", words of an arena (u32), lineages (u32), zero (u32); for each lineage the ids of the beginning that
+ * are in it, one bit each (u32), zero (u32), steps (f64), the product of β₂ over them (f64), then the two moments and the
+ * residual as f32 arenas; last the SHA-256 of all before it.
  * @module
  */
 import type { Moments } from "../train/trainer.ts";
 
-const MAGIC = [0x53, 0x43, 0x50, 0x32] as const;
-const HEADER_BYTES = 24, CHECKSUM_BYTES = 32;
+const MAGIC = [0x53, 0x43, 0x50, 0x33] as const;
+const HEADER_BYTES = 16, LINEAGE_BYTES = 24, CHECKSUM_BYTES = 32;
+const MOST_IDS = 32;
 
 /** Moments of a trainer that takes part in outer steps. */
 export type OuterMoments = Moments & { readonly residual: Float32Array<ArrayBuffer> };
 
+/** The optimizer of one lineage. */
+export interface KeptLineage {
+  /** Ids of the beginning that are in it (`p2p/sync/lineages.ts`), ascending. */
+  readonly from: readonly number[];
+  readonly moments: OuterMoments;
+}
+
 export type DecodedCheckpoint =
-  | { readonly ok: true; readonly moments: OuterMoments }
+  | { readonly ok: true; readonly lineages: readonly KeptLineage[] }
   | { readonly ok: false; readonly reason: string };
 
-export async function encodeCheckpoint(
-  { first, second, residual, stepCount, beta2Product }: OuterMoments,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const words = first.length;
-  const bytes = new Uint8Array(sizeBytes(words));
+/** @param lineages At least one; all arenas of one length. */
+export async function encodeCheckpoint(lineages: readonly KeptLineage[]): Promise<Uint8Array<ArrayBuffer>> {
+  const words = lineages[0]!.moments.first.length, bytes = new Uint8Array(sizeBytes(words, lineages.length));
   const view = new DataView(bytes.buffer);
   MAGIC.forEach((byte, i) => view.setUint8(i, byte));
   view.setUint32(4, words, true);
-  view.setFloat64(8, stepCount, true);
-  view.setFloat64(16, beta2Product, true);
-  [first, second, residual].forEach((arena, i) => arenaAt(bytes, words, i).set(arena));
+  view.setUint32(8, lineages.length, true);
+  for (const [i, { from, moments: { first, second, residual, stepCount, beta2Product } }] of lineages.entries()) {
+    const at = startOf(words, i);
+    view.setUint32(at, from.reduce((mask, id) => mask + 2 ** id, 0), true);
+    view.setFloat64(at + 8, stepCount, true);
+    view.setFloat64(at + 16, beta2Product, true);
+    [first, second, residual].forEach((arena, n) => arenaAt(bytes, words, { at, n }).set(arena));
+  }
   const end = bytes.length - CHECKSUM_BYTES;
   bytes.set(await sha256(bytes.subarray(0, end)), end);
   return bytes;
@@ -43,32 +56,47 @@ export async function decodeCheckpoint(
 ): Promise<DecodedCheckpoint> {
   const wrong = (found: string) =>
     ({ ok: false, reason: `the optimizer's checkpoint ${found}; it starts afresh` }) as const;
-  if (bytes.length < HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) return wrong("is not of version 2");
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (bytes.length < HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) return wrong("is not of version 3");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length), count = view.getUint32(8, true);
   if (view.getUint32(4, true) !== words) return wrong("is of another model");
-  if (bytes.length !== sizeBytes(words)) return wrong(`has ${bytes.length} bytes and needs ${sizeBytes(words)}`);
+  if (count < 1 || bytes.length !== sizeBytes(words, count)) {
+    return wrong(`has ${bytes.length} bytes and needs ${sizeBytes(words, count)}`);
+  }
   const end = bytes.length - CHECKSUM_BYTES, checksum = await sha256(bytes.subarray(0, end));
   if (checksum.some((byte, i) => bytes[end + i] !== byte)) return wrong("is damaged: its checksum does not fit");
   const aligned = bytes.slice();
-  const arena = (i: number) => arenaAt(aligned, words, i).slice();
-  return {
-    ok: true,
-    moments: {
-      first: arena(0),
-      second: arena(1),
-      residual: arena(2),
-      stepCount: view.getFloat64(8, true),
-      beta2Product: view.getFloat64(16, true),
-    },
-  };
+  const lineages = Array.from({ length: count }, (_, i): KeptLineage => {
+    const at = startOf(words, i), mask = view.getUint32(at, true);
+    const [first, second, residual] = [0, 1, 2].map((n) => arenaAt(aligned, words, { at, n }).slice());
+    return {
+      from: Array.from({ length: MOST_IDS }, (_, id) => id).filter((id) => Math.floor(mask / 2 ** id) % 2 === 1),
+      moments: {
+        first: first!,
+        second: second!,
+        residual: residual!,
+        stepCount: view.getFloat64(at + 8, true),
+        beta2Product: view.getFloat64(at + 16, true),
+      },
+    };
+  });
+  return { ok: true, lineages };
 }
 
-function arenaAt(bytes: Uint8Array<ArrayBuffer>, words: number, index: number): Float32Array<ArrayBuffer> {
-  return new Float32Array(bytes.buffer, bytes.byteOffset + HEADER_BYTES + 4 * words * index, words);
+function startOf(words: number, lineage: number): number {
+  return HEADER_BYTES + lineage * (LINEAGE_BYTES + 3 * 4 * words);
 }
 
-function sizeBytes(words: number): number {
-  return HEADER_BYTES + 3 * 4 * words + CHECKSUM_BYTES;
+/** The n-th arena of the lineage that begins at a byte. */
+function arenaAt(
+  bytes: Uint8Array<ArrayBuffer>,
+  words: number,
+  { at, n }: { readonly at: number; readonly n: number },
+): Float32Array<ArrayBuffer> {
+  return new Float32Array(bytes.buffer, bytes.byteOffset + at + LINEAGE_BYTES + 4 * words * n, words);
+}
+
+function sizeBytes(words: number, lineages: number): number {
+  return startOf(words, lineages) + CHECKSUM_BYTES;
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {

@@ -10,15 +10,17 @@ const moments = {
   beta2Product: 0.98 ** 5,
 };
 
-Deno.test("a checkpoint gives the optimizer back, whole", async () => {
-  const bytes = await encodeCheckpoint(moments), shifted = new Uint8Array(bytes.length + 1);
+const lineages = [{ from: [1], moments: { ...moments, stepCount: 3 } }, { from: [0, 2, 15], moments }];
+
+Deno.test("a checkpoint gives the optimizer of each lineage back, whole", async () => {
+  const bytes = await encodeCheckpoint(lineages), shifted = new Uint8Array(bytes.length + 1);
   shifted.set(bytes, 1);
-  assert.deepEqual(await decodeCheckpoint(bytes, { words }), { ok: true, moments });
-  assert.deepEqual(await decodeCheckpoint(shifted.subarray(1), { words }), { ok: true, moments });
+  assert.deepEqual(await decodeCheckpoint(bytes, { words }), { ok: true, lineages });
+  assert.deepEqual(await decodeCheckpoint(shifted.subarray(1), { words }), { ok: true, lineages });
 });
 
 Deno.test("a checkpoint with any byte changed, cut short or of another model is reported, not used", async () => {
-  const good = await encodeCheckpoint(moments);
+  const good = await encodeCheckpoint(lineages);
   for (let at = 0; at < good.length; at += 13) {
     const bytes = good.slice();
     bytes[at]! ^= 1;

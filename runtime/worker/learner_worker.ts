@@ -77,9 +77,9 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
   pace: (pace) => opened().training.pace(pace),
 
   async checkpoint() {
-    const moments = await opened().training.saveMoments();
-    if (moments === null) return null;
-    const bytes = await encodeCheckpoint(moments);
+    const lineages = await opened().training.saveMoments();
+    if (lineages.length === 0) return null;
+    const bytes = await encodeCheckpoint(lineages);
     return new Moved(bytes, [bytes.buffer]);
   },
 
@@ -203,7 +203,7 @@ async function openLocalModel(device: Device, setup: TrainingSetup, prepared: Pr
   });
   if (checkpoint === null) return local;
   const decoded = await decodeCheckpoint(checkpoint, { words: parameterLayout(model).words });
-  if (decoded.ok) local.loadMoments(decoded.moments);
+  if (decoded.ok) local.restore(decoded.lineages);
   else tell({ kind: "warning", message: `Cannot take up training where it ended: ${decoded.reason}` });
   return local;
 }

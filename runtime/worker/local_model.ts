@@ -17,7 +17,7 @@ import type { ModelConfig } from "../model/config.ts";
 import { f32 } from "../state/codec/f32.ts";
 import { packInt8 } from "../state/codec/int8.ts";
 import { DENSITIES, type Density, packTopK, TOPK_DECAY } from "../state/codec/topk.ts";
-import type { OuterMoments } from "../state/checkpoint.ts";
+import type { KeptLineage } from "../state/checkpoint.ts";
 import { QUANTISE_BLOCK } from "../train/pseudo_gradient.ts";
 import { Stability } from "../train/stability.ts";
 import type { StepMetrics } from "../train/step_metrics.ts";
@@ -95,11 +95,9 @@ export class LocalModel implements AsyncDisposable {
     this.#precision = options.precision ?? "f32";
   }
 
-  /** The optimizer's state to begin with, instead of zeros. */
-  loadMoments(moments: Moments): void {
-    this.#parked = { ...this.#parked, moments };
-    this.#keptMoments = moments;
-    this.#trainer?.loadMoments(moments);
+  /** Optimizers to begin with, instead of new ones, before anything is trained. */
+  restore(kept: readonly KeptLineage[]): void {
+    this.#turns.restore(kept);
   }
 
   /** The trainer of the last `fit`; call `stepped` after its steps. */
@@ -237,10 +235,10 @@ export class LocalModel implements AsyncDisposable {
     return { isKept: true, message: how };
   }
 
-  async saveMoments(): Promise<OuterMoments | null> {
+  /** The optimizer of each lineage; empty before anything was trained. */
+  async saveMoments(): Promise<readonly KeptLineage[]> {
     if (this.#trainer !== null) this.#keptMoments = await this.#trainer.saveMoments();
-    const moments = this.#trainer === null ? this.#parked.moments : this.#keptMoments;
-    return moments === null || moments.residual === null ? null : { ...moments, residual: moments.residual };
+    return this.#turns.kept(this.#trainer === null ? this.#parked.moments : this.#keptMoments);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -11,7 +11,7 @@ import type { Contribution, Fate, TrainOrder } from "../../p2p/learner.ts";
 import { renewsMoments, switchModeOf } from "./adloco_steps.ts";
 import { Throughput } from "../batching/throughput.ts";
 import { orderedWindow } from "../data/ordered_window.ts";
-import type { OuterMoments } from "../state/checkpoint.ts";
+import type { KeptLineage } from "../state/checkpoint.ts";
 import { stepSettings } from "../train/schedule.ts";
 import { type StepMetrics, whySkipped } from "../train/step_metrics.ts";
 import { type Activity, Box } from "./box.ts";
@@ -145,7 +145,7 @@ export class Training {
     this.#requests.wake();
   }
 
-  saveMoments(): Promise<OuterMoments | null> {
+  saveMoments(): Promise<readonly KeptLineage[]> {
     return this.#askDevice(() => this.#options.local.saveMoments());
   }
 

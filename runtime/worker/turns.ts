@@ -8,6 +8,7 @@
  * @module
  */
 import type { TrainedLineage } from "../../p2p/learner.ts";
+import type { KeptLineage } from "../state/checkpoint.ts";
 import type { Moments } from "../train/trainer.ts";
 import { Undecided } from "./undecided.ts";
 
@@ -28,9 +29,23 @@ export class Turns {
   /** The last trained comes last; none of them is hosted twice, so there are no more than lineages. */
   #parked: readonly Parked[] = [];
 
-  /** Whether this is another lineage than the one whose turn it is. */
+  /** What an earlier session has left, before anything is trained. */
+  restore(kept: readonly KeptLineage[]): void {
+    this.#parked = kept.map(({ from, moments }) => ({ from, moments, undecided: new Undecided() }));
+  }
+
+  /** What there is of all lineages, for another session; `own` are the moments of the one whose turn it is. */
+  kept(own: Moments | null): readonly KeptLineage[] {
+    const current = this.#from === null ? [] : [{ from: this.#from, moments: own }];
+    return [...this.#parked, ...current].flatMap(({ from, moments }) => {
+      const residual = moments?.residual;
+      return moments && residual ? [{ from, moments: { ...moments, residual } }] : [];
+    });
+  }
+
+  /** Whether this is another lineage than the one whose turn it is, or than a new one. */
   isOther({ from }: TrainedLineage): boolean {
-    return this.#from !== null && !isIn(this.#from, from);
+    return this.#from === null ? this.#parked.some((parked) => isIn(parked.from, from)) : !isIn(this.#from, from);
   }
 
   /** The turn goes on: the lineage may have others in it by now. */

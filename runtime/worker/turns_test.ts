@@ -121,3 +121,16 @@ Deno.test("the published variant begins each round with new moments, the correct
   assert.equal(published[0], corrected[0]);
   assert.notEqual(published[1], corrected[1]);
 });
+
+Deno.test("optimizers of several lineages outlive a restart, each with its own lineage", () => {
+  const turns = new Turns(), again = new Turns();
+  turns.goOn(A);
+  turns.begin(B, after(10));
+  const kept = turns.kept(after(20).moments);
+  assert.deepEqual(kept.map(({ from, moments }) => [from, moments.stepCount]), [[[0], 10], [[1], 20]]);
+  again.restore(kept);
+  assert.deepEqual(again.kept(null), kept, "also if nothing is trained in between");
+  assert.ok(again.isOther(B), "its state is not the trainer's");
+  assert.equal(again.begin(B, { moments: null, undecided: new Undecided() }).moments!.stepCount, 20);
+  assert.equal(again.begin(A, after(21)).moments!.stepCount, 10);
+});
