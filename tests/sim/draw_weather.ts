@@ -107,7 +107,7 @@ function drawRules(
     leastRoundMs: firstRoundMs / 2,
     longestRoundMs: 2 * firstRoundMs,
     batch: 32,
-    batching: drawBatching(chance(104_729 * seed + peers)),
+    batching: drawBatching(chance(104_729 * seed + peers), isMany),
     contextLength: 64,
     codec: "auto",
     targetTokens: null,
@@ -119,7 +119,7 @@ function drawRules(
 }
 
 /** The ceiling of a short open-ended run is 182 sequences of 64 tokens: some come to it, some stay below. */
-function drawBatching(draw: Chance): Batching {
+function drawBatching(draw: Chance, isMany: boolean): Batching {
   const limits: BatchLimits = { most: draw.pick([null, null, 100]), ceilingTokens: draw.pick([null, null, 64 * 48]) };
   const estimator = draw.pick(["debiased", "plug-in"] as const);
   return draw.pick<Batching>([
@@ -128,8 +128,7 @@ function drawBatching(draw: Chance): Batching {
     { policy: "norm-test", eta: draw.between(0.3, 0.9), statistic: "halves", estimator, ...limits },
     { policy: "norm-test", eta: draw.between(0.3, 0.9), statistic: "peers", estimator, ...limits },
     { policy: "inner-product", theta: draw.between(0.3, 0.9), nu: draw.between(0.5, 2), ...limits },
-    drawAdloco(draw, limits),
-    drawAdloco(draw, limits),
+    ...(isMany ? [] : [drawAdloco(draw, limits), drawAdloco(draw, limits)]), // a cell of hundreds until they are one
   ]);
 }
 

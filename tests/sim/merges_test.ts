@@ -131,7 +131,10 @@ const planted: readonly { readonly bug: string; readonly law: string; readonly r
       bug: "weights averaged in another order at one peer",
       law: "law 3",
       rulebookOf: (i) =>
-        i !== 1 ? RULEBOOK : { ...RULEBOOK, mergeShares: (...given) => RULEBOOK.mergeShares(...given).toReversed() },
+        i !== 1 ? RULEBOOK : {
+          ...RULEBOOK,
+          mergeShares: (...given) => RULEBOOK.mergeShares(...given).map((sides) => sides.toReversed()),
+        },
     },
   ];
 

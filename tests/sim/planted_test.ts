@@ -75,7 +75,10 @@ const PLANTED: readonly Planted[] = [
     bug: "averaging the sides of a merge without their shares",
     law: "law 3",
     at: ONE,
-    rules: { mergeShares: (...given) => RULEBOOK.mergeShares(...given).map((side) => ({ ...side, share: 1 })) },
+    rules: {
+      mergeShares: (...given) =>
+        RULEBOOK.mergeShares(...given).map((sides) => sides.map((side) => ({ ...side, share: 1 }))),
+    },
   },
   {
     bug: "letting a test more than double the batch",
@@ -260,7 +263,8 @@ const PLANTED: readonly Planted[] = [
     isOfCells: true,
     at: ONE,
     rules: {
-      meetingSides: (...given) => RULEBOOK.meetingSides(...given).map((side, i) => ({ ...side, share: i + 1 })),
+      meetingSides: (...given) =>
+        RULEBOOK.meetingSides(...given).map((sides) => sides.map((side, i) => ({ ...side, share: i + 1 }))),
     },
   },
   {
