@@ -88,7 +88,8 @@ for (const { what, downMs } of [{ what: "for good", downMs: 1e9 }, { what: "for 
       const times = outcome.observer.adoptions.get(outcome.peers[0]!.id)!.map(({ atMs }) => atMs);
       const gaps = times.slice(1).map((atMs, i) => atMs - times[i]!);
       assert.ok(Math.max(...gaps.slice(1, 12)) < 25_000, `rounds took ${gaps.map(Math.round).join(", ")} ms`);
-      assert.ok(lastOf(outcome).round > 12);
+      // It is at round 8 or 9 when the other dies, and has time for three to six more, by the luck of who writes them.
+      assert.ok(lastOf(outcome).round > 10, `only round ${lastOf(outcome).round} was reached`);
       if (downMs < 1e6) assert.ok(mergesOf(outcome).length > 0, "its work never came back");
     }
   });
