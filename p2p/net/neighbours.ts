@@ -13,6 +13,8 @@ const MOST_MATES = 32;
 /** Of each part of the run beyond an edge, and of each part of the own cell that may be a cell next. */
 const OF_EACH_PART = 3;
 
+/** Digits of a name that count. Names part at one of them, or nowhere: in the cell's name, or after it. */
+const DIGITS = 32, PARTS = 2 * (DIGITS + 1);
 /** More than anybody chooses among: a number holds this and 32 digits exactly. */
 const MOST_KNOWN = 2 ** 20;
 
@@ -33,17 +35,16 @@ export interface Neighbours<T> {
 export function neighbours<T>(own: Place, known: Iterable<T>, digitsOf: (peer: T) => number): Neighbours<T> {
   const peers = [...known];
   // One number each, how far apart and then its place, sorts many times faster than objects.
-  const nearest = Float64Array.from(peers, (peer, i) => ((digitsOf(peer) ^ own.digits) >>> 0) * MOST_KNOWN + i).sort();
+  const nearest = new Float64Array(peers.length);
+  for (const [i, peer] of peers.entries()) nearest[i] = ((digitsOf(peer) ^ own.digits) >>> 0) * MOST_KNOWN + i;
+  nearest.sort();
   const mates: [first: T[], rest: T[]] = [[], []], beyond: [first: T[], rest: T[]] = [[], []];
-  const counts = new Map<number, number>();
+  const counts = new Uint32Array(PARTS);
   for (const key of nearest) {
     const peer = peers[key % MOST_KNOWN]!, apart = Math.floor(key / MOST_KNOWN);
-    const edge = (apart & own.mask) >>> 0,
-      isMate = edge === 0,
-      part = (isMate ? 32 : 0) + Math.clz32(isMate ? apart : edge);
-    const count = counts.get(part) ?? 0;
-    counts.set(part, count + 1);
-    (isMate ? mates : beyond)[count < OF_EACH_PART ? 0 : 1].push(peer);
+    const edge = (apart & own.mask) >>> 0, isMate = edge === 0;
+    const part = isMate ? DIGITS + 1 + Math.clz32(apart) : Math.clz32(edge);
+    (isMate ? mates : beyond)[counts[part]!++ < OF_EACH_PART ? 0 : 1].push(peer);
   }
   const own_ = [...mates[0], ...mates[1]];
   return {

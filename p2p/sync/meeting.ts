@@ -136,12 +136,13 @@ export class Meeting {
   decide(context: Context, scene: SceneOfMeeting): MergeToWrite | null {
     const { now, options: { rules, self } } = context, { head, exchange, hopeUntilMs } = scene, { chain } = head;
     this.deadline = Infinity;
-    const edges: Edge[] = [...this.#edges(chain, (edge) => isDue(chain, { edge, rules, ahead: 1 }))];
-    if (this.#beyond(context, scene, null).length > 0) edges.unshift(null);
     const ranked = meetingRanking(chain), rank = ranked.indexOf(self);
-    if (edges.length === 0 || rank === -1) return null;
+    if (rank === -1) return null;
     const before = ranked.slice(0, rank).filter((peer) => exchange.isPresent(peer, now, chain)).length;
     if (before >= MOST_SEEKERS) return null;
+    const edges: Edge[] = [...this.#edges(chain, (edge) => isDue(chain, { edge, rules, ahead: 1 }))];
+    if (this.#beyond(context, scene, null).length > 0) edges.unshift(null);
+    if (edges.length === 0) return null;
     const ready = edges.flatMap((edge) => this.#choose(context, scene, edge) ?? []);
     if (ready.length < edges.length) this.#ask(context, scene, edges);
 

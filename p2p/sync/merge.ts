@@ -137,16 +137,26 @@ export function whyInvalidMerge(record: RoundRecord, sides: Sides, rules: SyncRu
   return null;
 }
 
+const rankings = new WeakMap<ChainState, WeakMap<ChainState, readonly PeerId[]>>();
+
 /**
  * Who may write it, in order: first the members of the heavier side, which goes on with its rounds meanwhile and would
- * outweigh a record that names an older head of its own; then the other members of the lighter one.
+ * outweigh a record that names an older head of its own; then the other members of the lighter one. Computed once for
+ * each two objects.
  */
 export function mergeRanking([{ chain: heavier }, { chain: lighter }]: readonly [
   { readonly chain: ChainState },
   { readonly chain: ChainState },
 ]): readonly PeerId[] {
-  const parents = [heavier.head, lighter.head];
-  return [...new Set([heavier, lighter].flatMap(({ roster }) => rankedBy(roster, { parents })))];
+  const known = rankings.get(heavier) ?? new WeakMap<ChainState, readonly PeerId[]>();
+  rankings.set(heavier, known);
+  let ranked = known.get(lighter);
+  if (ranked === undefined) {
+    const parents = [heavier.head, lighter.head];
+    ranked = [...new Set([heavier, lighter].flatMap(({ roster }) => rankedBy(roster, { parents })))];
+    known.set(lighter, ranked);
+  }
+  return ranked;
 }
 
 /** The record that merges these states. */

@@ -32,6 +32,9 @@ export class Witnesses {
 
   /** A peer says that `base` is the state after `head`, and that this is where it stands. */
   stands(word: Standing): void {
+    const before = this.#last.get(word.peer);
+    const isSame = before?.head === word.head && before.base === word.base && before.cell === word.cell;
+    if (isSame && this.#bases.get(word.head)?.has(word.peer)) return; // most beats say nothing new
     this.#last.delete(word.peer);
     this.#last.set(word.peer, word);
     if (this.#last.size > MOST_PEERS) this.#last.delete(this.#last.keys().next().value!);
@@ -45,8 +48,9 @@ export class Witnesses {
 
   /** A peer says that `base` is the state after `head`. */
   says({ peer, head, base, cell }: Word & { readonly cell: string | null }): void {
-    const bases = this.#bases.get(head) ?? new Map<PeerId, Said>();
+    const known = this.#bases.get(head), bases = known ?? new Map<PeerId, Said>();
     if (!bases.has(peer) && bases.size < MOST_PEERS) bases.set(peer, { base, cell });
+    if (known !== undefined) return;
     this.#bases.set(head, bases);
     if (this.#bases.size > MOST_HEADS) this.#bases.delete(this.#bases.keys().next().value!);
   }

@@ -39,6 +39,8 @@ export interface Outcome {
 
 /** Longest rounds for which a run with liars goes on, at most, until it has come to rest. */
 const MOST_MORE = 8;
+/** How often in a round it is asked whether all are at rest. */
+const LOOKS_A_ROUND = 4;
 /** Rounds after S of them in which two histories that go on beside each other become one. */
 const MERGED_WITHIN = 2;
 
@@ -75,7 +77,7 @@ function comeToRest(world: World, { rules: { longestRoundMs }, silenceMs, leastS
   const endMs = silentFromMs + silenceMs + moreMs;
   world.clock.runUntil(silentFromMs + leastSilenceMs);
   while (world.clock.nowMs < endMs && !world.isAtRest) {
-    world.clock.runUntil(Math.min(endMs, world.clock.nowMs + longestRoundMs));
+    world.clock.runUntil(Math.min(endMs, world.clock.nowMs + longestRoundMs / LOOKS_A_ROUND));
   }
 }
 
