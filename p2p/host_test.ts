@@ -194,7 +194,9 @@ Deno.test("rounds go on and lose no offer when the clock of a peer leaps forward
   for (const { events } of [wren, finch]) {
     const fates = events.flatMap((event) => event.kind === "fate" && event.tokens > 0 ? [event.fate] : []);
     assert.deepEqual([...new Set(fates)], ["counted"]); // the first offer, without work, only asks to join
-    assert.deepEqual(events.filter(({ kind }) => kind === "mismatch" || kind === "reorganised"), []);
+    // Who is next in rank may take the leap for a scribe's silence, and write too: a fork of one record, soon settled.
+    const isDeep = (event: HostEvent) => event.kind === "reorganised" && event.depth > 1;
+    assert.deepEqual(events.filter((event) => event.kind === "mismatch" || isDeep(event)), []);
   }
   for (const { host } of [wren, finch]) await host.close();
 });
