@@ -7,7 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import type { TrainOrder } from "../../p2p/learner.ts";
-import { leadingPlace } from "../../p2p/sync/lineages.ts";
+import { leadingPlace } from "../../p2p/sync/demand.ts";
 import { firstWindows } from "../../p2p/sync/ranges.ts";
 import type { RunConfig } from "../../runtime/config.ts";
 import { type LineOptions, openDrivenFlock } from "../../tests/driven/driven_flock.ts";
