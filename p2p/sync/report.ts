@@ -12,7 +12,7 @@ import { chainOf, type HeldOffer, type Link, type State } from "./link.ts";
 import { digitsOf, isIn, partOf } from "./cells.ts";
 import { hear } from "./hearsay.ts";
 import { viewLineages } from "./lineage_view.ts";
-import { leadingPlace } from "./lineages.ts";
+import { leadingPlace } from "./demand.ts";
 import { gain, type Side, type Sides } from "./merge.ts";
 import { neighbourhood } from "./recent.ts";
 import { ageOf, whyNotCountable } from "./record.ts";
