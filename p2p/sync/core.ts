@@ -167,6 +167,7 @@ class PeerCore implements Core {
     if (candidate === null || known && book.isHopeless(known)) return; // found out while it was on its way
     const { from } = candidate, state = book.addState(candidate.record, candidate);
     if (from.length > 0) {
+      parts.work.offers.tellAnew();
       context.emit({ kind: "keep", weights: candidate.weights });
       journalState(context, book, state);
     } else parts.recovery.onOlder(context, book, state);

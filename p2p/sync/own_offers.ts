@@ -17,7 +17,7 @@ interface Own {
   fate: "pending" | "counted" | "lost" | "unknown";
   /** Round of the record that counted it. */
   countedIn: number | null;
-  /** Its fate was told in an earlier life of this peer: it is told again only if it changes. */
+  /** Its fate was told in an earlier life of this peer, by the history on its disk: it is told again only if it changes. */
   isTold: boolean;
 }
 
@@ -47,6 +47,11 @@ export class OwnOffers {
 
   hasOfferOn(record: Digest): boolean {
     return [...this.#own.values()].some(({ signed }) => signed.body.parent === record);
+  }
+
+  /** The history that was told of in earlier lives is given up for one from elsewhere: all fates are told anew. */
+  tellAnew(): void {
+    for (const own of this.#own.values()) own.isTold = false;
   }
 
   /** Compares every offer with a newly adopted history. */
