@@ -9,6 +9,7 @@
  */
 import type { Contribution, Fate, TrainOrder } from "../../p2p/learner.ts";
 import { renewsMoments, switchModeOf } from "./adloco_steps.ts";
+import type { BatchSplit } from "../batching/split_batch.ts";
 import { Throughput } from "../batching/throughput.ts";
 import { orderedWindow } from "../data/ordered_window.ts";
 import type { KeptLineage } from "../state/checkpoint.ts";
@@ -19,7 +20,7 @@ import { beginBurst, type Burst } from "./burst.ts";
 import { type DeviceFailure, DeviceFailures } from "./device_failures.ts";
 import { type Idle, PAUSED, whyIdle } from "./idle.ts";
 import { Lease } from "./lease.ts";
-import { StarvedError, type StepShape } from "./local_model.ts";
+import { StarvedError } from "./local_model.ts";
 import type { LearnerEvent } from "./messages.ts";
 import { NoiseLog } from "./noise_log.ts";
 import { Pace } from "./pace.ts";
@@ -45,7 +46,7 @@ export class Training {
   #order: TrainOrder | null = null;
   /** Whether something was contributed since the order came. */
   #isCut = false;
-  #shape: StepShape = { batch: 0, microBatch: 0, accumulation: 0 };
+  #shape: BatchSplit = { batch: 0, microBatch: 0, accumulation: 0 };
   #box = new Box();
   readonly #noise = new NoiseLog();
   /** Tokens of this peer that the order's count does not have yet. */
