@@ -8,6 +8,7 @@
  * @module
  */
 import type { Contribution, Fate, TrainOrder } from "../../p2p/learner.ts";
+import { reasonOf } from "../../p2p/reason.ts";
 import { renewsMoments, switchModeOf } from "./adloco_steps.ts";
 import type { BatchSplit } from "../batching/split_batch.ts";
 import { Throughput } from "../batching/throughput.ts";
@@ -380,7 +381,7 @@ export class Training {
 
   #fail(error: unknown): void {
     this.#isFailed = true;
-    this.#tell({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
+    this.#tell({ kind: "failed", message: reasonOf(error) });
   }
 
   #tellWaiting({ reason, isNews }: Idle): void {
