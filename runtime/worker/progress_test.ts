@@ -50,7 +50,7 @@ Deno.test("what is not offered, given up or dropped is trained again", () => {
   assert.deepEqual(progress.take(2), [0, 1]);
   progress.add([step(2)]);
   progress.giveUp(progress.take(2));
-  assert.deepEqual([progress.left, progress.tokens], [8, 8]);
+  assert.deepEqual([progress.left, progress.tokens, progress.ahead], [8, 8, 16]);
   const { ahead } = progress;
   progress.drop();
   assert.deepEqual([progress.left, progress.tokens, progress.ahead], [10, 0, ahead - 8]);
