@@ -35,7 +35,7 @@ export function reportAdoption(
   for (const merge of change.gained ?? []) {
     const sides = merge.parents.length > 1 ? book.ancestry.sidesOf(merge) : null;
     if (sides === null) continue;
-    const isOurs = sides.map(({ chain }) => from !== null && isAfter(book, chain.head, from));
+    const isOurs = sides.map(({ chain }) => from !== null && isOneLine(book, chain.head, from));
     const isOne = isOurs.filter((ours) => ours).length === 1;
     report({
       kind: "merged",
@@ -125,9 +125,10 @@ function reportPassedOver(
   }
 }
 
-function isAfter(book: Book, record: Digest, { link }: State): boolean {
-  const later = book.links.get(record);
-  return later !== undefined && book.ancestry.exclusive(link, later, 1)?.length === 0;
+/** Whether one of the two follows the other: our side may have gone on meanwhile, by a record that the merge has not. */
+function isOneLine(book: Book, record: Digest, { link }: State): boolean {
+  const other = book.links.get(record), isBefore = (a: Link, b: Link) => book.ancestry.exclusive(a, b, 1)?.length === 0;
+  return other !== undefined && (isBefore(link, other) || isBefore(other, link));
 }
 
 function mergedSide(side: Side, isOurs: boolean): MergedSide {
