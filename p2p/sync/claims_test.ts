@@ -144,3 +144,13 @@ Deno.test("one contribution counts once, whoever offers it: in one record the fi
   const late = { ...copy, parent: chain.head, round: chain.round + 1 };
   assert.match(whyNotCountable(digestOf(late), late, { parent: chain, base, rules })!, /it is copied/);
 });
+
+Deno.test("an offer weighs at most twice the median of those counted with it", () => {
+  const offer = offerOf(wren, working), counted = { offer: base, peer: wren, age: 0 };
+  const weights = (...tokens: number[]) =>
+    weightsOf(tokens.map((tokens) => ({ counted, offer: { ...offer, tokens } })), 0);
+  assert.deepEqual(weights(1, 100, 1), [1, 2, 1]);
+  assert.deepEqual(weights(8, 4, 2, 1), [6, 4, 2, 1]);
+  assert.deepEqual(weights(1, 8), [1, 8], "of two, none decides who boasts");
+  assert.deepEqual(weights(0, 100, 0, 1, 1), [0, 2, 0, 1, 1], "who brings nothing is no measure");
+});

@@ -6,16 +6,14 @@ import type { CountedOffer } from "./roster.ts";
 import { placeOf } from "./lineages.ts";
 import type { BlobName, ChainState, SyncRules } from "./types.ts";
 
-/** Most that one offer weighs, in medians of the offers counted with it. */
-const CAP_MEDIANS = 2;
 /** Most that one offer adds to the weight of its history, in what is usual: a record of one author has no other median. */
 const CAP_USUAL = 4;
 /** Most that one record moves what is usual, either way. */
 const USUAL_CHANGE = 1.25;
 
-/** Capped tokens of each offer, in the order given. */
+/** Tokens of each offer, in the order given, at most twice their median. */
 export function cappedTokens(offers: readonly CountedOffer[]): readonly number[] {
-  const cap = CAP_MEDIANS * medianTokens(offers);
+  const [lower, upper] = middleTokens(offers), cap = lower + upper;
   return offers.map(({ offer }) => Math.min(offer.tokens, cap));
 }
 
@@ -27,15 +25,16 @@ export function weightsOf(offers: readonly CountedOffer[], usual: number): reado
 
 /** What is usual after a record: it follows the median of the record's offers, slowly, so that one liar moves it little. */
 export function nextUsual(usual: number, offers: readonly CountedOffer[]): number {
-  const median = medianTokens(offers);
+  const [median] = middleTokens(offers);
   if (median === 0 || usual === 0) return Math.max(median, usual);
   return Math.ceil(Math.min(usual * USUAL_CHANGE, Math.max(usual / USUAL_CHANGE, median)));
 }
 
-/** The lower median of what is not nothing, or 0; lower, so that it is a whole number. */
-function medianTokens(offers: readonly CountedOffer[]): number {
+/** The lower and the upper median of what is not nothing, or zeros: whole numbers, which their mean need not be. */
+function middleTokens(offers: readonly CountedOffer[]): readonly [lower: number, upper: number] {
   const tokens = offers.map(({ offer }) => offer.tokens).filter((count) => count > 0).sort((a, b) => a - b);
-  return tokens[Math.floor((tokens.length - 1) / 2)] ?? 0;
+  const last = tokens.length - 1;
+  return [tokens[Math.floor(last / 2)] ?? 0, tokens[Math.ceil(last / 2)] ?? 0];
 }
 
 /**
