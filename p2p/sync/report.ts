@@ -17,7 +17,7 @@ import { gain, type Side, type Sides } from "./merge.ts";
 import { neighbourhood } from "./recent.ts";
 import { ageOf, whyNotCountable } from "./record.ts";
 import { isMember } from "./roster.ts";
-import type { ChainState, Digest, Member, Offer, RoundRecord } from "./types.ts";
+import type { ChainState, Member, Offer, RoundRecord } from "./types.ts";
 
 /** Offers of others named at once as not counted; a flood of them is one. */
 const MOST_PASSED = 16;
