@@ -88,7 +88,7 @@ class PeerCore implements Core {
         else context.emit({ kind: "send", to: input.peer, message: parts.ownBeat(head) });
         return;
       case "disconnected":
-        parts.merging.disconnect(input.peer);
+        parts.merging.left(input.peer);
         parts.membership.disconnect(input.peer);
         return exchange.disconnect(input.peer);
       case "message":
