@@ -32,13 +32,13 @@ interface Mode {
 
 const MODES: readonly Mode[] = [
   { name: "balanced", dealing: BALANCED, boxMs: BOX_MS },
-  { name: "equal batch", dealing: { batch: "equal", mostSteps: null }, boxMs: BOX_MS },
+  { name: "equal batch", dealing: { batch: "equal", mostBatch: null, mostSteps: null }, boxMs: BOX_MS },
   {
     name: "equal steps",
-    dealing: { batch: "equal", mostSteps: STEPS },
+    dealing: { batch: "equal", mostBatch: null, mostSteps: STEPS },
     boxMs: Math.ceil(STEPS * stepMs(SLOWEST, BATCH / SPEEDS.length)),
   },
-  { name: "fixed time", dealing: { batch: "equal", mostSteps: STEPS }, boxMs: BOX_MS },
+  { name: "fixed time", dealing: { batch: "equal", mostBatch: null, mostSteps: STEPS }, boxMs: BOX_MS },
 ];
 
 export const balanceBench = proofBench({

@@ -7,12 +7,13 @@
  * @module
  */
 import { type Chart, drawChart, type Panel, type Series } from "../cli/chart/chart.ts";
+import { adlocoBench } from "./adloco.ts";
 import { balanceBench } from "./balance.ts";
 import { codecCostBench } from "./codec_cost.ts";
 import { oneMachineBench } from "./one_machine.ts";
 import { policiesBench } from "./policies.ts";
 import { meanOf } from "./proof/compare.ts";
-import { batchAt, type Course, lossAt, secondsAt, stepsAt } from "./proof/course.ts";
+import { batchAt, type Course, lineageBatchAt, lossAt, roundsAt, secondsAt, stepsAt } from "./proof/course.ts";
 import { meanOver, type ProofBench, type Tuned, tuned } from "./proof/proof_bench.ts";
 import { TOKENS } from "./proof/setting.ts";
 
@@ -52,6 +53,22 @@ export const PICTURES: readonly Picture[] = [
         x: { label: THOUSANDS.label },
         y: { label: "sequences", scale: "log" },
         series: ways.map((way) => lineOf(way, THOUSANDS.of, batchAt)),
+      },
+    ],
+  },
+  {
+    bench: adlocoBench,
+    title: "AdLoCo and its parts",
+    description: "Held-out loss over tokens, inner steps and rounds, and the batch of a lineage, without each part.",
+    panels: (ways) => [
+      courses("loss over tokens", ways, THOUSANDS),
+      courses("loss over inner steps", ways, { label: "inner steps, one after another", of: stepsAt }),
+      courses("loss over rounds", ways, { label: "rounds", of: roundsAt }),
+      {
+        title: "batch of a lineage",
+        x: { label: THOUSANDS.label },
+        y: { label: "sequences", scale: "log" },
+        series: ways.map((way) => lineOf(way, THOUSANDS.of, lineageBatchAt, 0)),
       },
     ],
   },
@@ -120,8 +137,8 @@ function courses(title: string, ways: readonly Tuned[], along: Along): Panel {
 }
 
 /** Both figures after the same tokens, over seeds. */
-function lineOf({ name, trials }: Tuned, x: Along["of"], y: Along["of"]): Series {
-  const tokens = Array.from({ length: POINTS + 1 }, (_, i) => FROM_TOKENS + (TOKENS - FROM_TOKENS) * i / POINTS);
+function lineOf({ name, trials }: Tuned, x: Along["of"], y: Along["of"], from = FROM_TOKENS): Series {
+  const tokens = Array.from({ length: POINTS + 1 }, (_, i) => from + (TOKENS - from) * i / POINTS);
   return {
     name,
     points: tokens.map((at) => ({

@@ -31,8 +31,9 @@ function madeUp(trial: Trial, place: number): Finished {
       trained: heldOut,
       batch: column(() => batch),
       steps: column(() => 20),
+      lineages: column((share) => share < 0.5 ? 2 : 1),
     },
-    effort: { contributionBytes: 1000 * (place + 1), idleShare: 0, mostIdleShare: 0 },
+    effort: { contributionBytes: 1000 * (place + 1), idleShare: 0, mostIdleShare: 0, expectedRounds: STATES },
   };
 }
 

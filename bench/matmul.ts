@@ -6,6 +6,7 @@
  * @module
  */
 import { matmul } from "../kernels/matmul.ts";
+import { reasonOf } from "../p2p/reason.ts";
 import { openCpuDevice } from "../runtime/device/cpu.ts";
 import { type Device, whole } from "../runtime/device/device.ts";
 import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
@@ -94,7 +95,7 @@ async function* jax(): AsyncGenerator<BenchLine> {
     await library.init("wasm");
     library.defaultDevice("wasm");
   } catch (error) {
-    yield { name: "jax-js", device: "skipped", reason: error instanceof Error ? error.message : String(error) };
+    yield { name: "jax-js", device: "skipped", reason: reasonOf(error) };
     return;
   }
   const { numpy } = library;

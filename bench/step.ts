@@ -8,6 +8,7 @@
  * software driver gets a tiny one: there the figures that count are dispatches and submits.
  * @module
  */
+import { reasonOf } from "../p2p/reason.ts";
 import { openCpuDevice } from "../runtime/device/cpu.ts";
 import type { Device } from "../runtime/device/device.ts";
 import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
@@ -52,7 +53,7 @@ async function* pytorch(ours: number): AsyncGenerator<BenchLine> {
       yield { name: "step of the demo's model", device: `PyTorch ${torch} cpu`, threads, ...speed };
     }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     console.error(`Cannot compare with PyTorch: ${reason}. Set STARLING_PYTHON to a Python that has torch`);
     yield { name: "step of the demo's model", device: "PyTorch, skipped", reason };
     return;

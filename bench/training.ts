@@ -2,6 +2,7 @@
  * What the benchmarks that train have in common: windows of a text, settings of a step, and a count of what was run.
  * @module
  */
+import { reasonOf } from "../p2p/reason.ts";
 import type { Device } from "../runtime/device/device.ts";
 import type { ModelConfig } from "../runtime/model/config.ts";
 import { presets } from "../runtime/presets.ts";
@@ -52,6 +53,6 @@ export async function openOrSay(open: () => Promise<Device>): Promise<Device | s
   try {
     return await open();
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return reasonOf(error);
   }
 }

@@ -3,6 +3,7 @@
  * minutes, and at the end. A disk that refuses it costs a warning.
  * @module
  */
+import { reasonOf } from "../p2p/reason.ts";
 import type { Peer } from "../runtime/peer.ts";
 import type { StateFolder } from "../runtime/run_folder.ts";
 
@@ -39,7 +40,7 @@ export class AverageKeeper {
       this.#keptAtMs = nowMs;
       await this.#state.saveAverage(bytes);
     } catch (error) {
-      this.#warn(`the average of weights is not kept: ${error instanceof Error ? error.message : error}`);
+      this.#warn(`the average of weights is not kept: ${reasonOf(error)}`);
     }
   }
 }

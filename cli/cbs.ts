@@ -57,6 +57,7 @@ const VALUES: Readonly<Record<Varied, readonly number[]>> = {
 
 /** Measures and reports; returns the exit code. */
 export async function cbs(flags: CbsFlags): Promise<number> {
+  expectAgreement(flags); // before a run is made of a preset
   const run = await openExperimentRun(flags.run);
   const options = cbsOptions(run.config, flags), plan = planCbs(options);
   const folder = flags.folder ?? defaultSweepFolder(run, "cbs");
@@ -79,14 +80,6 @@ export function cbsOptions(config: RunConfig, flags: CbsFlags): CbsOptions {
   const reference = flags.reference ?? powerOfTwoBelow(Math.max(1, REFERENCE_SHARE * config.training.batch));
   const batches = [...new Set([reference, ...flags.batches ?? ladder(reference)])].sort((a, b) => a - b);
   if (batches.length < 2) throw new UsageError("Cannot fit one batch size: give more with --batches, e.g. 1,2,4,8,16");
-  if (flags.values !== undefined && flags.vary === undefined) {
-    throw new UsageError("Cannot use --values alone: say what they are of, with --vary data, depth or width");
-  }
-  if (flags.vary === "data" && flags.target !== undefined) {
-    throw new UsageError(
-      "Cannot vary the data to a given --target: its losses are what the reference reaches. Leave it out",
-    );
-  }
   const model = flags.proxy === 1
     ? config.model
     : scaledModel(config.model, { width: flags.proxy, depth: flags.proxy });
@@ -116,6 +109,18 @@ export function cbsOptions(config: RunConfig, flags: CbsFlags): CbsOptions {
     );
   }
   return options;
+}
+
+/** @throws {UsageError} if flags are of no use together, whatever the run is. */
+function expectAgreement(flags: CbsFlags): void {
+  if (flags.values !== undefined && flags.vary === undefined) {
+    throw new UsageError("Cannot use --values alone: say what they are of, with --vary data, depth or width");
+  }
+  if (flags.vary === "data" && flags.target !== undefined) {
+    throw new UsageError(
+      "Cannot vary the data to a given --target: its losses are what the reference reaches. Leave it out",
+    );
+  }
 }
 
 /** @throws {UsageError} if a scaled model is none. */

@@ -51,12 +51,16 @@ export async function compare({ runs: paths, target, plot, json: asJson, quiet }
 export function comparisonLines({ runs, settings, target }: Comparison): string[] {
   const row = (name: string, show: (run: RunFigures) => string) => [name, ...runs.map(show)];
   const some = (value: number | null, show: (value: number) => string) => value === null ? "–" : show(value);
+  const course = (first: number, last: number) => first === last ? String(first) : `${first} → ${last}`;
   const speed = (value: number) => `${counted(value)} tok/s`, loss = (value: number) => value.toFixed(4);
   const reached = (show: (reached: NonNullable<RunFigures["reached"]>) => string) => (run: RunFigures) =>
     run.reached === null ? "not reached" : show(run.reached);
   const rows = [
     row("policy", ({ policy }) => policy),
-    row("batch", ({ firstBatch: a, lastBatch: b }) => a === b ? String(a) : `${a} → ${b}`),
+    row("batch", ({ firstBatch, lastBatch }) => course(firstBatch, lastBatch)),
+    ...(runs.some(({ firstLineages }) => firstLineages > 1)
+      ? [row("lineages", ({ firstLineages, lastLineages }) => course(firstLineages, lastLineages))]
+      : []),
     ...settings.map(({ name, values }) => [name, ...values]),
     row("parameters", ({ parameters }) => counted(parameters)),
     row("wall time", ({ elapsedMs }) => clock(elapsedMs)),

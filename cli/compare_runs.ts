@@ -28,6 +28,8 @@ export interface RunFigures {
   /** Global batch after the first and after the last round, in sequences. */
   readonly firstBatch: number;
   readonly lastBatch: number;
+  readonly firstLineages: number;
+  readonly lastLineages: number;
   readonly parameters: number;
   readonly device: string;
   readonly elapsedMs: number;
@@ -138,6 +140,7 @@ function figuresOf({ label, run, rounds }: NamedMetrics, target: number | null):
       elapsedMs: last.elapsedMs,
     },
     ...{ firstBatch: first.requestedBatch, lastBatch: last.requestedBatch },
+    ...{ firstLineages: first.lineages, lastLineages: last.lineages },
     ...{ computeShare: mean("computeShare"), waitShare: mean("waitShare"), transferShare: mean("transferShare") },
     runTokensPerSecond: spanMs > 0 ? (last.tokens - first.tokens) * 1000 / spanMs : last.runTokensPerSecond,
     computingTokensPerSecond: mean("computingTokensPerSecond"),

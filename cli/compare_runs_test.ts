@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import type { RoundLine, RunLine } from "../runtime/metrics.ts";
 import { roundMetrics, runMetrics } from "../tests/metrics_lines.ts";
+import { comparisonLines } from "./compare.ts";
 import { compareRuns, comparisonChart, type NamedMetrics } from "./compare_runs.ts";
 
 /** A run whose held-out losses are these, round by round. */
@@ -71,4 +72,13 @@ Deno.test("the chart shows losses by tokens and time with the target, batches an
   assert.deepEqual(panels[0]!.series[0], { name: "a", points: [{ x: 0, y: 3 }, { x: 2000, y: 2 }] });
   assert.deepEqual(panels.map(({ guides }) => guides?.length), [1, 1, 0, 0]);
   assert.equal(panels[1]!.x.label, "time, minutes");
+});
+
+Deno.test("a comparison has a row for lineages where a run had several", () => {
+  const [one, several] = [run("a", [3, 2]), run("b", [3, 2])];
+  const withLineages = { ...several, rounds: several.rounds.map((round, i) => ({ ...round, lineages: 4 - i })) };
+  const rowOf = (...runs: readonly NamedMetrics[]) =>
+    comparisonLines(compareRuns(runs)).find((line) => line.includes("lineages"))?.trim().split(/ {2,}/);
+  assert.deepEqual(rowOf(one, withLineages), ["lineages", "1", "4 → 3"]);
+  assert.equal(rowOf(one), undefined);
 });

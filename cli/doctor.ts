@@ -8,6 +8,7 @@ import { fetchGenesis, runIdOf } from "../p2p/genesis.ts";
 import { identityFromSeed } from "../p2p/identity.ts";
 import { startLibp2p } from "../p2p/net/libp2p.ts";
 import type { Reachability, Transport } from "../p2p/net/transport.ts";
+import { reasonOf } from "../p2p/reason.ts";
 import type { Digest, PeerId } from "../p2p/sync/types.ts";
 import { parseTicket } from "../p2p/ticket.ts";
 import { blobsOf, genesisBytes, parseRunConfig, type RunConfig } from "../runtime/config.ts";
@@ -144,7 +145,7 @@ async function examineNetwork(target: Target, options: DoctorOptions, tell: (fin
       relay: false,
     });
   } catch (error) {
-    return tell(problem("listen", error instanceof Error ? error.message : String(error), "See above."));
+    return tell(problem("listen", reasonOf(error), "See above."));
   }
   await using _ = transport;
   tell(ok("listen", runs ? "the running peer has its port" : transport.addresses().map(withoutPeer).join(", ")));
@@ -217,7 +218,7 @@ async function genesisOf(
     const bytes = await fetchGenesis(transport, peer, { run });
     return parseRunConfig(new TextDecoder().decode(bytes), "the run's configuration");
   } catch (error) {
-    return problem("configuration", error instanceof Error ? error.message : String(error), "Ask for a fresh ticket.");
+    return problem("configuration", reasonOf(error), "Ask for a fresh ticket.");
   }
 }
 

@@ -5,6 +5,7 @@
 import { createSocket } from "node:dgram";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { reasonOf } from "../p2p/reason.ts";
 import { listDevices } from "../runtime/device/open.ts";
 import { bytes } from "./format.ts";
 
@@ -48,7 +49,7 @@ export async function checkDevice(list: typeof listDevices = listDevices): Promi
     const f16 = problem === null ? "it can train in f16" : `it trains in f32 alone: ${problem}`;
     return ok("device", `${choice.kind}: ${choice.reason}; ${f16}`);
   } catch (error) {
-    return problem("device", error instanceof Error ? error.message : String(error), "Install a GPU driver.");
+    return problem("device", reasonOf(error), "Install a GPU driver.");
   }
 }
 
@@ -60,7 +61,7 @@ export async function checkDisk(folder: string): Promise<Finding> {
     await Deno.writeTextFile(file, "x", { createNew: true });
     await Deno.remove(file);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = reasonOf(error);
     return problem("disk", `${place} cannot be written (${why})`, "Choose another folder, or change its permissions.");
   }
   const { bavail, bsize } = await statfs(place);
@@ -104,7 +105,7 @@ export async function checkMulticast(): Promise<Finding> {
           if (error !== null) heard.resolve(error.message);
         });
       } catch (error) {
-        heard.resolve(error instanceof Error ? error.message : String(error));
+        heard.resolve(reasonOf(error));
       }
     });
     const failure = await heard.promise;

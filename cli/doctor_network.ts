@@ -6,6 +6,7 @@
 import { decode } from "@ipld/dag-cbor";
 import { z } from "zod";
 import { BLOBS_PROTOCOL, encodeBlobRequest } from "../p2p/net/blob_requests.ts";
+import { reasonOf } from "../p2p/reason.ts";
 import { CHUNK_BYTES } from "../p2p/store/blob_store.ts";
 import type { Reachability, Transport } from "../p2p/net/transport.ts";
 import type { Digest, PeerId } from "../p2p/sync/types.ts";
@@ -28,7 +29,7 @@ export async function checkLine(transport: Transport, peer: PeerId, blob: Digest
       times.push(performance.now() - before);
     }
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = reasonOf(error);
     return problem("line", why, "The connection broke while it was measured. Try again.");
   }
   // A request is one round trip for the stream and one for the answer; the first also sets things up.

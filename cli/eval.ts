@@ -23,7 +23,6 @@ export interface EvalOptions extends ModelPlace {
   readonly text?: string;
   readonly device: "auto" | "cpu" | "webgpu";
   readonly json?: boolean;
-  readonly quiet?: boolean;
 }
 
 export interface EvalResult {

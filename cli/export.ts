@@ -25,15 +25,14 @@ export async function exportModel({ output, ...place }: ExportOptions): Promise<
 
 /** The command. */
 export async function runExport(
-  { output, json: asJson, quiet, ...place }: ModelPlace & {
+  { output, json: asJson, ...place }: ModelPlace & {
     readonly output?: string;
     readonly json?: boolean;
-    readonly quiet?: boolean;
   },
 ): Promise<void> {
   const target = output ?? join(place.folder, "model");
   const round = await exportModel({ ...place, output: target });
   if (asJson) return json({ kind: "exported", round, folder: target });
   line(`Round ${round} written to ${target} (Hugging Face layout).`);
-  if (!quiet) line(`Next:  deno task starling sample ${target} --prompt "…"`);
+  if (!place.quiet) line(`Next:  deno task starling sample ${target} --prompt "…"`);
 }

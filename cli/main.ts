@@ -5,6 +5,7 @@
  */
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { isPlainText } from "../p2p/plain_text.ts";
+import { reasonOf } from "../p2p/reason.ts";
 import { LONGEST_NAME } from "../p2p/sync/offer.ts";
 import { presets } from "../runtime/presets.ts";
 import { EXIT, exitOf } from "./exit.ts";
@@ -138,7 +139,7 @@ export function program(): Command {
     .option(
       "--batches <list>",
       "sequences, e.g. 1,2,4,8 (default: from 1/4 to 32 times the reference)",
-      wholes(1, 1_048_576),
+      list(whole(1, 1_048_576)),
     )
     .option(
       "--reference <n>",
@@ -152,9 +153,12 @@ export function program(): Command {
       1_000_000,
     )
     .option("--target <nats>", "held-out loss to reach (default: what the reference reaches)", positive)
-    .option("--rates <list>", "factors of the rate, the best counts at each batch", positives, [1])
+    .addOption(
+      new Option("--rates <list>", "factors of the rate, the best counts at each batch").argParser(list(positive))
+        .default([1], "1"),
+    )
     .addOption(new Option("--vary <what>", "repeat it over").choices(["data", "depth", "width"]))
-    .option("--values <list>", "factors of what is varied (data: 0.25,0.5,1; depth, width: 0.5,1,2)", positives)
+    .option("--values <list>", "factors of what is varied (data: 0.25,0.5,1; depth, width: 0.5,1,2)", list(positive))
     .option("--proxy <share>", "width and depth of the model that is trained, as a share of the run's", share, 1)
     .action(async (run, options) => {
       const { cbs } = await import("./cbs.ts"), { runOrHelp } = await import("./experiment.ts");
@@ -167,9 +171,16 @@ export function program(): Command {
     .option("--peers <n>", "equal peers of the flock that is tried", whole(1, 64), 4)
     .option("--steps <n>", "inner steps of a round", whole(1, 10_000), 10)
     .option("--tokens <n>", "of one trial, of all its peers", whole(1, Number.MAX_SAFE_INTEGER), 500_000)
-    .option("--rates <list>", "factors of the run's learning rate", positives, [0.5, 1, 2])
-    .option("--outer-rates <list>", "outer learning rates (default: 0.7,1; 1 with the codecs topk and auto)", positives)
-    .option("--momenta <list>", "outer momenta (default: 0,0.9; 0 with the codecs topk and auto)", nonNegatives)
+    .addOption(
+      new Option("--rates <list>", "factors of the run's learning rate").argParser(list(positive))
+        .default([0.5, 1, 2], "0.5,1,2"),
+    )
+    .option(
+      "--outer-rates <list>",
+      "outer learning rates (default: 0.7,1; 1 with the codecs topk and auto)",
+      list(positive),
+    )
+    .option("--momenta <list>", "outer momenta (default: 0,0.9; 0 with the codecs topk and auto)", list(nonNegative))
     .option(
       "--proxy <share>",
       "width and depth of the model that is trained (default: what has a million parameters)",
@@ -280,17 +291,17 @@ function nonNegative(text: string): number {
   throw new InvalidArgumentError("it must be 0 or more.");
 }
 
-function wholes(least: number, most: number): (text: string) => readonly number[] {
-  const parse = whole(least, most);
-  return (text) => text.split(",").map((item) => parse(item.trim()));
-}
-
-function positives(text: string): readonly number[] {
-  return text.split(",").map(positive);
-}
-
-function nonNegatives(text: string): readonly number[] {
-  return text.split(",").map(nonNegative);
+/** Values between commas; what is wrong with one of them is said of that one. */
+function list(parse: (item: string) => number): (text: string) => readonly number[] {
+  return (text) =>
+    text.split(",").map((part) => {
+      const item = part.trim();
+      try {
+        return parse(item);
+      } catch (error) {
+        throw new InvalidArgumentError(`'${item}' is no value of a list like 1,2,4: ${reasonOf(error)}`);
+      }
+    });
 }
 
 function dialable(value: string, before: readonly string[]): readonly string[] {
@@ -331,7 +342,7 @@ function report(error: unknown): number {
     return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   }
   const { code, expected } = exitOf(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   failure(message, code);
   if (!expected && error instanceof Error) {
     note(`${error.stack ?? ""}\nThis is a mistake in Starling. Please report it.`);

@@ -18,6 +18,7 @@ import type { PeerStatus } from "../runtime/status.ts";
 import { decodeEwa } from "../runtime/state/ewa_bytes.ts";
 import { readWeights, weightsLayout } from "../runtime/state/weights.ts";
 import { UsageError } from "./exit.ts";
+import { note } from "./print.ts";
 
 export interface OpenedModel {
   readonly config: ModelConfig;
@@ -36,15 +37,19 @@ export interface ModelPlace {
   readonly ewa?: boolean;
   /** A peer's own folder, if it is not the run's default. */
   readonly state?: string;
+  /** Not to say which model of several it is. */
+  readonly quiet?: boolean;
 }
 
 /**
- * Opens the model of a run or of a Hugging Face folder.
+ * Opens the model of a run or of a Hugging Face folder. Of a run that still trains several models it says which one.
  * @throws {UsageError} if the run has no state yet.
  * @throws {ModelFolderError | SafetensorsError | ConfigError} if the folder cannot be used.
  */
-export async function openModel({ folder, state, ewa = false }: ModelPlace): Promise<OpenedModel> {
-  if (await hasRun(folder)) return await openRunModel(folder, { path: state ?? defaultStatePath(folder), ewa });
+export async function openModel({ folder, state, ewa = false, quiet = false }: ModelPlace): Promise<OpenedModel> {
+  if (await hasRun(folder)) {
+    return await openRunModel(folder, { path: state ?? defaultStatePath(folder), ewa, isSilent: quiet });
+  }
   if (!ewa) return await openExported(folder);
   throw new UsageError(
     `Cannot open the average of '${folder}': it is a model, and only a run has one. Leave out --ewa`,
@@ -63,7 +68,7 @@ async function openExported(folder: string): Promise<OpenedModel> {
 
 async function openRunModel(
   folder: string,
-  { path: statePath, ewa }: { readonly path: string; readonly ewa: boolean },
+  { path: statePath, ewa, isSilent }: { readonly path: string; readonly ewa: boolean; readonly isSilent: boolean },
 ): Promise<OpenedModel> {
   const { config, data } = await openRunFolder(folder);
   const status = await readStatus(statePath);
@@ -75,6 +80,8 @@ async function openRunModel(
   }
   const blobs = layered(await openDiskBlobStore(join(statePath, "blobs")), data);
   const parameters = ewa ? await averageIn(statePath, config) : await newestIn(statePath, { config, blobs, status });
+  const choice = lineageText(config, status);
+  if (choice !== null && !isSilent) note(choice);
   const { tokenizer: kind } = config;
   const json = kind.kind === "bytes"
     ? null
@@ -86,6 +93,21 @@ async function openRunModel(
     tokenizerJson: json,
     run: { config, blobs, round: status.round },
   };
+}
+
+/** Which of a run's models is opened, while it trains several; null if there is but one. */
+export function lineageText(
+  { batching }: Pick<RunConfig, "batching">,
+  { lineages, leading, round }: Pick<PeerStatus, "lineages" | "leading" | "round">,
+): string | null {
+  const lineage = lineages[leading];
+  if (lineages.length < 2 || lineage === undefined) return null;
+  const isKeptApart = batching.policy === "adloco" && batching.mergeEvery === null;
+  const future = isKeptApart
+    ? "this run never makes one of them (batching.mergeEvery is null)"
+    : "merging is not over, and what they become may be better";
+  return `This is lineage ${lineage.from.join(" + ")}, the one of highest demand of the ${lineages.length} that the ` +
+    `run trains beside each other in round ${round}: ${future}.`;
 }
 
 async function newestIn(statePath: string, { config, blobs, status: { weights, leading, round } }: {

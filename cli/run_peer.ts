@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { metered, type MeteredTransport } from "../p2p/net/metered.ts";
 import type { Transport } from "../p2p/net/transport.ts";
+import { reasonOf } from "../p2p/reason.ts";
 import { layered } from "../p2p/store/layered.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import { runIdOf } from "../p2p/genesis.ts";
@@ -165,7 +166,7 @@ async function leave(peer: Peer, { state, keeper, take }: {
     await state.saveOptimizer(checkpoint).catch((error: unknown) => {
       take({
         kind: "warning",
-        message: `the optimizer's state is not kept: ${error instanceof Error ? error.message : error}`,
+        message: `the optimizer's state is not kept: ${reasonOf(error)}`,
       });
     });
   }
@@ -186,7 +187,7 @@ async function recordEvents({ config }: RunFolder, { state, screen, transport }:
   let status = emptyStatus, writtenAtMs = 0, writing = Promise.resolve(), isComplaining = false, hasStarted = false;
   // None of these files is needed to go on, so a disk that refuses them costs a warning and not the peer.
   const complain = (error: unknown) => {
-    if (!isComplaining) note(`warning: ${error instanceof Error ? error.message : error}`);
+    if (!isComplaining) note(`warning: ${reasonOf(error)}`);
     isComplaining = true;
   };
   const attempt = <T>(work: () => T): T | null => {
@@ -297,7 +298,7 @@ async function stopWithInput(interrupt: Interrupt): Promise<void> {
   try {
     for await (const _ of Deno.stdin.readable) { /* only its end matters */ }
   } catch (error) {
-    note(`standard input: ${error instanceof Error ? error.message : error}`);
+    note(`standard input: ${reasonOf(error)}`);
   }
   interrupt.stop("the parent process ended");
 }

@@ -20,6 +20,8 @@ export interface View {
   readonly digest: string;
   /** Of the next round; null before the first. */
   readonly globalBatch: BatchView | null;
+  /** Models that the run trains beside each other. */
+  readonly lineages: number;
   /** How contributions to the next round are encoded. */
   readonly codec: string;
   readonly losses: readonly number[];
@@ -59,6 +61,7 @@ export function emptyView(nowMs: number): View {
     targetTokens: null,
     digest: "",
     globalBatch: null,
+    lineages: 1,
     codec: "",
     losses: [],
     heldOuts: [],
@@ -85,6 +88,7 @@ export function observe(view: View, event: PeerEvent, nowMs: number): View {
         targetTokens: event.targetTokens,
         digest: event.digest,
         globalBatch: event.globalBatch,
+        lineages: event.lineages.length,
         codec: event.codec,
         losses: event.loss === null ? view.losses : [...view.losses, event.loss],
         heldOuts: event.heldOut === null ? view.heldOuts : [...view.heldOuts, event.heldOut],
@@ -219,12 +223,13 @@ export function batchText({ request, noiseScale, ceiling, reason }: BatchView): 
 
 /** Dense contributions and a constant batch are the usual, and not worth a word. */
 function stateLine(view: View, { agreement }: Goal): string {
-  const { digest, codec, round, globalBatch } = view,
+  const { digest, codec, round, globalBatch, lineages } = view,
     parts = [
       `state ${short(digest)}`,
       agreement ?? "",
       standingText(view, round),
       globalBatch === null || globalBatch.policy === "constant" ? "" : `batch ${globalBatch.request}`,
+      lineages > 1 ? `lineages ${lineages}` : "",
       codec.startsWith("topk") ? `contributions ${codec}` : "",
     ];
   return parts.filter((part) => part !== "").join("  ");
@@ -240,6 +245,7 @@ export function roundLine(view: View, goal: Goal, nowMs: number): string {
     `${counted(view.tokens)} tokens`,
     `${grouped(runSpeed(view))} tok/s`,
     peersText(view.members.filter(({ tokens }) => tokens > 0).length),
+    ...(view.lineages > 1 ? [`${view.lineages} lineages`] : []),
     `state ${short(view.digest)}`,
     ...(left === null ? [] : [`${clock(left)} to go`]),
   ].join("  ");

@@ -50,6 +50,19 @@ Deno.test("a view says when contributions are sparse", () => {
   );
 });
 
+Deno.test("a view says how many lineages there are, while there are several", () => {
+  const view = (count: number) => {
+    const [lineage] = roundEvent(1).lineages,
+      lineages = Array.from({ length: count }, (_, id) => ({ ...lineage!, id }));
+    const seen = after([0, round(1, 0, { lineages })]);
+    return [render(seen, {}, 1).at(-1)!, roundLine(seen, {}, 1)] as const;
+  };
+  const [live, plain] = view(3);
+  assert.match(live, /in round 1 {2}lineages 3$/);
+  assert.match(plain, /1 peer {2}3 lineages {2}state/);
+  assert.ok(view(1).every((text) => !text.includes("lineage")));
+});
+
 Deno.test("a view says how large a batch is that may grow", () => {
   const lastLine = (policy: "constant" | "norm-test") => {
     const globalBatch = { policy, request: 64, dealt: 64, noiseScale: 105, ceiling: 182, reason: "210 wanted" };

@@ -22,6 +22,12 @@ export interface RoundWork {
   readonly ceiling: number;
 }
 
+/** What is told of a round that counted the work of some members. */
+export interface CountedRound extends Pick<RoundWork, "round" | "tokens"> {
+  readonly members: readonly { readonly tokens: number; readonly steps: number }[];
+  readonly lineages: readonly { readonly batch: { readonly dealt: number; readonly ceiling: number } }[];
+}
+
 export interface Estimate {
   /** After this round it was made. */
   readonly round: number;
@@ -65,6 +71,14 @@ export function communicationAfter(
   const constant = needed(1), growing = needed(2 ** Math.min(1, H / TEST_STEPS));
   const latest = { round, rounds: constant, constant, growing };
   return { ...sums, first: before.first ?? latest, latest };
+}
+
+export function workOf({ round, tokens, members, lineages }: CountedRound): RoundWork {
+  const worked = members.filter(({ tokens }) => tokens > 0), steps = worked.map(({ steps }) => steps);
+  const gained = worked.reduce((sum, { tokens }) => sum + tokens, 0);
+  const batch = lineages.reduce((sum, { batch: { dealt } }) => sum + dealt, 0);
+  const ceiling = lineages.reduce((sum, { batch: { ceiling } }) => sum + ceiling, 0) / batch;
+  return { round, tokens, gained, steps: middleOf(steps), ceiling };
 }
 
 /** The lower median, or 0. */

@@ -208,6 +208,12 @@ const runConfigSchema = z.strictObject({
 }).refine(({ training, batching }) => batching.most === null || batching.most >= training.batch, {
   message: "must not be less than training.batch, which the run begins with",
   path: ["batching", "most"],
+}).refine(({ model, training, batching: { policy, ceiling } }) => {
+  return policy === "constant" || ceiling === null || ceiling >= training.batch * model.contextLength;
+}, {
+  message: "must not be less than the first batch (training.batch × model.contextLength tokens), which could never " +
+    "grow; choose null, or the policy constant",
+  path: ["batching", "ceiling"],
 }).refine(({ model, data, batching }) => {
   const count = lineageCount({ batching });
   return count === 1 || tokensIn(data) / model.contextLength >= count;
@@ -277,12 +283,21 @@ export function parseRunConfig(text: string, source = "run.json"): RunConfig {
   }
   const lines = result.error.issues.map((issue) => {
     const path = issue.path.length === 0 ? "the whole" : `'${issue.path.join(".")}'`;
-    const found = issue.code === "custom" || issue.input === undefined
-      ? ""
-      : `, found ${JSON.stringify(issue.input)?.slice(0, 80)}`;
+    // What a rule of several fields got is all of them: the one that it blames is shown, if there is one.
+    const input = issue.code === "custom" ? valueAt(json, issue.path) : issue.input;
+    const found = input === undefined ? "" : `, found ${JSON.stringify(input).slice(0, 80)}`;
     return `  ${path}: ${issue.message}${found}`;
   });
   throw new ConfigError(`Cannot use ${source}:\n${lines.join("\n")}`);
+}
+
+/** A plain value inside of JSON; undefined if there is none, or it is made of others. */
+function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
+  const found = path.reduce(
+    (value: unknown, key): unknown => typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined,
+    json,
+  );
+  return typeof found === "object" ? undefined : found;
 }
 
 /** The blobs that a run's tokenizer and data name: what a peer must hold before it can train. */

@@ -62,7 +62,11 @@ Deno.test("batching that cannot work is refused with the field and the reason", 
   assert.equal(batchingOf({ policy: "norm-test", eta: 1 }).policy, "norm-test");
   refuses({ policy: "warmup", tokens: 5_000 }, /'batching\.to': .*expected number/);
   refuses({ policy: "warmup", to: 11, tokens: 5_000 }, /'batching\.to': must not be less than training\.batch/);
-  refuses({ policy: "constant", most: 11 }, /'batching\.most': must not be less than training\.batch/);
+  refuses({ policy: "constant", most: 11 }, /'batching\.most': must not be less than training\.batch.*, found 11$/);
+  refuses({ policy: "norm-test", ceiling: 383 }, /'batching\.ceiling': must not be less than the first .*, found 383$/);
+  assert.equal(batchingOf({ policy: "norm-test", ceiling: 384 }).ceiling, 384);
+  assert.equal(batchingOf({ policy: "constant", ceiling: 383 }).ceiling, 383, "a measured one, which nothing goes by");
+  refuses({ policy: "norm-test", growth: 1 }, /'batching': Unrecognized key: "growth"/);
   refuses({ policy: "adloco", lineages: 0 }, /'batching\.lineages': .*>=1, found 0/);
   refuses({ policy: "adloco", lineages: 17 }, /'batching\.lineages': .*<=16, found 17/);
   refuses({ policy: "adloco", mergeEvery: 0 }, /'batching\.mergeEvery'/);

@@ -4,7 +4,7 @@
  */
 import type { BatchView } from "../p2p/sync/batch/request.ts";
 import type { LineageView } from "../p2p/sync/lineage_view.ts";
-import { type Communication, communicationAfter, middleOf, NO_COMMUNICATION, type RoundWork } from "./communication.ts";
+import { type Communication, communicationAfter, NO_COMMUNICATION, workOf } from "./communication.ts";
 import type { MemberRound, PeerEvent } from "./event.ts";
 import { type OwnReach, type PeerReach, reachAfter, unknownReach } from "./reach.ts";
 import { type PeerTime, timesAfter } from "./peer_time.ts";
@@ -243,14 +243,6 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     default:
       return event satisfies never;
   }
-}
-
-function workOf({ round, tokens, members, lineages }: Extract<PeerEvent, { kind: "round" }>): RoundWork {
-  const worked = members.filter(({ tokens }) => tokens > 0), steps = worked.map(({ steps }) => steps);
-  const gained = worked.reduce((sum, { tokens }) => sum + tokens, 0);
-  const batch = lineages.reduce((sum, { batch: { dealt } }) => sum + dealt, 0);
-  const ceiling = lineages.reduce((sum, { batch: { ceiling } }) => sum + ceiling, 0) / batch;
-  return { round, tokens, gained, steps: middleOf(steps), ceiling };
 }
 
 /** What is said again and again is kept once. */

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../p2p/clock.ts";
 import type { HostEnd } from "../p2p/host_event.ts";
+import { reasonOf } from "../p2p/reason.ts";
 
 /** Virtual milliseconds of one turn of the event loop in `runUntil`, unless told otherwise. */
 const STEP_MS = 10;
@@ -41,7 +42,7 @@ export class ManualClock implements Clock {
   watch(name: string, ended: Promise<HostEnd>): void {
     ended.then((end) => {
       if (end.kind !== "failed") return;
-      const reason = end.error instanceof Error ? end.error.message : String(end.error);
+      const reason = reasonOf(end.error);
       this.#failure ??= new Error(`${name} failed: ${reason}`, { cause: end.error });
     });
   }

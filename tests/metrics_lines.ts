@@ -31,6 +31,7 @@ export function roundMetrics(round: number, changes: Partial<RoundLine> = {}): R
       executedBatch: 12,
       requestedBatch: 12,
       dealtBatch: 12,
+      lineages: 1,
     },
     precision: "f32",
     ...{ noiseScale: null, ceiling: 91, policyReason: "constant" },

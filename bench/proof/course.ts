@@ -4,6 +4,7 @@
  */
 import type { HostEvent } from "../../p2p/host_event.ts";
 import type { Offer, PeerId } from "../../p2p/sync/types.ts";
+import { communicationAfter, NO_COMMUNICATION, workOf } from "../../runtime/communication.ts";
 
 /** Columns: a value for each state that learned something. */
 export interface Course {
@@ -18,6 +19,8 @@ export interface Course {
   readonly batch: readonly number[];
   /** Inner steps of a peer in that round: the mean over peers whose work came in time. */
   readonly steps: readonly number[];
+  /** Models that were trained beside each other in that round. */
+  readonly lineages: readonly number[];
 }
 
 /** What became of all that peers offered. */
@@ -26,6 +29,8 @@ export interface Effort {
   /** Share of their time that peers had nothing to train; and of the peer that waited most. */
   readonly idleShare: number;
   readonly mostIdleShare: number;
+  /** Rounds with work that the run was expected to need, after the first few of them; null: it was over before. */
+  readonly expectedRounds: number | null;
 }
 
 type RoundEvent = Extract<HostEvent, { kind: "round" }>;
@@ -37,7 +42,13 @@ interface Told {
 
 export class CourseKeeper {
   readonly #told = new Map<number, Told>();
+  readonly #targetTokens: number;
   #tokens = 0;
+
+  /** @param targetTokens Of the whole run. */
+  constructor(targetTokens: number) {
+    this.#targetTokens = targetTokens;
+  }
 
   /** Notes a round and its moment; of one number the last word holds. */
   add(event: RoundEvent, ms: number): void {
@@ -64,9 +75,21 @@ export class CourseKeeper {
         trained: column(({ loss }) => loss ?? NaN),
         batch: column((event) => sum(inTime(event).map(({ batch }) => batch))),
         steps: column((event) => sum(inTime(event).map(({ steps }) => steps)) / Math.max(1, inTime(event).length)),
+        lineages: column(({ lineages, merged }) => lineages.length + (merged === null ? 0 : 1)),
       },
-      effort: effortOf(rounds.flatMap(({ event }) => workOf(event))),
+      effort: {
+        ...effortOf(rounds.flatMap(({ event }) => offersOf(event))),
+        expectedRounds: this.#expectedRounds(rounds.map(({ event }) => event)),
+      },
     };
+  }
+
+  #expectedRounds(rounds: readonly RoundEvent[]): number | null {
+    const communication = rounds.reduce((before, { tokens, counted, lineages }, i) => {
+      const members = counted.map(({ offer }) => offer);
+      return communicationAfter(before, workOf({ round: i + 1, tokens, members, lineages }), this.#targetTokens);
+    }, NO_COMMUNICATION);
+    return communication.first?.rounds ?? null;
   }
 }
 
@@ -101,9 +124,20 @@ export function stepsAt({ tokens, steps }: Course, wanted: number): number {
   return between(tokens, steps.map((count) => made += count), { from: wanted, what: `${wanted} tokens` });
 }
 
+/** Rounds with work after so many tokens. */
+export function roundsAt({ tokens }: Course, wanted: number): number {
+  return between(tokens, tokens.map((_, i) => i + 1), { from: wanted, what: `${wanted} tokens` });
+}
+
 /** Global batch of the round in which so many tokens were reached. */
 export function batchAt({ tokens, batch }: Course, wanted: number): number {
   return batch[tokens.findIndex((count) => count >= wanted)] ?? batch.at(-1)!;
+}
+
+/** The same of one lineage: the mean over those that were trained. */
+export function lineageBatchAt({ tokens, batch, lineages }: Course, wanted: number): number {
+  const found = tokens.findIndex((count) => count >= wanted), at = found === -1 ? tokens.length - 1 : found;
+  return batch[at]! / lineages[at]!;
 }
 
 /** States worse, held out, than the best before them by more than this share. */
@@ -131,14 +165,14 @@ function between(
 
 /** Work on the state before the round. */
 function inTime(event: RoundEvent): readonly Offer[] {
-  return workOf({ ...event, counted: event.counted.filter(({ age }) => age === 0) });
+  return offersOf({ ...event, counted: event.counted.filter(({ age }) => age === 0) });
 }
 
-function workOf({ counted }: RoundEvent): readonly Offer[] {
+function offersOf({ counted }: RoundEvent): readonly Offer[] {
   return counted.map(({ offer }) => offer).filter(({ steps }) => steps > 0);
 }
 
-function effortOf(offers: readonly Offer[]): Effort {
+function effortOf(offers: readonly Offer[]): Omit<Effort, "expectedRounds"> {
   const times = new Map<PeerId, { computeMs: number; idleMs: number }>();
   for (const { peer, computeMs, idleMs } of offers) {
     const before = times.get(peer) ?? { computeMs: 0, idleMs: 0 };

@@ -1,5 +1,15 @@
 import { strict as assert } from "node:assert";
-import { batchAt, type Course, lossAt, secondsAt, secondsTo, spikeCount, stepsAt } from "./course.ts";
+import {
+  batchAt,
+  type Course,
+  lineageBatchAt,
+  lossAt,
+  roundsAt,
+  secondsAt,
+  secondsTo,
+  spikeCount,
+  stepsAt,
+} from "./course.ts";
 
 const course: Course = {
   ms: [10_000, 20_000, 30_000, 40_000],
@@ -8,6 +18,7 @@ const course: Course = {
   trained: [5, 4.5, 4, 3.5],
   batch: [8, 8, 16, 16],
   steps: [10, 10.5, 5, 5],
+  lineages: [4, 4, 2, 1],
 };
 
 Deno.test("a course is straight between the states whose loss is known", () => {
@@ -16,7 +27,9 @@ Deno.test("a course is straight between the states whose loss is known", () => {
   assert.equal(lossAt(course, 300), 3.5);
   assert.equal(secondsAt(course, 250), 25);
   assert.equal(stepsAt(course, 150), 15.25);
+  assert.equal(roundsAt(course, 250), 2.5);
   assert.deepEqual([batchAt(course, 200), batchAt(course, 201)], [8, 16]);
+  assert.deepEqual([lineageBatchAt(course, 200), lineageBatchAt(course, 201), lineageBatchAt(course, 401)], [2, 8, 16]);
 });
 
 Deno.test("a course is not read beyond its end", () => {

@@ -7,7 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import type { TrainOrder } from "../../p2p/learner.ts";
-import { leadingPlace } from "../../p2p/sync/lineages.ts";
+import { leadingPlace } from "../../p2p/sync/demand.ts";
 import { firstWindows } from "../../p2p/sync/ranges.ts";
 import type { RunConfig } from "../../runtime/config.ts";
 import { type LineOptions, openDrivenFlock } from "../../tests/driven/driven_flock.ts";
@@ -18,12 +18,14 @@ import { type Course, CourseKeeper, type Effort } from "./course.ts";
 export interface Dealing {
   /** Local batches in proportion to speed, as peers have them; or the same for all. */
   readonly batch: "by speed" | "equal";
+  /** Sequences of a peer's inner step, whatever its share of the request; null: its share. */
+  readonly mostBatch: number | null;
   /** Inner steps after which a peer waits for the end of its box; null: as many as fit. */
   readonly mostSteps: number | null;
 }
 
 /** As the product deals it out. */
-export const BALANCED: Dealing = { batch: "by speed", mostSteps: null };
+export const BALANCED: Dealing = { batch: "by speed", mostBatch: null, mostSteps: null };
 
 /** Plain data: all that a trial depends on. */
 export interface Trial {
@@ -66,7 +68,7 @@ const PATIENCE = 50;
 export async function runTrial(trial: Trial): Promise<Finished> {
   const { name, config, speeds, line } = trial, { targetTokens, learningRate } = config.training;
   if (targetTokens === null) throw new RangeError(`Cannot run a trial of '${name}': its run has no last token`);
-  const keeper = new CourseKeeper();
+  const keeper = new CourseKeeper(targetTokens);
   let nowMs = () => 0;
   await using flock = await openDrivenFlock({
     config,
@@ -89,9 +91,10 @@ export async function runTrial(trial: Trial): Promise<Finished> {
 }
 
 function altered(order: TrainOrder, { config, speeds, dealing, kept }: Trial): TrainOrder {
-  const batch = dealing.batch === "by speed"
+  const share = dealing.batch === "by speed"
     ? order.batch
     : Math.max(1, Math.round(config.training.batch / speeds.length));
+  const batch = Math.min(share, dealing.mostBatch ?? Infinity);
   return {
     ...order,
     batch,

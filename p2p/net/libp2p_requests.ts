@@ -79,7 +79,7 @@ export class Requests {
       return bytes.slice(1);
     } catch (error) {
       if (error instanceof TransportError && error.kind === "refused") throw error;
-      stream?.abort(error instanceof Error ? error : new Error(String(error)));
+      stream?.abort(asError(error));
       if (closing.aborted) throw fail("closed", "this transport is closed", error);
       if (options.signal?.aborted) throw fail("aborted", "it was aborted", error);
       if (whole.expired || stall.expired) throw fail("late", "it did not answer in time", error);
@@ -122,7 +122,7 @@ export class Requests {
       sendFrame(stream, answer === null ? new Uint8Array([REFUSED]) : prefixed(ANSWERED, answer));
       await ended(stream, { signal: stall.signal, onProgress: () => stall.restart() });
     } catch (error) {
-      stream.abort(error instanceof Error ? error : new Error(String(error)));
+      stream.abort(asError(error));
     }
   }
 
@@ -133,7 +133,7 @@ export class Requests {
     try {
       await ended(stream, { signal: stall.signal });
     } catch (error) {
-      stream.abort(error instanceof Error ? error : new Error(String(error)));
+      stream.abort(asError(error));
     }
   }
 }
@@ -191,4 +191,8 @@ function prefixed(first: number, bytes: Uint8Array): Uint8Array {
   all[0] = first;
   all.set(bytes, 1);
   return all;
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

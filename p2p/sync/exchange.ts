@@ -110,10 +110,11 @@ export class Exchange {
     return this.#connected.has(peer);
   }
 
-  /** Who may have a blob of our cell: its author, if it is connected, then all others, from this one of them on. */
-  donors(author: PeerId, first = 0): readonly PeerId[] {
-    const others = inTurn(this.mates.filter((peer) => peer !== author), { first });
-    return this.#connected.has(author) ? [author, ...others] : others;
+  /** So many who may have a blob of our cell: its author, if it is connected, then others, from this one of them on. */
+  donors(author: PeerId, { first = 0, most = Infinity } = {}): readonly PeerId[] {
+    const hasAuthor = this.#connected.has(author), count = hasAuthor ? most - 1 : most;
+    const others = inTurn(this.mates.filter((peer) => peer !== author), { first, most: count });
+    return hasAuthor ? [author, ...others] : others;
   }
 
   connect(peer: PeerId): void {

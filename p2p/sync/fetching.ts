@@ -31,12 +31,29 @@ export interface FetchingOptions {
   readonly exchange: Exchange;
 }
 
-/** An offer whose blob nobody had: how often it was asked for in vain, the last time of it, and a beat's time then. */
+/** An offer whose blob nobody had. */
 interface Missed {
-  readonly author: PeerId;
+  readonly author: Author;
+  /** How often it was asked for in vain. */
   readonly count: number;
-  readonly atMs: number;
-  readonly beatMs: number;
+  /** When it is asked for again, and when if much of its author's is missed. */
+  readonly soonMs: number;
+  readonly lateMs: number;
+}
+
+interface Author {
+  readonly peer: PeerId;
+  missed: number;
+}
+
+/** What there is to fetch. */
+interface Outlook {
+  /** What may be asked for now and can be counted, in the order in which it came. */
+  readonly wanted: HeldOffer[];
+  /** The last that came of what is only judged. */
+  readonly rechecked: HeldOffer | null;
+  /** When the next of what was missed and can be counted may be asked for again. */
+  readonly untilMs: number;
 }
 
 export class Fetching {
@@ -44,8 +61,9 @@ export class Fetching {
   readonly #open = new Map<Digest, PeerId>();
   /** Those of them that the rounds need; the others only judge what was counted long ago. */
   readonly #needed = new Set<Digest>();
-  /** Offers whose blob nobody gave when it was last asked for. */
+  /** Offers whose blob nobody gave when it was last asked for, and their authors. */
   readonly #missed = new Map<Digest, Missed>();
+  readonly #authors = new Map<PeerId, Author>();
   /** When the next retry is due. */
   deadline = Infinity;
   #busySinceMs = 0;
@@ -64,43 +82,54 @@ export class Fetching {
   run(context: Context, book: Book, options: FetchingOptions): void {
     this.deadline = Infinity;
     if (this.#open.size >= MOST_OPEN) return;
-    const isWanted = ({ digest, signed: { body } }: HeldOffer) => options.mayCount(body) || options.urgent.has(digest);
-    const missedOf = new Map<PeerId, number>();
-    for (const { author } of this.#missed.values()) missedOf.set(author, (missedOf.get(author) ?? 0) + 1);
-    const retryAtMs = (offer: Digest) => {
-      const missed = this.#missed.get(offer);
-      return missed === undefined ? -Infinity : nextTryMs(missed, {
-        isPatient: !options.urgent.has(offer) && missedOf.get(missed.author)! > FEW_MISSED,
-      });
-    };
-    const askable = [...book.offers.unjudged].filter(({ digest }) =>
-      !this.#open.has(digest) && retryAtMs(digest) <= context.now
-    );
-    const wanted = askable.filter(isWanted);
-    if (wanted.length + this.#open.size === 0) {
-      wanted.push(...askable.filter(({ digest }) => options.isRechecked(digest)).slice(-1)); // the last that came
-    }
-    wanted.sort((a, b) => Number(options.urgent.has(b.digest)) - Number(options.urgent.has(a.digest)));
+    const { urgent, isRechecked, exchange } = options;
+    const { wanted, rechecked, untilMs } = this.#look(context.now, book, options);
+    if (wanted.length + this.#open.size === 0 && rechecked !== null) wanted.push(rechecked);
+    if (urgent.size > 0) wanted.sort((a, b) => Number(urgent.has(b.digest)) - Number(urgent.has(a.digest)));
     for (const { digest, signed: { body: offer } } of wanted.slice(0, MOST_OPEN - this.#open.size)) {
       const first = (MOST_DONORS - 1) * (this.#missed.get(digest)?.count ?? 0);
-      const from = options.exchange.donors(offer.peer, first).slice(0, MOST_DONORS);
-      const isNeeded = options.urgent.has(digest);
+      const from = exchange.donors(offer.peer, { first, most: MOST_DONORS });
+      const isNeeded = urgent.has(digest);
       this.#open.set(digest, offer.peer);
-      if (isNeeded || !options.isRechecked(digest)) {
+      if (isNeeded || !isRechecked(digest)) {
         if (this.#needed.size === 0) this.#busySinceMs = context.now;
         this.#needed.add(digest);
       }
       context.emit({ kind: "fetch", digest, offer, blob: offer.blob!, from, isNeeded });
     }
-    for (const offer of this.#missed.keys()) {
-      if (this.#open.has(offer)) continue;
-      const held = book.offers.find(offer), isOpen = held !== undefined && book.offers.unjudged.has(held);
-      if (isOpen && isWanted(held)) {
-        this.deadline = this.#open.size < MOST_OPEN ? Math.min(this.deadline, retryAtMs(offer)) : Infinity;
-      } else if (!isOpen || !options.isRechecked(offer)) {
-        this.#missed.delete(offer); // a recheck waits for the next beat
+    if (this.#open.size < MOST_OPEN) this.deadline = untilMs;
+  }
+
+  /**
+   * What could be begun now, and when more can; what was missed and is of no use any more is forgotten. Of a crowd that
+   * withholds its blobs much is missed: so each offer is looked at once.
+   */
+  #look(nowMs: number, { offers: { unjudged } }: Book, { urgent, mayCount, isRechecked }: FetchingOptions): Outlook {
+    const wanted: HeldOffer[] = [], useless: Digest[] = [];
+    let rechecked: HeldOffer | null = null, untilMs = Infinity, missedHere = 0;
+    for (const held of unjudged) {
+      const { digest, signed: { body } } = held, missed = this.#missed.get(digest);
+      if (missed !== undefined) missedHere++;
+      if (this.#open.has(digest)) continue;
+      const isUrgent = urgent.has(digest), isWanted = isUrgent || mayCount(body);
+      const isOfUse = isWanted || isRechecked(digest); // what is rechecked waits for its turn
+      const dueMs = missed === undefined ? -Infinity : retryAtMs(missed, isUrgent);
+      if (!isOfUse) {
+        if (missed !== undefined) useless.push(digest);
+      } else if (dueMs > nowMs) {
+        if (isWanted) untilMs = Math.min(untilMs, dueMs);
+      } else if (isWanted) {
+        wanted.push(held);
+      } else {
+        rechecked = held;
       }
     }
+    if (missedHere < this.#missed.size) {
+      const here = new Set(Array.from(unjudged, ({ digest }) => digest));
+      useless.push(...[...this.#missed.keys()].filter((offer) => !here.has(offer) && !this.#open.has(offer)));
+    }
+    useless.forEach((offer) => this.#forget(offer));
+    return { wanted, rechecked, untilMs };
   }
 
   /** A fetch was answered; in vain if there is a `beatMs`, the time between two beats. */
@@ -110,8 +139,21 @@ export class Fetching {
     this.#open.delete(offer);
     if (this.#needed.delete(offer) && this.#needed.size === 0) this.#busyMs += atMs - this.#busySinceMs;
     const count = 1 + (this.#missed.get(offer)?.count ?? 0);
+    this.#forget(offer);
+    if (beatMs === null) return;
+    const missing = this.#authors.get(author) ?? { peer: author, missed: 0 };
+    missing.missed++;
+    this.#authors.set(author, missing);
+    const soonMs = retryMs(atMs, { beats: 1, beatMs });
+    const lateMs = retryMs(atMs, { beats: Math.min(LONGEST_RETRY_BEATS, 2 ** (count - 1)), beatMs });
+    this.#missed.set(offer, { author: missing, count, soonMs, lateMs });
+  }
+
+  #forget(offer: Digest): void {
+    const author = this.#missed.get(offer)?.author;
+    if (author === undefined) return;
     this.#missed.delete(offer);
-    if (beatMs !== null) this.#missed.set(offer, { author, count, atMs, beatMs });
+    if (--author.missed === 0) this.#authors.delete(author.peer);
   }
 
   /** Whether nobody gave the blob of this offer when it was last asked for. */
@@ -128,7 +170,12 @@ export class Fetching {
 }
 
 /** When to ask again for what was missed. */
-function nextTryMs({ count, atMs, beatMs }: Missed, { isPatient }: { readonly isPatient: boolean }): number {
-  const beats = isPatient ? Math.min(LONGEST_RETRY_BEATS, 2 ** (count - 1)) : 1, grainMs = RETRY_GRAIN * beatMs;
+function retryAtMs({ author, soonMs, lateMs }: Missed, isUrgent: boolean): number {
+  return !isUrgent && author.missed > FEW_MISSED ? lateMs : soonMs;
+}
+
+/** So many beats after a miss, or a little later. */
+function retryMs(atMs: number, { beats, beatMs }: { readonly beats: number; readonly beatMs: number }): number {
+  const grainMs = RETRY_GRAIN * beatMs;
   return Math.ceil((atMs + beats * beatMs) / grainMs) * grainMs;
 }

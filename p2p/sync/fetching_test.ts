@@ -151,3 +151,19 @@ Deno.test("Fetching asks the author with each try, and in a few tries everybody 
   }
   assert.deepEqual(mates.filter((peer) => !asked.has(peer)), []);
 });
+
+Deno.test("Fetching forgets what was missed once it can be counted no more, or is judged", () => {
+  const countable = new Set([first, second, third]);
+  const { fetching, at, miss, answer } = begin({ mayCount: (offer) => countable.has(bodyDigest(offer)) });
+  assert.equal(at(1_000).length, 3);
+  for (const offer of [first, second, third]) miss(1_100, offer);
+  at(1_200);
+  assert.deepEqual([fetching.sizes["retries"], fetching.deadline < Infinity], [3, true]);
+  countable.delete(first);
+  answer(1_300, second); // by way of somebody else: it was not asked for
+  at(1_400);
+  assert.deepEqual([first, second, third].map((offer) => fetching.isMissed(offer)), [false, false, true]);
+  countable.clear();
+  at(1_500);
+  assert.deepEqual([fetching.sizes["retries"], fetching.deadline], [0, Infinity]);
+});

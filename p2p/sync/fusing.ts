@@ -6,8 +6,9 @@
  * @module
  */
 import { firstBatch, nextBatch } from "./batch/request.ts";
-import { demandOf, type Ground, lineageCount, sharesOf } from "./lineages.ts";
-import type { BatchState, ChainState, Lineage, LineageMerge, Member, Noise, Offer, SyncRules } from "./types.ts";
+import { demandsOf, sharesOf } from "./demand.ts";
+import { type Ground, lineageCount } from "./lineages.ts";
+import type { BatchState, ChainState, Lineage, LineageMerge, Noise, Offer, SyncRules } from "./types.ts";
 
 export function firstLineages(rules: SyncRules): readonly Lineage[] {
   const batch = firstBatch(rules);
@@ -40,8 +41,8 @@ export function nextLineages(
     };
   });
   if (!isMergeDue({ ...parent, lineages: grown }, round, rules)) return { lineages: grown, merged: parent.merged };
-  const [gone, kept] = byDemand(grown, parent.roster);
-  const shares = sharesOf([kept!, gone!], parent.roster);
+  const { roster } = parent, [gone, kept] = byDemand({ lineages: grown, roster });
+  const shares = sharesOf({ lineages: [kept!, gone!], roster });
   const merged: LineageMerge = { round, kept: kept!.id, gone: gone!.id, shares: [shares[0]!, shares[1]!] };
   const lineages = grown.filter((lineage) => lineage !== gone)
     .map((lineage) => ({ ...(lineage === kept ? fuse(kept, gone!, merged.shares) : lineage), updates: 0 }));
@@ -64,8 +65,9 @@ function isMergeDue(
 }
 
 /** The lowest first; of equals the lower id. */
-function byDemand(lineages: readonly Lineage[], roster: readonly Member[]): readonly Lineage[] {
-  return lineages.map((lineage) => ({ lineage, demand: demandOf(roster, lineage) }))
+function byDemand(ground: Ground): readonly Lineage[] {
+  const demands = demandsOf(ground);
+  return ground.lineages.map((lineage, i) => ({ lineage, demand: demands[i]! }))
     .sort((a, b) => a.demand - b.demand || a.lineage.id - b.lineage.id)
     .map(({ lineage }) => lineage);
 }
@@ -100,15 +102,16 @@ function fuseNoise(a: Noise, b: Noise, share: number): Noise {
  * the heavier side's.
  */
 export function uniteLineages([heavier, lighter]: readonly [Ground, Ground]): readonly Lineage[] {
+  const { roster } = heavier;
   let groups = heavier.lineages.map(({ from }) => from);
   for (const { from } of lighter.lineages) {
     const touched = groups.filter((group) => group.some((id) => from.includes(id)));
     groups = [...groups.filter((group) => !touched.includes(group)), touched.flat()];
   }
   return groups.map((group) => {
-    const [first, ...others] = byDemand(heavier.lineages.filter(({ id }) => group.includes(id)), heavier.roster);
+    const [first, ...others] = byDemand({ roster, lineages: heavier.lineages.filter(({ id }) => group.includes(id)) });
     return others.reduce((gone, kept) => {
-      const [own, its] = sharesOf([kept, gone], heavier.roster);
+      const [own, its] = sharesOf({ lineages: [kept, gone], roster });
       return { ...fuse(kept, gone, [own!, its!]), updates: 0 };
     }, first!);
   }).sort((a, b) => a.id - b.id);
@@ -120,7 +123,7 @@ export function partsIn(
   { from }: Lineage,
 ): readonly { readonly at: number; readonly share: number }[] {
   const parts = lineages.flatMap((lineage, at) => from.includes(lineage.id) ? [{ lineage, at }] : []);
-  const shares = sharesOf(parts.map(({ lineage }) => lineage), roster);
+  const shares = sharesOf({ lineages: parts.map(({ lineage }) => lineage), roster });
   const total = shares.reduce((sum, share) => sum + share, 0);
   return parts.map(({ at }, i) => ({ at, share: shares[i]! / total }));
 }

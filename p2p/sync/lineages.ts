@@ -2,7 +2,8 @@
  * Lineages: the models that a run trains beside each other (AdLoCo's multi-instance training, Kutuzov et al. 2025, arXiv
  * 2508.18182). All begin with the run's first weights; each has members, data, outer steps, a batch and noise of its own.
  *
- * Here is what a state says of them; how they become one is in `fusing.ts`, whom each member works for in `dealing.ts`.
+ * Here is what a state says of them; how they become one is in `fusing.ts`, how much each counts in `demand.ts`, whom each
+ * member works for in `dealing.ts`.
  * There is one history all the same: a record counts work for any of them, and a state has the weights of all. An offer
  * names a lineage by an id of the beginning, so it still finds the one that has that in it when two have become one.
  * @module
@@ -38,21 +39,4 @@ export function matesOf(
 /** Where the lineage stands that has this one of the beginning in it; -1: in none. */
 export function placeOf(lineages: readonly Lineage[], id: number): number {
   return lineages.findIndex(({ from }) => from.includes(id));
-}
-
-/** How much a lineage asks for: its members, also those that train others too, times its request. */
-export function demandOf(roster: readonly Member[], { id, batch }: Lineage): number {
-  return batch.request * roster.filter(({ hosts }) => hosts.includes(id)).length;
-}
-
-/** Where the lineage of highest demand stands, of equals the first: what is evaluated, sampled and exported. */
-export function leadingPlace({ lineages, roster }: Ground): number {
-  const demands = lineages.map((lineage) => demandOf(roster, lineage));
-  return demands.indexOf(Math.max(...demands));
-}
-
-/** How much each counts where they become one: its demand; alike if nobody asks for anything. */
-export function sharesOf(lineages: readonly Lineage[], roster: readonly Member[]): readonly number[] {
-  const demands = lineages.map((lineage) => demandOf(roster, lineage));
-  return demands.every((demand) => demand === 0) ? demands.map(() => 1) : demands;
 }

@@ -12,8 +12,8 @@ import { chainOf, type HeldOffer, type Link, type State } from "./link.ts";
 import { digitsOf, isIn, partOf } from "./cells.ts";
 import { hear } from "./hearsay.ts";
 import { viewLineages } from "./lineage_view.ts";
-import { leadingPlace } from "./lineages.ts";
-import { gain, type Side } from "./merge.ts";
+import { leadingPlace } from "./demand.ts";
+import { gain, type Side, type Sides } from "./merge.ts";
 import { neighbourhood } from "./recent.ts";
 import { ageOf, whyNotCountable } from "./record.ts";
 import { isMember } from "./roster.ts";
@@ -35,13 +35,12 @@ export function reportAdoption(
   for (const merge of change.gained ?? []) {
     const sides = merge.parents.length > 1 ? book.ancestry.sidesOf(merge) : null;
     if (sides === null) continue;
-    const isOurs = sides.map(({ chain }) => from !== null && isAfter(book, chain.head, from));
-    const isOne = isOurs.filter((ours) => ours).length === 1;
+    const ours = from === null ? null : nearer(book, from, sides);
     report({
       kind: "merged",
       round: merge.round,
       head: merge.digest,
-      sides: sides.map((side, i) => mergedSide(side, isOne && isOurs[i]!)),
+      sides: sides.map((side) => mergedSide(side, side === ours)),
     });
   }
 
@@ -125,9 +124,13 @@ function reportPassedOver(
   }
 }
 
-function isAfter(book: Book, record: Digest, { link }: State): boolean {
-  const later = book.links.get(record);
-  return later !== undefined && book.ancestry.exclusive(link, later, 1)?.length === 0;
+/** The side that lacks fewer of our records: we may have written one more while others merged. Null if neither does. */
+function nearer(book: Book, { link }: State, sides: Sides): Side | null {
+  const [one, other] = sides.map(({ chain }) => {
+    const head = book.links.get(chain.head);
+    return (head && book.ancestry.exclusive(link, head)?.length) ?? Infinity;
+  });
+  return one === other ? null : sides[one! < other! ? 0 : 1];
 }
 
 function mergedSide(side: Side, isOurs: boolean): MergedSide {

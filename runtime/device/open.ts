@@ -5,6 +5,7 @@
  * of the measurements, and its reason is for the user's eyes.
  * @module
  */
+import { reasonOf } from "../../p2p/reason.ts";
 import { openCpuDevice } from "./cpu.ts";
 import type { Device, DeviceKind } from "./device.ts";
 import { measureGflops } from "./probe.ts";
@@ -80,7 +81,7 @@ export async function listDevices(options: OpenDeviceOptions = {}): Promise<Devi
   const { measurements, devices } = await measureAll(options.providers ?? providersFor(options), options);
   const f16Problems = new Map<DeviceKind, string | null>();
   for (const [kind, device] of devices) {
-    f16Problems.set(kind, await selfTestF16(device).catch((error) => `it broke (${messageOf(error)})`));
+    f16Problems.set(kind, await selfTestF16(device).catch((error) => `it broke (${reasonOf(error)})`));
     await device[Symbol.asyncDispose]();
   }
   return { measurements, choice: chooseDevice(measurements), f16Problems };
@@ -126,10 +127,6 @@ function speed({ gflops }: Working): string {
   return `${gflops.toPrecision(3)} GFLOP/s`;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 function providersFor(options: OpenDeviceOptions): DeviceProviders {
   return { cpu: () => openCpuDevice(options), webgpu: () => openWebGpuDevice() };
 }
@@ -146,7 +143,7 @@ async function measureAll(
       devices.set(kind, device);
       measurements.push({ kind, ok: true, description: device.description, gflops: await measure(device) });
     } catch (error) {
-      measurements.push({ kind, ok: false, problem: messageOf(error) });
+      measurements.push({ kind, ok: false, problem: reasonOf(error) });
     }
   }
   return { measurements, devices };

@@ -9,6 +9,7 @@
 import { z } from "zod";
 import type { Transport } from "../../p2p/net/transport.ts";
 import { TransportError } from "../../p2p/net/transport_error.ts";
+import { reasonOf } from "../../p2p/reason.ts";
 import type { PeerId } from "../../p2p/sync/types.ts";
 import type { Clock } from "../worker/clock.ts";
 import { BEAT_MS, type Dealer } from "./dealer.ts";
@@ -187,7 +188,7 @@ async function ask(transport: Transport, owner: PeerId, request: Ask, signal?: A
 }
 
 function ownerGone(cause: unknown): TransportError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = reasonOf(cause);
   return new TransportError(
     "gone",
     `Cannot go on helping: the owner of the sweep has not answered for ${LONGEST_SILENCE_MS / 1000} s (${why}). ` +

@@ -9,7 +9,7 @@
  *  - rebase on an anchor A: parameters ← A + (parameters − B), B ← A. What was not contributed yet is kept.
  * @module
  */
-import { splitBatch, type SwitchMode } from "../batching/split_batch.ts";
+import { type BatchSplit, splitBatch, splitOver, type SwitchMode } from "../batching/split_batch.ts";
 import { type Device, DeviceLostError, DeviceMemoryError } from "../device/device.ts";
 import type { TrainedLineage } from "../../p2p/learner.ts";
 import type { Encoding } from "../../p2p/sync/types.ts";
@@ -44,13 +44,6 @@ export interface LocalModelOptions {
   onRefused(microBatch: number, reason: string | null): void;
 }
 
-/** How an inner step is executed. */
-export interface StepShape {
-  readonly batch: number;
-  readonly microBatch: number;
-  readonly accumulation: number;
-}
-
 /** What came through a failure of the device. */
 export interface Recovery {
   /** Whether progress since the base did. */
@@ -67,9 +60,6 @@ export class StarvedError extends Error {
     super(cause.message, { cause });
   }
 }
-
-/** An executed batch may differ from the requested one by this share before the trainer is opened anew. */
-const TOLERATED = 0.25;
 
 export class LocalModel implements AsyncDisposable {
   readonly #options: LocalModelOptions;
@@ -143,17 +133,16 @@ export class LocalModel implements AsyncDisposable {
   }
 
   /**
-   * Makes ready for inner steps of about `batch` sequences.
+   * Makes ready for inner steps of `batch` sequences.
    * @throws {StarvedError} if not even one sequence fits: nothing is lost, and `fit` may be called again later.
    */
-  async fit(batch: number, mode: SwitchMode = "accumulate"): Promise<StepShape> {
-    const current = this.#shapeNow(batch, mode);
-    if (current !== null) return current;
+  async fit(batch: number, mode: SwitchMode = "accumulate"): Promise<BatchSplit> {
     for (;;) {
-      const { microBatch, accumulation } = splitBatch(batch, this.#largest, mode);
+      const split = splitBatch(batch, this.#largest, mode), { microBatch } = split, current = this.#overOpen(split);
+      if (current !== null) return current;
       try {
         await this.#open(microBatch);
-        return { batch: microBatch * accumulation, microBatch, accumulation };
+        return split;
       } catch (error) {
         if (!(error instanceof DeviceMemoryError)) throw error;
         if (microBatch === 1) throw new StarvedError(error);
@@ -278,14 +267,9 @@ export class LocalModel implements AsyncDisposable {
   }
 
   /** How the open trainer would execute a batch, or null if a new one would do it clearly better. */
-  #shapeNow(asked: number, mode: SwitchMode): StepShape | null {
+  #overOpen(split: BatchSplit): BatchSplit | null {
     if (this.#trainer === null || this.#trainer.microBatch > this.#largest) return null;
-    const wanted = splitBatch(asked, this.#largest, mode);
-    const batch = mode === "threshold" ? wanted.microBatch * wanted.accumulation : asked;
-    const { microBatch } = this.#trainer, accumulation = Math.max(1, Math.round(batch / microBatch));
-    const executed = microBatch * accumulation;
-    const fits = Math.abs(executed - batch) <= TOLERATED * batch && accumulation < 2 * wanted.accumulation;
-    return fits ? { batch: executed, microBatch, accumulation } : null;
+    return splitOver(this.#trainer.microBatch, split);
   }
 
   async #cutSparse(round: number, kept: Density): Promise<Uint8Array<ArrayBuffer>> {

@@ -4,6 +4,7 @@
  * It is a choice of one peer: weights, contributions and checkpoints are f32 either way.
  * @module
  */
+import { reasonOf } from "../../p2p/reason.ts";
 import type { Probe } from "../batching/throughput.ts";
 import type { Device } from "../device/device.ts";
 import { isSoftware } from "../device/open.ts";
@@ -63,7 +64,7 @@ export async function decidePrecision(options: PrecisionOptions): Promise<Precis
   if (choice === "auto" && isSoftware(device.description)) {
     return await decided("f32", "a software driver gains nothing by f16");
   }
-  const problem = await selfTest(device).catch((error) => `it broke (${messageOf(error)})`);
+  const problem = await selfTest(device).catch((error) => `it broke (${reasonOf(error)})`);
   if (choice === "f16") {
     if (problem === null) return await decided("f16", "it was asked for, and the device passes its self-test");
     throw new PrecisionError(
@@ -85,12 +86,8 @@ async function tried(measurement: Promise<Probe>) {
     const speed = speedOf(await measurement);
     return { speed, error: null, told: `trains ${Math.round(speed)} tokens/s` };
   } catch (error) {
-    return { speed: 0, error, told: `does not work here (${messageOf(error)})` };
+    return { speed: 0, error, told: `does not work here (${reasonOf(error)})` };
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function speedOf({ microBatch, readings }: Probe): number {

@@ -8,21 +8,22 @@
  * @module
  */
 import type { Contribution, Fate, TrainOrder } from "../../p2p/learner.ts";
+import { reasonOf } from "../../p2p/reason.ts";
 import { renewsMoments, switchModeOf } from "./adloco_steps.ts";
+import type { BatchSplit } from "../batching/split_batch.ts";
 import { Throughput } from "../batching/throughput.ts";
 import { orderedWindow } from "../data/ordered_window.ts";
 import type { KeptLineage } from "../state/checkpoint.ts";
 import { stepSettings } from "../train/schedule.ts";
 import { type StepMetrics, whySkipped } from "../train/step_metrics.ts";
-import { type Activity, Box } from "./box.ts";
+import type { Activity } from "./box.ts";
 import { beginBurst, type Burst } from "./burst.ts";
 import { type DeviceFailure, DeviceFailures } from "./device_failures.ts";
 import { type Idle, PAUSED, whyIdle } from "./idle.ts";
-import { Lease } from "./lease.ts";
-import { StarvedError, type StepShape } from "./local_model.ts";
+import { StarvedError } from "./local_model.ts";
 import type { LearnerEvent } from "./messages.ts";
-import { NoiseLog } from "./noise_log.ts";
 import { Pace } from "./pace.ts";
+import { Progress } from "./progress.ts";
 import { Requests } from "./requests.ts";
 import type { TrainingOptions } from "./training_options.ts";
 
@@ -38,18 +39,14 @@ const IDLE_MS = 60_000;
 
 export class Training {
   readonly #options: TrainingOptions;
-  readonly #lease = new Lease();
+  readonly #progress: Progress;
   readonly #pace = new Pace();
   readonly #throughput = new Throughput();
   readonly #requests = new Requests();
   #order: TrainOrder | null = null;
   /** Whether something was contributed since the order came. */
   #isCut = false;
-  #shape: StepShape = { batch: 0, microBatch: 0, accumulation: 0 };
-  #box = new Box();
-  readonly #noise = new NoiseLog();
-  /** Tokens of this peer that the order's count does not have yet. */
-  #ahead = 0;
+  #shape: BatchSplit = { batch: 0, microBatch: 0, accumulation: 0 };
   /** Of the last burst; unknown steps may take for ever. */
   #stepMs = Infinity;
   #skippedInARow = 0;
@@ -65,6 +62,7 @@ export class Training {
 
   constructor(options: TrainingOptions) {
     this.#options = options;
+    this.#progress = new Progress(options);
   }
 
   /** Runs until `close`; then every request has been done. */
@@ -93,12 +91,10 @@ export class Training {
     return this.#askProtocol(async () => {
       const { local, curve, clock } = this.#options, isOther = local.isOther(order.lineage);
       const isSame = this.#order?.weights === order.weights && !this.#isCut && !isOther;
-      if (isOther) this.#dropProgress();
-      if (this.#order === null) this.#box = new Box(); // nobody waited for work before there could be any
+      if (isOther) this.#progress.drop();
+      if (this.#order === null) this.#progress.begin();
       this.#order = order;
-      this.#noise.follow(order, !isSame);
-      this.#lease.replace(order.ranges);
-      this.#ahead = this.#box.tokens;
+      this.#progress.follow(order, !isSame);
       this.#isCut = false;
       if (!isSame) this.#anchorDue = weights;
       if (curve !== null) local.atMost(curve.choose(clock.now(), order.batch));
@@ -124,7 +120,7 @@ export class Training {
       const { local, heldOut, config, clock } = this.#options, startMs = clock.now();
       if (this.#order === null) await local.fit(config.batch);
       const { lossSum, tokens } = await local.trainer.evaluate(heldOut, weights);
-      this.#box.spend("evaluating", clock.now() - startMs);
+      this.#progress.spend("evaluating", clock.now() - startMs);
       return lossSum / tokens;
     });
   }
@@ -132,7 +128,7 @@ export class Training {
   settle(round: number, fate: Fate): Promise<void> {
     return this.#askProtocol(() =>
       this.#onDevice(() => {
-        this.#lease.settle(round);
+        this.#progress.settle(round);
         this.#options.local.settle(round, fate === "counted");
       })
     );
@@ -177,29 +173,13 @@ export class Training {
     this.#shape = await local.fit(batch, switchModeOf(batching, lineage));
   }
 
-  /** What was trained since the last cut will be trained again: it is lost, or another lineage's. */
-  #dropProgress(): void {
-    this.#lease.giveBack();
-    this.#ahead -= this.#box.tokens;
-    this.#box.forgetSteps();
-    this.#noise.forget();
-  }
-
   async #contribute(): Promise<Contribution> {
-    const box = this.#box, round = this.#order?.round ?? 0, { batch, microBatch } = this.#shape;
-    const speed = this.#throughput.tokensPerSecond, { computingMs: computeMs, waitingMs: idleMs } = box.shares;
-    const about = { round, batch, microBatch, speed, computeMs, idleMs }, noise = this.#noise.cut();
-    // What the lease allows to claim.
-    const tokens = Math.min(box.tokens, this.#lease.pending * this.#options.contextLength);
-    const isIdle = tokens === 0 || this.#isFailed || this.#starvedUntilMs !== null;
+    const progress = this.#progress, round = this.#order?.round ?? 0, { batch, microBatch } = this.#shape;
+    const speed = this.#throughput.tokensPerSecond, { computingMs: computeMs, waitingMs: idleMs } = progress.shares;
+    const isIdle = progress.tokens === 0 || this.#isFailed || this.#starvedUntilMs !== null;
     const bytes = isIdle ? null : await this.#options.local.cut(round, this.#order!.encoding);
-    this.#box = new Box();
-    if (bytes === null) {
-      this.#lease.giveBack(); // nothing is offered, so nothing is used up
-      return { ...about, bytes, tokens: 0, steps: 0, ranges: [], loss: 0, noise: null };
-    }
-    this.#isCut = true;
-    return { ...about, bytes, tokens, steps: box.steps, ranges: this.#lease.cut(round), loss: box.loss, noise };
+    if (bytes !== null) this.#isCut = true;
+    return { round, batch, microBatch, speed, computeMs, idleMs, bytes, ...progress.cut(round, bytes !== null) };
   }
 
   #idle(): Idle | null {
@@ -210,7 +190,7 @@ export class Training {
       isFailed: this.#isFailed,
       isPaused: this.#isPaused,
       isStarved,
-      left: this.#lease.left,
+      left: this.#progress.left,
     });
   }
 
@@ -221,16 +201,16 @@ export class Training {
     const most = Math.max(1, Math.min(MOST_STEPS_A_BURST, Math.floor(BURST_MS / Math.max(1, this.#stepMs))));
     let steps: readonly StepMetrics[];
     try {
-      for (let count = 0; count < most && this.#lease.left > 0; count++) {
-        if (!await this.#step(burst)) return this.#giveUp(burst);
+      for (let count = 0; count < most && this.#progress.left > 0; count++) {
+        if (!await this.#step(burst)) return this.#progress.giveUp(burst.positions);
       }
       steps = await local.trainer.readMetrics();
     } catch (error) {
-      this.#giveUp(burst);
+      this.#progress.giveUp(burst.positions);
       throw error;
     }
+    const noise = this.#progress.add(steps);
     steps.forEach((step) => this.#take(step));
-    const noise = this.#noise.add(steps);
     this.#account(burst);
     this.#failures.forgive();
     this.#stepMs = burst.workedMs / steps.length;
@@ -260,16 +240,15 @@ export class Training {
 
   /** One inner step on the next windows of the lease; false if it was given up in the middle. */
   async #step(burst: Burst): Promise<boolean> {
-    const { local, config, contextLength, train, clock } = this.#options, { batch, accumulation } = this.#shape;
-    const positions = this.#lease.take(batch);
+    const { local, config, train, clock } = this.#options, { batch, accumulation } = this.#shape;
+    const positions = this.#progress.take(batch);
     burst.positions.push(...positions);
-    this.#ahead += positions.length * contextLength;
     const windows = positions.map((position) => orderedWindow(train, position, this.#options));
     const { tokens, globalBatch } = burst.order;
-    const settings = stepSettings(config, { tokens: tokens + this.#ahead, globalBatch });
+    const settings = stepSettings(config, { tokens: tokens + this.#progress.ahead, globalBatch });
     burst.rate = settings.rate;
     const canCompare = local.trainer.canCompareHalves;
-    const measures = this.#noise.next({ sequences: windows.length, canCompare });
+    const measures = this.#progress.measures({ sequences: windows.length, canCompare });
     const parts = local.trainer.stepInParts(windows, settings, measures);
     // Waiting for the device costs time, so a slice has as many micro-batches as take about `BURST_MS`.
     const slice = Math.max(1, Math.floor(BURST_MS * accumulation / this.#stepMs));
@@ -304,17 +283,10 @@ export class Training {
   /** Notes the work done since the last time. */
   #account(burst: Burst): void {
     const now = this.#options.clock.now(), ms = now - burst.sinceMs;
-    this.#box.spend("computing", ms);
+    this.#progress.spend("computing", ms);
     this.#pace.worked(ms);
     burst.workedMs += ms;
     burst.sinceMs = now;
-  }
-
-  /** What was not trained to the end will be trained again. */
-  #giveUp({ positions }: Burst): void {
-    this.#noise.giveUp();
-    this.#lease.giveBack(positions);
-    this.#ahead -= positions.length * this.#options.contextLength;
   }
 
   /** Does something with the device; once more, if the device fails in the middle and training can go on. */
@@ -327,12 +299,11 @@ export class Training {
     const { isKept, message } = await local.recover(failure);
     this.#tell({ kind: "warning", message });
     this.#stepMs = Infinity;
-    if (!isKept) this.#dropProgress();
+    if (!isKept) this.#progress.drop();
     if (this.#order !== null) await this.#fit(this.#order);
   }
 
   #take(step: StepMetrics): void {
-    this.#box.add(step);
     this.#skippedInARow = step.skipped ? this.#skippedInARow + 1 : 0;
     if (!step.skipped) return;
     this.#tell({ kind: "warning", message: whySkipped(step) });
@@ -346,7 +317,7 @@ export class Training {
   /** Sleeps until something happens; gives how long. */
   async #sleep(ms: number, activity: Activity): Promise<number> {
     const sleptMs = await this.#requests.sleep(this.#options.clock, ms);
-    this.#box.spend(activity, sleptMs);
+    this.#progress.spend(activity, sleptMs);
     return sleptMs;
   }
 
@@ -359,7 +330,7 @@ export class Training {
     return this.#ask(async () => {
       const { clock } = this.#options, startMs = clock.now(), isTraining = this.#order !== null;
       const result = await request();
-      if (isTraining) this.#box.spend("waiting", clock.now() - startMs);
+      if (isTraining) this.#progress.spend("waiting", clock.now() - startMs);
       return result;
     });
   }
@@ -379,7 +350,7 @@ export class Training {
 
   #fail(error: unknown): void {
     this.#isFailed = true;
-    this.#tell({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
+    this.#tell({ kind: "failed", message: reasonOf(error) });
   }
 
   #tellWaiting({ reason, isNews }: Idle): void {

@@ -283,7 +283,7 @@ Deno.test("peers that begin a round on the same weights and windows contribute t
   assert.notDeepEqual(one.codes, later.codes, "the signs follow from the round");
 });
 
-Deno.test("the rate goes by the global batch that is asked for, whatever batch is executed", async () => {
+Deno.test("the rate goes by the global batch that is asked for, whatever share of it this peer has", async () => {
   const rateAt = async (globalBatch: number) => {
     await using peer = openScene();
     await peer.training.train(peer.order(1, { globalBatch }), peer.weights);
@@ -294,6 +294,22 @@ Deno.test("the rate goes by the global batch that is asked for, whatever batch i
   };
   const { learningRate } = smallRun("int8").training;
   assert.deepEqual([await rateAt(8), await rateAt(32)], [learningRate, 2 * learningRate]);
+});
+
+Deno.test("a step executes the batch that is asked for, whatever micro-batch the trainer was opened with", async () => {
+  await using peer = openScene({ microBatch: 8 });
+  const { training, weights, events } = peer, made: string[] = [];
+  for (const [i, batch] of [8, 7, 13, 12, 5].entries()) {
+    await training.train(peer.order(i + 1, { batch, ranges: [{ start: 0, end: 2_000 }] }), weights);
+    events.length = 0;
+    await peer.stepped(2);
+    for (const event of events) {
+      if (event.kind !== "steps") continue;
+      assert.deepEqual([event.batch, event.tokens], [batch, event.steps * batch * 16]);
+      made[i] = `${event.batch} as ${event.accumulation} × ${event.microBatch}`;
+    }
+  }
+  assert.deepEqual(made, ["8 as 1 × 8", "7 as 1 × 8", "13 as 2 × 8", "12 as 2 × 8", "5 as 1 × 5"]);
 });
 
 Deno.test("a peer of one sequence a step measures too, by two steps", async () => {

@@ -30,17 +30,18 @@ const config = tinyRun({
 interface RunOptions {
   readonly tokensPerSecond: readonly number[];
   readonly stepMs?: number;
+  readonly largestMicroBatch?: number;
   readonly line?: LineOptions;
   readonly alter?: (order: TrainOrder) => TrainOrder;
 }
 
 /** The rounds of a short run as the first peer was told of them, each with its moment. */
-async function shortRun({ tokensPerSecond, stepMs = 0, line, alter }: RunOptions) {
+async function shortRun({ tokensPerSecond, stepMs = 0, line, alter, ...machine }: RunOptions) {
   const rounds: { event: Extract<HostEvent, { kind: "round" }>; ms: number }[] = [];
   let now = () => 0;
   await using flock = await openDrivenFlock({
     config,
-    speeds: tokensPerSecond.map((tokensPerSecond) => ({ tokensPerSecond, stepMs })),
+    speeds: tokensPerSecond.map((tokensPerSecond) => ({ tokensPerSecond, stepMs, ...machine })),
     ...(line && { line }),
     ...(alter && { alter }),
     onEvent: (event, n) => n === 0 && event.kind === "round" && rounds.push({ event, ms: now() }),
@@ -73,6 +74,11 @@ Deno.test("driven peers fill their boxes with what their speeds allow, and nobod
   }
   const batches = offers.map(({ batch }) => batch);
   assert.deepEqual(batches, [6, 3, 2, 1], "local batches follow speed");
+});
+
+Deno.test("a driven peer accumulates what does not fit at once", async () => {
+  const [offer] = lastOffers(await shortRun({ tokensPerSecond: [960], largestMicroBatch: 4 }));
+  assert.deepEqual([offer!.batch, offer!.microBatch], [12, 4]);
 });
 
 Deno.test("a step that costs time besides its tokens leaves room for fewer", async () => {

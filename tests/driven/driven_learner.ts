@@ -33,15 +33,18 @@ import { Training } from "../../runtime/worker/training.ts";
 import { OwnTime } from "./own_time.ts";
 import type { QuietClock } from "./quiet_clock.ts";
 
+/** Sequences that fit at once, unless said otherwise. */
 const LARGEST_MICRO_BATCH = 8;
 const MOST_HELD = 8;
 
-/** How fast a driven learner is. */
+/** How fast a driven learner is, and how much it holds. */
 export interface Speed {
   /** While it computes. */
   readonly tokensPerSecond: number;
   /** What an inner step takes besides its tokens: launches, and the optimizer. */
   readonly stepMs: number;
+  /** Sequences that fit at once: a larger local batch is accumulated. */
+  readonly largestMicroBatch?: number;
 }
 
 export interface DrivenLearnerOptions extends Speed {
@@ -65,7 +68,7 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
     device: await openCpuDevice({ threads: 1 }),
     reopenDevice: () => Promise.reject(new Error("The device of a driven learner is never lost")),
     model,
-    largestMicroBatch: LARGEST_MICRO_BATCH,
+    largestMicroBatch: options.largestMicroBatch ?? LARGEST_MICRO_BATCH,
     onOpen: () => {},
     onRefused: () => {},
   });

@@ -4,7 +4,7 @@
  */
 import { strict as assert } from "node:assert";
 import type { HostEvent } from "../../p2p/host_event.ts";
-import { leadingPlace } from "../../p2p/sync/lineages.ts";
+import { leadingPlace } from "../../p2p/sync/demand.ts";
 import type { RunConfig } from "../../runtime/config.ts";
 import { tinyRun } from "../tiny_run.ts";
 import { openDrivenFlock } from "./driven_flock.ts";

@@ -6,6 +6,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { reasonOf } from "../../p2p/reason.ts";
 import { fuzz, rerunOf, type TargetResult } from "./fuzz.ts";
 import { runCases } from "./run_cases.ts";
 import { targetOf, targets } from "./targets/all.ts";
@@ -89,7 +90,7 @@ async function main(): Promise<number> {
   try {
     options = parse(Deno.args);
   } catch (error) {
-    console.error(`Cannot fuzz: ${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    console.error(`Cannot fuzz: ${reasonOf(error)}\n\n${USAGE}`);
     return 2;
   }
   const { number, only, seed } = options;

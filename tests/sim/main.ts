@@ -4,6 +4,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { reasonOf } from "../../p2p/reason.ts";
 import { printCosts } from "./cost.ts";
 import { LIAR_KINDS } from "./liars/kinds.ts";
 import type { LiarKind } from "./liars/liar.ts";
@@ -159,7 +160,7 @@ async function main(): Promise<number> {
   try {
     options = parse(Deno.args);
   } catch (error) {
-    console.error(`Cannot simulate: ${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    console.error(`Cannot simulate: ${reasonOf(error)}\n\n${USAGE}`);
     return 2;
   }
   if (options.cost) {

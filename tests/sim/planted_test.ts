@@ -3,13 +3,27 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import type { Effect, Input, SyncEvent } from "../../p2p/sync/effects.ts";
 import { trainedIn } from "../../p2p/sync/ledger.ts";
 import { intersect, subtract, union, windowCount } from "../../p2p/sync/ranges.ts";
 import { RULEBOOK, type Rulebook } from "../../p2p/sync/rulebook.ts";
 import type { Liar, LiarKind } from "./liars/liar.ts";
 import { drawWeather } from "./draw_weather.ts";
 import { withBatch, withEach } from "./planted_batch.ts";
+import {
+  asHistory,
+  blaming,
+  deaf,
+  despairing,
+  forgetful,
+  isBadNews,
+  isSavedState,
+  isTakenBack,
+  mute,
+  repeated,
+  toAllCells,
+  without,
+  withoutReasons,
+} from "./planted_effects.ts";
 import { crash, play } from "./scene.ts";
 import { simulate, type SimulateOptions } from "./simulate.ts";
 
@@ -317,71 +331,6 @@ function* runs({ rules, at = ALL, wrong, liar, isOfCells }: Planted): Generator<
 /** The same state as that of the whole run, whose members all are. */
 function ofNoCell<T extends { parent: { cell: string } }>(context: T): T {
   return { ...context, parent: { ...context.parent, cell: "" } };
-}
-
-function toAllCells(effect: Effect): readonly Effect[] {
-  return effect.kind === "announce" ? [effect, { ...effect, cell: "" }] : [effect];
-}
-
-/** What is announced, as if it were found in a history: then nobody asks where its author is. */
-function asHistory(input: Input): Input {
-  if (input.kind !== "message" || input.message.kind !== "signed") return input;
-  const { body, signature } = input.message;
-  if (!("parent" in body)) return input;
-  const offers = [{ kind: "signed" as const, body, signature }];
-  return { ...input, message: { kind: "history", run: body.run, records: [], offers } };
-}
-
-function deaf(input: Input): Input {
-  const isAnswer = input.kind === "message" && (input.message.kind === "history" || input.message.kind === "state-at");
-  return isAnswer ? { kind: "tick" } : input;
-}
-
-function without(isDropped: (effect: Effect) => boolean): (effect: Effect) => readonly Effect[] {
-  return (effect) => isDropped(effect) ? [] : [effect];
-}
-
-function mute(isKept: (event: SyncEvent) => boolean): (effect: Effect) => readonly Effect[] {
-  return without((effect) => effect.kind === "report" && isKept(effect.event));
-}
-
-function isBadNews(event: SyncEvent): boolean {
-  return event.kind === "fate" && (event.fate === "lost" || event.fate === "counted late");
-}
-
-function despairing(effect: Effect): readonly Effect[] {
-  if (effect.kind !== "report" || effect.event.kind !== "waiting" || !/could not be loaded/.test(effect.event.reason)) {
-    return [effect];
-  }
-  return [effect, { kind: "stop", reason: "a state is damaged", fault: "disk" }];
-}
-
-function blaming(effect: Effect): readonly Effect[] {
-  if (effect.kind !== "report" || effect.event.kind !== "passed over") return [effect];
-  const { peer, reason } = effect.event;
-  return [{ kind: "report", event: { kind: "rejected", what: "offer", peer, reason } }];
-}
-
-function isTakenBack(event: SyncEvent): boolean {
-  return event.kind === "fate" && (event.fate === "uncounted by a fork" || event.fate === "lost");
-}
-
-function withoutReasons(effect: Effect): readonly Effect[] {
-  return effect.kind === "report" && effect.event.kind === "fate"
-    ? [{ ...effect, event: { ...effect.event, reason: "" } }]
-    : [effect];
-}
-
-function isSavedState(effect: Effect): boolean {
-  return effect.kind === "journal" && effect.entry.kind === "state";
-}
-
-function forgetful(input: Input): Input {
-  return input.kind === "start" ? { ...input, journal: input.journal.slice(0, input.journal.length / 2) } : input;
-}
-
-function repeated(effect: Effect, times: number): readonly Effect[] {
-  return effect.kind === "announce" || effect.kind === "send" ? Array.from({ length: times }, () => effect) : [effect];
 }
 
 function undecided(): Partial<Rulebook> {

@@ -5,7 +5,7 @@
  * @module
  */
 import { foldWeights, INITIAL_WEIGHTS, type Part } from "../sim_learner.ts";
-import type { ChainState, Digest, Member } from "../../../p2p/sync/types.ts";
+import type { ChainState, Digest, Lineage, Member } from "../../../p2p/sync/types.ts";
 import type { Chapter } from "./history.ts";
 import type { Case } from "./laws.ts";
 
@@ -51,6 +51,17 @@ function countOf(roster: readonly Member[], id: number): number {
   return roster.filter(({ hosts }) => hosts.includes(id)).length;
 }
 
+/** How many members of mean speed those are who train this; whoever trains several is divided among them. */
+function meanMembersOf(roster: readonly Member[], id: number): number {
+  const known = roster.flatMap(({ speed }) => speed > 0 ? [speed] : []),
+    meanOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const speeds = roster.map(({ speed }) => speed > 0 ? speed : known.length === 0 ? 1 : meanOf(known));
+  return roster.reduce((sum, { hosts }, i) => {
+    const turns = hosts.filter((hosted) => hosted === id).length;
+    return sum + turns / hosts.length * speeds[i]! / meanOf(speeds);
+  }, 0);
+}
+
 /** Each trains something, each lineage is trained, and nobody changes unless members or lineages do. */
 function whyWrongMembers(before: ChainState, { roster, lineages }: ChainState): string | null {
   const ids = lineages.map(({ id }) => id);
@@ -68,7 +79,7 @@ function whyWrongMembers(before: ChainState, { roster, lineages }: ChainState): 
   return moved === undefined ? null : `${moved.peer} trains another lineage, and nothing has changed`;
 }
 
-/** The two of lowest demand, weighed by it: members times requests, of which the larger one stays. */
+/** The two of lowest demand, weighed by it: members by speed, times requests, of which the larger one stays. */
 function whyWrongMerge({ lineages, roster }: ChainState, { lineages: left, merged }: ChainState): string | null {
   const gone = lineages.filter(({ id }) => left.every((lineage) => lineage.id !== id));
   if (gone.length !== 1 || merged === null || merged.gone !== gone[0]!.id) {
@@ -78,14 +89,25 @@ function whyWrongMerge({ lineages, roster }: ChainState, { lineages: left, merge
   if (kept === undefined || was === undefined) return `lineage ${merged.kept} is not there`;
   const all = [...was.from, ...gone[0]!.from].sort((a, b) => a - b);
   if (kept.from.join() !== all.join()) return `lineage ${kept.id} is made of ${kept.from}, not of ${all}`;
-  const [own, its] = merged.shares, requests = [own / countOf(roster, kept.id), its / countOf(roster, merged.gone)];
-  if (Math.max(...requests) !== kept.batch.request) {
+  const [own, its] = merged.shares, membersOf = (id: number) => meanMembersOf(roster, id);
+  const requests = [own / membersOf(kept.id), its / membersOf(merged.gone)];
+  if (!isAlike(Math.max(...requests), kept.batch.request)) {
     return `lineages weigh ${own} and ${its}, and the batch is ${kept.batch.request}`;
   }
-  if (requests[0]! < was.batch.request || requests[1]! < gone[0]!.batch.request) return "a lineage weighs too little";
+  const isLight = ({ batch }: Lineage, i: number) =>
+    requests[i]! < batch.request && !isAlike(requests[i]!, batch.request);
+  if (isLight(was, 0) || isLight(gone[0]!, 1)) return "a lineage weighs too little";
   if (its > own || (its === own && merged.gone > kept.id)) return "the lineage of higher demand is gone";
-  const lower = left.find((other) => other.id !== kept.id && other.batch.request * countOf(roster, other.id) < own);
+  const lower = left.find(({ id, batch: { request } }) => {
+    const demand = request * membersOf(id);
+    return id !== kept.id && demand < own && !isAlike(demand, own);
+  });
   return lower === undefined ? null : `lineage ${lower.id} has lower demand than ${own}`;
+}
+
+/** But for rounding. */
+function isAlike(a: number, b: number): boolean {
+  return Math.abs(a - b) <= 1e-9 * b;
 }
 
 /** As soon as each has had its updates; those that get none are not waited for without end. */
