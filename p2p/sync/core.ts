@@ -88,7 +88,7 @@ class PeerCore implements Core {
         else context.emit({ kind: "send", to: input.peer, message: parts.ownBeat(head) });
         return;
       case "disconnected":
-        parts.merging.disconnect(input.peer);
+        parts.merging.left(input.peer);
         parts.membership.disconnect(input.peer);
         return exchange.disconnect(input.peer);
       case "message":
@@ -102,9 +102,7 @@ class PeerCore implements Core {
         return;
       }
       case "missing":
-        if (head !== null && book.offers.find(input.offer)?.signed.body.peer === context.options.self) {
-          work.beginAgain(context, head.chain); // our disk has lost it
-        }
+        if (head !== null && this.#hasLost(input.offer, head.link.digest)) work.beginAgain(context, head.chain);
         return parts.fetching.answered(context, input.offer, parts.beatMs);
       case "contributed": {
         const made = { ...input.contribution, blob: input.blob };
@@ -133,6 +131,13 @@ class PeerCore implements Core {
       default:
         input satisfies never;
     }
+  }
+
+  /** Whether our disk has lost this offer of ours on the head, and none that we made on it since can be counted. */
+  #hasLost(offer: Digest, head: Digest): boolean {
+    const { book: { offers }, context: { options: { self } } } = this.#parts;
+    const own = offers.on(head).filter(({ signed: { body } }) => body.peer === self);
+    return own.some(({ digest }) => digest === offer) && own.every(({ verdict }) => verdict?.valid !== true);
   }
 
   #start({ initial, found, journal }: Extract<Input, { kind: "start" }>): void {

@@ -128,19 +128,18 @@ function onBeat(parts: Parts, beat: Beat, from: PeerId): void {
   }
   if (isConnected) parts.membership.onBeat(context, beat);
   if (parts.meeting.isInDoubt) parts.hasNews = true; // its word may confirm what we met
+  // Who is in our cell, but stands on one of a shorter name, does not hear what we announce.
+  const isDeaf = head !== null && beat.cell.length < head.chain.cell.length &&
+    isIn(head.chain.cell, beat.peer, context.options.rules);
+  if (isConnected && isDeaf) context.emit({ kind: "send", to: beat.peer, message: parts.ownBeat(head) });
   if (!parts.isOurs(beat)) {
     exchange.witnesses.left(beat.peer);
+    parts.merging.left(beat.peer);
     if (isConnected) exchange.abroad.stands(beat);
     return;
   }
   exchange.witnesses.stands(beat);
   if (head === null) return;
-  // Who is in a cell that ours was a part of does not hear what we announce.
-  if (
-    isConnected && beat.cell.length < head.chain.cell.length && isIn(head.chain.cell, beat.peer, context.options.rules)
-  ) {
-    context.emit({ kind: "send", to: beat.peer, message: parts.ownBeat(head) });
-  }
   if (isConnected) parts.merging.onBeat(beat.peer, beat.head);
   if (beat.head === head.link.digest || beat.round <= head.chain.round - ARCHIVE_ROUNDS) return;
   const isHeavier = context.rulebook.isHeavier(beat, head.chain);

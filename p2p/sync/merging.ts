@@ -55,7 +55,8 @@ export class Merging {
     this.deadline = Infinity;
   }
 
-  disconnect(peer: PeerId): void {
+  /** It is connected no more, or speaks for a head that cannot be ours. */
+  left(peer: PeerId): void {
     this.#spokenFor.delete(peer);
   }
 

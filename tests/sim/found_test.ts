@@ -17,6 +17,9 @@ const FOUND: Readonly<Record<number, readonly number[]>> = {
 /** Twelve in cells of four, of which a part was away for long. */
 const FOUND_DYING = [50, 228];
 
+/** The same for longer, in cells of so many. */
+const FOUND_LONG = [{ seed: 130, cellSize: 3 }, { seed: 139, cellSize: 4 }];
+
 for (const [peers, seeds] of Object.entries(FOUND)) {
   for (const seed of seeds) {
     Deno.test(`seed ${seed} of ${peers}, which once broke a law, keeps them all`, () => {
@@ -29,5 +32,11 @@ for (const [peers, seeds] of Object.entries(FOUND)) {
 for (const seed of FOUND_DYING) {
   Deno.test(`seed ${seed} of 12 of whom a part is away for long, which once broke a law, keeps them all`, () => {
     assert.deepEqual(simulate({ seed, peers: 12, rounds: 10, cellSize: 4, isDying: true }).broken, []);
+  });
+}
+
+for (const { seed, cellSize } of FOUND_LONG) {
+  Deno.test(`seed ${seed} of 12 in cells of ${cellSize}, which once broke a law after long, keeps them all`, () => {
+    assert.deepEqual(simulate({ seed, peers: 12, rounds: 30, cellSize, isDying: true }).broken, []);
   });
 }
