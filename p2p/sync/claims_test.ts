@@ -7,7 +7,7 @@ import { buildOffer, NO_WORK, whyMalformed, type Work } from "./offer.ts";
 import { firstWindows, subtract, union, windowCount } from "./ranges.ts";
 import { buildRecord, selectCounted, whyInvalid, whyNotCountable } from "./record.ts";
 import { attemptOf } from "./scribe.ts";
-import { weightsOf } from "./tokens.ts";
+import { cappedTokens, weightsOf } from "./tokens.ts";
 import type { ChainState, Digest, Offer, PeerId, Range } from "./types.ts";
 import { tinyRules } from "../../tests/tiny_rules.ts";
 
@@ -145,12 +145,13 @@ Deno.test("one contribution counts once, whoever offers it: in one record the fi
   assert.match(whyNotCountable(digestOf(late), late, { parent: chain, base, rules })!, /it is copied/);
 });
 
-Deno.test("an offer weighs at most twice the median of those counted with it", () => {
+Deno.test("in the fold an offer weighs at most twice the median of those counted with it; in the history the lower one", () => {
   const offer = offerOf(wren, working), counted = { offer: base, peer: wren, age: 0 };
-  const weights = (...tokens: number[]) =>
-    weightsOf(tokens.map((tokens) => ({ counted, offer: { ...offer, tokens } })), 0);
-  assert.deepEqual(weights(1, 100, 1), [1, 2, 1]);
-  assert.deepEqual(weights(8, 4, 2, 1), [6, 4, 2, 1]);
-  assert.deepEqual(weights(1, 8), [1, 8], "of two, none decides who boasts");
-  assert.deepEqual(weights(0, 100, 0, 1, 1), [0, 2, 0, 1, 1], "who brings nothing is no measure");
+  const offers = (...tokens: number[]) => tokens.map((tokens) => ({ counted, offer: { ...offer, tokens } }));
+  assert.deepEqual(cappedTokens(offers(1, 100, 1)), [1, 2, 1]);
+  assert.deepEqual(cappedTokens(offers(8, 4, 2, 1)), [6, 4, 2, 1]);
+  assert.deepEqual(cappedTokens(offers(1, 8)), [1, 8], "of two neither is capped");
+  assert.deepEqual(cappedTokens(offers(0, 100, 0, 1, 1)), [0, 2, 0, 1, 1], "who brings nothing is no measure");
+  assert.deepEqual(weightsOf(offers(8, 4, 2, 1), 0), [4, 4, 2, 1]);
+  assert.deepEqual(weightsOf(offers(1, 8), 0), [1, 2]);
 });

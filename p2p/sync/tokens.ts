@@ -6,21 +6,25 @@ import type { CountedOffer } from "./roster.ts";
 import { placeOf } from "./lineages.ts";
 import type { BlobName, ChainState, SyncRules } from "./types.ts";
 
-/** Most that one offer adds to the weight of its history, in what is usual: a record of one author has no other median. */
-const CAP_USUAL = 4;
+/** Most that one offer adds to the weight of its history: in medians of the offers counted with it, in what is usual. */
+const CAP_MEDIANS = 2, CAP_USUAL = 4;
 /** Most that one record moves what is usual, either way. */
 const USUAL_CHANGE = 1.25;
 
-/** Tokens of each offer, in the order given, at most twice their median. */
+/** Tokens of each offer, in the order given, at most twice their median: of two offers neither is capped. */
 export function cappedTokens(offers: readonly CountedOffer[]): readonly number[] {
-  const [lower, upper] = middleTokens(offers), cap = lower + upper;
-  return offers.map(({ offer }) => Math.min(offer.tokens, cap));
+  const [lower, upper] = middleTokens(offers);
+  return offers.map(({ offer }) => Math.min(offer.tokens, lower + upper));
 }
 
-/** What each offer adds to the weight of its history: tokens, capped by each other and by what was usual before. */
+/**
+ * What each offer adds to the weight of its history: tokens, capped by each other and by what was usual before. The lower
+ * median is the measure, so that of two authors the one that boasts decides no more than the other.
+ */
 export function weightsOf(offers: readonly CountedOffer[], usual: number): readonly number[] {
-  const cap = usual === 0 ? Infinity : CAP_USUAL * usual;
-  return cappedTokens(offers).map((tokens) => Math.min(tokens, cap));
+  const [lower] = middleTokens(offers);
+  const cap = Math.min(CAP_MEDIANS * lower, usual === 0 ? Infinity : CAP_USUAL * usual);
+  return offers.map(({ offer }) => Math.min(offer.tokens, cap));
 }
 
 /** What is usual after a record: it follows the median of the record's offers, slowly, so that one liar moves it little. */

@@ -141,7 +141,7 @@ function whyWrongFold({ digest, record, offers }: Chapter, { before, after, weig
   const parent = weights.get(before.head), found = weights.get(digest);
   if (parent === undefined || found === undefined) return null;
   const tokens = offers.map(({ tokens }) => tokens).filter((count) => count > 0).sort((a, b) => a - b);
-  const cap = 2 * (tokens[Math.ceil(tokens.length / 2) - 1] ?? 0);
+  const cap = (tokens[Math.ceil(tokens.length / 2) - 1] ?? 0) + (tokens[Math.floor(tokens.length / 2)] ?? 0);
   const parts = offers.flatMap(({ blob, tokens, lineage }, i): readonly Part[] => {
     if (blob === null) return [];
     const at = before.lineages.findIndex(({ from }) => from.includes(lineage));
