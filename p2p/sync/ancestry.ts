@@ -59,6 +59,13 @@ export class Ancestry {
     return [...grounded].filter(({ digest }) => !followed.has(digest)).reverse();
   }
 
+  /** Records that no peer can adopt, and that no other such record follows: the latest first. */
+  condemnedEnds(): readonly Link[] {
+    const condemned = [...this.#links.values()].filter(({ stage }) => stage.kind === "invalid" && stage.isCertain);
+    const followed = new Set(condemned.flatMap(({ parents }) => parents));
+    return condemned.filter(({ digest }) => !followed.has(digest)).sort((a, b) => b.round - a.round);
+  }
+
   /** This record and its ancestors, as far as they are known: the latest round first. */
   of(link: Link): readonly Link[] {
     const known = new Set([link]);

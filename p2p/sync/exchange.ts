@@ -223,7 +223,7 @@ export class Exchange {
     const message: Pull = {
       kind: "pull",
       run: context.options.rules.run,
-      have: isWhole ? wholeEnds(book) : locator(book, head),
+      have: [...isWhole ? wholeEnds(book) : locator(book, head), ...condemned(book)],
       want: book.missing().offers.slice(0, MOST_OFFERS),
     };
     this.#asked.add(to);
@@ -305,6 +305,11 @@ export function isFull(recordCount: number): boolean {
  */
 function wholeEnds(book: Book): readonly Digest[] {
   return book.ancestry.ends({ isWhole: true }).slice(0, MOST_ENDS).map(({ digest }) => digest);
+}
+
+/** So that who stands on what follows them gives that, not them again: then the state that it stands on is found out. */
+function condemned(book: Book): readonly Digest[] {
+  return book.ancestry.condemnedEnds().slice(0, MOST_ENDS).map(({ digest }) => digest);
 }
 
 /** Own head, then other ends of what is known, then ancestors: all of the last ones, and older ones with growing gaps. */

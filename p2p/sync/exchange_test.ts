@@ -1,0 +1,70 @@
+import { strict as assert } from "node:assert";
+import { type Chapter, following, historyOf, historyRules as rules } from "../../tests/tiny_history.ts";
+import { advance } from "./chain.ts";
+import { createCore } from "./core.ts";
+import { bodyDigest } from "./digest.ts";
+import type { Core, Effect, Input, JournalEntry } from "./effects.ts";
+import type { PeerId } from "./types.ts";
+
+const robin = "robin" as PeerId, wren = "wren" as PeerId;
+/** More than one answer to a pull holds, and fewer than a head's history is judged for. */
+const ROUNDS = 24;
+/** The newcomer is watched for so many of the longest rounds. */
+const WATCHED_ROUNDS = 8;
+
+/** What wren went on with alone after a record that misstates its rank; what follows that one is as it should be. */
+function forged(): readonly Chapter[] {
+  const chapters = [...historyOf([wren], 2)],
+    before = chapters.at(-1)!,
+    { record, offers, weights } = following(
+      before,
+      [wren],
+    );
+  const body = { ...record.body, attempt: record.body.attempt + 1 };
+  const counted = offers.map(({ body }) => body);
+  const chain = advance(before.chain, { record: body, digest: bodyDigest(body), offers: counted, rules });
+  chapters.push({ record: { ...record, body }, offers, chain, weights });
+  while (chapters.length <= ROUNDS) chapters.push(following(chapters.at(-1)!, [wren]));
+  return chapters;
+}
+
+/** Whether robin, who is new, takes a state of wren, the only one that it can ask, whose disk has this. */
+function isTaken(history: readonly Chapter[]): boolean {
+  const cores = new Map([robin, wren].map((self) => [self, coreOf(self)])), inputs: (readonly [PeerId, Input])[] = [];
+  const start = { kind: "start", initial: history[0]!.weights, found: false } as const;
+  inputs.push([wren, { ...start, journal: history.slice(1).flatMap(journalOf) }], [robin, { ...start, journal: [] }]);
+  inputs.push([wren, { kind: "connected", peer: robin }], [robin, { kind: "connected", peer: wren }]);
+  let isTaken = false;
+  const follow = (self: PeerId, effect: Effect) => {
+    if (effect.kind === "send") inputs.push([effect.to, { kind: "message", from: self, message: effect.message }]);
+    if (effect.kind !== "load") return;
+    if (self === robin) isTaken = true;
+    inputs.push([self, { kind: "loaded", weights: effect.weights.digest }]);
+  };
+  for (let now = 0; !isTaken && now < WATCHED_ROUNDS * rules.longestRoundMs;) {
+    if (inputs.length === 0) {
+      now = Math.max(now, Math.min(...[...cores.values()].map(({ deadline }) => deadline!)));
+      for (const self of cores.keys()) inputs.push([self, { kind: "tick" }]);
+    }
+    const [self, input] = inputs.shift()!;
+    cores.get(self)!.handle(now, input).forEach((effect) => follow(self, effect));
+  }
+  return isTaken;
+}
+
+function coreOf(self: PeerId): Core {
+  return createCore({ self, rules, name: self, device: "cpu", sign: () => new Uint8Array(), verify: () => true });
+}
+
+function journalOf({ offers, record, chain, weights }: Chapter): readonly JournalEntry[] {
+  const kept = offers.map((offer) => ({ kind: "offer", offer }) as const);
+  return [...kept, { kind: "record", record }, { kind: "state", record, chain, weights }];
+}
+
+Deno.test("a newcomer takes the state of the only one that it can ask", () => {
+  assert.ok(isTaken(historyOf([wren], ROUNDS)));
+});
+
+Deno.test("a newcomer that was given an invalid record takes no state that follows it, however long ago it was", () => {
+  assert.ok(!isTaken(forged()));
+});
