@@ -148,9 +148,12 @@ export class Scribing {
   ): readonly Expected[] {
     const { roster, roundMs } = head.chain;
     const fastest = roster.reduce((most, { speed }) => Math.max(most, speed), 1);
-    const offers = new Map<PeerId, HeldOffer>(); // the first of each
+    // Whose disk has lost an offer makes another: of each the first that can be counted, or else may come to be.
+    const offers = new Map<PeerId, HeldOffer>();
+    const hopeOf = ({ digest, verdict }: HeldOffer) => verdict?.valid === true ? 2 : isMissed(digest) ? 0 : 1;
     for (const held of book.offers.on(head.chain.head)) {
-      if (!offers.has(held.signed.body.peer)) offers.set(held.signed.body.peer, held);
+      const { peer } = held.signed.body, other = offers.get(peer);
+      if (other === undefined || hopeOf(held) > hopeOf(other)) offers.set(peer, held);
     }
     // Boxes begin when a head is adopted: nobody who has not offered yet will do so much before ours would end.
     const boxMs = this.#openedAtMs + roundMs;
