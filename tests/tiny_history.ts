@@ -49,6 +49,17 @@ export function following(before: Chapter, peers: readonly PeerId[]): Chapter {
   return chapter(signed(body), inOrder.map(signed), next);
 }
 
+/** The same with a record that misstates the rank of its scribe: it is invalid. */
+export function misranked(before: Chapter, peers: readonly PeerId[]): Chapter {
+  const { record, offers } = following(before, peers), body = { ...record.body, attempt: record.body.attempt + 1 };
+  const counted = offers.map(({ body }) => body), digest = bodyDigest(body);
+  return chapter(
+    signed(body),
+    offers,
+    advance(before.chain, { record: body, digest, offers: counted, rules: historyRules }),
+  );
+}
+
 /** The beginning and so many rounds after it, in each of which all of these peers offer. */
 export function historyOf(peers: readonly PeerId[], rounds: number): readonly Chapter[] {
   const chapters = [beginning()];

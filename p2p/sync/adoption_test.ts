@@ -3,7 +3,7 @@ import { beginning, type Chapter, following, historyRules as rules } from "../..
 import { adopt, refute } from "./adoption.ts";
 import { createCore } from "./core.ts";
 import { bodyDigest } from "./digest.ts";
-import type { CoreOptions, Effect, JournalEntry, SyncEvent } from "./effects.ts";
+import type { CoreOptions, Effect, Input, JournalEntry, SyncEvent } from "./effects.ts";
 import type { State } from "./link.ts";
 import { Parts } from "./parts.ts";
 import { RULEBOOK } from "./rulebook.ts";
@@ -135,6 +135,22 @@ Deno.test("what was found out to follow garbage stays so after a restart", () =>
   };
   assert.deepEqual(heads(journal.slice(0, -1)), [heavy.weights]);
   assert.deepEqual(heads(journal), [light.weights]);
+});
+
+Deno.test("what is found out to follow garbage while its weights are on their way is not taken", () => {
+  const journal = [first, second, heavy].flatMap(({ offers, record, chain, weights }): readonly JournalEntry[] => [
+    ...offers.map((offer) => ({ kind: "offer", offer }) as const),
+    { kind: "record", record },
+    { kind: "state", record, chain, weights },
+  ]);
+  const heads = (input: readonly Input[]) => {
+    const core = createCore(OPTIONS), start = { kind: "start", initial: first.weights, found: false, journal } as const;
+    return [start, ...input].flatMap((input) => adopted(core.handle(0, input)));
+  };
+  const loaded = { kind: "loaded", weights: heavy.weights.digest } as const;
+  const verdict = { valid: false, reason: REASON } as const, offer = bodyDigest(heavy.offers[0]!.body);
+  assert.deepEqual(heads([loaded]), [heavy.chain.head]);
+  assert.deepEqual(heads([{ kind: "fetched", offer, verdict }, loaded]), []);
 });
 
 Deno.test("garbage that no record counts is named, and nothing else happens", () => {

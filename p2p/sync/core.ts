@@ -21,6 +21,7 @@ import { publishOffer } from "./publishing.ts";
 import { restore } from "./restore.ts";
 import { RULEBOOK, type Rulebook } from "./rulebook.ts";
 import type { Digest } from "./types.ts";
+import { followsInvalid } from "./vouching.ts";
 
 export function createCore(options: CoreOptions, rulebook: Rulebook = RULEBOOK): Core {
   return new PeerCore(options, rulebook);
@@ -168,8 +169,7 @@ class PeerCore implements Core {
       parts.recheck.begin(book, side, rules);
       context.emit({ kind: "keep", weights: side.weights });
     }
-    const known = candidate && book.links.get(candidate.chain.head);
-    if (candidate === null || known && book.isHopeless(known)) return; // found out while it was on its way
+    if (candidate === null || followsInvalid(book, candidate.chain)) return; // found out while it was on its way
     const { from } = candidate, state = book.addState(candidate.record, candidate);
     if (from.length > 0) {
       parts.work.offers.tellAnew();

@@ -1,8 +1,6 @@
 import { strict as assert } from "node:assert";
-import { type Chapter, following, historyOf, historyRules as rules } from "../../tests/tiny_history.ts";
-import { advance } from "./chain.ts";
+import { type Chapter, following, historyOf, historyRules as rules, misranked } from "../../tests/tiny_history.ts";
 import { createCore } from "./core.ts";
-import { bodyDigest } from "./digest.ts";
 import type { Core, Effect, Input, JournalEntry } from "./effects.ts";
 import type { PeerId } from "./types.ts";
 
@@ -12,18 +10,10 @@ const ROUNDS = 24;
 /** The newcomer is watched for so many of the longest rounds. */
 const WATCHED_ROUNDS = 8;
 
-/** What wren went on with alone after a record that misstates its rank; what follows that one is as it should be. */
+/** What wren went on with alone after an invalid record; what follows that one is as it should be. */
 function forged(): readonly Chapter[] {
-  const chapters = [...historyOf([wren], 2)],
-    before = chapters.at(-1)!,
-    { record, offers, weights } = following(
-      before,
-      [wren],
-    );
-  const body = { ...record.body, attempt: record.body.attempt + 1 };
-  const counted = offers.map(({ body }) => body);
-  const chain = advance(before.chain, { record: body, digest: bodyDigest(body), offers: counted, rules });
-  chapters.push({ record: { ...record, body }, offers, chain, weights });
+  const chapters = [...historyOf([wren], 2)];
+  chapters.push(misranked(chapters.at(-1)!, [wren]));
   while (chapters.length <= ROUNDS) chapters.push(following(chapters.at(-1)!, [wren]));
   return chapters;
 }

@@ -10,7 +10,7 @@ import { chainOf, type Link } from "./link.ts";
 import { chainDigest, stateDigest } from "./digest.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Candidate, Choice, Proof } from "./joining.ts";
-import type { Digest } from "./types.ts";
+import type { ChainState, Digest } from "./types.ts";
 import type { Witnesses } from "./witnesses.ts";
 
 export function vouching(
@@ -44,11 +44,23 @@ export function proofOf(
   { book, witnesses, isMissed }: Evidence,
 ): Proof {
   const link = book.links.get(claimed.head), chain = link && chainOf(link);
-  if (link && book.isHopeless(link)) return "refuted";
+  if (followsInvalid(book, claimed)) return "refuted";
   if (!chain) return isUnmade(book, record.body.parents) ? "unmade" : "open";
   const { confirm, contradict } = witnesses.count(claimed.head, stateDigest(chain, weights.digest), chain);
   if (link && countsMissed(book, link, isMissed)) return "open";
   return chainDigest(chain) === chainDigest(claimed) && confirm >= contradict ? "proven" : "refuted";
+}
+
+/** Whether no peer could adopt a record that leads to this state, as far as it says itself and we know from there on. */
+export function followsInvalid({ links }: Book, { head, recent }: ChainState): boolean {
+  const seen = new Set([head, ...recent.map(({ record }) => record)]);
+  for (const record of seen) {
+    const link = links.get(record);
+    if (link === undefined) continue;
+    if (link.stage.kind === "invalid" && link.stage.isCertain) return true;
+    for (const parent of link.parents) seen.add(parent);
+  }
+  return false;
 }
 
 /** Whether this record counts what nobody gives, or one before it that is not folded here either. */
