@@ -243,8 +243,10 @@ export class Exchange {
     if (offers.length + parents.length === 0 || mates.length + others.length === 0) return;
     const turn = this.#turn++,
       isTheirs = mates.length === 0 || others.length > 0 && turn % OTHERS_TURN === OTHERS_TURN - 1;
-    const to = isTheirs ? others[Math.floor(turn / OTHERS_TURN) % others.length]! : mates[turn % mates.length]!;
-    const isWhole = parents.length > 0 && Math.floor(turn / Math.max(1, mates.length)) % 2 === 1; // every other time
+    // Each side has turns of its own: else one of three of our cell would come round only with the others, and so never.
+    const theirTurn = Math.floor(turn / OTHERS_TURN), ownTurn = others.length > 0 ? turn - theirTurn : turn;
+    const to = isTheirs ? others[theirTurn % others.length]! : mates[ownTurn % mates.length]!;
+    const isWhole = parents.length > 0 && Math.floor(ownTurn / Math.max(1, mates.length)) % 2 === 1; // every other time
     this.pull(context, to, known, { isWhole });
   }
 

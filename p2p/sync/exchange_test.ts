@@ -1,7 +1,9 @@
 import { strict as assert } from "node:assert";
 import { type Chapter, following, historyOf, historyRules as rules, misranked } from "../../tests/tiny_history.ts";
 import { createCore } from "./core.ts";
-import type { Core, Effect, Input, JournalEntry } from "./effects.ts";
+import type { Core, CoreOptions, Effect, Input, JournalEntry } from "./effects.ts";
+import { Parts } from "./parts.ts";
+import { RULEBOOK } from "./rulebook.ts";
 import type { PeerId } from "./types.ts";
 
 const robin = "robin" as PeerId, wren = "wren" as PeerId;
@@ -43,7 +45,11 @@ function isTaken(history: readonly Chapter[]): boolean {
 }
 
 function coreOf(self: PeerId): Core {
-  return createCore({ self, rules, name: self, device: "cpu", sign: () => new Uint8Array(), verify: () => true });
+  return createCore(optionsOf(self));
+}
+
+function optionsOf(self: PeerId): CoreOptions {
+  return { self, rules, name: self, device: "cpu", sign: () => new Uint8Array(), verify: () => true };
 }
 
 function journalOf({ offers, record, chain, weights }: Chapter): readonly JournalEntry[] {
@@ -57,4 +63,28 @@ Deno.test("a newcomer takes the state of the only one that it can ask", () => {
 
 Deno.test("a newcomer that was given an invalid record takes no state that follows it, however long ago it was", () => {
   assert.ok(!isTaken(forged()));
+});
+
+/** Whom robin asks for a parent that it lacks, beat by beat; it is in a cell with all of these but the others. */
+function askedInTurn(mates: readonly PeerId[], others: readonly PeerId[], beats: number): readonly PeerId[] {
+  const parts = new Parts(optionsOf(robin), RULEBOOK), { book, context, exchange } = parts;
+  const [begun, , last] = historyOf([wren], 2) as [Chapter, Chapter, Chapter];
+  const head = book.addState(begun.record, begun);
+  book.addRecord(last.chain.head, last.record, { nowMs: 0, journaled: false });
+  [...mates, ...others].forEach((peer) => exchange.connect(peer));
+  exchange.enter((peer) => !others.includes(peer));
+  return Array.from({ length: beats }, (_, beat) => {
+    parts.now = beat * rules.longestRoundMs;
+    exchange.repair(context, { book, head });
+    return parts.takeEffects().flatMap((effect) => effect.kind === "send" ? [effect.to] : []);
+  }).flat();
+}
+
+Deno.test("what is missing is asked of everybody in turn, and of those of another cell every third time", () => {
+  const names = ["crane", "eagle", "egret", "finch", "heron"].map((name) => name as PeerId), other = "wren" as PeerId;
+  for (let count = 1; count <= names.length; count++) {
+    const mates = names.slice(0, count), asked = askedInTurn(mates, [other], 3 * count);
+    assert.equal(asked.filter((peer) => peer === other).length, count);
+    for (const mate of mates) assert.equal(asked.filter((peer) => peer === mate).length, 2, `${mate} of ${count}`);
+  }
 });
