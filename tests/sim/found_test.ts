@@ -18,7 +18,12 @@ const FOUND: Readonly<Record<number, readonly number[]>> = {
 const FOUND_DYING = [50, 228];
 
 /** The same for longer, in cells of so many. */
-const FOUND_LONG = [{ seed: 130, cellSize: 3 }, { seed: 138, cellSize: 3 }, { seed: 139, cellSize: 4 }];
+const FOUND_LONG = [
+  { seed: 130, cellSize: 3 },
+  { seed: 138, cellSize: 3 },
+  { seed: 187, cellSize: 3 },
+  { seed: 139, cellSize: 4 },
+];
 
 for (const [peers, seeds] of Object.entries(FOUND)) {
   for (const seed of seeds) {

@@ -7,8 +7,7 @@ import { isHeavier } from "../../p2p/sync/fork.ts";
 import { bodyDigest, digestOf } from "../../p2p/sync/digest.ts";
 import type { JournalEntry, SyncEvent } from "../../p2p/sync/effects.ts";
 import type { ChainState, Digest, Message, Offer, PeerId, RoundRecord } from "../../p2p/sync/types.ts";
-import { historyOf } from "./laws/history.ts";
-import { hasLostRun, triedStates } from "./laws/loss.ts";
+import { followsRefuted, hasLostRun, triedStates } from "./laws/loss.ts";
 import type { Life, SimPeer } from "./sim_peer.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 
@@ -98,11 +97,7 @@ export class Observer {
   onStart({ id, disk }: SimPeer): void {
     this.#running.add(id);
     this.#look();
-    const refuted = new Set(
-      disk.journal.flatMap((entry) => entry.kind === "refuted" ? [bodyDigest(entry.offer.body)] : []),
-    );
-    const isWrong = (head: Digest) => historyOf(head, this).some(({ record }) => countsAny(record, refuted));
-    const tried = triedStates(disk).filter(({ chain }) => refuted.size === 0 || !isWrong(chain.head));
+    const tried = triedStates(disk).filter(({ chain }) => !followsRefuted(chain.head, disk.journal, this));
     const best = tried.find(({ weights }) => disk.isWhole(weights.digest));
     if (best !== undefined) this.#onDisk.set(id, best.chain);
   }
@@ -250,9 +245,4 @@ export class Observer {
   note(who: string, text: string): void {
     this.trace.push(`${(this.#clock.nowMs / 1000).toFixed(1).padStart(8)} s  ${who.padEnd(7)} ${text}`);
   }
-}
-
-/** Whether a record counts one of these offers: what follows it is given up, and not gone on from. */
-function countsAny({ counted }: RoundRecord, offers: ReadonlySet<Digest>): boolean {
-  return counted.some(({ offer }) => offers.has(offer));
 }

@@ -10,7 +10,10 @@ import { trainedIn } from "../../../p2p/sync/ledger.ts";
 import type { SimPeer } from "../sim_peer.ts";
 import type { Case } from "./laws.ts";
 
-/** Whoever has no head is told why: the cell that it belongs to died out, and nobody else may give it a state. */
+/**
+ * Whoever has no head is told why: the cell that it belongs to died out, and nobody else may give it a state; or what it
+ * stood on turned out to follow garbage.
+ */
 export function cellsApart(cases: readonly Case[], headless: readonly SimPeer[]): readonly string[] {
   const faults: string[] = [], heads = cases.map(({ head }) => head);
   for (const [i, a] of heads.entries()) {
@@ -29,7 +32,7 @@ export function cellsApart(cases: readonly Case[], headless: readonly SimPeer[])
     if (home !== undefined) faults.push(`law 1: ${id} has no head, and cell '${home.head.cell}' is there`);
     else if (
       !cases[0]?.observer.waits.some(({ by, reason }) =>
-        by === id && /found only cells|for a peer that has the run .*none of/.test(reason)
+        by === id && /found only cells|for a peer that has the run .*none of|follows an invalid record/.test(reason)
       )
     ) {
       faults.push(`law 4: ${id} has no head, and was not told why`);

@@ -14,7 +14,7 @@ import { cellLedgerFollows, cellsApart } from "./cells.ts";
 import { everyFateIsTold } from "./fates.ts";
 import { type Chapter, historyOf } from "./history.ts";
 import { ledgerFollows, stateFollows } from "./ledger.ts";
-import { hasLostRun } from "./loss.ts";
+import { hasLostRun, isGivenUp } from "./loss.ts";
 import { lineagesFollow } from "./lineages.ts";
 import { noAmnesia } from "./memory.ts";
 import { progressInTheCalm } from "./progress.ts";
@@ -40,10 +40,11 @@ export interface Case extends Scene {
 export function brokenLaws(scene: Scene): readonly string[] {
   const { observer, peers } = scene;
   const living = peers.filter(({ isUp, isHonest }) => isUp && isHonest);
-  // Whose disk has lost the run is as if it had just come: it waits for others to give it a state.
+  // Who has lost the run, or found out that it stood on garbage, is as if it had just come: it waits to be given a state.
   const headOf = ({ id, lives, disk }: SimPeer) => {
     const last = observer.adoptions.get(id)?.at(-1);
-    return last?.life !== lives && disk.wasDamaged && hasLostRun(disk) ? undefined : last?.chain;
+    if (last === undefined || last.life !== lives && disk.wasDamaged && hasLostRun(disk)) return undefined;
+    return isGivenUp(last.chain.head, disk, observer) ? undefined : last.chain;
   };
   const headless = living.filter((peer) => headOf(peer) === undefined);
   const cells = Map.groupBy(living.filter((peer) => headOf(peer) !== undefined), (peer) => headOf(peer)!.cell);

@@ -1,13 +1,16 @@
 /**
  * Whether a disk has lost a run: none of the states that a core tries can be read, nor what would fold one of them anew,
  * nor any as new as those. Only then may a peer end against its user's will, or wait for others to give it a state (law 4).
+ * It waits as well where it has found out that all that it could stand on follows garbage.
  * @module
  */
 import { isHeavier } from "../../../p2p/sync/fork.ts";
 import { bodyDigest } from "../../../p2p/sync/digest.ts";
 import type { JournalEntry } from "../../../p2p/sync/effects.ts";
 import type { Digest, Offer, RoundRecord } from "../../../p2p/sync/types.ts";
+import type { Observer } from "../observer.ts";
 import type { SimDisk } from "../sim_disk.ts";
+import { historyOf } from "./history.ts";
 
 type SavedState = Extract<JournalEntry, { kind: "state" }>;
 
@@ -18,6 +21,19 @@ const MOST_STATES = 8;
 export function triedStates({ journal }: SimDisk): readonly SavedState[] {
   return journal.filter((entry) => entry.kind === "state")
     .sort((a, b) => isHeavier(a.chain, b.chain) ? -1 : 1).slice(0, MOST_STATES);
+}
+
+/** Whether a head follows what these entries say to be garbage. */
+export function followsRefuted(head: Digest, journal: readonly JournalEntry[], observer: Observer): boolean {
+  const refuted = new Set(journal.flatMap((entry) => entry.kind === "refuted" ? [bodyDigest(entry.offer.body)] : []));
+  return refuted.size > 0 &&
+    historyOf(head, observer).some(({ record: { counted } }) => counted.some(({ offer }) => refuted.has(offer)));
+}
+
+/** Whether a peer found out, once it stood on this head, that it follows garbage: nobody honest stays there. */
+export function isGivenUp(head: Digest, { journal }: SimDisk, observer: Observer): boolean {
+  const at = journal.findLastIndex((entry) => entry.kind === "state" && entry.chain.head === head);
+  return followsRefuted(head, journal.slice(at + 1), observer);
 }
 
 export function hasLostRun(disk: SimDisk): boolean {

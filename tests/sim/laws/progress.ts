@@ -9,7 +9,7 @@ import type { SimPeer } from "../sim_peer.ts";
 import type { VirtualTime } from "../virtual_time.ts";
 import type { Weather } from "../weather.ts";
 import type { Case } from "./laws.ts";
-import { hasLostRun } from "./loss.ts";
+import { hasLostRun, isGivenUp } from "./loss.ts";
 
 /** In the calm rounds follow each other within the longest wait that the rules allow. */
 export function progressInTheCalm({ observer, weather, living }: Case): readonly string[] {
@@ -88,10 +88,10 @@ export class ProgressWatch {
     this.#observer.faults.push(`law 4: ${who} adopted nothing from ${Math.round(lastMs)} to ${Math.round(nowMs)} ms`);
   }
 
-  /** Whoever has a state may train, or ask to be admitted. Whose disk has lost the run may wait for others to give it one. */
+  /** Whoever has a state may train, or ask to be admitted. Who has lost the run, or given it up, may wait to be given one. */
   #canTrain({ id, isUp, lives, disk }: SimPeer): boolean {
     const last = this.#observer.adoptions.get(id)?.at(-1);
-    if (!isUp || last === undefined) return false;
+    if (!isUp || last === undefined || isGivenUp(last.chain.head, disk, this.#observer)) return false;
     return last.life === lives || !disk.wasDamaged || !hasLostRun(disk);
   }
 }
