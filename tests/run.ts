@@ -58,27 +58,34 @@ async function succeeds(command: string, args: readonly string[]): Promise<boole
   }
 }
 
-/** Counts of a test run. */
 interface Counts {
   readonly passed: number;
   readonly failed: number;
   readonly ignored: number;
 }
 
+interface TestRun {
+  readonly code: number;
+  /** What ended the process, if it did not end by itself. */
+  readonly signal: Deno.Signal | null;
+  readonly counts: Counts;
+}
+
 /**
  * All tests in one process, but those that use a GPU one file a process: Mesa's software driver sometimes crashes a
- * process that ends after several devices were opened in it.
+ * process that ends after several devices were opened in it, and now and then one that opened few.
  */
 async function runTests(): Promise<number> {
   const slow = quick ? SLOW : [];
   const gpuFiles = passedOn.length > 0 ? [] : [...testFiles("")].filter(usesGpu);
+  const alone = gpuFiles.filter((path) => !slow.some((folder) => path.startsWith(folder)));
   const runs = [
-    [...passedOn, "--doc", ...ignoring([...slow, ...gpuFiles])],
-    ...gpuFiles.filter((path) => !slow.some((folder) => path.startsWith(folder))).map((path) => [path]),
+    () => runDenoTest([...passedOn, "--doc", ...ignoring([...slow, ...gpuFiles])]),
+    ...alone.map((path) => () => runAlone(path)),
   ];
   let code = 0, total: Counts = { passed: 0, failed: 0, ignored: 0 };
-  for (const args of runs) {
-    const run = await runDenoTest(args);
+  for (const start of runs) {
+    const run = await start();
     code ||= run.code;
     const { passed, failed, ignored } = run.counts;
     total = { passed: total.passed + passed, failed: total.failed + failed, ignored: total.ignored + ignored };
@@ -104,8 +111,16 @@ function usesGpu(path: string): boolean {
   return /\b(gpuTest|openWebGpuDevice|describeWebGpu)\b/.test(Deno.readTextFileSync(path));
 }
 
+/** A file whose process crashes as it ends, after all of its tests passed, is run once more; then it must not. */
+async function runAlone(path: string): Promise<TestRun> {
+  const run = await runDenoTest([path]);
+  if (run.signal === null || run.counts.passed === 0 || run.counts.failed > 0) return run;
+  console.log(`${run.signal} ended the process of ${path} after all of its tests had passed: it is run once more.`);
+  return await runDenoTest([path]);
+}
+
 /** Shows what `deno test` prints, and counts. */
-async function runDenoTest(args: readonly string[]): Promise<{ readonly code: number; readonly counts: Counts }> {
+async function runDenoTest(args: readonly string[]): Promise<TestRun> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", ...args],
     stdout: "piped",
@@ -116,7 +131,7 @@ async function runDenoTest(args: readonly string[]): Promise<{ readonly code: nu
     await Deno.stdout.write(new TextEncoder().encode(text));
     tail = (tail + text).slice(-4000);
   }
-  const { code } = await child.status;
+  const { code, signal } = await child.status;
   const count = (word: string) => Number(tail.match(new RegExp(`(\\d+) ${word}`))?.[1] ?? 0);
-  return { code, counts: { passed: count("passed"), failed: count("failed"), ignored: count("ignored") } };
+  return { code, signal, counts: { passed: count("passed"), failed: count("failed"), ignored: count("ignored") } };
 }
