@@ -36,7 +36,7 @@ export const PICTURES: readonly Picture[] = [
     title: "Machines of speeds 1 : 2 : 4 : 8",
     description: "Held-out loss over time and over tokens, for four ways of dealing out a round's work.",
     panels: (ways) => [
-      courses("loss over time", ways, { label: "virtual minutes", of: (course, at) => secondsAt(course, at) / 60 }),
+      courses("loss over time", ways, MINUTES),
       courses("loss over tokens", ways, THOUSANDS),
     ],
   },
@@ -46,8 +46,8 @@ export const PICTURES: readonly Picture[] = [
     description: "Held-out loss over tokens, inner steps and time, and the global batch, under each batch policy.",
     panels: (ways) => [
       courses("loss over tokens", ways, THOUSANDS),
-      courses("loss over inner steps", ways, { label: "inner steps, one after another", of: stepsAt }),
-      courses("loss over time", ways, { label: "virtual minutes", of: (course, at) => secondsAt(course, at) / 60 }),
+      courses("loss over inner steps", ways, STEPS),
+      courses("loss over time", ways, MINUTES),
       {
         title: "global batch",
         x: { label: THOUSANDS.label },
@@ -62,7 +62,7 @@ export const PICTURES: readonly Picture[] = [
     description: "Held-out loss over tokens, inner steps and rounds, and the batch of a lineage, without each part.",
     panels: (ways) => [
       courses("loss over tokens", ways, THOUSANDS),
-      courses("loss over inner steps", ways, { label: "inner steps, one after another", of: stepsAt }),
+      courses("loss over inner steps", ways, STEPS),
       courses("loss over rounds", ways, { label: "rounds", of: roundsAt }),
       {
         title: "batch of a lineage",
@@ -114,6 +114,8 @@ interface Along {
 }
 
 const THOUSANDS: Along = { label: "thousand tokens", of: (_, tokens) => tokens / 1000 };
+const STEPS: Along = { label: "inner steps, one after another", of: stepsAt };
+const MINUTES: Along = { label: "virtual minutes", of: (course, at) => secondsAt(course, at) / 60 };
 
 if (import.meta.main) {
   for (const { bench, title, description, panels } of PICTURES) {
