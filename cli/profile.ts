@@ -60,7 +60,7 @@ export async function profile(flags: ProfileFlags): Promise<void> {
   });
   const peak = await measurePeak(device), report = reportProfile(found, peak);
   if (trace !== undefined) {
-    await onDisk(`write ${trace}`, () => Deno.writeTextFile(trace, JSON.stringify(traceOf(found))));
+    await onDisk(`write the trace '${trace}'`, () => Deno.writeTextFile(trace, JSON.stringify(traceOf(found))));
   }
   if (manner === "json") return printJson({ found, peak, report, trace });
   for (const text of profileLines({ found, peak, report })) line(text);
@@ -75,8 +75,8 @@ interface Profiled {
 
 /** What is printed for people. */
 export function profileLines({ found, peak, report }: Profiled): string[] {
-  const { model, parameterCount, batch, precision, timing, steps } = { ...found, steps: found.times.length };
-  const parts = report.parts.map(({ part, ms }) => `${part} ${milliseconds(ms)}`).join(", ");
+  const { model, parameterCount, batch, precision, timing, times } = found;
+  const parts = report.parts.map(({ part, ms }) => `${part} ${figure(ms)}`).join(", ");
   const rows = report.kernels.flatMap(({ kernel, shapes, ...rates }) => {
     if (shapes.length === 1) return [row(kernel, shapes[0]!.shape, rates)];
     return [row(kernel, "", rates), ...shapes.map(({ shape, ...rates }) => row("", shape, rates))];
@@ -84,34 +84,34 @@ export function profileLines({ found, peak, report }: Profiled): string[] {
   return [
     `${model.family} of ${counted(parameterCount)} parameters, ${batch} × ${model.contextLength} tokens a step in ` +
     `${precision}, on ${found.device}`,
-    `at most ${counted(peak.gflops * 1e9)}FLOP/s of multiply-adds and ${counted(peak.gbps * 1e9)}B/s of a copy there`,
+    `peak there: ${figure(peak.gflops)} GFLOP/s of multiply-adds, ${figure(peak.gbps)} GB/s of a copy`,
     "",
-    ...table(["kernel", "shape", " times", " ms", " share", " rate", " of peak"], rows),
+    ...table(["kernel", "shape", " times", " ms", " share", " GFLOP/s", " GB/s", " of peak", "of"], rows),
     "",
-    `a step ${milliseconds(report.stepMs)} ms: in its ${report.dispatches} dispatches ` +
-    `${milliseconds(report.dispatchMs)} (${parts}), ${between(report)}`,
-    `${grouped(report.tokensPerSecond)} tokens/s, ${counted(report.modelGflops * 1e9)}FLOP/s of the model: ` +
+    `a step ${figure(report.stepMs)} ms: in its ${report.dispatches} dispatches ` +
+    `${figure(report.dispatchMs)} (${parts}), ${between(report)}`,
+    `${grouped(report.tokensPerSecond)} tokens/s, ${figure(report.modelGflops)} GFLOP/s of the model: ` +
     `MFU ${percent(report.mfu)}; ${bytes(found.peakBytes)} of memory on the device`,
-    `Dispatches by ${timing === "clock" ? "the clock" : "timestamps of the device"}, the median of ${steps} steps.`,
+    `Dispatches by ${
+      timing === "clock" ? "the clock" : "timestamps of the device"
+    }, the median of ${times.length} steps.`,
   ];
 }
 
-function row(
-  kernel: string,
-  shape: string,
-  { count, ms, share, gflops, gbps, boundBy, fractionOfPeak }: Rates,
-): string[] {
-  const rate = boundBy === "arithmetic" ? `${counted(gflops * 1e9)}FLOP/s` : `${counted(gbps * 1e9)}B/s`;
-  return [kernel, shape, `${count}`, milliseconds(ms), percent(share), rate, percent(fractionOfPeak)];
+function row(kernel: string, shape: string, rates: Rates): string[] {
+  const { count, ms, share, gflops, gbps, boundBy, fractionOfPeak } = rates;
+  const speeds = [gflops === 0 ? "–" : figure(gflops), figure(gbps)];
+  return [kernel, shape, `${count}`, figure(ms), percent(share), ...speeds, percent(fractionOfPeak), boundBy];
 }
 
 function between({ betweenMs, submits }: ProfileReport): string {
-  if (betweenMs >= 0) return `between them and its ${submits} submits ${milliseconds(betweenMs)}`;
-  return `which overlap by ${milliseconds(-betweenMs)} where they are not timed`;
+  if (betweenMs >= 0) return `between them and its ${submits} submits ${figure(betweenMs)}`;
+  return `which overlap by ${figure(-betweenMs)} where they are not timed one by one`;
 }
 
-function milliseconds(ms: number): string {
-  return ms >= 99.95 ? ms.toFixed(0) : ms >= 9.995 ? ms.toFixed(1) : ms >= 0.9995 ? ms.toFixed(2) : ms.toFixed(3);
+/** Three digits, and not below a thousandth. */
+function figure(value: number): string {
+  return value >= 99.95 ? value.toFixed(0) : value >= 9.995 ? value.toFixed(1) : value.toFixed(value >= 0.9995 ? 2 : 3);
 }
 
 function printJson({ found, peak, report, trace }: Profiled & { readonly trace: string | undefined }): void {
