@@ -52,7 +52,7 @@ export const PICTURES: readonly Picture[] = [
         title: "global batch",
         x: { label: THOUSANDS.label },
         y: { label: "sequences", scale: "log" },
-        series: ways.map((way) => lineOf(way, THOUSANDS.of, batchAt)),
+        series: ways.map((way) => lineOf(way, THOUSANDS.of, batchAt, 0)),
       },
     ],
   },
