@@ -11,17 +11,17 @@ import { adlocoBench } from "./adloco.ts";
 import { balanceBench } from "./balance.ts";
 import { codecCostBench } from "./codec_cost.ts";
 import { oneMachineBench } from "./one_machine.ts";
+import { demoSizeBench } from "./demo_size.ts";
 import { policiesBench } from "./policies.ts";
 import { meanOf } from "./proof/compare.ts";
 import { batchAt, type Course, lineageBatchAt, lossAt, roundsAt, secondsAt, stepsAt } from "./proof/course.ts";
 import { meanOver, type ProofBench, type Tuned, tuned } from "./proof/proof_bench.ts";
-import { TOKENS } from "./proof/setting.ts";
 
 const FOLDER = new URL("../docs/methods/", import.meta.url);
 /** Points of a line. */
 const POINTS = 40;
 /** Losses of the first tokens would press all others together. */
-const FROM_TOKENS = TOKENS / 5;
+const FROM_SHARE = 1 / 5;
 
 interface Picture {
   readonly bench: ProofBench;
@@ -52,7 +52,7 @@ export const PICTURES: readonly Picture[] = [
         title: "global batch",
         x: { label: THOUSANDS.label },
         y: { label: "sequences", scale: "log" },
-        series: ways.map((way) => lineOf(way, THOUSANDS.of, batchAt)),
+        series: ways.map((way) => lineOf(way, THOUSANDS.of, batchAt, 0)),
       },
     ],
   },
@@ -79,6 +79,15 @@ export const PICTURES: readonly Picture[] = [
     panels: (ways) => [
       courses("one peer", ways.filter(({ name }) => name.startsWith("one")), THOUSANDS),
       courses("eight peers", ways.filter(({ name }) => !name.startsWith("one")), THOUSANDS),
+    ],
+  },
+  {
+    bench: demoSizeBench,
+    title: "The demo's model on one machine, on three and on eight",
+    description: "Held-out loss over tokens and over time of one peer, of three equal ones and of eight unequal ones.",
+    panels: (ways) => [
+      courses("loss over tokens", ways, THOUSANDS),
+      courses("loss over inner steps", ways, STEPS),
     ],
   },
   {
@@ -124,7 +133,7 @@ if (import.meta.main) {
       console.error(`No seed of '${bench.name}' has all of its trials`);
       continue;
     }
-    const chart: Chart = { title, description, panels: panels(tuned(finished)) };
+    const chart: Chart = { title, description, panels: panels(tuned(finished, bench.tokens)) };
     Deno.writeTextFileSync(new URL(`${bench.name}.svg`, FOLDER), drawChart(chart));
   }
 }
@@ -139,8 +148,8 @@ function courses(title: string, ways: readonly Tuned[], along: Along): Panel {
 }
 
 /** Both figures after the same tokens, over seeds. */
-function lineOf({ name, trials }: Tuned, x: Along["of"], y: Along["of"], from = FROM_TOKENS): Series {
-  const tokens = Array.from({ length: POINTS + 1 }, (_, i) => from + (TOKENS - from) * i / POINTS);
+function lineOf({ name, trials, tokens: all }: Tuned, x: Along["of"], y: Along["of"], from = FROM_SHARE): Series {
+  const tokens = Array.from({ length: POINTS + 1 }, (_, i) => all * (from + (1 - from) * i / POINTS));
   return {
     name,
     points: tokens.map((at) => ({

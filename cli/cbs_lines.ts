@@ -36,9 +36,12 @@ function answerLines(answer: CbsAnswer, { reference, run, rates }: CbsOptions): 
   const { critical, contextLength, rows, targets, bySeed, deviation, noiseScale, isTrivial } = answer;
   const known = targets.filter((target) => target !== null);
   if (known.length === 0) {
+    const isTried = rows.some((row) => row.batch === reference && row.isTried);
     return [
-      "No target: the reference batch has not been trained to its end, or has diverged at every rate (then: smaller " +
-      "--rates), or this is fewer tokens than the first held-out loss comes after (then: more --tokens).",
+      isTried
+        ? "No target: the reference batch has diverged at every rate (then: smaller --rates), or was trained on fewer " +
+          "tokens than the first held-out loss comes after (then: more --tokens)."
+        : "No target yet: the reference batch, which sets it, has not been trained to its end.",
     ];
   }
   if (isTrivial) {

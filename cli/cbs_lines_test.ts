@@ -56,7 +56,13 @@ Deno.test("a report without an answer says what to change", () => {
     text([answerOf([2020, null, null, null])]),
     /Fewer than two batch sizes .* fewer --tokens or a higher --target/,
   );
-  assert.match(text([answerOf([null, null, null, null], { targets: [null] })]), /No target: .* smaller --rates/);
+  const without = answerOf([null, null, null, null], { targets: [null] });
+  assert.match(text([without]), /^No target: .* smaller --rates/);
+  const stopped = { ...without, rows: without.rows.map((row) => ({ ...row, isTried: false })) };
+  assert.match(
+    text([stopped]),
+    /^No target yet: the reference batch, which sets it, has not been trained to its end\.$/,
+  );
   assert.match(
     text([answerOf([null, null, null, null], { isTrivial: true })]),
     /untrained model already has .* lower --target/,

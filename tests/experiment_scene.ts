@@ -61,6 +61,7 @@ export function planOf(trials: readonly (AloneTrial | FlockTrial)[]): SweepPlan 
     name: "sweep.jsonl",
     question: { experiment: "test", trials },
     trials: () => trials,
+    trialCount: trials.length,
     tokensToGo: (results) => trials.reduce((sum, { id, mostTokens }) => sum + (results.has(id) ? 0 : mostTokens), 0),
   };
 }

@@ -5,13 +5,15 @@
 import type { Bench, BenchLine } from "../line.ts";
 import { lossAt } from "./course.ts";
 import { deviationOf, differenceOf, meanOf } from "./compare.ts";
-import { LEARNING_RATES, SEEDS, TOKENS } from "./setting.ts";
+import { SEEDS, TOKENS } from "./setting.ts";
 import { type Finished, keyOf, type Trial } from "./trial.ts";
 import { readTrials, runTrials } from "./trials.ts";
 
 export interface ProofBenchOptions {
   readonly name: string;
   readonly question: string;
+  /** After which its trials are compared; those of the shared setting if absent. */
+  readonly tokens?: number;
   /** All trials of one seed. */
   readonly trials: (seed: number) => readonly Trial[];
   /** What those of some seeds show. */
@@ -57,6 +59,8 @@ export function proofBench(options: ProofBenchOptions): ProofBench {
 /** Trials of one way at its best learning rate of the grid. */
 export interface Tuned {
   readonly name: string;
+  /** After which losses are. */
+  readonly tokens: number;
   readonly learningRate: number;
   /** Whether a rate beyond the grid might be better. */
   readonly isAtEdge: boolean;
@@ -66,16 +70,16 @@ export interface Tuned {
 }
 
 /** For each way, in the order of the trials, the rate with the least mean loss after the run's tokens. */
-export function tuned(finished: readonly Finished[]): readonly Tuned[] {
+export function tuned(finished: readonly Finished[], tokens = TOKENS): readonly Tuned[] {
+  const rates = finished.map(({ learningRate }) => learningRate), edges = [Math.min(...rates), Math.max(...rates)];
   return [...Map.groupBy(finished, ({ name }) => name)].map(([name, own]) => {
     const byRate = [...Map.groupBy(own, ({ learningRate }) => learningRate)].map(([learningRate, trials]) => ({
       learningRate,
       trials,
-      losses: trials.map(({ course }) => lossAt(course, TOKENS)),
+      losses: trials.map(({ course }) => lossAt(course, tokens)),
     }));
     const best = byRate.reduce((best, one) => meanOf(one.losses) < meanOf(best.losses) ? one : best);
-    const isAtEdge = best.learningRate === LEARNING_RATES[0] || best.learningRate === LEARNING_RATES.at(-1);
-    return { name, isAtEdge, ...best };
+    return { name, tokens, isAtEdge: edges.includes(best.learningRate), ...best };
   });
 }
 

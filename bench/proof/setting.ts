@@ -52,25 +52,29 @@ export interface RunChanges {
   readonly learningRate: number;
   /** Global, in sequences; what a policy begins with. */
   readonly batch: number;
+  /** The shared setting's if absent. */
+  readonly model?: RunConfig["model"];
+  readonly tokens?: number;
   readonly boxMs?: number;
   readonly outer?: Partial<RunConfig["outer"]>;
   readonly batching?: RunConfig["batching"];
 }
 
-export function proofRun({ seed, learningRate, batch, boxMs = BOX_MS, outer = {}, batching }: RunChanges): RunConfig {
+export function proofRun(changes: RunChanges): RunConfig {
+  const { seed, learningRate, batch, model = MODEL, tokens = TOKENS, boxMs = BOX_MS, outer = {}, batching } = changes;
   const base = tinyRun();
   return tinyRun({
     name: "proof",
     seed,
-    model: MODEL,
+    model,
     data: { kind: "embedded", digest: EMBEDDED_DIGEST },
     training: {
       ...base.training,
       learningRate,
       batch,
       schedule: "cosine",
-      warmupTokens: TOKENS / 20,
-      targetTokens: TOKENS,
+      warmupTokens: tokens / 20,
+      targetTokens: tokens,
     },
     outer: { ...base.outer, ...outer },
     rounds: { firstMs: boxMs, leastMs: boxMs, longestMs: boxMs },

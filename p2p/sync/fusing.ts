@@ -1,6 +1,6 @@
 /**
  * How lineages become one: every so many updates of each, the two of lowest demand are averaged by demand (AdLoCo's
- * merging of trainers, Kutuzov et al. 2025, arXiv 2508.18182). The one that asks for more keeps its name and momentum.
+ * merging of trainers, Kutuzov et al. 2025, arXiv 2508.18182). The one of higher demand keeps its name and momentum.
  *
  * Facts of the chain alone: weights are averaged elsewhere, by the shares that follow from here.
  * @module

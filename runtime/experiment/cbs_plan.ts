@@ -59,6 +59,7 @@ export function planCbs(options: CbsOptions): SweepPlan {
     name: "cbs.jsonl",
     question: { experiment: "cbs", ...options },
     trials: (results) => seriesOf(options).flatMap((series) => trialsOf(options, series, results)),
+    trialCount: seriesOf(options).length * options.batches.length * options.rates.length,
     tokensToGo(results) {
       let tokens = 0;
       for (const series of seriesOf(options)) {

@@ -76,6 +76,7 @@ Deno.test("a sweep trains the reference first, then the batches near it, to the 
   assert.equal(first!.mostTokens, options.tokens);
   const reached = results.get(first!.id)!.loss;
   assert.ok(others.every(({ target, mostTokens }) => target === reached && mostTokens === 8 * options.tokens));
+  assert.equal(plan.trialCount, done.length);
   assert.equal(plan.tokensToGo(results), 0);
   assert.ok(plan.tokensToGo(new Map()) > 7 * options.tokens);
 });

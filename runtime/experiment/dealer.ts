@@ -57,7 +57,7 @@ export class Dealer {
       return { kind: "wait", untilMs: Math.min(...open.map(({ id }) => this.#leases.get(id)!.untilMs)) };
     }
     this.#lease(trial.id, who, nowMs);
-    return { kind: "trial", trial, number: trials.indexOf(trial) + 1, of: trials.length };
+    return { kind: "trial", trial, number: trials.indexOf(trial) + 1, of: this.#plan.trialCount };
   }
 
   /** Keeps somebody's trial; false if it is not theirs any more, so that going on with it is in vain. */

@@ -17,6 +17,8 @@ export interface SweepPlan {
   readonly question: Question;
   /** All trials that are known to be needed by now, finished ones too, in the order in which they are done. */
   trials(results: Results): readonly Trial[];
+  /** How many trials there are in the end, those that are not known yet included, if none turns out to be in vain. */
+  readonly trialCount: number;
   /** Tokens that a trial will take, as a guess, for the time to go; of trials that are not known yet too. */
   tokensToGo(results: Results): number;
 }

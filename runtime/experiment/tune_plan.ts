@@ -52,6 +52,7 @@ export function planTune(options: TuneOptions): SweepPlan {
     name: "tune.jsonl",
     question: { experiment: "tune", ...options },
     trials: () => trials,
+    trialCount: trials.length,
     tokensToGo: (results: Results) => options.tokens * trials.filter(({ id }) => !results.has(id)).length,
   };
 }

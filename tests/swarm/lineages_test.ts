@@ -1,5 +1,6 @@
 /**
- * A real peer in the middle of AdLoCo: commands that show a model say which of the run's models it is.
+ * AdLoCo with real peers: processes that meet over libp2p bring several models to one, and commands that show a model
+ * say meanwhile which of them it is.
  * @module
  */
 import { strict as assert } from "node:assert";
@@ -9,6 +10,8 @@ import { parseMetrics } from "../../runtime/metrics_lines.ts";
 import { makeRunPlace } from "../run_place.ts";
 import { Seat, starling } from "../starling.ts";
 import { tinyRun } from "../tiny_run.ts";
+import { agreement, QUICK_ROUNDS, withFlock } from "./flock.ts";
+import { counts } from "./recovery.ts";
 
 Deno.test("while a run trains several lineages, export, sample and eval say which of them they take", async () => {
   const batching = { policy: "adloco", lineages: 2, mergeEvery: null } as unknown as RunConfig["batching"];
@@ -33,4 +36,29 @@ Deno.test("while a run trains several lineages, export, sample and eval say whic
   assert.deepEqual([quiet.code, quiet.err], [0, ""]);
   const { rounds } = parseMetrics(await Deno.readTextFile(join(place.run, "peer", "metrics.jsonl")))!;
   assert.deepEqual(new Set(rounds.map(({ lineages }) => lineages)), new Set([2]));
+});
+
+Deno.test("three lineages become one among real peers, while one is killed and returns and one joins by ticket", async () => {
+  const batching = { policy: "adloco", lineages: 3, mergeEvery: 6 } as unknown as RunConfig["batching"];
+  const config = tinyRun({ batching, rounds: QUICK_ROUNDS });
+  const names = ["wren", "finch", "robin", "heron"], founders = names.slice(0, 3);
+  await withFlock({ names, config, flags: ["--throttle", "25"] }, async (flock) => {
+    founders.forEach((name) => flock.start(name));
+    const { lineages } = await flock.together(founders);
+    assert.equal(lineages.length, 3);
+    assert.deepEqual(new Set(lineages.flatMap(({ members }) => members)), new Set(founders.map((n) => flock.peer(n))));
+
+    await flock.kill("finch");
+    const finch = flock.start("finch"), heron = await flock.join("heron");
+    await finch.round((round) => counts(round, flock.peer("finch")));
+    const arrived = await heron.round(({ members }) => members.some(({ peer }) => peer === flock.peer("heron")));
+    assert.ok(arrived.lineages.length > 1, "heron's first state has several models");
+
+    const [one] = await agreement(flock.seats(), ({ lineages }) => lineages.length === 1);
+    assert.deepEqual(one.lineages[0]!.from, [0, 1, 2]);
+    assert.equal(one.lineages[0]!.members.length, 4);
+    const merges = flock.seat("wren").rounds().filter(({ merged }) => merged !== null);
+    assert.equal(merges.length, 2, "one merge at a time, each told once");
+    assert.deepEqual((await flock.audit(config.outer.lateRounds)).faults, []);
+  });
 });

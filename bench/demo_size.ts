@@ -1,0 +1,53 @@
+/**
+ * What is lost to one machine at the size of the demo? Its model, 842 thousand parameters, whose steps hold ten times the
+ * tokens of those of the other benchmarks: one peer with plain AdamW, three equal peers, and eight unequal ones, at one
+ * global batch and after equal tokens. Boxes hold some ten steps.
+ *
+ * The setting is that of a control in PyTorch which parameter averaging was designed by: 614 thousand tokens, batch 24.
+ * @module
+ */
+import { presets } from "../runtime/presets.ts";
+import { meanOf } from "./proof/compare.ts";
+import { secondsAt, stepsAt } from "./proof/course.ts";
+import { lossFigures, meanOver, proofBench, rounded, tuned } from "./proof/proof_bench.ts";
+import { machines, proofRun } from "./proof/setting.ts";
+import { AS_PRODUCT } from "./proof/trial.ts";
+
+const BATCH = 24, TOKENS = 614_400;
+const RATES = [1e-3, 2e-3, 4e-3] as const;
+/** At 2,400 tokens a second together a step of the whole batch takes some 1.3 s. */
+const BOX_MS = 14_000;
+
+const WAYS = [
+  { name: "one peer", speeds: machines(1), outer: { codec: "f32" } },
+  { name: "three equal peers", speeds: machines(1, 1, 1), outer: {} },
+  { name: "eight unequal peers", speeds: machines(8, 8, 4, 4, 2, 2, 1, 1), outer: {} },
+] as const;
+
+export const demoSizeBench = proofBench({
+  name: "demo-size",
+  question: "what do three and eight peers lose to one machine with the demo's model?",
+  tokens: TOKENS,
+  trials: (seed) =>
+    WAYS.flatMap(({ name, speeds, outer }) =>
+      RATES.map((learningRate) => ({
+        ...AS_PRODUCT,
+        name,
+        config: proofRun({
+          ...{ seed, learningRate, batch: BATCH, outer },
+          ...{ model: presets.demo.model, tokens: TOKENS, boxMs: BOX_MS },
+        }),
+        speeds,
+      }))
+    ),
+  lines(finished) {
+    const ways = tuned(finished, TOKENS), one = ways[0]!;
+    return ways.map((way) => ({
+      ...lossFigures(way, one),
+      timesOne: rounded(meanOf(way.losses.map((loss, i) => loss / one.losses[i]!))),
+      steps: meanOver(way, ({ course }) => stepsAt(course, TOKENS), 0),
+      rounds: meanOver(way, ({ course }) => course.ms.length, 0),
+      seconds: meanOver(way, ({ course }) => secondsAt(course, TOKENS), 1),
+    }));
+  },
+});
