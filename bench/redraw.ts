@@ -13,7 +13,14 @@ import { HOST_KEYS, readResults, type RecordedLine, RESULTS, SUBJECT_KEYS, subje
 
 const DOCS = new URL("../docs/", import.meta.url);
 /** Keys whose figures differ in the fourth digit. */
-const FINE_KEYS: ReadonlySet<string> = new Set(["loss", "perplexity", "target", "timesSameBatch", "timesOwnBest", "timesOne"]);
+const FINE_KEYS: ReadonlySet<string> = new Set([
+  "loss",
+  "perplexity",
+  "target",
+  "timesSameBatch",
+  "timesOwnBest",
+  "timesOne",
+]);
 
 if (import.meta.main) {
   const lines = newestOfEach(readResults(Deno.args[0] ?? RESULTS));

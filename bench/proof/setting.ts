@@ -32,7 +32,8 @@ export function stepMs({ tokensPerSecond, stepMs }: Speed, batch: number): numbe
   return stepMs + 1000 * batch * MODEL.contextLength / tokensPerSecond;
 }
 
-const MODEL: RunConfig["model"] = {
+/** Two layers of width 32. */
+export const MODEL: RunConfig["model"] = {
   family: "gpt2",
   vocabularySize: 256,
   contextLength: 32,
