@@ -22,7 +22,10 @@ import { layerNorm } from "./layer_norm.ts";
 import { layerNormBackward } from "./layer_norm_backward.ts";
 import { layerNormWeightsBackward } from "./layer_norm_weights_backward.ts";
 import { lossScale } from "./loss_scale.ts";
-import { matmul } from "./matmul.ts";
+import { matmul, matmulForms } from "./matmul.ts";
+import { matmulPartial, matmulPartialForms } from "./matmul_partial.ts";
+import { matmulRows } from "./matmul_rows.ts";
+import { matmulSum } from "./matmul_sum.ts";
 import { nonFinite } from "./non_finite.ts";
 import { normFinal } from "./norm_final.ts";
 import { normSquaredPartial } from "./norm_squared_partial.ts";
@@ -40,6 +43,7 @@ import { swigluBackward } from "./swiglu_backward.ts";
 import { topK } from "./top_k.ts";
 import type { Kernel } from "./kernel.ts";
 
+/** One of each contract. */
 export const kernels: readonly Kernel[] = [
   adamw,
   add,
@@ -62,6 +66,9 @@ export const kernels: readonly Kernel[] = [
   layerNormWeightsBackward,
   lossScale,
   matmul,
+  matmulPartial,
+  matmulRows,
+  matmulSum,
   nonFinite,
   normFinal,
   normSquaredPartial,
@@ -78,3 +85,8 @@ export const kernels: readonly Kernel[] = [
   swigluBackward,
   topK,
 ];
+
+/** The same contracts in other tilings (`tiling.ts`). */
+export const forms: readonly Kernel[] = [matmulForms, matmulPartialForms]
+  .flatMap((forms) => [...forms.values()] as readonly Kernel[])
+  .filter((form) => !kernels.includes(form));
