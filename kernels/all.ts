@@ -23,9 +23,13 @@ import { layerNormBackward } from "./layer_norm_backward.ts";
 import { layerNormWeightsBackward } from "./layer_norm_weights_backward.ts";
 import { lossScale } from "./loss_scale.ts";
 import { matmul, matmulForms } from "./matmul.ts";
+import { matmulGelu, matmulGeluForms } from "./matmul_gelu.ts";
+import { matmulGeluBackward, matmulGeluBackwardForms } from "./matmul_gelu_backward.ts";
 import { matmulPartial, matmulPartialForms } from "./matmul_partial.ts";
 import { matmulRows } from "./matmul_rows.ts";
 import { matmulSum } from "./matmul_sum.ts";
+import { matmulSwiglu, matmulSwigluForms } from "./matmul_swiglu.ts";
+import { matmulSwigluBackward, matmulSwigluBackwardForms } from "./matmul_swiglu_backward.ts";
 import { nonFinite } from "./non_finite.ts";
 import { normFinal } from "./norm_final.ts";
 import { normSquaredPartial } from "./norm_squared_partial.ts";
@@ -66,9 +70,13 @@ export const kernels: readonly Kernel[] = [
   layerNormWeightsBackward,
   lossScale,
   matmul,
+  matmulGelu,
+  matmulGeluBackward,
   matmulPartial,
   matmulRows,
   matmulSum,
+  matmulSwiglu,
+  matmulSwigluBackward,
   nonFinite,
   normFinal,
   normSquaredPartial,
@@ -87,6 +95,13 @@ export const kernels: readonly Kernel[] = [
 ];
 
 /** The same contracts in other tilings (`tiling.ts`). */
-export const forms: readonly Kernel[] = [matmulForms, matmulPartialForms]
+export const forms: readonly Kernel[] = [
+  matmulForms,
+  matmulGeluForms,
+  matmulGeluBackwardForms,
+  matmulPartialForms,
+  matmulSwigluForms,
+  matmulSwigluBackwardForms,
+]
   .flatMap((forms) => [...forms.values()] as readonly Kernel[])
   .filter((form) => !kernels.includes(form));

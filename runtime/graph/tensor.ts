@@ -14,6 +14,7 @@
  * @module
  */
 import type { Kernel, Shape } from "../../kernels/kernel.ts";
+import { type KernelChoice, ONE_FORM } from "../../kernels/product_choice.ts";
 import { wordsOf } from "../device/device.ts";
 
 /** Words that a tensor lives in: a place that the memory plan finds, or one in a named buffer that somebody owns. */
@@ -71,11 +72,14 @@ export interface GraphOptions {
   readonly differentiable: boolean;
   /** How activations, and the gradients to them, lie in memory. Default f32. */
   readonly activations?: "f16" | "f32";
+  /** Which forms its products have: the device's (`choice.ts`). Default `ONE_FORM`, which suits every device. */
+  readonly choice?: KernelChoice;
 }
 
 export class Graph {
   readonly differentiable: boolean;
   readonly activations: "f16" | "f32";
+  readonly choice: KernelChoice;
   readonly steps: Step[] = [];
   /** Ops in order, with what undoes them. */
   readonly tape: { readonly output: Tensor; readonly backward: BackwardRule }[] = [];
@@ -83,9 +87,10 @@ export class Graph {
   readonly outputs = new Set<Storage>();
   readonly #writtenVersion = new Map<Storage, number>();
 
-  constructor({ differentiable, activations = "f32" }: GraphOptions) {
+  constructor({ differentiable, activations = "f32", choice = ONE_FORM }: GraphOptions) {
     this.differentiable = differentiable;
     this.activations = activations;
+    this.choice = choice;
   }
 
   /** A tensor of this graph alone; the plan finds its place. */
@@ -130,6 +135,13 @@ export class Graph {
       if (access === "write") this.#writtenVersion.set(storage, version);
     }
     this.steps.push({ kernel, shape, tensors });
+  }
+
+  /** Removes the last step and gives it back, for an op that does its work together with its own. */
+  takeBack(): Step {
+    const step = this.steps.pop();
+    if (step === undefined) throw new Error("Cannot take a step back: the graph has none");
+    return step;
   }
 
   /** Says how gradients pass the op that made `output`. */

@@ -5,8 +5,10 @@
  * @module
  */
 import { copy } from "../../kernels/copy.ts";
+import type { KernelChoice } from "../../kernels/product_choice.ts";
 import { ropeTable } from "../../kernels/rope.ts";
 import { type Device, type Span, whole } from "../device/device.ts";
+import { choiceFor } from "../graph/choice.ts";
 import { appendBackward } from "../graph/gradient.ts";
 import { planMemory } from "../graph/memory.ts";
 import { allocateAll, bindSteps, spanOf } from "../graph/plan.ts";
@@ -27,6 +29,8 @@ export interface InspectOptions {
   readonly precision?: Precision;
   /** In f16: what the loss of a token is multiplied with on the way. Gradients are given without it. */
   readonly lossScale?: number;
+  /** Which forms products have. Default: the device's. */
+  readonly choice?: KernelChoice;
   /** How a span is read; the device's `read` if absent. The plain device in f64 has one that keeps all digits. */
   read?(span: Span): Promise<Numbers>;
 }
@@ -48,12 +52,16 @@ export interface Inspection {
 export async function inspect({ device, model, weights, windows, ...options }: InspectOptions): Promise<Inspection> {
   const T = Math.max(...windows.map(predictedTokens)), B = windows.length, V = model.vocabularySize;
   let logits: Tensor | undefined;
-  const { precision = "f32", lossScale = 1 } = options;
-  const { layout, graph, losses, seed, bufferWords } = forwardGraph(model, { B, T, precision }, (graph, made) => {
-    logits = graph.tensor("kept logits", made.shape); // cross-entropy overwrites its own
-    graph.run(copy, { COUNT: made.count, ACCUMULATE: 0 }, { x: made, y: logits });
-    graph.keep(logits);
-  });
+  const { precision = "f32", lossScale = 1, choice = choiceFor(device) } = options;
+  const { layout, graph, losses, seed, bufferWords } = forwardGraph(
+    model,
+    { B, T, precision, choice },
+    (graph, made) => {
+      logits = graph.tensor("kept logits", made.shape); // cross-entropy overwrites its own
+      graph.run(copy, { COUNT: made.count, ACCUMULATE: 0 }, { x: made, y: logits });
+      graph.keep(logits);
+    },
+  );
   graph.keep(losses);
   appendBackward(graph, seed);
 

@@ -4,6 +4,7 @@
  * `planTrainer` needs no device, so that memory can be told, and a micro-batch chosen, before anything is allocated.
  * @module
  */
+import { type KernelChoice, ONE_FORM } from "../../kernels/product_choice.ts";
 import type { Device, DeviceBuffer, Program } from "../device/device.ts";
 import { bindSteps, prepareParts } from "../graph/plan.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -28,6 +29,8 @@ export interface TrainerShape {
   readonly measured?: boolean;
   /** How activations lie in memory. Default f32; f16 only on a device that stores it. */
   readonly precision?: Precision;
+  /** Which forms products have. Default: one that suits every device; an open trainer has its device's. */
+  readonly choice?: KernelChoice;
 }
 
 /** What a trainer asks of a device. */
@@ -61,9 +64,9 @@ export interface TrainerPrograms {
 
 /** Plans without a device: for printing what a run will need, and for finding a micro-batch that fits. */
 export function planTrainer(
-  { model, microBatch, outer = true, measured = outer, precision = "f32" }: TrainerShape,
+  { model, microBatch, outer = true, measured = outer, precision = "f32", choice = ONE_FORM }: TrainerShape,
 ): TrainerPlan {
-  const training = trainingGraph(model, { B: microBatch, T: model.contextLength, precision });
+  const training = trainingGraph(model, { B: microBatch, T: model.contextLength, precision, choice });
   const arena = training.layout.words;
   const bufferWords = {
     ...training.bufferWords,

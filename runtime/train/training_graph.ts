@@ -4,6 +4,7 @@
  * The forward part alone serves evaluation. N = B·T tokens: B sequences of T positions.
  * @module
  */
+import { type KernelChoice, ONE_FORM } from "../../kernels/product_choice.ts";
 import { appendBackward } from "../graph/gradient.ts";
 import { type MemoryPlan, planMemory } from "../graph/memory.ts";
 import { addSum, attention, crossEntropy } from "../graph/ops.ts";
@@ -46,6 +47,8 @@ export interface BatchShape {
   readonly T: number;
   /** How activations lie in memory. Default f32. */
   readonly precision?: Precision;
+  /** Which forms products have. Default: one that suits every device. */
+  readonly choice?: KernelChoice;
 }
 
 /** `f16`: activations and copies of the matrices in f16; weights, moments, gradients of weights and all sums in f32. */
@@ -70,12 +73,12 @@ export function trainingGraph(model: ModelConfig, shape: BatchShape): TrainingGr
  */
 export function forwardGraph(
   model: ModelConfig,
-  { B, T, precision = "f32" }: BatchShape,
+  { B, T, precision = "f32", choice = ONE_FORM }: BatchShape,
   look?: (graph: Graph, logits: Tensor) => void,
 ): ForwardGraph {
   const layout = parameterLayout(model), heads = headsOf(model), N = B * T;
   const rotaryShape = model.family === "llama" ? [model.contextLength, heads.D] : [1];
-  const graph = new Graph({ differentiable: true, activations: precision });
+  const graph = new Graph({ differentiable: true, activations: precision, choice });
   const words = (buffer: TrainingBuffer, start = 0) => graph.bound(buffer, [N], { buffer, start, type: "u32" });
   const numbers = (buffer: string, shape: readonly number[]) =>
     graph.bound(buffer, shape, { buffer, start: 0, type: "f32" });
