@@ -35,12 +35,16 @@ for (const model of tinyModels) {
 /** x (3, 4) through a layer, an activation and a second layer. */
 function layers(activation: (graph: Graph, x: Tensor) => Tensor, options: { choice: KernelChoice; bias?: boolean }) {
   const graph = new Graph({ differentiable: true, choice: options.choice });
-  const x = graph.bound("x", [3, 4], { buffer: "x", start: 0, type: "f32" });
+  const x = input(graph);
   const bias = options.bias === true ? graph.parameter("bias", [10], 192) : undefined;
   const before = linear(graph, x, { weight: graph.parameter("up", [10, 4], 0), bias });
   const middle = activation(graph, before);
   const y = linear(graph, middle, { weight: graph.parameter("down", [4, middle.shape[1]!], 64) });
   return { graph, before, middle, y };
+}
+
+function input(graph: Graph): Tensor {
+  return graph.bound("x", [3, 4], { buffer: "x", start: 0, type: "f32" });
 }
 
 function kernelsOf(graph: Graph): string[] {
@@ -72,25 +76,29 @@ Deno.test("an activation has a step of its own on a device that does not fuse, a
 });
 
 Deno.test("an activation's gradient has a step of its own where it is added to another, and of what is read back", () => {
-  const shared = layers((graph, x) => add(graph, gelu(graph, x), x), { choice: fusing });
-  const added = backward(shared.graph, shared.y);
+  const shared = new Graph({ differentiable: true, choice: fusing });
+  const stream = linear(shared, input(shared), { weight: shared.parameter("up", [10, 4], 0) });
+  const first = linear(shared, gelu(shared, stream), { weight: shared.parameter("first", [4, 10], 64) });
+  const second = linear(shared, stream, { weight: shared.parameter("second", [4, 10], 128) }); // its gradient is first
+  const added = backward(shared, add(shared, first, second));
   assert.ok(added.includes("gelu_backward") && !added.includes("matmul_gelu_backward"), added.join(" "));
+
   const kept = new Graph({ differentiable: true, choice: fusing });
-  const x = kept.bound("x", [3, 4], { buffer: "x", start: 0, type: "f32" });
-  const before = linear(kept, x, { weight: kept.parameter("up", [10, 4], 0) });
+  const before = linear(kept, input(kept), { weight: kept.parameter("up", [10, 4], 0) });
   kept.keep(before);
   gelu(kept, before);
   assert.deepEqual(kernelsOf(kept), ["matmul", "gelu"]);
 });
 
 Deno.test("an activation is not taken over by a product that did more, or that did not come right before", () => {
-  const graph = new Graph({ differentiable: false, choice: fusing });
-  const x = graph.bound("x", [3, 4], { buffer: "x", start: 0, type: "f32" });
-  const weight = graph.parameter("square", [4, 4], 0);
-  const first = linear(graph, x, { weight }), second = linear(graph, x, { weight, residual: first });
-  gelu(graph, second);
-  gelu(graph, x);
-  assert.deepEqual(kernelsOf(graph), ["matmul", "matmul", "gelu", "gelu"]);
+  for (const differentiable of [false, true]) {
+    const graph = new Graph({ differentiable, choice: fusing }), x = input(graph);
+    const weight = graph.parameter("square", [4, 4], 0);
+    const first = linear(graph, x, { weight }), second = linear(graph, x, { weight, residual: first });
+    gelu(graph, second);
+    gelu(graph, x);
+    assert.deepEqual(kernelsOf(graph), ["matmul", "matmul", "gelu", "gelu"]);
+  }
 });
 
 Deno.test("a product asks for its form by its shape, and by whether it reads f16", () => {
@@ -103,8 +111,7 @@ Deno.test("a product asks for its form by its shape, and by whether it reads f16
     },
   };
   const graph = new Graph({ differentiable: false, activations: "f16", choice });
-  const x = graph.bound("x", [3, 4], { buffer: "x", start: 0, type: "f32" });
-  const y = linear(graph, x, { weight: graph.parameter("up", [10, 4], 0) });
+  const y = linear(graph, input(graph), { weight: graph.parameter("up", [10, 4], 0) });
   linear(graph, y, { weight: graph.parameter("down", [4, 10], 64) });
   const uses = asked.map(({ M, N, K, TRANSPOSE_A, TRANSPOSE_B, inF16 }) => [M, N, K, TRANSPOSE_A, TRANSPOSE_B, inF16]);
   assert.deepEqual(uses, [[3, 10, 4, 0, 1, false], [3, 4, 10, 0, 1, true]]);
