@@ -58,12 +58,13 @@ const LARGE = tilingOf("64x128x16_8x4"), MIDDLE = DEFAULT_TILING, SMALL = tiling
 function choiceByShape(use: ProductUse): ProductChoice {
   if (fitsRows(use)) return { form: ROWS, split: 1 };
   const { M, N, K } = use;
+  const fits = ({ BM, BN }: Tiling) => BM < 2 * M && BN < 2 * N; // else most of a tile lies beyond the edge
   const needed = ({ BM, BN }: Tiling) => Math.ceil(ENOUGH_WORKGROUPS / (Math.ceil(M / BM) * Math.ceil(N / BN)));
   const possible = Math.max(1, Math.min(MOST_PARTS, Math.floor(K / SHORTEST_PART)));
   for (const tiling of [LARGE, MIDDLE]) {
-    if (needed(tiling) === 1) return { form: tiling.name, split: 1 };
+    if (fits(tiling) && needed(tiling) === 1) return { form: tiling.name, split: 1 };
   }
-  if (needed(MIDDLE) <= possible) return { form: MIDDLE.name, split: needed(MIDDLE) };
+  if (fits(MIDDLE) && needed(MIDDLE) <= possible) return { form: MIDDLE.name, split: needed(MIDDLE) };
   return { form: SMALL.name, split: Math.min(needed(SMALL), possible) };
 }
 

@@ -34,6 +34,12 @@ Deno.test("a product with many tiles is made whole, in larger tiles", () => {
   assert.deepEqual(BY_SHAPE.product(use), { form: "64x128x16_8x4", split: 1 });
 });
 
+Deno.test("a product with few rows or columns has tiles that are not mostly empty", () => {
+  for (const use of [{ ...layer, M: 16, N: 50_257, K: 768 }, { ...layer, M: 4096, N: 10, K: 768 }]) {
+    assert.equal(BY_SHAPE.product(use).form, "32x32x16_4x4");
+  }
+});
+
 Deno.test("a small result of long sums is cut along K, into parts that are not short", () => {
   const { form, split } = BY_SHAPE.product({ ...layer, M: 512, N: 768, K: 3072 });
   assert.deepEqual({ form, split }, { form: "64x64x16_4x4", split: 2 });

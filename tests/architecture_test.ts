@@ -30,12 +30,13 @@ const INNER_ARROWS: Readonly<Record<string, readonly string[]>> = {
   "runtime/graph": ["runtime/device"],
   "runtime/model": ["runtime/graph", "runtime/device", "runtime/folder.ts"],
   "runtime/train": ["runtime/model", "runtime/graph", "runtime/device", "runtime/config.ts"],
+  "runtime/tuning": ["runtime/graph", "runtime/device"],
   "runtime/batching": ["runtime/device"],
   "runtime/data": ["runtime/config.ts", "runtime/folder.ts"],
   "runtime/state": ["runtime/train", "runtime/model", "runtime/config.ts"],
   "runtime/worker": [
-    ...["runtime/train", "runtime/batching", "runtime/state", "runtime/data", "runtime/model", "runtime/device"],
-    ...["runtime/config.ts", "runtime/folder.ts", "runtime/folder_disk.ts"],
+    ...["runtime/train", "runtime/tuning", "runtime/batching", "runtime/state", "runtime/data", "runtime/model"],
+    ...["runtime/device", "runtime/config.ts", "runtime/folder.ts", "runtime/folder_disk.ts"],
   ],
   "runtime/profile": ["runtime/train", "runtime/model", "runtime/device"],
   "runtime/experiment": [
