@@ -126,7 +126,7 @@ function printJson({ found, peak, report, trace }: Profiled & { readonly trace: 
 }
 
 /** The model of a run and how it trains; of a preset without making a run. */
-async function chosenRun(source: string): Promise<Pick<RunConfig, "model" | "training">> {
+export async function chosenRun(source: string): Promise<Pick<RunConfig, "model" | "training">> {
   const path = basename(source) === "run.json" ? dirname(source) : source;
   if (isPreset(path) && !await hasRun(path)) return presets[path];
   return (await openRunFolder(path)).config;

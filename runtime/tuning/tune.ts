@@ -7,7 +7,7 @@
  * @module
  */
 import { reasonOf } from "../../p2p/reason.ts";
-import type { ProductChoice, ProductUse } from "../../kernels/product_choice.ts";
+import { ONE_FORM, type ProductChoice, type ProductUse } from "../../kernels/product_choice.ts";
 import { type Device, DeviceMemoryError, KernelError } from "../device/device.ts";
 import { ProductBench } from "./bench_product.ts";
 import { candidatesFor } from "./candidates.ts";
@@ -41,8 +41,10 @@ const HOPELESS = 4;
 const WORTHWHILE = 0.02, CLOCK_ERROR_MS = 1;
 /** What a clock that stood still is taken for. */
 const SHORTEST_MS = 1e-4;
-/** Operands and results are as in a model, but of at most so many values. */
-const MOST_VALUES = 1 << 24;
+/** Products are as large as in a model, but of at most so many values, and work of so many milliseconds. */
+const MOST_VALUES = 1 << 24, MOST_MS = 20;
+/** No side is made shorter than this for the sake of time; a cube of it is what speed is told by at first. */
+const LEAST_SIDE = 256;
 
 /** Measures the classes that are not known yet. */
 export async function tuneProducts(options: TuneOptions): Promise<TunedProducts> {
@@ -50,10 +52,11 @@ export async function tuneProducts(options: TuneOptions): Promise<TunedProducts>
   const subject = subjectOf(device), classes: Record<string, TunedClass> = {};
   if (known?.subject === subject) Object.assign(classes, known.classes);
   const missing = representatives(uses).filter((use) => !(classOf(use) in classes)), startedMs = now();
+  const mostFlops = missing.length === 0 ? 0 : MOST_MS * await flopsPerMs(device);
   for (const [done, use] of missing.entries()) {
     if (now() - startedMs >= budgetMs) break;
     options.onProgress?.(done, missing.length);
-    const found = await tuneClass(use, options);
+    const found = await tuneClass(withinBounds(use, mostFlops), options);
     if (found !== null) classes[classOf(use)] = found;
   }
   return { subject, classes };
@@ -64,9 +67,9 @@ interface Timed {
   readonly ms: number;
 }
 
-/** Null if the device has no memory for such a product. */
-async function tuneClass(use: ProductUse, options: TuneOptions): Promise<TunedClass | null> {
-  const { device } = options, sized = withinMemory(use), choices = candidatesFor(sized);
+/** Null if the device has no memory for the product. */
+async function tuneClass(sized: ProductUse, options: TuneOptions): Promise<TunedClass | null> {
+  const { device } = options, choices = candidatesFor(sized);
   try {
     using bench = new ProductBench(device, sized, Math.max(...choices.map(({ split }) => split)));
     const [byShape, ...others] = await measure(bench, await compiled(bench, choices, options));
@@ -152,13 +155,25 @@ function errorBound({ K }: ProductUse): number {
   return 2 * (8 + 2 * Math.sqrt(K)) * 2 ** -24 * Math.max(1, K / 3);
 }
 
-/** Halves the longest side until operands and result are no larger than is allowed. */
-function withinMemory(use: ProductUse): ProductUse {
-  let sized = use;
-  for (;;) {
-    const { M, N, K } = sized, longest = Math.max(M, N, K);
-    if (Math.max(M * K, K * N, M * N) <= MOST_VALUES) return sized;
-    const half = Math.ceil(longest / 2);
-    sized = longest === M ? { ...sized, M: half } : longest === N ? { ...sized, N: half } : { ...sized, K: half };
+/** How fast the device is, roughly; as fast as can be if it has no memory for the question. */
+async function flopsPerMs(device: Device): Promise<number> {
+  const cube = { M: LEAST_SIDE, N: LEAST_SIDE, K: LEAST_SIDE, TRANSPOSE_A: 0, TRANSPOSE_B: 1, inF16: false };
+  try {
+    using bench = new ProductBench(device, cube, 1);
+    const [, second] = await bench.time([ONE_FORM.product(cube)], 2);
+    return flopsOf(cube) / Math.max(SHORTEST_MS, second![0]!);
+  } catch (error) {
+    if (error instanceof DeviceMemoryError) return Infinity;
+    throw error;
   }
+}
+
+/** Halves the longest side until operands, result and work are no larger than is allowed. */
+function withinBounds(use: ProductUse, mostFlops: number): ProductUse {
+  const { M, N, K } = use, longest = Math.max(M, N, K);
+  const isLarge = Math.max(M * K, K * N, M * N) > MOST_VALUES;
+  if (!isLarge && (flopsOf(use) <= mostFlops || longest <= LEAST_SIDE)) return use;
+  const half = Math.ceil(longest / 2);
+  const shorter = longest === M ? { ...use, M: half } : longest === N ? { ...use, N: half } : { ...use, K: half };
+  return withinBounds(shorter, mostFlops);
 }

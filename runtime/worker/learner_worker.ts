@@ -18,6 +18,7 @@ import { parameterLayout } from "../model/parameters.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../state/checkpoint.ts";
 import { viewWeights, weightsLayout } from "../state/weights.ts";
 import type { Precision } from "../train/training_graph.ts";
+import { choiceOf, type TunedProducts } from "../tuning/tuned_products.ts";
 import { realClock } from "./clock.ts";
 import { heldOutWindows } from "./held_out.ts";
 import { LocalModel } from "./local_model.ts";
@@ -26,6 +27,7 @@ import { decidePrecision } from "./precision.ts";
 import { Moved, serve } from "./remote.ts";
 import { curveOf, measureSpeed, probedBytes, probeSpeed } from "./speed_probe.ts";
 import { Training } from "./training.ts";
+import { likelyMicroBatch, tuneForTraining } from "./tuning.ts";
 
 /** All that lives from `open` to `close`. */
 interface Session {
@@ -131,14 +133,18 @@ interface Prepared {
   subject: string;
   /** The most that the search for all this had in buffers. */
   readonly searchedBytes: number;
+  /** What is known of the device's products. */
+  readonly tuned: TunedProducts | null;
 }
 
 /** Decides on precision and micro-batch by what was asked for, what the last session found, or what is measured now. */
-async function prepare(
-  device: Device,
-  { config: { model, training }, microBatch, speeds, precision: choice }: TrainingSetup,
-): Promise<Prepared> {
-  const known = microBatch === null ? speeds : null;
+async function prepare(device: Device, setup: TrainingSetup): Promise<Prepared> {
+  const { config: { model, training }, microBatch, speeds, precision: choice } = setup;
+  const tune = (microBatch: number, precisions: readonly Precision[], known: TunedProducts | null) =>
+    tuneForTraining({ device, model, microBatch, precisions, known, clock: realClock, tell });
+  const likely = microBatch ?? likelyMicroBatch(model, training.batch);
+  const tuned = await tune(likely, possiblePrecisions(device, choice), setup.tuned);
+  const products = choiceOf(device, tuned), known = microBatch === null ? speeds : null;
   const { precision, reason, measured } = await decidePrecision({
     device,
     choice,
@@ -146,18 +152,24 @@ async function prepare(
     mustMeasure: microBatch === null,
     measure: (precision) =>
       microBatch === null
-        ? probeSpeed({ device, model, precision, most: training.batch, clock: realClock })
-        : measureSpeed({ device, model, precision, microBatch, clock: realClock }),
+        ? probeSpeed({ device, model, precision, products, most: training.batch, clock: realClock })
+        : measureSpeed({ device, model, precision, products, microBatch, clock: realClock }),
   });
   tell({ kind: "precision", precision, reason });
-  const searchedBytes = Math.max(0, ...[...measured].map(([precision, probe]) => probedBytes(probe, model, precision)));
+  const searchedBytes = Math.max(
+    0,
+    ...[...measured].map(([precision, probe]) => probedBytes(probe, { model, precision, products })),
+  );
   const subject = subjectOf(device, model, precision);
-  if (microBatch !== null) return { precision, curve: null, subject, searchedBytes };
-  const probe = measured.get(precision);
-  if (probe === undefined) return { precision, curve: new SpeedCurve(known!, realClock.now()), subject, searchedBytes };
-  const curve = new SpeedCurve(curveOf(probe), realClock.now());
-  tellSpeeds({ curve, subject });
-  return { precision, curve, subject, searchedBytes };
+  if (microBatch !== null) return { precision, curve: null, subject, searchedBytes, tuned };
+  const probe = measured.get(precision), curve = new SpeedCurve(probe ? curveOf(probe) : known!, realClock.now());
+  if (probe !== undefined) tellSpeeds({ curve, subject });
+  return { precision, curve, subject, searchedBytes, tuned: await tune(curve.fastest, [precision], tuned) };
+}
+
+function possiblePrecisions({ storesF16 }: Device, choice: TrainingSetup["precision"]): readonly Precision[] {
+  if (choice !== "auto") return [choice];
+  return storesF16 ? ["f32", "f16"] : ["f32"];
 }
 
 function subjectOf({ description }: Device, model: ModelConfig, precision: Precision): string {
@@ -170,13 +182,14 @@ function tellSpeeds({ curve, subject }: Pick<Prepared, "curve" | "subject">): vo
 
 /** Takes up the optimizer where the last session left it. */
 async function openLocalModel(device: Device, setup: TrainingSetup, prepared: Prepared): Promise<LocalModel> {
-  const { config: { model }, checkpoint } = setup, { precision, curve, searchedBytes } = prepared;
+  const { config: { model }, checkpoint } = setup, { precision, curve, searchedBytes, tuned } = prepared;
   const local = new LocalModel({
     device,
     reopenDevice: () => openAskedDevice(setup),
     model,
     largestMicroBatch: setup.microBatch ?? curve?.fastest ?? 1,
     precision,
+    productsOn: (device) => choiceOf(device, tuned),
     onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
       tell({
         kind: "memory",

@@ -9,6 +9,7 @@
  *  - rebase on an anchor A: parameters ← A + (parameters − B), B ← A. What was not contributed yet is kept.
  * @module
  */
+import type { KernelChoice } from "../../kernels/product_choice.ts";
 import { type BatchSplit, splitBatch, splitOver, type SwitchMode } from "../batching/split_batch.ts";
 import { type Device, DeviceLostError, DeviceMemoryError } from "../device/device.ts";
 import type { TrainedLineage } from "../../p2p/learner.ts";
@@ -36,6 +37,8 @@ export interface LocalModelOptions {
   readonly largestMicroBatch: number;
   /** f16 until it proves no use, or the device is replaced by one without it. Default f32. */
   readonly precision?: Precision;
+  /** Which forms matrix products have on a device. Default: what suits its kind. */
+  productsOn?(device: Device): KernelChoice;
   /** A trainer was opened, with this micro-batch. */
   onOpen(trainer: Trainer): void;
   /** Training goes on in f32 instead of f16, and why. Never without `precision`. */
@@ -297,7 +300,8 @@ export class LocalModel implements AsyncDisposable {
     if (this.#trainer !== null) await this.#park(await stateOf(this.#trainer));
     const { moments, weights, lossScale } = this.#parked, precision = this.#precision;
     const reached = lossScale === null ? {} : { lossScale };
-    const trainer = await openTrainer({ device, model, microBatch, precision, ...reached });
+    const choice = this.#options.productsOn?.(device), products = choice === undefined ? {} : { choice };
+    const trainer = await openTrainer({ device, model, microBatch, precision, ...products, ...reached });
     if (moments !== null) trainer.loadMoments(moments);
     if (weights !== null) trainer.writeWeights(weights);
     if (this.#base !== null) trainer.writeAnchor(this.#base);

@@ -2,6 +2,7 @@
  * Measures on the device itself how many sequences at once train fastest.
  * @module
  */
+import type { KernelChoice } from "../../kernels/product_choice.ts";
 import type { RememberedCurve } from "../batching/speed_curve.ts";
 import { type Probe, probeMicroBatch } from "../batching/throughput.ts";
 import { type Device, DeviceMemoryError } from "../device/device.ts";
@@ -15,6 +16,8 @@ export interface SpeedProbeOptions {
   readonly device: Device;
   readonly model: ModelConfig;
   readonly precision: Precision;
+  /** Which forms its matrix products have. */
+  readonly products: KernelChoice;
   /** Largest micro-batch of interest. */
   readonly most: number;
   readonly clock: Clock;
@@ -32,8 +35,8 @@ const SETTINGS = { rate: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0, cl
  * Times a few steps at some micro-batches, the first step of each untimed.
  * @throws {DeviceMemoryError} with what is needed and what the device has, if not even one sequence fits.
  */
-export async function probeSpeed({ device, model, precision, most, clock }: SpeedProbeOptions): Promise<Probe> {
-  const startMs = clock.now();
+export async function probeSpeed(options: SpeedProbeOptions): Promise<Probe> {
+  const { device, model, precision, products: choice, most, clock } = options, startMs = clock.now();
   const refused: DeviceMemoryError[] = [];
   const probe = await probeMicroBatch({
     first: 2 ** Math.max(0, Math.ceil(Math.log2(BUSY_TOKENS / model.contextLength))),
@@ -41,7 +44,7 @@ export async function probeSpeed({ device, model, precision, most, clock }: Spee
     mayGoOn: () => clock.now() - startMs < BUDGET_MS,
     async measure(microBatch) {
       try {
-        await using trainer = await openTrainer({ device, model, microBatch, outer: false, precision });
+        await using trainer = await openTrainer({ device, model, microBatch, outer: false, precision, choice });
         return await measureSteps(trainer, model.contextLength, clock);
       } catch (error) {
         if (!(error instanceof DeviceMemoryError)) throw error;
@@ -51,7 +54,7 @@ export async function probeSpeed({ device, model, precision, most, clock }: Spee
     },
   });
   if (probe !== null) return probe;
-  const { plannedBytes } = planTrainer({ model, microBatch: 1, precision }), cause = refused.at(-1);
+  const { plannedBytes } = planTrainer({ model, microBatch: 1, precision, choice }), cause = refused.at(-1);
   throw new DeviceMemoryError(
     `Cannot train this model on ${device.description}: one sequence of ${model.contextLength} tokens takes ` +
       `${plannedBytes} bytes there in all. ${cause?.message}. Another device may have more: 'starling devices' lists ` +
@@ -70,17 +73,21 @@ export function curveOf({ readings }: Probe): RememberedCurve {
 }
 
 /** The most bytes that a probe had in buffers. */
-export function probedBytes({ readings }: Probe, model: ModelConfig, precision: Precision): number {
+export function probedBytes(
+  { readings }: Probe,
+  { model, precision, products: choice }: Pick<SpeedProbeOptions, "model" | "precision" | "products">,
+): number {
   const fitting = readings.filter(({ tokensPerSecond }) => tokensPerSecond !== null);
-  const planned = fitting.map(({ microBatch }) => planTrainer({ model, microBatch, outer: false, precision }));
+  const planned = fitting.map(({ microBatch }) => planTrainer({ model, microBatch, outer: false, precision, choice }));
   return Math.max(0, ...planned.map(({ plannedBytes }) => plannedBytes));
 }
 
 /** Times a few steps at one micro-batch. */
 export async function measureSpeed(
-  { device, model, precision, microBatch, clock }: Omit<SpeedProbeOptions, "most"> & { readonly microBatch: number },
+  options: Omit<SpeedProbeOptions, "most"> & { readonly microBatch: number },
 ): Promise<Probe> {
-  await using trainer = await openTrainer({ device, model, microBatch, outer: false, precision });
+  const { device, model, precision, products: choice, microBatch, clock } = options;
+  await using trainer = await openTrainer({ device, model, microBatch, outer: false, precision, choice });
   return {
     microBatch,
     readings: [{ microBatch, tokensPerSecond: await measureSteps(trainer, model.contextLength, clock) }],
