@@ -35,16 +35,16 @@ export function bindSteps({ steps }: Graph, places: Places): Dispatch[] {
 }
 
 /** Where a tensor lies. */
-export function spanOf({ label, count, type, storage }: Tensor, { memory, slots, buffers }: Places): Span {
+export function spanOf({ label, count, type, storage, start }: Tensor, { memory, slots, buffers }: Places): Span {
   const { home } = storage, words = wordsOf(count, type), f16 = type === "f16" ? { type } : {};
   if (home.kind === "planned") {
     const slot = memory.slots.get(storage);
     if (slot === undefined) throw new Error(`Cannot find '${label}': no step of the planned graph uses it`);
-    return { buffer: slots[slot]!, start: 0, words, ...f16 };
+    return { buffer: slots[slot]!, start, words, ...f16 };
   }
   const buffer = buffers[home.buffer];
   if (buffer === undefined) throw new Error(`Cannot place '${label}': no buffer '${home.buffer}' was given`);
-  return { buffer, start: home.start, words, ...f16 };
+  return { buffer, start: home.start + start, words, ...f16 };
 }
 
 /** Rounds a count of words up to where the next span of a buffer may start. */

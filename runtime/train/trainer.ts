@@ -196,7 +196,8 @@ export class Trainer implements AsyncDisposable {
     for (const [i, input] of inputs.entries()) {
       if (i > 0) yield;
       this.#device.write(whole(this.#buffers.inputs), input);
-      this.#run(this.#programs.forward);
+      this.#run(this.#programs.body);
+      this.#run(this.#programs.head);
       this.#run(this.#programs.backward);
       if (i + 1 === keepAfter) measures?.keepFirstHalf();
       if (i + 1 === compareAfter) measures?.compareHalves();
@@ -250,7 +251,8 @@ export class Trainer implements AsyncDisposable {
     this.#device.run(this.#programs.beginEvaluation);
     for (const input of inputs) {
       this.#device.write(whole(this.#buffers.inputs), input);
-      this.#run(this.#programs.forward);
+      this.#run(this.#programs.body);
+      this.#run(this.#programs.losses);
     }
     if (weights !== undefined) this.#device.run(this.#programs.restoreWeights);
     const [total] = await this.#device.read([whole(this.#buffers.total)]);

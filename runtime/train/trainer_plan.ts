@@ -12,7 +12,13 @@ import { type MeasureBuffers, measureWords } from "./gradient_measures.ts";
 import { type InnerBuffers, innerDispatches, innerWords } from "./inner_step.ts";
 import { type PseudoGradientBuffers, pseudoGradientWords } from "./pseudo_gradient.ts";
 import { RING_LENGTH } from "./step_metrics.ts";
-import { type Precision, type TrainingBuffer, type TrainingGraph, trainingGraph } from "./training_graph.ts";
+import {
+  type Precision,
+  type TrainingBuffer,
+  type TrainingGraph,
+  trainingGraph,
+  type TrainingParts,
+} from "./training_graph.ts";
 
 /** What to train, and how much at once. */
 export interface TrainerShape {
@@ -28,6 +34,8 @@ export interface TrainerShape {
   readonly measured?: boolean;
   /** How activations lie in memory. Default f32; f16 only on a device that stores it. */
   readonly precision?: Precision;
+  /** Most bytes of logits at once; see `classify`. */
+  readonly logitsBytes?: number;
 }
 
 /** What a trainer asks of a device. */
@@ -50,7 +58,10 @@ export type TrainerBuffers =
 export interface TrainerPrograms {
   readonly begin: Program;
   readonly beginEvaluation: Program;
-  readonly forward: readonly Program[];
+  /** The parts of a micro-batch, each one program or several. */
+  readonly body: readonly Program[];
+  readonly losses: readonly Program[];
+  readonly head: readonly Program[];
   readonly backward: readonly Program[];
   /** One for each place of the ring. */
   readonly updates: readonly Program[];
@@ -61,9 +72,9 @@ export interface TrainerPrograms {
 
 /** Plans without a device: for printing what a run will need, and for finding a micro-batch that fits. */
 export function planTrainer(
-  { model, microBatch, outer = true, measured = outer, precision = "f32" }: TrainerShape,
+  { model, microBatch, outer = true, measured = outer, precision = "f32", logitsBytes }: TrainerShape,
 ): TrainerPlan {
-  const training = trainingGraph(model, { B: microBatch, T: model.contextLength, precision });
+  const training = trainingGraph(model, { B: microBatch, T: model.contextLength, precision, logitsBytes });
   const arena = training.layout.words;
   const bufferWords = {
     ...training.bufferWords,
@@ -85,17 +96,17 @@ export async function preparePrograms(
   const slots = training.memory.slotWords.map((_, slot) => buffers[slotName(slot)]!);
   const dispatches = bindSteps(training.graph, { memory: training.memory, slots, buffers });
   const inner = innerDispatches(buffers, { layout: training.layout, precision });
+  const part = (label: keyof TrainingParts, mostPrograms: number) => {
+    const { start, stop } = training.parts[label];
+    return prepareParts(device, dispatches.slice(start, stop), { label, mostPrograms });
+  };
   return {
     begin: await device.prepare([inner.clearGradients, inner.clearTotal, ...inner.narrow], "begin step"),
     beginEvaluation: await device.prepare([inner.clearTotal, ...inner.narrow], "begin evaluation"),
-    forward: await prepareParts(device, dispatches.slice(0, training.forwardStepCount), {
-      label: "forward",
-      mostPrograms: 3,
-    }),
-    backward: await prepareParts(device, dispatches.slice(training.forwardStepCount), {
-      label: "backward",
-      mostPrograms: 5,
-    }),
+    body: await part("body", 2),
+    losses: await part("losses", 2),
+    head: await part("head", 1),
+    backward: await part("backward", 5),
     updates: await Promise.all(
       Array.from({ length: RING_LENGTH }, (_, place) => device.prepare(inner.update(place), "update")),
     ),

@@ -14,13 +14,13 @@ type Failure = DeviceLostError | DeviceMemoryError;
 const lost = () => new DeviceLostError("Cannot run on the GPU: it was unplugged");
 const short = () => new DeviceMemoryError("Cannot run: no memory is left");
 
-/** A plain device whose forward passes take time. */
+/** A plain device that takes its time for the layers of a forward pass. */
 function slowDevice(clock: VirtualClock, microBatchMs = MICRO_BATCH_MS): Device {
   const device = openPlainDevice();
   return {
     ...device,
     run(program) {
-      if (program.label.startsWith("forward")) clock.work(microBatchMs);
+      if (program.label.startsWith("body")) clock.work(microBatchMs);
       device.run(program);
     },
   };
