@@ -94,11 +94,14 @@ export class Graph {
   readonly steps: Step[] = [];
   /** Ops in order, with what undoes them. */
   readonly tape: { readonly output: Tensor; readonly backward: BackwardRule }[] = [];
+  /** Storages that the backward pass may start again from, wherever it computes a part of the forward pass again. */
+  readonly checkpoints = new Set<Storage>();
   /** Storages that must survive to the end of the graph, to be read. */
   readonly outputs = new Set<Storage>();
   /** Without overlaps, in no order. */
   readonly #written = new Map<Storage, readonly Written[]>();
   #differentiable: boolean;
+  #replace: ((tensor: Tensor) => Tensor) | null = null;
 
   constructor({ differentiable, activations = "f32" }: GraphOptions) {
     this.#differentiable = differentiable;
@@ -118,6 +121,16 @@ export class Graph {
       return build();
     } finally {
       this.#differentiable = before;
+    }
+  }
+
+  /** Appends steps that use other tensors in place of those they name. `replace` may append steps of its own. */
+  replacing(replace: (tensor: Tensor) => Tensor, build: () => void): void {
+    this.#replace = replace;
+    try {
+      build();
+    } finally {
+      this.#replace = null;
     }
   }
 
@@ -167,7 +180,8 @@ export class Graph {
   }
 
   /** Appends one use of a kernel. */
-  run(kernel: Kernel, shape: Shape, tensors: Readonly<Record<string, Tensor>>): void {
+  run(kernel: Kernel, shape: Shape, named: Readonly<Record<string, Tensor>>): void {
+    const replace = this.#replace, tensors = replace === null ? named : mapValues(named, replace);
     for (const [name, { access }] of Object.entries(kernel.bindings)) {
       const tensor = tensors[name];
       if (tensor === undefined) throw new Error(`Cannot add ${kernel.name} to the graph: it has no '${name}'`);
@@ -187,6 +201,12 @@ export class Graph {
   /** Keeps a tensor's storage to the end, so that it can be read after the graph has run. */
   keep(tensor: Tensor): void {
     this.outputs.add(tensor.storage);
+  }
+
+  /** Has a tensor kept for the backward pass, also where what follows is computed again; gives it back. */
+  checkpoint(tensor: Tensor): Tensor {
+    this.checkpoints.add(tensor.storage);
+    return tensor;
   }
 
   #keepLaws(kernel: Kernel, { tensor, isOverwritten }: { tensor: Tensor; isOverwritten: boolean }): void {
@@ -213,6 +233,10 @@ export class Graph {
     );
     this.#written.set(storage, [...others, { start, stop, version }]);
   }
+}
+
+function mapValues<A, B>(record: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]));
 }
 
 /** The words of its storage that a tensor lies in. */

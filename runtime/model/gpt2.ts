@@ -16,8 +16,10 @@ export function gpt2(forward: Forward): Tensor {
     embedding(graph, { ids, table: parameter("token_embedding"), uses: uses?.ids }),
     embedding(graph, { ids: positions, table: parameter("position_embedding"), uses: uses?.positions }),
   );
-  for (let layer = 0; layer < model.layerCount; layer++) stream = gpt2Layer(forward, stream, layer);
-  return norm(forward, stream, "final_norm");
+  for (let layer = 0; layer < model.layerCount; layer++) {
+    stream = gpt2Layer(forward, graph.checkpoint(stream), layer);
+  }
+  return norm(forward, graph.checkpoint(stream), "final_norm");
 }
 
 function gpt2Layer(forward: Forward, stream: Tensor, layer: number): Tensor {

@@ -12,8 +12,10 @@ import { type Forward, headsOf } from "./family.ts";
 export function llama(forward: Forward): Tensor {
   const { graph, model, parameter, ids, uses } = forward;
   let stream = embedding(graph, { ids, table: parameter("token_embedding"), uses: uses?.ids });
-  for (let layer = 0; layer < model.layerCount; layer++) stream = llamaLayer(forward, stream, layer);
-  return norm(forward, stream, "final_norm");
+  for (let layer = 0; layer < model.layerCount; layer++) {
+    stream = llamaLayer(forward, graph.checkpoint(stream), layer);
+  }
+  return norm(forward, graph.checkpoint(stream), "final_norm");
 }
 
 function llamaLayer(forward: Forward, stream: Tensor, layer: number): Tensor {

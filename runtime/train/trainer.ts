@@ -11,6 +11,7 @@
 import { ropeTable } from "../../kernels/rope.ts";
 import { asWords, type Device, type DeviceBuffer, type Program, whole } from "../device/device.ts";
 import { allocateAll } from "../graph/plan.ts";
+import type { RecomputeLevel } from "../graph/recompute.ts";
 import { headSize, type ModelConfig } from "../model/config.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
 import { expectArena } from "./arena.ts";
@@ -97,6 +98,8 @@ export class Trainer implements AsyncDisposable {
   readonly microBatch: number;
   readonly plannedBytes: number;
   readonly precision: Precision;
+  /** What the backward pass computes again. */
+  readonly recompute: RecomputeLevel;
   readonly #device: Device;
   readonly #model: ModelConfig;
   readonly #buffers: TrainerBuffers;
@@ -122,6 +125,7 @@ export class Trainer implements AsyncDisposable {
     this.layout = parts.plan.training.layout;
     this.plannedBytes = parts.plan.plannedBytes;
     this.precision = parts.plan.precision;
+    this.recompute = parts.plan.recompute;
     this.microBatch = microBatch;
     this.#lossScale = lossScale;
   }

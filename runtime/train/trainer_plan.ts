@@ -6,6 +6,7 @@
  */
 import type { Device, DeviceBuffer, Program } from "../device/device.ts";
 import { bindSteps, prepareParts } from "../graph/plan.ts";
+import type { RecomputeLevel } from "../graph/recompute.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { bytesOf } from "./arena.ts";
 import { type MeasureBuffers, measureWords } from "./gradient_measures.ts";
@@ -36,12 +37,15 @@ export interface TrainerShape {
   readonly precision?: Precision;
   /** Most bytes of logits at once; see `classify`. */
   readonly logitsBytes?: number;
+  /** What the backward pass computes again instead of finding it in memory. Default 0: nothing. */
+  readonly recompute?: RecomputeLevel;
 }
 
 /** What a trainer asks of a device. */
 export interface TrainerPlan {
   readonly training: TrainingGraph;
   readonly precision: Precision;
+  readonly recompute: RecomputeLevel;
   /** Words of every buffer. */
   readonly bufferWords: Readonly<Record<string, number>>;
   readonly plannedBytes: number;
@@ -71,10 +75,10 @@ export interface TrainerPrograms {
 }
 
 /** Plans without a device: for printing what a run will need, and for finding a micro-batch that fits. */
-export function planTrainer(
-  { model, microBatch, outer = true, measured = outer, precision = "f32", logitsBytes }: TrainerShape,
-): TrainerPlan {
-  const training = trainingGraph(model, { B: microBatch, T: model.contextLength, precision, logitsBytes });
+export function planTrainer(shape: TrainerShape): TrainerPlan {
+  const { model, microBatch, outer = true, measured = outer, precision = "f32", logitsBytes, recompute = 0 } = shape;
+  const B = microBatch, T = model.contextLength;
+  const training = trainingGraph(model, { B, T, precision, logitsBytes, recompute });
   const arena = training.layout.words;
   const bufferWords = {
     ...training.bufferWords,
@@ -84,7 +88,7 @@ export function planTrainer(
     ...(measured && !outer ? { first_half: arena } : {}),
     ...Object.fromEntries(training.memory.slotWords.map((words, slot) => [slotName(slot), words])),
   };
-  return { training, precision, bufferWords, plannedBytes: bytesOf(bufferWords) };
+  return { training, precision, recompute, bufferWords, plannedBytes: bytesOf(bufferWords) };
 }
 
 /** Compiles everything that a trainer ever runs, but the cut of a pseudo-gradient. */

@@ -9,6 +9,7 @@ import { appendBackward } from "../graph/gradient.ts";
 import { type MemoryPlan, planMemory } from "../graph/memory.ts";
 import { addSum, attention } from "../graph/ops.ts";
 import { alignedWords } from "../graph/plan.ts";
+import { type RecomputeLevel, recomputing } from "../graph/recompute.ts";
 import { Graph, type Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { f16Layout } from "../model/f16_parameters.ts";
@@ -69,6 +70,8 @@ export interface BatchShape {
   readonly precision?: Precision;
   /** Most bytes of logits at once; see `classify`. */
   readonly logitsBytes?: number | undefined;
+  /** What the backward pass computes again instead of finding it in memory. Default 0: nothing. */
+  readonly recompute?: RecomputeLevel;
 }
 
 /** `f16`: activations and copies of the matrices in f16; weights, moments, gradients of weights and all sums in f32. */
@@ -87,7 +90,8 @@ export function trainingGraph(model: ModelConfig, shape: BatchShape): TrainingGr
   const losses = { start: body.stop, stop: steps.length };
   const { seed } = toLosses();
   const head = { start: losses.stop, stop: steps.length };
-  appendBackward(graph, seed);
+  const forward = steps.slice(body.start, body.stop);
+  recomputing(graph, { level: shape.recompute ?? 0, forward }, () => appendBackward(graph, seed));
   const backward = { start: head.stop, stop: steps.length };
   return { layout, graph, bufferWords, parts: { body, losses, head, backward }, memory: planMemory(graph) };
 }
