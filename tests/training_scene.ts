@@ -125,8 +125,9 @@ export function openScene(
     model: run.model,
     largestMicroBatch: microBatch,
     precision,
-    onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
-      onEvent({ kind: "memory", microBatch, plannedBytes, peakBytes: plannedBytes, parameterCount }),
+    onOpen: ({ microBatch, recompute, plannedBytes, parameterCount }) =>
+      onEvent({ kind: "memory", microBatch, recompute, plannedBytes, peakBytes: plannedBytes, parameterCount }),
+    onRecompute: (message) => onEvent({ kind: "warning", message }),
     onF32: (reason) => onEvent({ kind: "precision", precision: "f32", reason }),
     onRefused(microBatch, reason) {
       curve?.refuse(microBatch, clock.now());

@@ -19,11 +19,6 @@ import type { Graph, Step, Storage, Tensor } from "./tensor.ts";
  */
 export type RecomputeLevel = 0 | 1 | 2;
 
-/** What a level computes again, for people. */
-export function recomputedParts(level: RecomputeLevel): string {
-  return (["nothing", "the outputs of norms and activation functions", "all that is inside layers"] as const)[level];
-}
-
 const CHEAP = new Set([gelu, swiglu, layerNorm, rmsNorm].map(({ name }) => name));
 
 export interface RecomputeOptions {

@@ -20,10 +20,9 @@ export const BUSY_TOKENS = 512;
 export function plansToTry(shape: TrainerShape): TrainerPlan[] {
   const { model, microBatch, recompute: least = 0 } = shape;
   const halfIsBusy = Math.floor(microBatch / 2) * model.contextLength >= BUSY_TOKENS;
-  const levels: readonly RecomputeLevel[] = halfIsBusy ? [0, 1] : [0, 1, 2];
+  const levels: readonly RecomputeLevel[] = halfIsBusy && least < 2 ? [0, 1] : [0, 1, 2];
   const plans: TrainerPlan[] = [];
-  for (const recompute of levels) {
-    if (recompute < least) continue;
+  for (const recompute of levels.filter((level) => level >= least)) {
     const plan = planTrainer({ ...shape, recompute }), last = plans.at(-1);
     if (last === undefined || plan.plannedBytes < last.plannedBytes) plans.push(plan);
   }

@@ -24,7 +24,7 @@ import { LocalModel } from "./local_model.ts";
 import type { BlobPlace, LearnerEvent, SetBytes, TrainingPort, TrainingSetup } from "./messages.ts";
 import { decidePrecision } from "./precision.ts";
 import { Moved, serve } from "./remote.ts";
-import { curveOf, measureSpeed, probedBytes, probeSpeed } from "./speed_probe.ts";
+import { curveOf, measureSpeed, probeSpeed } from "./speed_probe.ts";
 import { Training } from "./training.ts";
 
 /** All that lives from `open` to `close`. */
@@ -139,18 +139,22 @@ async function prepare(
   { config: { model, training }, microBatch, speeds, precision: choice }: TrainingSetup,
 ): Promise<Prepared> {
   const known = microBatch === null ? speeds : null;
+  let searchedBytes = 0;
   const { precision, reason, measured } = await decidePrecision({
     device,
     choice,
     known: (["f32", "f16"] as const).find((each) => known?.subject === subjectOf(device, model, each)) ?? null,
     mustMeasure: microBatch === null,
-    measure: (precision) =>
-      microBatch === null
-        ? probeSpeed({ device, model, precision, most: training.batch, clock: realClock })
-        : measureSpeed({ device, model, precision, microBatch, clock: realClock }),
+    measure: async (precision) => {
+      const options = { device, model, precision, clock: realClock };
+      const probe = microBatch === null
+        ? await probeSpeed({ ...options, most: training.batch })
+        : await measureSpeed({ ...options, microBatch });
+      searchedBytes = Math.max(searchedBytes, probe.plannedBytes);
+      return probe;
+    },
   });
   tell({ kind: "precision", precision, reason });
-  const searchedBytes = Math.max(0, ...[...measured].map(([precision, probe]) => probedBytes(probe, model, precision)));
   const subject = subjectOf(device, model, precision);
   if (microBatch !== null) return { precision, curve: null, subject, searchedBytes };
   const probe = measured.get(precision);
@@ -177,10 +181,11 @@ async function openLocalModel(device: Device, setup: TrainingSetup, prepared: Pr
     model,
     largestMicroBatch: setup.microBatch ?? curve?.fastest ?? 1,
     precision,
-    onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
+    onOpen: ({ microBatch, recompute, plannedBytes, parameterCount }) =>
       tell({
         kind: "memory",
         microBatch,
+        recompute,
         plannedBytes,
         peakBytes: Math.max(plannedBytes, searchedBytes),
         parameterCount,
@@ -192,6 +197,7 @@ async function openLocalModel(device: Device, setup: TrainingSetup, prepared: Pr
       prepared.subject = subjectOf(device, model, "f32");
       tellSpeeds(prepared);
     },
+    onRecompute: (message) => tell({ kind: "warning", message }),
     onRefused(microBatch, cause) {
       if (cause !== null) {
         tell({ kind: "warning", message: `A micro-batch of ${microBatch} does not fit (${cause}); trying half of it` });
