@@ -38,6 +38,7 @@ function countingDevice() {
 interface StepOptions {
   readonly precision?: Precision;
   readonly logitsBytes?: number;
+  readonly tokensPerSecond?: number;
 }
 
 async function countStep(model: ModelConfig, microBatches: number, options: StepOptions = {}) {
@@ -73,6 +74,15 @@ Deno.test("a step of a twelve-layer model has at most 10 submits, and 350 dispat
     );
     assert.ok(submits <= 10, `${model.family}: ${submits} submits`);
     assert.deepEqual({ allocations, preparations }, { allocations: 0, preparations: 0 });
+  }
+});
+
+Deno.test("programs go by the measured speed: at most 10 submits where a step takes half a second, over 100 where it takes ten", async () => {
+  for (const model of [gpt2, llama]) {
+    const { submits: ordinary } = await countStep(model, 1, { tokensPerSecond: 2 * 4096 });
+    assert.ok(ordinary <= 10, `${model.family}: ${ordinary} submits in half a second`);
+    const { submits: slow } = await countStep(model, 1, { tokensPerSecond: 4096 / 10 });
+    assert.ok(slow > 100 && slow < 160, `${model.family}: ${slow} submits in ten seconds`);
   }
 });
 

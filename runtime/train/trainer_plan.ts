@@ -5,7 +5,7 @@
  * @module
  */
 import type { Device, DeviceBuffer, Program } from "../device/device.ts";
-import { bindSteps, prepareParts } from "../graph/plan.ts";
+import { bindSteps, type Part, prepareParts, workOf } from "../graph/plan.ts";
 import type { RecomputeLevel } from "../graph/recompute.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { bytesOf } from "./arena.ts";
@@ -15,6 +15,7 @@ import { type PseudoGradientBuffers, pseudoGradientWords } from "./pseudo_gradie
 import { RING_LENGTH } from "./step_metrics.ts";
 import {
   type Precision,
+  type StepRange,
   type TrainingBuffer,
   type TrainingGraph,
   trainingGraph,
@@ -63,10 +64,10 @@ export interface TrainerPrograms {
   readonly begin: Program;
   readonly beginEvaluation: Program;
   /** The parts of a micro-batch, each one program or several. */
-  readonly body: readonly Program[];
-  readonly losses: readonly Program[];
-  readonly head: readonly Program[];
-  readonly backward: readonly Program[];
+  readonly body: readonly Part[];
+  readonly losses: readonly Part[];
+  readonly head: readonly Part[];
+  readonly backward: readonly Part[];
   /** One for each place of the ring. */
   readonly updates: readonly Program[];
   readonly keepWeights: Program;
@@ -91,26 +92,41 @@ export function planTrainer(shape: TrainerShape): TrainerPlan {
   return { training, precision, recompute, bufferWords, plannedBytes: bytesOf(bufferWords) };
 }
 
+/** A desktop stays usable, and a throttle acts, between programs of this length. */
+const PROGRAM_MS = 100;
+/** Operations in that time on an ordinary GPU, of 5 TFLOP/s: for devices that nobody has measured. */
+const ORDINARY_WORK = 5e11;
+
+export interface ProgramOptions {
+  /** Tokens that the device was measured to train in a second; undefined: nobody knows. */
+  readonly tokensPerSecond?: number | undefined;
+}
+
 /** Compiles everything that a trainer ever runs, but the cut of a pseudo-gradient. */
 export async function preparePrograms(
   device: Device,
-  buffers: TrainerBuffers,
-  { training, precision }: TrainerPlan,
+  { buffers, plan }: { readonly buffers: TrainerBuffers; readonly plan: TrainerPlan },
+  { tokensPerSecond }: ProgramOptions,
 ): Promise<TrainerPrograms> {
+  const { training, precision } = plan;
   const slots = training.memory.slotWords.map((_, slot) => buffers[slotName(slot)]!);
   const dispatches = bindSteps(training.graph, { memory: training.memory, slots, buffers });
   const inner = innerDispatches(buffers, { layout: training.layout, precision });
-  const part = (label: keyof TrainingParts, mostPrograms: number) => {
-    const { start, stop } = training.parts[label];
-    return prepareParts(device, dispatches.slice(start, stop), { label, mostPrograms });
-  };
+  const dispatchesOf = ({ start, stop }: StepRange) => dispatches.slice(start, stop);
+  const { body, head, backward } = training.parts;
+  const work = [body, head, backward].flatMap(dispatchesOf).reduce((sum, dispatch) => sum + workOf(dispatch), 0);
+  const mostWork = tokensPerSecond === undefined
+    ? ORDINARY_WORK
+    : work * PROGRAM_MS * tokensPerSecond / (1000 * training.tokens);
+  const parts = (label: keyof TrainingParts) =>
+    prepareParts(device, dispatchesOf(training.parts[label]), { label, mostWork });
   return {
     begin: await device.prepare([inner.clearGradients, inner.clearTotal, ...inner.narrow], "begin step"),
     beginEvaluation: await device.prepare([inner.clearTotal, ...inner.narrow], "begin evaluation"),
-    body: await part("body", 2),
-    losses: await part("losses", 2),
-    head: await part("head", 1),
-    backward: await part("backward", 5),
+    body: await parts("body"),
+    losses: await parts("losses"),
+    head: await parts("head"),
+    backward: await parts("backward"),
     updates: await Promise.all(
       Array.from({ length: RING_LENGTH }, (_, place) => device.prepare(inner.update(place), "update")),
     ),

@@ -61,6 +61,8 @@ export interface TrainingParts {
 export interface TrainingGraph extends Pick<LossGraph, "layout" | "graph" | "bufferWords"> {
   readonly memory: MemoryPlan;
   readonly parts: TrainingParts;
+  /** N. */
+  readonly tokens: number;
 }
 
 export interface BatchShape {
@@ -93,7 +95,8 @@ export function trainingGraph(model: ModelConfig, shape: BatchShape): TrainingGr
   const forward = steps.slice(body.start, body.stop);
   recomputing(graph, { level: shape.recompute ?? 0, forward }, () => appendBackward(graph, seed));
   const backward = { start: head.stop, stop: steps.length };
-  return { layout, graph, bufferWords, parts: { body, losses, head, backward }, memory: planMemory(graph) };
+  const parts = { body, losses, head, backward };
+  return { layout, graph, bufferWords, parts, tokens: shape.B * shape.T, memory: planMemory(graph) };
 }
 
 /**

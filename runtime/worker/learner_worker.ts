@@ -24,7 +24,7 @@ import { LocalModel } from "./local_model.ts";
 import type { BlobPlace, LearnerEvent, SetBytes, TrainingPort, TrainingSetup } from "./messages.ts";
 import { decidePrecision } from "./precision.ts";
 import { Moved, serve } from "./remote.ts";
-import { curveOf, measureSpeed, probeSpeed } from "./speed_probe.ts";
+import { curveOf, measureSpeed, probeSpeed, roughSpeed } from "./speed_probe.ts";
 import { Training } from "./training.ts";
 
 /** All that lives from `open` to `close`. */
@@ -127,6 +127,8 @@ interface Prepared {
   readonly precision: Precision;
   /** Null if the user chose a micro-batch. */
   readonly curve: SpeedCurve | null;
+  /** Tokens a second to expect at a micro-batch; undefined: nobody knows. */
+  speedAt(microBatch: number): number | undefined;
   /** What the curve is of: changes with the precision. */
   subject: string;
   /** The most that the search for all this had in buffers. */
@@ -139,14 +141,16 @@ async function prepare(
   { config: { model, training }, microBatch, speeds, precision: choice }: TrainingSetup,
 ): Promise<Prepared> {
   const known = microBatch === null ? speeds : null;
+  const before = (["f32", "f16"] as const).find((each) => known?.subject === subjectOf(device, model, each)) ?? null;
+  const rough = before === null ? await roughSpeed(device, model) : undefined;
   let searchedBytes = 0;
   const { precision, reason, measured } = await decidePrecision({
     device,
     choice,
-    known: (["f32", "f16"] as const).find((each) => known?.subject === subjectOf(device, model, each)) ?? null,
+    known: before,
     mustMeasure: microBatch === null,
     measure: async (precision) => {
-      const options = { device, model, precision, clock: realClock };
+      const options = { device, model, precision, clock: realClock, tokensPerSecond: rough };
       const probe = microBatch === null
         ? await probeSpeed({ ...options, most: training.batch })
         : await measureSpeed({ ...options, microBatch });
@@ -155,13 +159,14 @@ async function prepare(
     },
   });
   tell({ kind: "precision", precision, reason });
-  const subject = subjectOf(device, model, precision);
-  if (microBatch !== null) return { precision, curve: null, subject, searchedBytes };
-  const probe = measured.get(precision);
-  if (probe === undefined) return { precision, curve: new SpeedCurve(known!, realClock.now()), subject, searchedBytes };
-  const curve = new SpeedCurve(curveOf(probe), realClock.now());
-  tellSpeeds({ curve, subject });
-  return { precision, curve, subject, searchedBytes };
+  const subject = subjectOf(device, model, precision), probe = measured.get(precision);
+  if (microBatch !== null) {
+    const speed = probe?.readings[0]?.tokensPerSecond ?? rough;
+    return { precision, curve: null, speedAt: () => speed, subject, searchedBytes };
+  }
+  const curve = new SpeedCurve(probe === undefined ? known! : curveOf(probe), realClock.now());
+  if (probe !== undefined) tellSpeeds({ curve, subject });
+  return { precision, curve, speedAt: (microBatch) => curve.speedAt(microBatch), subject, searchedBytes };
 }
 
 function subjectOf({ description }: Device, model: ModelConfig, precision: Precision): string {
@@ -181,6 +186,7 @@ async function openLocalModel(device: Device, setup: TrainingSetup, prepared: Pr
     model,
     largestMicroBatch: setup.microBatch ?? curve?.fastest ?? 1,
     precision,
+    speedAt: prepared.speedAt,
     onOpen: ({ microBatch, recompute, plannedBytes, parameterCount }) =>
       tell({
         kind: "memory",

@@ -38,6 +38,8 @@ export interface LocalModelOptions {
   readonly largestMicroBatch: number;
   /** f16 until it proves no use, or the device is replaced by one without it. Default f32. */
   readonly precision?: Precision;
+  /** Tokens a second that the device was measured to train in such micro-batches; undefined: nobody knows. */
+  readonly speedAt?: (microBatch: number) => number | undefined;
   /** A trainer was opened, with this micro-batch. */
   onOpen(trainer: Trainer): void;
   /** Training goes on in f32 instead of f16, and why. Never without `precision`. */
@@ -316,15 +318,9 @@ export class LocalModel implements AsyncDisposable {
     if (this.#trainer !== null) await this.#park(await stateOf(this.#trainer));
     const { moments, weights, lossScale } = this.#parked, precision = this.#precision;
     const reached = lossScale === null ? {} : { lossScale };
-    const recompute = this.#leastRecompute;
-    const { trainer, refusal } = await openFittingTrainer({
-      device,
-      model,
-      microBatch,
-      precision,
-      recompute,
-      ...reached,
-    });
+    const recompute = this.#leastRecompute, tokensPerSecond = this.#options.speedAt?.(microBatch);
+    const shape = { model, microBatch, precision, recompute };
+    const { trainer, refusal } = await openFittingTrainer({ device, ...shape, tokensPerSecond, ...reached });
     if (refusal !== null) this.#options.onRecompute(howItFits(trainer, refusal));
     if (moments !== null) trainer.loadMoments(moments);
     if (weights !== null) trainer.writeWeights(weights);

@@ -5,7 +5,9 @@
 import type { RememberedCurve } from "../batching/speed_curve.ts";
 import { type Probe, probeMicroBatch } from "../batching/throughput.ts";
 import { type Device, DeviceMemoryError } from "../device/device.ts";
+import { measureGflops } from "../device/probe.ts";
 import type { ModelConfig } from "../model/config.ts";
+import { parameterLayout } from "../model/parameters.ts";
 import { BUSY_TOKENS, openFittingTrainer, plansToTry } from "../train/fitting_trainer.ts";
 import type { Trainer } from "../train/trainer.ts";
 import type { Precision } from "../train/training_graph.ts";
@@ -18,6 +20,8 @@ export interface SpeedProbeOptions {
   /** Largest micro-batch of interest. */
   readonly most: number;
   readonly clock: Clock;
+  /** About what the device trains, to cut the first programs by; undefined: nobody knows. */
+  readonly tokensPerSecond?: number | undefined;
 }
 
 export interface SpeedProbe extends Probe {
@@ -35,9 +39,9 @@ const SETTINGS = { rate: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0, cl
  * Times a few steps at some micro-batches, the first step of each untimed.
  * @throws {DeviceMemoryError} with what is needed and what the device has, if not even one sequence fits.
  */
-export async function probeSpeed({ device, model, precision, most, clock }: SpeedProbeOptions): Promise<SpeedProbe> {
-  const startMs = clock.now();
-  let plannedBytes = 0;
+export async function probeSpeed(options: SpeedProbeOptions): Promise<SpeedProbe> {
+  const { device, model, precision, most, clock } = options, startMs = clock.now();
+  let plannedBytes = 0, { tokensPerSecond } = options;
   const refused: DeviceMemoryError[] = [];
   const probe = await probeMicroBatch({
     first: 2 ** Math.max(0, Math.ceil(Math.log2(BUSY_TOKENS / model.contextLength))),
@@ -45,10 +49,11 @@ export async function probeSpeed({ device, model, precision, most, clock }: Spee
     mayGoOn: () => clock.now() - startMs < BUDGET_MS,
     async measure(microBatch) {
       try {
-        const { trainer: opened } = await openFittingTrainer({ device, model, microBatch, outer: false, precision });
+        const shape = { model, microBatch, outer: false, precision };
+        const { trainer: opened } = await openFittingTrainer({ device, ...shape, tokensPerSecond });
         await using trainer = opened;
         plannedBytes = Math.max(plannedBytes, trainer.plannedBytes);
-        return await measureSteps(trainer, model.contextLength, clock);
+        return tokensPerSecond = await measureSteps(trainer, model.contextLength, clock);
       } catch (error) {
         if (!(error instanceof DeviceMemoryError)) throw error;
         refused.push(error);
@@ -77,15 +82,29 @@ export function curveOf({ readings }: Probe): RememberedCurve {
 
 /** Times a few steps at one micro-batch. */
 export async function measureSpeed(
-  { device, model, precision, microBatch, clock }: Omit<SpeedProbeOptions, "most"> & { readonly microBatch: number },
+  options: Omit<SpeedProbeOptions, "most"> & { readonly microBatch: number },
 ): Promise<SpeedProbe> {
-  const { trainer: opened } = await openFittingTrainer({ device, model, microBatch, outer: false, precision });
+  const { model, microBatch, clock } = options;
+  const { trainer: opened } = await openFittingTrainer({ ...options, outer: false });
   await using trainer = opened;
   return {
     microBatch,
     plannedBytes: trainer.plannedBytes,
     readings: [{ microBatch, tokensPerSecond: await measureSteps(trainer, model.contextLength, clock) }],
   };
+}
+
+/**
+ * About how many tokens of a model a device trains in a second, before anything of it is compiled: by the speed of some
+ * products and 6 operations a parameter and token. Undefined if it has no memory even for those.
+ */
+export async function roughSpeed(device: Device, model: ModelConfig): Promise<number | undefined> {
+  try {
+    return 1e9 * await measureGflops(device) / (6 * parameterLayout(model).parameterCount);
+  } catch (error) {
+    if (error instanceof DeviceMemoryError) return undefined;
+    throw error;
+  }
 }
 
 async function measureSteps(trainer: Trainer, contextLength: number, clock: Clock): Promise<number> {

@@ -1,8 +1,18 @@
 import { strict as assert } from "node:assert";
 import { limitedDevice, smallRun, VirtualClock } from "../../tests/training_scene.ts";
+import { gpt2Small } from "../../tests/twelve_layers.ts";
 import { DeviceMemoryError } from "../device/device.ts";
+import { openPlainDevice } from "../device/plain.ts";
 import { plansToTry } from "../train/fitting_trainer.ts";
-import { probeSpeed } from "./speed_probe.ts";
+import { probeSpeed, roughSpeed } from "./speed_probe.ts";
+
+Deno.test("roughSpeed() knows nothing of a device without memory for some products, and goes by the model's size", async () => {
+  const { model } = smallRun("int8");
+  assert.equal(await roughSpeed(limitedDevice(50_000), model), undefined);
+  await using device = openPlainDevice();
+  const small = (await roughSpeed(device, model))!, large = (await roughSpeed(device, gpt2Small))!;
+  assert.ok(small > 10_000 * large, `${small} and ${large}`); // 3,696 and 124 million parameters; one core, twice
+});
 
 Deno.test("probeSpeed() measures a micro-batch with activations computed again where it does not fit otherwise", async () => {
   const { model } = smallRun("int8"), clock = new VirtualClock();
