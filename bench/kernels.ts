@@ -12,7 +12,7 @@ import { attentionBackwardQuery } from "../kernels/attention_backward_query.ts";
 import { columnSum } from "../kernels/column_sum.ts";
 import { crossEntropy } from "../kernels/cross_entropy.ts";
 import { embedding } from "../kernels/embedding.ts";
-import { embeddingBackward } from "../kernels/embedding_backward.ts";
+import { embeddingBackward, segmentTokens } from "../kernels/embedding_backward.ts";
 import { gelu } from "../kernels/gelu.ts";
 import { geluBackward } from "../kernels/gelu_backward.ts";
 import type { Kernel, Shape } from "../kernels/kernel.ts";
@@ -72,7 +72,7 @@ function uses(): Use[] {
     [crossEntropy, { N, V, GRADIENT: 1 }, 1],
     [sum, { COUNT: N, ACCUMULATE: 0 }, 1],
     [embeddingBackward, { N, P: V, C, ACCUMULATE: 1 }, 1],
-    [embeddingBackward, { N, P: T, C, ACCUMULATE: 1 }, 1],
+    [columnSum, { N: B, C: T * C, ACCUMULATE: 1 }, 1],
     [normSquaredPartial, { COUNT: PARAMETERS, BLOCKS }, 1],
     [normFinal, { BLOCKS }, 1],
     [adamw, { COUNT: PARAMETERS, DECAYED: PARAMETERS >> 1 }, 1],
@@ -83,12 +83,18 @@ function uses(): Use[] {
 async function measure(device: Device, group: readonly Use[]) {
   const buffers: DeviceBuffer[] = [];
   const dispatches: Dispatch[] = [];
+  const ids = Uint32Array.from({ length: N }, (_, n) => n * n % V),
+    segments: Record<string, Uint32Array> = {
+      ids,
+      ...segmentTokens(ids),
+    };
   for (const [kernel, shape, times] of group) {
     for (let i = 0; i < times; i++) {
       const spans = Object.entries(kernel.bindings).map(([name, { length, type }]) => {
         const buffer = device.allocate(length(shape), name);
         // Norms stay 0: AdamW skips a step whose gradients are not finite, and counts them there.
         if (type === "f32" && name !== "norm") device.write(whole(buffer), new Float32Array(buffer.words).fill(0.01));
+        if (kernel === embeddingBackward && name in segments) device.write(whole(buffer), segments[name]!);
         buffers.push(buffer);
         return [name, whole(buffer)] as const;
       });

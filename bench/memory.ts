@@ -9,6 +9,7 @@ import { openCpuDevice } from "../runtime/device/cpu.ts";
 import type { Device } from "../runtime/device/device.ts";
 import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
 import { presets } from "../runtime/presets.ts";
+import { choiceFor } from "../runtime/graph/choice.ts";
 import { openTrainer } from "../runtime/train/trainer.ts";
 import { realClock } from "../runtime/worker/clock.ts";
 import { probeSpeed } from "../runtime/worker/speed_probe.ts";
@@ -74,6 +75,7 @@ async function* peaksOfStarts(): AsyncGenerator<BenchLine> {
       device,
       model,
       precision: "f32",
+      choice: choiceFor(device),
       most: training.batch,
       clock: realClock,
     });

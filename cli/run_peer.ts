@@ -17,6 +17,7 @@ import { RunMetrics } from "../runtime/metrics.ts";
 import { type Peer, startPeer } from "../runtime/peer.ts";
 import { readAverage, readMembers, type RunFolder, type StateFolder } from "../runtime/run_folder.ts";
 import { emptyStatus, statusAfter } from "../runtime/status.ts";
+import { recomputedParts } from "../runtime/train/recomputed.ts";
 import { AverageKeeper } from "./average_keeper.ts";
 import { birdName } from "./bird_name.ts";
 import { EXIT } from "./exit.ts";
@@ -264,11 +265,13 @@ async function blobPlaces({ path, config, data }: RunFolder, state: StateFolder)
   return Object.fromEntries(places);
 }
 
-function planLine({ parameters, plannedBytes, peakBytes, microBatch }: Extract<PeerEvent, { kind: "plan" }>): string {
+function planLine(plan: Extract<PeerEvent, { kind: "plan" }>): string {
+  const { parameters, plannedBytes, peakBytes, microBatch, recompute } = plan;
   const search = peakBytes > plannedBytes ? ` (${bytes(peakBytes)} for a moment, to find the fastest micro-batch)` : "";
+  const saved = recompute === 0 ? "" : `; to save memory, ${recomputedParts(recompute)} are computed again`;
   return `Model: ${counted(parameters)} parameters. Device memory: ${
     bytes(plannedBytes)
-  }${search}; micro-batch ${microBatch}.`;
+  }${search}; micro-batch ${microBatch}${saved}.`;
 }
 
 function welcome({ config, path }: RunFolder, { name, peer, flags }: {

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { checkKernel, gpuTest, noise, U } from "../tests/kernels/check.ts";
+import { checkKernel, f16Rounding, gpuTest, noise, U } from "../tests/kernels/check.ts";
 import { evaluate } from "../tests/kernels/finite_differences.ts";
 import { gelu } from "./gelu.ts";
 import { geluBackward } from "./gelu_backward.ts";
@@ -57,11 +57,14 @@ for (const { name } of TILINGS) {
     const shape = { M, N, K, BIAS: 1 }, inputs = { a, b, bias };
     const off = roundings({ ...forward, M, N, K, BIAS: 1 }, inputs);
     const [pre] = evaluate(matmulGelu, { shape, inputs, outputs: ["pre"] });
-    const tolerances = {
-      pre: (_: number, i: number) => off(i),
-      y: (_: number, i: number) => 1.13 * off(i) + 2e-6 * Math.max(1, Math.abs(pre[i]!)),
-    };
-    await checkKernel(matmulGeluForms.get(name)!, { shape, inputs, tolerances, inF16 });
+    const yBound = (i: number, preOff: number) => 1.13 * preOff + 2e-6 * Math.max(1, Math.abs(pre[i]!));
+    await checkKernel(matmulGeluForms.get(name)!, {
+      shape,
+      inputs,
+      tolerances: { pre: (_, i) => off(i), y: (_, i) => yBound(i, off(i)) },
+      f16Tolerances: { y: (_, i) => yBound(i, off(i) + f16Rounding(pre[i]!)) },
+      inF16,
+    });
 
     const given = { a, b, pre: noise(M * N, 4, 6) }, sum = roundings({ ...backward, M, N, K }, { a, b });
     const [size] = evaluate(matmul, { shape: { ...backward, M, N, K }, inputs: { a, b }, outputs: ["y"] });
@@ -74,14 +77,17 @@ for (const { name } of TILINGS) {
     const M = 37, F = 67, K = 41, a = noise(M * K, 1), shape = { M, F, K };
     const inputs = { a, b: noise(2 * F * K, 2) }, off = roundings({ ...forward, M, N: 2 * F, K }, inputs);
     const [pre] = evaluate(matmulSwiglu, { shape, inputs, outputs: ["pre"] });
-    const tolerances = {
-      pre: (_: number, i: number) => off(i),
-      y: (_: number, i: number) => {
-        const at = Math.floor(i / F) * 2 * F + i % F, gate = Math.abs(pre[at]!), up = Math.abs(pre[at + F]!);
-        return 1.1 * up * off(at) + gate * off(at + F) + 2e-6 * Math.max(1, gate) * Math.max(1, up);
-      },
+    const yBound = (i: number, preOff: (at: number) => number) => {
+      const at = Math.floor(i / F) * 2 * F + i % F, gate = Math.abs(pre[at]!), up = Math.abs(pre[at + F]!);
+      return 1.1 * up * preOff(at) + gate * preOff(at + F) + 2e-6 * Math.max(1, gate) * Math.max(1, up);
     };
-    await checkKernel(matmulSwigluForms.get(name)!, { shape, inputs, tolerances, inF16 });
+    await checkKernel(matmulSwigluForms.get(name)!, {
+      shape,
+      inputs,
+      tolerances: { pre: (_, i) => off(i), y: (_, i) => yBound(i, off) },
+      f16Tolerances: { y: (_, i) => yBound(i, (at) => off(at) + f16Rounding(pre[at]!)) },
+      inF16,
+    });
 
     const given = { a, b: noise(F * K, 3), pre: noise(M * 2 * F, 4, 6) };
     const product = { shape: { ...backward, M, N: F, K }, inputs: { a, b: given.b } };

@@ -1,5 +1,5 @@
-// pre = a·bᵀ (+ bias) and y = GELU(pre); see gelu.wgsl for why it is written so. The sums are made by what
-// `tiled_product.ts` adds.
+// pre = a·bᵀ (+ bias) and y = GELU(pre), of pre as it is stored and written exactly as in gelu.wgsl: made again from pre,
+// y has the same bits. The sums are made by what `tiled_product.ts` adds.
 
 override M: u32;
 override N: u32;
@@ -20,8 +20,10 @@ fn store(row: u32, column: u32, sum: f32) {
   let i = row * N + column;
   var value = sum;
   if (BIAS == 1u) { value += bias[column]; }
+  let stored = to_pre(value);
+  pre[i] = stored;
+  value = f32(stored);
   let z = clamp(value, -20.0, 20.0);
-  let inner = ROOT_2_OVER_PI * (z + 0.044715 * z * z * z);
-  pre[i] = to_pre(value);
+  let inner = ROOT_2_OVER_PI * fma(0.044715 * z * z, z, z);
   y[i] = to_y(value / (1.0 + exp(min(-2.0 * inner, 80.0))));
 }

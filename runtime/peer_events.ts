@@ -53,8 +53,8 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
         case "precision":
           return onEvent(event);
         case "memory": {
-          const { microBatch, plannedBytes, peakBytes, parameterCount } = event;
-          return onEvent({ kind: "plan", parameters: parameterCount, plannedBytes, peakBytes, microBatch });
+          const { microBatch, recompute, plannedBytes, peakBytes, parameterCount } = event;
+          return onEvent({ kind: "plan", parameters: parameterCount, plannedBytes, peakBytes, microBatch, recompute });
         }
         case "steps": {
           const { loss, rate, batch, microBatch, tokensPerSecond } = event;

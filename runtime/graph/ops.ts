@@ -36,14 +36,38 @@ import { swigluBackward } from "../../kernels/swiglu_backward.ts";
 import { geluBackwardByProduct, geluByProduct, product, swigluBackwardByProduct, swigluByProduct } from "./products.ts";
 import type { Graph, Tensor } from "./tensor.ts";
 
-/** Rows of `table` (P, C) by `ids` (N): (N, C). */
-export function embedding(graph: Graph, { ids, table }: { ids: Tensor; table: Tensor }): Tensor {
+/** What is known of ids before they are there, so that a row's tokens need not be searched for. */
+export type RowUses =
+  /** (N) each, of the ids that are there: `segmentTokens`. */
+  | { readonly kind: "sorted"; readonly order: Tensor; readonly stops: Tensor }
+  /** They are 0 … rowCount − 1, again and again. */
+  | { readonly kind: "repeated"; readonly rowCount: number };
+
+export interface EmbeddingOptions {
+  /** (N), u32. */
+  readonly ids: Tensor;
+  /** (P, C). */
+  readonly table: Tensor;
+  /** Needed where there is a backward pass. */
+  readonly uses?: RowUses | undefined;
+}
+
+/** Rows of `table` by `ids`: (N, C). */
+export function embedding(graph: Graph, { ids, table, uses }: EmbeddingOptions): Tensor {
   const [P, C] = matrix(table), N = ids.count;
   const y = graph.tensor(`rows of ${table.label}`, [N, C]);
   graph.run(embeddingKernel, { N, P, C }, { ids, table, y });
   graph.derive(y, (dy, gradients) => {
     gradients.add(table, (dtable, ACCUMULATE) => {
-      graph.run(embeddingBackward, { N, P, C, ACCUMULATE }, { ids, dy, dtable });
+      if (uses === undefined) throw new Error(`Cannot derive the ${y.label}: nothing is known of '${ids.label}'`);
+      if (uses.kind === "sorted") {
+        const { order, stops } = uses;
+        graph.run(embeddingBackward, { N, P, C, ACCUMULATE }, { ids, order, stops, dy, dtable });
+      } else {
+        // A row's tokens are a column: a sum over sequences.
+        const { rowCount } = uses, shape = { N: N / rowCount, C: rowCount * C, ACCUMULATE };
+        graph.run(columnSum, shape, { dy, sum: graph.rows(dtable, { first: 0, count: rowCount }) });
+      }
     });
   });
   return y;
@@ -235,22 +259,19 @@ export interface CrossEntropyOptions {
   readonly targets: Tensor;
   /** (1): factor of the gradient. */
   readonly scale: Tensor;
+  /** (N), written. */
+  readonly losses: Tensor;
 }
 
 /**
  * Losses (N) of logits (N, V). In a differentiable graph the logits become their own gradient, times `scale`: the seed
- * of the backward pass.
+ * of a backward pass.
  */
-export function crossEntropy(
-  graph: Graph,
-  logits: Tensor,
-  { targets, scale }: CrossEntropyOptions,
-): { readonly losses: Tensor; readonly dlogits: Tensor } {
-  const [N, V] = matrix(logits), losses = graph.tensor("losses", [N]);
+export function crossEntropy(graph: Graph, logits: Tensor, { targets, scale, losses }: CrossEntropyOptions): Tensor {
+  const [N, V] = matrix(logits), GRADIENT = graph.differentiable ? 1 : 0;
   const dlogits = graph.differentiable ? graph.inPlace(logits, "gradient of logits") : logits;
-  const GRADIENT = graph.differentiable ? 1 : 0;
   graph.run(crossEntropyKernel, { N, V, GRADIENT }, { logits: dlogits, targets, scale, losses });
-  return { losses, dlogits };
+  return dlogits;
 }
 
 /** Adds the sum of x to `total` (1). No gradient: it is for measuring. */

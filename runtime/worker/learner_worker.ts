@@ -25,7 +25,7 @@ import { LocalModel } from "./local_model.ts";
 import type { BlobPlace, LearnerEvent, SetBytes, TrainingPort, TrainingSetup } from "./messages.ts";
 import { decidePrecision } from "./precision.ts";
 import { Moved, serve } from "./remote.ts";
-import { curveOf, measureSpeed, probedBytes, probeSpeed } from "./speed_probe.ts";
+import { curveOf, measureSpeed, probeSpeed, roughSpeed } from "./speed_probe.ts";
 import { Training } from "./training.ts";
 import { likelyMicroBatch, tuneForTraining } from "./tuning.ts";
 
@@ -129,6 +129,8 @@ interface Prepared {
   readonly precision: Precision;
   /** Null if the user chose a micro-batch. */
   readonly curve: SpeedCurve | null;
+  /** Tokens a second to expect at a micro-batch; undefined: nobody knows. */
+  speedAt(microBatch: number): number | undefined;
   /** What the curve is of: changes with the precision. */
   subject: string;
   /** The most that the search for all this had in buffers. */
@@ -139,36 +141,43 @@ interface Prepared {
 
 /** Decides on precision and micro-batch by what was asked for, what the last session found, or what is measured now. */
 async function prepare(device: Device, setup: TrainingSetup): Promise<Prepared> {
-  const { config: { model, training }, microBatch, speeds, precision: choice } = setup;
+  const { config: { model, training }, microBatch, speeds, precision: wanted } = setup;
   const tune = (microBatch: number, precisions: readonly Precision[], known: TunedProducts | null) =>
     tuneForTraining({ device, model, microBatch, precisions, known, clock: realClock, tell });
   const likely = microBatch ?? likelyMicroBatch(model, training.batch);
-  const tuned = await tune(likely, possiblePrecisions(device, choice), setup.tuned);
-  const products = choiceOf(device, tuned), known = microBatch === null ? speeds : null;
+  const tuned = await tune(likely, possiblePrecisions(device, wanted), setup.tuned), choice = choiceOf(device, tuned);
+  const known = microBatch === null ? speeds : null;
+  const before = (["f32", "f16"] as const).find((each) => known?.subject === subjectOf(device, model, each)) ?? null;
+  const rough = before === null ? await roughSpeed(device, model) : undefined;
+  let searchedBytes = 0;
   const { precision, reason, measured } = await decidePrecision({
     device,
-    choice,
-    known: (["f32", "f16"] as const).find((each) => known?.subject === subjectOf(device, model, each)) ?? null,
+    choice: wanted,
+    known: before,
     mustMeasure: microBatch === null,
-    measure: (precision) =>
-      microBatch === null
-        ? probeSpeed({ device, model, precision, products, most: training.batch, clock: realClock })
-        : measureSpeed({ device, model, precision, products, microBatch, clock: realClock }),
+    measure: async (precision) => {
+      const options = { device, model, precision, choice, clock: realClock, tokensPerSecond: rough };
+      const probe = microBatch === null
+        ? await probeSpeed({ ...options, most: training.batch })
+        : await measureSpeed({ ...options, microBatch });
+      searchedBytes = Math.max(searchedBytes, probe.plannedBytes);
+      return probe;
+    },
   });
   tell({ kind: "precision", precision, reason });
-  const searchedBytes = Math.max(
-    0,
-    ...[...measured].map(([precision, probe]) => probedBytes(probe, { model, precision, products })),
-  );
-  const subject = subjectOf(device, model, precision);
-  if (microBatch !== null) return { precision, curve: null, subject, searchedBytes, tuned };
-  const probe = measured.get(precision), curve = new SpeedCurve(probe ? curveOf(probe) : known!, realClock.now());
+  const subject = subjectOf(device, model, precision), probe = measured.get(precision);
+  if (microBatch !== null) {
+    const speed = probe?.readings[0]?.tokensPerSecond ?? rough;
+    return { precision, curve: null, speedAt: () => speed, subject, searchedBytes, tuned };
+  }
+  const curve = new SpeedCurve(probe === undefined ? known! : curveOf(probe), realClock.now());
   if (probe !== undefined) tellSpeeds({ curve, subject });
-  return { precision, curve, subject, searchedBytes, tuned: await tune(curve.fastest, [precision], tuned) };
+  const fastest = await tune(curve.fastest, [precision], tuned), speedAt = (size: number) => curve.speedAt(size);
+  return { precision, curve, speedAt, subject, searchedBytes, tuned: fastest };
 }
 
-function possiblePrecisions({ storesF16 }: Device, choice: TrainingSetup["precision"]): readonly Precision[] {
-  if (choice !== "auto") return [choice];
+function possiblePrecisions({ storesF16 }: Device, wanted: TrainingSetup["precision"]): readonly Precision[] {
+  if (wanted !== "auto") return [wanted];
   return storesF16 ? ["f32", "f16"] : ["f32"];
 }
 
@@ -190,10 +199,12 @@ async function openLocalModel(device: Device, setup: TrainingSetup, prepared: Pr
     largestMicroBatch: setup.microBatch ?? curve?.fastest ?? 1,
     precision,
     productsOn: (device) => choiceOf(device, tuned),
-    onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
+    speedAt: prepared.speedAt,
+    onOpen: ({ microBatch, recompute, plannedBytes, parameterCount }) =>
       tell({
         kind: "memory",
         microBatch,
+        recompute,
         plannedBytes,
         peakBytes: Math.max(plannedBytes, searchedBytes),
         parameterCount,
@@ -205,6 +216,7 @@ async function openLocalModel(device: Device, setup: TrainingSetup, prepared: Pr
       prepared.subject = subjectOf(device, model, "f32");
       tellSpeeds(prepared);
     },
+    onRecompute: (message) => tell({ kind: "warning", message }),
     onRefused(microBatch, cause) {
       if (cause !== null) {
         tell({ kind: "warning", message: `A micro-batch of ${microBatch} does not fit (${cause}); trying half of it` });

@@ -20,9 +20,11 @@ import { packInt8 } from "../state/codec/int8.ts";
 import { DENSITIES, type Density, packTopK, TOPK_DECAY } from "../state/codec/topk.ts";
 import type { KeptLineage } from "../state/checkpoint.ts";
 import { QUANTISE_BLOCK } from "../train/pseudo_gradient.ts";
+import { recomputedParts, type RecomputeLevel } from "../train/recomputed.ts";
 import { Stability } from "../train/stability.ts";
 import type { StepMetrics } from "../train/step_metrics.ts";
-import { type Moments, openTrainer, type Trainer } from "../train/trainer.ts";
+import { openFittingTrainer, plansToTry } from "../train/fitting_trainer.ts";
+import type { Moments, Trainer } from "../train/trainer.ts";
 import type { Precision } from "../train/training_graph.ts";
 import { newMoments, Turns } from "./turns.ts";
 import { Undecided } from "./undecided.ts";
@@ -39,10 +41,14 @@ export interface LocalModelOptions {
   readonly precision?: Precision;
   /** Which forms matrix products have on a device. Default: what suits its kind. */
   productsOn?(device: Device): KernelChoice;
+  /** Tokens a second that the device was measured to train in such micro-batches; undefined: nobody knows. */
+  readonly speedAt?: (microBatch: number) => number | undefined;
   /** A trainer was opened, with this micro-batch. */
   onOpen(trainer: Trainer): void;
   /** Training goes on in f32 instead of f16, and why. Never without `precision`. */
   onF32?(reason: string): void;
+  /** Activations are computed again for lack of memory: for people. */
+  onRecompute(message: string): void;
   /** The device had no memory for a micro-batch, and why, unless that is told otherwise; less is tried next. */
   onRefused(microBatch: number, reason: string | null): void;
 }
@@ -68,6 +74,8 @@ export class LocalModel implements AsyncDisposable {
   readonly #options: LocalModelOptions;
   #device: Device;
   #largest: number;
+  /** Of activations to be computed again with this micro-batch, since the device's memory ran out in the middle. */
+  #leastRecompute: RecomputeLevel = 0;
   #trainer: Trainer | null = null;
   #base: Float32Array | null = null;
   #isMoved = false;
@@ -132,6 +140,7 @@ export class LocalModel implements AsyncDisposable {
 
   /** Most sequences at once, from the next `fit` on: what is fastest, or what fits. */
   atMost(microBatch: number): void {
+    if (microBatch !== this.#largest) this.#leastRecompute = 0;
     this.#largest = microBatch;
   }
 
@@ -206,8 +215,8 @@ export class LocalModel implements AsyncDisposable {
   }
 
   /**
-   * Makes ready to go on after the device failed in the middle of something: on another device if it was lost, with half
-   * the micro-batch if its memory ran out. Call `fit` next: if not even one sequence fits any more, it says so.
+   * Makes ready to go on after the device failed in the middle of something: on another device if it was lost; if its
+   * memory ran out, with more that is computed again, or half the micro-batch. Call `fit` next: if not even one sequence fits any more, it says so.
    */
   async recover(failure: DeviceLostError | DeviceMemoryError): Promise<Recovery> {
     const trainer = this.#trainer;
@@ -219,8 +228,7 @@ export class LocalModel implements AsyncDisposable {
       return { isKept: false, message: `${failure.message}. Training goes on on ${this.#device.description}, ${from}` };
     }
     if (trainer === null) return { isKept: true, message: failure.message };
-    this.#refuse(trainer.microBatch, null);
-    const how = `${failure.message}. Training goes on in micro-batches of ${this.#largest}; batches stay as they are`;
+    const how = `${failure.message}. ${this.#saveMemory(trainer)}; batches stay as they are`;
     const state = await stateOf(trainer).catch(() => null);
     if (state === null) return { isKept: false, message: `${how}. It starts ${await this.#restart()}` };
     await this.#park(state);
@@ -238,7 +246,20 @@ export class LocalModel implements AsyncDisposable {
     await closeQuietly(this.#device);
   }
 
+  /** Chooses what takes less memory than a trainer; gives it in words. */
+  #saveMemory(trainer: Trainer): string {
+    const { microBatch, plannedBytes } = trainer, { model } = this.#options, precision = this.#precision;
+    const next = plansToTry({ model, microBatch, precision }).find((plan) => plan.plannedBytes < plannedBytes);
+    if (next === undefined) {
+      this.#refuse(microBatch, null);
+      return `Training goes on in micro-batches of ${this.#largest}`;
+    }
+    this.#leastRecompute = next.recompute;
+    return `Training goes on in micro-batches of ${microBatch}, with ${recomputedParts(next.recompute)} computed again`;
+  }
+
   #refuse(microBatch: number, reason: string | null): void {
+    this.#leastRecompute = 0;
     this.#largest = Math.max(1, Math.floor(microBatch / 2));
     if (microBatch > 1) this.#options.onRefused(microBatch, reason);
   }
@@ -300,8 +321,11 @@ export class LocalModel implements AsyncDisposable {
     if (this.#trainer !== null) await this.#park(await stateOf(this.#trainer));
     const { moments, weights, lossScale } = this.#parked, precision = this.#precision;
     const reached = lossScale === null ? {} : { lossScale };
+    const recompute = this.#leastRecompute, tokensPerSecond = this.#options.speedAt?.(microBatch);
     const choice = this.#options.productsOn?.(device), products = choice === undefined ? {} : { choice };
-    const trainer = await openTrainer({ device, model, microBatch, precision, ...products, ...reached });
+    const shape = { model, microBatch, precision, recompute, ...products };
+    const { trainer, refusal } = await openFittingTrainer({ device, ...shape, tokensPerSecond, ...reached });
+    if (refusal !== null) this.#options.onRecompute(howItFits(trainer, refusal));
     if (moments !== null) trainer.loadMoments(moments);
     if (weights !== null) trainer.writeWeights(weights);
     if (this.#base !== null) trainer.writeAnchor(this.#base);
@@ -316,6 +340,11 @@ interface ParkedState {
   readonly weights: Float32Array | null;
   /** Null for that of a new trainer. */
   readonly lossScale: number | null;
+}
+
+function howItFits({ microBatch, recompute, plannedBytes }: Trainer, { message }: DeviceMemoryError): string {
+  return `A micro-batch of ${microBatch} fits with ${recomputedParts(recompute)} computed again, in ${plannedBytes} ` +
+    `bytes, and not without (${message})`;
 }
 
 async function stateOf(trainer: Trainer): Promise<ParkedState> {

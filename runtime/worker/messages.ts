@@ -11,6 +11,7 @@ import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
 import type { EwaProgress } from "../state/ewa.ts";
 import type { PartVerdict } from "../state/fold.ts";
+import type { RecomputeLevel } from "../train/recomputed.ts";
 import type { Precision } from "../train/training_graph.ts";
 import type { TunedProducts } from "../tuning/tuned_products.ts";
 import type { MeanNoise } from "./noise_log.ts";
@@ -127,6 +128,8 @@ export type LearnerEvent =
   | {
     readonly kind: "memory";
     readonly microBatch: number;
+    /** What the backward pass computes again to save memory. */
+    readonly recompute: RecomputeLevel;
     readonly plannedBytes: number;
     /** The most that the device holds at one time: with the search for the fastest micro-batch, which comes first. */
     readonly peakBytes: number;
