@@ -29,6 +29,7 @@ import { roundNews } from "./round_news.ts";
 import { openScreen, type Screen } from "./screen.ts";
 import type { PeerFlags } from "./peer_flags.ts";
 import { fetchRunData } from "./run_data.ts";
+import { loadTuned, saveTuned } from "./tuned_file.ts";
 import { VERSION } from "./version.ts";
 
 export interface PeerRun {
@@ -88,6 +89,7 @@ export async function runPeer({ run, state, interrupt, flags, addresses, ...give
   };
   const checkpoint = await state.loadOptimizer(), average = await readAverage(state.path);
   const speeds = await state.loadSpeeds();
+  const tuned = await loadTuned((message) => record.take({ kind: "warning", message }));
   await using peer = await startPeer({
     config: run.config,
     name,
@@ -105,7 +107,9 @@ export async function runPeer({ run, state, interrupt, flags, addresses, ...give
     relay: flags.relay,
     onEvent: take,
     onSpeeds: (speeds) => void state.saveSpeeds(speeds).catch(() => {}), // they can be measured again
+    onTuned: (products) => void saveTuned(products).catch(() => {}), // as these
     ...(speeds === null ? {} : { speeds }),
+    ...(tuned === null ? {} : { tuned }),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(checkpoint === null ? {} : { checkpoint }),
     ...(average === null ? {} : { average }),

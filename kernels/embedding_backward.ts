@@ -33,6 +33,7 @@ export const embeddingBackward = defineKernel<EmbeddingBackwardShape>()({
   },
   grid: ({ N, C }) => spread(N * Math.ceil(C / COLUMNS)),
   flops: ({ N, C }) => N * C,
+  moves: ({ N, P, ACCUMULATE }) => ({ dtable: ACCUMULATE === 1 ? 2 * Math.min(1, N / P) : 1 }),
   reference({ ids, order, stops, dy, dtable }, { N, C, ACCUMULATE }) {
     if (ACCUMULATE === 0) dtable.fill(0);
     for (let place = 0; place < N; place++) {

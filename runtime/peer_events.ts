@@ -77,7 +77,13 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           });
         }
         case "speeds":
+        case "tuned":
           return; // kept by whoever started the peer, for its next start
+        case "tuning":
+          return onEvent({
+            kind: "waiting",
+            reason: `measuring which matrix products are fastest on the GPU: ${event.doneCount} of ${event.classCount}`,
+          });
         case "waiting":
           return onEvent({ kind: "waiting", reason: event.reason });
         case "dropped":

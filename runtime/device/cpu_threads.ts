@@ -46,6 +46,16 @@ export interface ThreadOptions {
   readonly threadCount: number;
 }
 
+/** A program that lies encoded at an address, and what only thread 0 knows of it. */
+export interface StartOptions {
+  readonly address: number;
+  readonly length: number;
+  /** By step number. */
+  readonly references: ReadonlyMap<number, () => void>;
+  /** Where the clock is noted at the end of each step, if it is wanted. */
+  readonly endedMs: Float64Array | undefined;
+}
+
 /** A program as f64 values: pointers fit, and so do the fractions among the plain numbers. */
 export function encodeProgram(steps: readonly Step[]): Float64Array {
   const values = steps.map((step) => [step.entry, step.shared ? 1 : 0, step.items, step.args.length, ...step.args]);
@@ -102,11 +112,11 @@ export class Thread {
     this.#programs.set(address, steps);
   }
 
-  /** Thread 0: runs a program with all threads and returns when it is done. References are called by step number. */
-  start(address: number, length: number, references: ReadonlyMap<number, () => void>): void {
+  /** Thread 0: runs a program with all threads and returns when it is done. */
+  start({ address, length, references, endedMs }: StartOptions): void {
     const steps = this.#programs.get(address)!;
     if (this.#threadCount > 1 && steps.some(({ shared }) => shared)) this.#announce(address, length);
-    this.#steps(steps, references);
+    this.#steps(steps, { references, endedMs });
     if (Atomics.exchange(this.#control, FAILED, 0) === 0) return;
     throw new Error("Cannot finish a program on the cpu device: a kernel failed", { cause: this.#error });
   }
@@ -132,7 +142,7 @@ export class Thread {
         steps = decodeProgram(new Float64Array(this.#memory.buffer, address, length));
         this.#programs.set(address, steps);
       }
-      this.#steps(steps, NO_REFERENCES);
+      this.#steps(steps, NOTHING_MORE);
     }
   }
 
@@ -144,7 +154,7 @@ export class Thread {
     Atomics.notify(control, RUN);
   }
 
-  #steps(steps: readonly Step[], references: ReadonlyMap<number, () => void>): void {
+  #steps(steps: readonly Step[], { references, endedMs }: Pick<StartOptions, "references" | "endedMs">): void {
     const index = this.#index, threadCount = this.#threadCount;
     let aloneBefore = false;
     for (const [number, step] of steps.entries()) {
@@ -161,6 +171,7 @@ export class Thread {
         aloneBefore = true;
         if (index === 0) this.#do(step, 0, step.items, references.get(number));
       }
+      if (endedMs !== undefined) endedMs[number] = performance.now();
     }
   }
 
@@ -194,7 +205,7 @@ export class Thread {
   }
 }
 
-const NO_REFERENCES: ReadonlyMap<number, () => void> = new Map();
+const NOTHING_MORE = { references: new Map<number, () => void>(), endedMs: undefined };
 
 function waitWhile(control: Int32Array, word: number, value: number): void {
   for (let look = 0; look < LOOKS; look++) if (Atomics.load(control, word) !== value) return;

@@ -15,6 +15,7 @@
  * @module
  */
 import type { Kernel, Shape } from "../../kernels/kernel.ts";
+import { type KernelChoice, ONE_FORM } from "../../kernels/product_choice.ts";
 import { SPAN_ALIGNMENT, wordsOf } from "../device/device.ts";
 
 /** Words that a tensor lives in: a place that the memory plan finds, or one in a named buffer that somebody owns. */
@@ -74,6 +75,8 @@ export interface GraphOptions {
   readonly differentiable: boolean;
   /** How activations, and the gradients to them, lie in memory. Default f32. */
   readonly activations?: "f16" | "f32";
+  /** Which forms its products have: the device's (`choice.ts`). Default `ONE_FORM`, which suits every device. */
+  readonly choice?: KernelChoice;
 }
 
 /** Words of a storage that hold one version. */
@@ -91,6 +94,7 @@ export interface RowRange {
 
 export class Graph {
   readonly activations: "f16" | "f32";
+  readonly choice: KernelChoice;
   readonly steps: Step[] = [];
   /** Ops in order, with what undoes them. */
   readonly tape: { readonly output: Tensor; readonly backward: BackwardRule }[] = [];
@@ -103,9 +107,10 @@ export class Graph {
   #differentiable: boolean;
   #replace: ((tensor: Tensor) => Tensor) | null = null;
 
-  constructor({ differentiable, activations = "f32" }: GraphOptions) {
+  constructor({ differentiable, activations = "f32", choice = ONE_FORM }: GraphOptions) {
     this.#differentiable = differentiable;
     this.activations = activations;
+    this.choice = choice;
   }
 
   /** Whether what is appended now will have a backward pass. */
@@ -191,6 +196,13 @@ export class Graph {
       if (access === "write") this.#noteWritten(tensors[name]!);
     }
     this.steps.push({ kernel, shape, tensors });
+  }
+
+  /** Removes the last step and gives it back, for an op that does its work together with its own. */
+  takeBack(): Step {
+    const step = this.steps.pop();
+    if (step === undefined) throw new Error("Cannot take a step back: the graph has none");
+    return step;
   }
 
   /** Says how gradients pass the op that made `output`. */

@@ -9,6 +9,7 @@
  * @module
  */
 import { DeviceMemoryError } from "../device/device.ts";
+import { choiceFor } from "../graph/choice.ts";
 import type { RecomputeLevel } from "../graph/recompute.ts";
 import { openTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
 import { planTrainer, type TrainerPlan, type TrainerShape } from "./trainer_plan.ts";
@@ -29,6 +30,12 @@ export function plansToTry(shape: TrainerShape): TrainerPlan[] {
   return plans;
 }
 
+/** What to compute again in place of an open trainer, to save memory; null if half the micro-batch comes before that. */
+export function nextRecompute({ plannedBytes }: Trainer, options: TrainerOptions): RecomputeLevel | null {
+  const { choice = choiceFor(options.device) } = options;
+  return plansToTry({ ...options, choice }).find((plan) => plan.plannedBytes < plannedBytes)?.recompute ?? null;
+}
+
 /** A trainer, and what the device said to a plan that took more memory; null if none was tried. */
 export interface Fitted {
   readonly trainer: Trainer;
@@ -41,10 +48,11 @@ export interface Fitted {
  * @throws {DeviceMemoryError} of the smallest plan, if none fits.
  */
 export async function openFittingTrainer(options: TrainerOptions): Promise<Fitted> {
+  const { choice = choiceFor(options.device) } = options;
   let refusal: DeviceMemoryError | null = null;
-  for (const { recompute } of plansToTry(options)) {
+  for (const { recompute } of plansToTry({ ...options, choice })) {
     try {
-      return { trainer: await openTrainer({ ...options, recompute }), refusal };
+      return { trainer: await openTrainer({ ...options, choice, recompute }), refusal };
     } catch (error) {
       if (!(error instanceof DeviceMemoryError)) throw error;
       refusal = error;

@@ -5,8 +5,10 @@
  * @module
  */
 import { copy } from "../../kernels/copy.ts";
+import type { KernelChoice } from "../../kernels/product_choice.ts";
 import { ropeTable } from "../../kernels/rope.ts";
 import { type Device, type Span, whole } from "../device/device.ts";
+import { choiceFor } from "../graph/choice.ts";
 import { appendBackward } from "../graph/gradient.ts";
 import { planMemory } from "../graph/memory.ts";
 import { allocateAll, bindSteps, spanOf } from "../graph/plan.ts";
@@ -29,6 +31,8 @@ export interface InspectOptions {
   readonly logitsBytes?: number;
   /** In f16: what the loss of a token is multiplied with on the way. Gradients are given without it. */
   readonly lossScale?: number;
+  /** Which forms products have. Default: the device's. */
+  readonly choice?: KernelChoice;
   /** How a span is read; the device's `read` if absent. The plain device in f64 has one that keeps all digits. */
   read?(span: Span): Promise<Numbers>;
 }
@@ -49,7 +53,8 @@ export interface Inspection {
 /** Runs one batch forward and backward. */
 export async function inspect({ device, model, weights, windows, ...options }: InspectOptions): Promise<Inspection> {
   const T = Math.max(...windows.map(predictedTokens)), B = windows.length, V = model.vocabularySize;
-  const { precision = "f32", lossScale = 1, logitsBytes } = options, shape = { B, T, precision, logitsBytes };
+  const { precision = "f32", lossScale = 1, logitsBytes, choice = choiceFor(device) } = options;
+  const shape = { B, T, precision, logitsBytes, choice };
   let kept: Tensor | undefined;
   const { layout, graph, losses, seed, bufferWords } = lossGraph(model, shape, (graph, logits, rows) => {
     kept ??= graph.tensor("kept logits", [B * T, V]); // their gradient overwrites them

@@ -10,6 +10,7 @@
  */
 import { ropeTable } from "../../kernels/rope.ts";
 import { asWords, type Device, type DeviceBuffer, type Program, whole } from "../device/device.ts";
+import { choiceFor } from "../graph/choice.ts";
 import { allocateAll } from "../graph/plan.ts";
 import type { RecomputeLevel } from "../graph/recompute.ts";
 import { headSize, type ModelConfig } from "../model/config.ts";
@@ -69,8 +70,8 @@ export interface Moments {
  * @throws {DeviceMemoryError} if the plan does not fit; nothing stays allocated. Try half the micro-batch.
  */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
-  const { device, model, microBatch, outer = true, measured = outer } = options;
-  const plan = planTrainer(options);
+  const { device, model, microBatch, outer = true, measured = outer, choice = choiceFor(device) } = options;
+  const plan = planTrainer({ ...options, choice });
   const buffers = allocateAll(device, plan.bufferWords) as TrainerBuffers; // `planTrainer` names all of them
   try {
     const programs = await preparePrograms(device, { buffers, plan }, options);

@@ -4,6 +4,7 @@
  * `planTrainer` needs no device, so that memory can be told, and a micro-batch chosen, before anything is allocated.
  * @module
  */
+import { type KernelChoice, ONE_FORM } from "../../kernels/product_choice.ts";
 import type { Device, DeviceBuffer, Program } from "../device/device.ts";
 import { bindSteps, type Part, prepareParts, workOf } from "../graph/plan.ts";
 import type { RecomputeLevel } from "../graph/recompute.ts";
@@ -40,6 +41,8 @@ export interface TrainerShape {
   readonly logitsBytes?: number;
   /** What the backward pass computes again instead of finding it in memory. Default 0: nothing. */
   readonly recompute?: RecomputeLevel;
+  /** Which forms products have. Default: one that suits every device; an open trainer has its device's. */
+  readonly choice?: KernelChoice;
 }
 
 /** What a trainer asks of a device. */
@@ -77,9 +80,10 @@ export interface TrainerPrograms {
 
 /** Plans without a device: for printing what a run will need, and for finding a micro-batch that fits. */
 export function planTrainer(shape: TrainerShape): TrainerPlan {
-  const { model, microBatch, outer = true, measured = outer, precision = "f32", logitsBytes, recompute = 0 } = shape;
+  const { model, microBatch, outer = true, measured = outer, precision = "f32" } = shape;
+  const { logitsBytes, recompute = 0, choice = ONE_FORM } = shape;
   const B = microBatch, T = model.contextLength;
-  const training = trainingGraph(model, { B, T, precision, logitsBytes, recompute });
+  const training = trainingGraph(model, { B, T, precision, logitsBytes, recompute, choice });
   const arena = training.layout.words;
   const bufferWords = {
     ...training.bufferWords,

@@ -4,6 +4,7 @@
  * N = B·T tokens: B sequences of T positions.
  * @module
  */
+import { type KernelChoice, ONE_FORM } from "../../kernels/product_choice.ts";
 import { type Classified, classify, type Look } from "../graph/classifier.ts";
 import { appendBackward } from "../graph/gradient.ts";
 import { type MemoryPlan, planMemory } from "../graph/memory.ts";
@@ -74,6 +75,8 @@ export interface BatchShape {
   readonly logitsBytes?: number | undefined;
   /** What the backward pass computes again instead of finding it in memory. Default 0: nothing. */
   readonly recompute?: RecomputeLevel;
+  /** Which forms products have. Default: one that suits every device. */
+  readonly choice?: KernelChoice;
 }
 
 /** `f16`: activations and copies of the matrices in f16; weights, moments, gradients of weights and all sums in f32. */
@@ -109,10 +112,10 @@ export function lossGraph(model: ModelConfig, shape: BatchShape, look?: Look): L
 }
 
 /** Tokens to the last hidden states, and what goes on from there. */
-function bodyGraph(model: ModelConfig, { B, T, precision = "f32", logitsBytes }: BatchShape) {
+function bodyGraph(model: ModelConfig, { B, T, precision = "f32", logitsBytes, choice = ONE_FORM }: BatchShape) {
   const layout = parameterLayout(model), heads = headsOf(model), N = B * T;
   const rotaryShape = model.family === "llama" ? [model.contextLength, heads.D] : [1];
-  const graph = new Graph({ differentiable: true, activations: precision });
+  const graph = new Graph({ differentiable: true, activations: precision, choice });
   const words = (buffer: TrainingBuffer, start = 0) => graph.bound(buffer, [N], { buffer, start, type: "u32" });
   const numbers = (buffer: string, shape: readonly number[]) =>
     graph.bound(buffer, shape, { buffer, start: 0, type: "f32" });

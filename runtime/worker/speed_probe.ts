@@ -2,6 +2,7 @@
  * Measures on the device itself how many sequences at once train fastest.
  * @module
  */
+import type { KernelChoice } from "../../kernels/product_choice.ts";
 import type { RememberedCurve } from "../batching/speed_curve.ts";
 import { type Probe, probeMicroBatch } from "../batching/throughput.ts";
 import { type Device, DeviceMemoryError } from "../device/device.ts";
@@ -17,6 +18,8 @@ export interface SpeedProbeOptions {
   readonly device: Device;
   readonly model: ModelConfig;
   readonly precision: Precision;
+  /** Which forms its matrix products have. */
+  readonly products: KernelChoice;
   /** Largest micro-batch of interest. */
   readonly most: number;
   readonly clock: Clock;
@@ -40,7 +43,7 @@ const SETTINGS = { rate: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0, cl
  * @throws {DeviceMemoryError} with what is needed and what the device has, if not even one sequence fits.
  */
 export async function probeSpeed(options: SpeedProbeOptions): Promise<SpeedProbe> {
-  const { device, model, precision, most, clock } = options, startMs = clock.now();
+  const { device, model, precision, products: choice, most, clock } = options, startMs = clock.now();
   let plannedBytes = 0, { tokensPerSecond } = options;
   const refused: DeviceMemoryError[] = [];
   const probe = await probeMicroBatch({
@@ -49,7 +52,7 @@ export async function probeSpeed(options: SpeedProbeOptions): Promise<SpeedProbe
     mayGoOn: () => clock.now() - startMs < BUDGET_MS,
     async measure(microBatch) {
       try {
-        const shape = { model, microBatch, outer: false, precision };
+        const shape = { model, microBatch, outer: false, precision, choice };
         const { trainer: opened } = await openFittingTrainer({ device, ...shape, tokensPerSecond });
         await using trainer = opened;
         plannedBytes = Math.max(plannedBytes, trainer.plannedBytes);
@@ -62,7 +65,7 @@ export async function probeSpeed(options: SpeedProbeOptions): Promise<SpeedProbe
     },
   });
   if (probe !== null) return { ...probe, plannedBytes };
-  const least = plansToTry({ model, microBatch: 1, precision }).at(-1)!, cause = refused.at(-1);
+  const least = plansToTry({ model, microBatch: 1, precision, choice }).at(-1)!, cause = refused.at(-1);
   throw new DeviceMemoryError(
     `Cannot train this model on ${device.description}: one sequence of ${model.contextLength} tokens takes ` +
       `${least.plannedBytes} bytes there in all. ${cause?.message}. Another device may have more: 'starling devices' lists ` +
@@ -84,8 +87,8 @@ export function curveOf({ readings }: Probe): RememberedCurve {
 export async function measureSpeed(
   options: Omit<SpeedProbeOptions, "most"> & { readonly microBatch: number },
 ): Promise<SpeedProbe> {
-  const { model, microBatch, clock } = options;
-  const { trainer: opened } = await openFittingTrainer({ ...options, outer: false });
+  const { model, products: choice, microBatch, clock } = options;
+  const { trainer: opened } = await openFittingTrainer({ ...options, choice, outer: false });
   await using trainer = opened;
   return {
     microBatch,
@@ -98,9 +101,13 @@ export async function measureSpeed(
  * About how many tokens of a model a device trains in a second, before anything of it is compiled: by the speed of some
  * products and 6 operations a parameter and token. Undefined if it has no memory even for those.
  */
-export async function roughSpeed(device: Device, model: ModelConfig): Promise<number | undefined> {
+export async function roughSpeed(
+  device: Device,
+  model: ModelConfig,
+  measure: (device: Device) => Promise<number> = measureGflops,
+): Promise<number | undefined> {
   try {
-    return 1e9 * await measureGflops(device) / (6 * parameterLayout(model).parameterCount);
+    return 1e9 * await measure(device) / (6 * parameterLayout(model).parameterCount);
   } catch (error) {
     if (error instanceof DeviceMemoryError) return undefined;
     throw error;

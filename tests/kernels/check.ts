@@ -42,6 +42,8 @@ export interface KernelCheck<S extends Shape> {
   readonly inputs: Readonly<Record<string, ArrayLike<number>>>;
   /** One for each written f32 binding; u32 must be equal. */
   readonly tolerances?: Readonly<Record<string, Tolerance>>;
+  /** Whether it is checked with bindings in f16 too, as training has it. Default true. */
+  readonly inF16?: boolean;
 }
 
 const adapter = await describeWebGpu();
@@ -71,7 +73,7 @@ export async function checkKernel<S extends Shape>(
   check: KernelCheck<S>,
 ): Promise<Readonly<Record<string, Float32Array<ArrayBuffer>>>> {
   const found = await checkVariant(kernel, check, []);
-  if ((await testDevice()).storesF16) {
+  if (check.inF16 !== false && (await testDevice()).storesF16) {
     for (const f16 of f16Variants(kernel)) await checkVariant(kernel, check, f16);
   }
   return found;
