@@ -33,8 +33,8 @@ export const U = 2 ** -24;
 
 const LARGEST_HALF = 65_504;
 
-/** The largest allowed |found − wanted| of value `i`. */
-export type Tolerance = (wanted: number, i: number) => number;
+/** The largest allowed |found − wanted| of value `i`; `isF16` if it lies in memory so, for which rounding it is added. */
+export type Tolerance = (wanted: number, i: number, isF16: boolean) => number;
 
 export interface KernelCheck<S extends Shape> {
   readonly shape: S;
@@ -118,7 +118,12 @@ async function checkVariant<S extends Shape>(
  * zeros of numbers too small to be normal (below 2⁻¹⁴): WGSL, "floating point accuracy".
  */
 function orRounded(tolerance: Tolerance): Tolerance {
-  return (wanted, i) => tolerance(wanted, i) + Math.max(2 ** -14, 2 ** -10 * Math.abs(wanted));
+  return (wanted, i) => tolerance(wanted, i, true) + roundingOfF16(wanted);
+}
+
+/** What a device may be off by where it rounds a number to f16. */
+export function roundingOfF16(value: number): number {
+  return Math.max(2 ** -14, 2 ** -10 * Math.abs(value));
 }
 
 /** Numbers without pattern, evenly spread over ±scale: the same for the same seed. */
@@ -134,7 +139,8 @@ function compare(
   let worst = 1, worstAt = -1;
   for (let i = 0; i < wanted.length; i++) {
     if (found[i] === wanted[i] || Object.is(found[i], wanted[i])) continue; // NaN in both: neither wrote it
-    const ratio = Math.abs(found[i]! - wanted[i]!) / tolerance(wanted[i]!, i), excess = isNaN(ratio) ? Infinity : ratio;
+    const ratio = Math.abs(found[i]! - wanted[i]!) / tolerance(wanted[i]!, i, false),
+      excess = isNaN(ratio) ? Infinity : ratio;
     if (excess > worst) [worst, worstAt] = [excess, i];
   }
   assert.ok(
