@@ -18,7 +18,7 @@ export interface ClassifierOptions {
   readonly targets: Tensor;
   /** (1): factor of the gradient. */
   readonly scale: Tensor;
-  /** Most bytes of logits at once. Default 128 MiB. */
+  /** Most bytes of logits at once. Default: 64 MiB, or those of 1,024 rows. */
   readonly logitsBytes?: number | undefined;
   /** Sees each chunk of logits before their gradient takes their place. */
   readonly look?: Look | undefined;
@@ -35,13 +35,14 @@ export interface Classified {
 
 /** Hidden states (N, C) to losses; in a differentiable graph with the gradients of weights and hidden states. */
 export function classify(graph: Graph, hidden: Tensor, options: ClassifierOptions): Classified {
-  const { weight, targets, scale, logitsBytes = LOGITS_BYTES, look } = options, [N = 0] = hidden.shape;
+  const { weight, targets, scale, look } = options, [N = 0] = hidden.shape, [V = 0] = weight.shape;
+  const { logitsBytes = Math.max(LOGITS_BYTES, 4 * V * BUSY_ROWS) } = options;
   if (graph.differentiable && weight.gradientHome === undefined) {
     throw new Error(`Cannot classify by '${weight.label}': it is no parameter, so its gradient has no place`);
   }
   const losses = graph.tensor("losses", [N]);
   const dhidden = graph.tensor(`gradient of ${hidden.label}`, hidden.shape, hidden.type);
-  for (const rows of rowChunks({ N, V: weight.shape[0]!, logitsBytes })) {
+  for (const rows of rowChunks({ N, V, logitsBytes })) {
     const before = graph.tape.length, x = graph.rows(hidden, rows);
     const logits = linear(graph, x, { weight, type: "f32" });
     look?.(graph, logits, rows);
@@ -57,11 +58,9 @@ export function classify(graph: Graph, hidden: Tensor, options: ClassifierOption
   return { losses, seed: graph.differentiable ? new Map([[hidden, dhidden]]) : new Map() };
 }
 
-/**
- * Every chunk reads and writes the whole matrix and its gradient, so larger chunks take less time; those of this size
- * have some hundred rows of the widest vocabularies.
- */
-const LOGITS_BYTES = 2 ** 27;
+const LOGITS_BYTES = 2 ** 26;
+/** Every chunk reads and writes the whole matrix and its gradient, and products of fewer rows leave a large GPU idle. */
+const BUSY_ROWS = 1024;
 /** Where a chunk may begin: rows of any width, in f16 too, begin at a multiple of 64 words there. */
 const ROW_MULTIPLE = 128;
 

@@ -96,14 +96,14 @@ async function expectSameTraining(device: Device): Promise<void> {
   assert.ok(Math.abs(chunked.inner - whole.inner) < 1e-4 * Math.abs(whole.inner));
 }
 
-Deno.test("logits of a 124M GPT-2 at 4 × 1024 tokens cost an eighth of a plan if whole, and a fiftieth in chunks", () => {
+Deno.test("logits of a 124M GPT-2 at 4 × 1024 tokens cost an eighth of a plan if whole, and a thirtieth in chunks", () => {
   const plan = (logitsBytes?: number) =>
     planTrainer({ model: gpt2Small, microBatch: 4, ...(logitsBytes === undefined ? {} : { logitsBytes }) });
   const whole = plan(Infinity).plannedBytes, chunked = plan().plannedBytes;
-  const told = `${whole} bytes whole, ${chunked} in chunks`; // 6.96e9 and 6.26e9
+  const told = `${whole} bytes whole, ${chunked} in chunks`; // 6.96e9 and 6.34e9
   assert.ok(Math.abs(4 * 4096 * 50_257 / whole - 1 / 8) < 0.01, told);
-  assert.ok(Math.abs(2 ** 27 / chunked - 1 / 50) < 0.003, told);
-  assert.ok(whole - chunked > 0.8 * 4 * 4096 * 50_257, told);
+  assert.ok(Math.abs(4 * 1024 * 50_257 / chunked - 1 / 30) < 0.003, told);
+  assert.ok(whole - chunked > 0.7 * 4 * 4096 * 50_257, told);
 });
 
 Deno.test("no program of a step or an evaluation binds more than a chunk of logits", async () => {

@@ -45,11 +45,7 @@ interface StepOptions {
   readonly tokensPerSecond?: number;
 }
 
-async function countStep(
-  model: ModelConfig,
-  microBatches: number,
-  { kind = "webgpu", ...options }: StepOptions = {},
-) {
+async function countStep(model: ModelConfig, microBatches: number, { kind = "webgpu", ...options }: StepOptions = {}) {
   const { device, counts } = countingDevice(kind);
   await using trainer = await openTrainer({ device, model, microBatch: 4, ...options });
   const opened = { ...counts };
@@ -69,16 +65,12 @@ async function countStep(
   };
 }
 
-Deno.test("a step of a twelve-layer model has at most 10 submits, and 350 dispatches but for further chunks of logits", async () => {
-  const wanted = [[gpt2, "webgpu", 364], [llama, "webgpu", 336], [gpt2, "cpu", 369], [llama, "cpu", 341]] as const;
+Deno.test("a step of a twelve-layer model has at most 350 dispatches on a GPU and 10 submits, and allocates nothing", async () => {
+  const wanted = [[gpt2, "webgpu", 345], [llama, "webgpu", 317], [gpt2, "cpu", 357], [llama, "cpu", 329]] as const;
   for (const [model, kind, count] of wanted) { // said in ARCHITECTURE.md
     const { allocations, preparations, submits, dispatches } = await countStep(model, 1, { kind });
     assert.equal(dispatches, count, `${model.family} on ${kind}`);
-    const { dispatches: withoutChunks } = await countStep(model, 1, { kind, logitsBytes: Infinity });
-    assert.ok(withoutChunks <= 350, `${model.family}: ${withoutChunks} dispatches`);
-    // Seven chunks instead of one: logits, loss, gradients of weights and hidden states; of a chunk so narrow a GPU sums
-    // the last one in parts.
-    assert.equal(dispatches - withoutChunks, 6 * 4 + (kind === "webgpu" ? 7 : 0));
+    assert.ok(kind === "cpu" || dispatches <= 350, `${model.family}: ${dispatches} dispatches`);
     assert.ok(submits <= 10, `${model.family}: ${submits} submits`);
     assert.deepEqual({ allocations, preparations }, { allocations: 0, preparations: 0 });
   }

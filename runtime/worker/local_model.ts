@@ -23,8 +23,8 @@ import { QUANTISE_BLOCK } from "../train/pseudo_gradient.ts";
 import { recomputedParts, type RecomputeLevel } from "../train/recomputed.ts";
 import { Stability } from "../train/stability.ts";
 import type { StepMetrics } from "../train/step_metrics.ts";
-import { openFittingTrainer, plansToTry } from "../train/fitting_trainer.ts";
-import type { Moments, Trainer } from "../train/trainer.ts";
+import { nextRecompute, openFittingTrainer } from "../train/fitting_trainer.ts";
+import type { Moments, Trainer, TrainerOptions } from "../train/trainer.ts";
 import type { Precision } from "../train/training_graph.ts";
 import { newMoments, Turns } from "./turns.ts";
 import { Undecided } from "./undecided.ts";
@@ -39,10 +39,10 @@ export interface LocalModelOptions {
   readonly largestMicroBatch: number;
   /** f16 until it proves no use, or the device is replaced by one without it. Default f32. */
   readonly precision?: Precision;
-  /** Which forms matrix products have on a device. Default: what suits its kind. */
-  productsOn?(device: Device): KernelChoice;
   /** Tokens a second that the device was measured to train in such micro-batches; undefined: nobody knows. */
   readonly speedAt?: (microBatch: number) => number | undefined;
+  /** Which forms matrix products have on a device. Default: what suits its kind. */
+  readonly productsOn?: (device: Device) => KernelChoice;
   /** A trainer was opened, with this micro-batch. */
   onOpen(trainer: Trainer): void;
   /** Training goes on in f32 instead of f16, and why. Never without `precision`. */
@@ -248,14 +248,13 @@ export class LocalModel implements AsyncDisposable {
 
   /** Chooses what takes less memory than a trainer; gives it in words. */
   #saveMemory(trainer: Trainer): string {
-    const { microBatch, plannedBytes } = trainer, { model } = this.#options, precision = this.#precision;
-    const next = plansToTry({ model, microBatch, precision }).find((plan) => plan.plannedBytes < plannedBytes);
-    if (next === undefined) {
+    const { microBatch } = trainer, next = nextRecompute(trainer, this.#trainerOptions(microBatch));
+    if (next === null) {
       this.#refuse(microBatch, null);
       return `Training goes on in micro-batches of ${this.#largest}`;
     }
-    this.#leastRecompute = next.recompute;
-    return `Training goes on in micro-batches of ${microBatch}, with ${recomputedParts(next.recompute)} computed again`;
+    this.#leastRecompute = next;
+    return `Training goes on in micro-batches of ${microBatch}, with ${recomputedParts(next)} computed again`;
   }
 
   #refuse(microBatch: number, reason: string | null): void {
@@ -315,16 +314,19 @@ export class LocalModel implements AsyncDisposable {
     this.trainer.writeAnchor(weights);
   }
 
+  #trainerOptions(microBatch: number): TrainerOptions {
+    const { model, productsOn, speedAt } = this.#options, device = this.#device, choice = productsOn?.(device);
+    const options = { device, model, microBatch, precision: this.#precision, tokensPerSecond: speedAt?.(microBatch) };
+    return choice === undefined ? options : { ...options, choice };
+  }
+
   /** Replaces the trainer by one of another micro-batch in the same state. */
   async #open(microBatch: number): Promise<void> {
-    const { model, onOpen } = this.#options, device = this.#device;
+    const { onOpen } = this.#options;
     if (this.#trainer !== null) await this.#park(await stateOf(this.#trainer));
-    const { moments, weights, lossScale } = this.#parked, precision = this.#precision;
-    const reached = lossScale === null ? {} : { lossScale };
-    const recompute = this.#leastRecompute, tokensPerSecond = this.#options.speedAt?.(microBatch);
-    const choice = this.#options.productsOn?.(device), products = choice === undefined ? {} : { choice };
-    const shape = { model, microBatch, precision, recompute, ...products };
-    const { trainer, refusal } = await openFittingTrainer({ device, ...shape, tokensPerSecond, ...reached });
+    const { moments, weights, lossScale } = this.#parked, recompute = this.#leastRecompute;
+    const options = { ...this.#trainerOptions(microBatch), recompute };
+    const { trainer, refusal } = await openFittingTrainer(lossScale === null ? options : { ...options, lossScale });
     if (refusal !== null) this.#options.onRecompute(howItFits(trainer, refusal));
     if (moments !== null) trainer.loadMoments(moments);
     if (weights !== null) trainer.writeWeights(weights);

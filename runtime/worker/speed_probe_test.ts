@@ -10,9 +10,8 @@ import { probeSpeed, roughSpeed } from "./speed_probe.ts";
 Deno.test("roughSpeed() knows nothing of a device without memory for some products, and goes by the model's size", async () => {
   const { model } = smallRun("int8");
   assert.equal(await roughSpeed(limitedDevice(50_000), model), undefined);
-  await using device = openPlainDevice();
-  const small = (await roughSpeed(device, model))!, large = (await roughSpeed(device, gpt2Small))!;
-  assert.ok(small > 10_000 * large, `${small} and ${large}`); // 3,696 and 124 million parameters; one core, twice
+  const tokensPerSecond = await roughSpeed(openPlainDevice(), gpt2Small, () => Promise.resolve(744));
+  assert.ok(Math.abs(tokensPerSecond! - 1000) < 5, `${tokensPerSecond}`); // 6 operations for each of 124 million
 });
 
 Deno.test("probeSpeed() measures a micro-batch with activations computed again where it does not fit otherwise", async () => {
@@ -23,7 +22,7 @@ Deno.test("probeSpeed() measures a micro-batch with activations computed again w
     device,
     model,
     precision: "f32",
-    choice: ONE_FORM,
+    products: ONE_FORM,
     most: 8,
     clock,
   });
@@ -34,7 +33,7 @@ Deno.test("probeSpeed() measures a micro-batch with activations computed again w
 Deno.test("probeSpeed() on a device without memory for one sequence says what that takes and what the device refused", async () => {
   const { model } = smallRun("int8"), clock = new VirtualClock();
   await using device = limitedDevice(50_000);
-  await assert.rejects(probeSpeed({ device, model, precision: "f32", choice: ONE_FORM, most: 8, clock }), (error) => {
+  await assert.rejects(probeSpeed({ device, model, precision: "f32", products: ONE_FORM, most: 8, clock }), (error) => {
     assert.ok(error instanceof DeviceMemoryError);
     const { plannedBytes } = plansToTry({ model, microBatch: 1 }).at(-1)!;
     assert.ok(
