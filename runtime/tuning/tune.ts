@@ -20,7 +20,7 @@ export interface TuneOptions {
   readonly uses: readonly ProductUse[];
   /** What is known already, and stays if it is of this device. */
   readonly known?: TunedProducts | null;
-  /** No further class is begun after this time. */
+  /** After this time no class is begun, and of the one in hand no form is compiled that is not yet. */
   readonly budgetMs?: number;
   /** Milliseconds; the default is `performance.now`. */
   readonly now?: () => number;
@@ -53,10 +53,11 @@ export async function tuneProducts(options: TuneOptions): Promise<TunedProducts>
   if (known?.subject === subject) Object.assign(classes, known.classes);
   const missing = representatives(uses).filter((use) => !(classOf(use) in classes)), startedMs = now();
   const mostFlops = missing.length === 0 ? 0 : MOST_MS * await flopsPerMs(device);
+  const isOver = () => now() - startedMs >= budgetMs;
   for (const [done, use] of missing.entries()) {
-    if (now() - startedMs >= budgetMs) break;
+    if (isOver()) break;
     options.onProgress?.(done, missing.length);
-    const found = await tuneClass(withinBounds(use, mostFlops), options);
+    const found = await tuneClass(withinBounds(use, mostFlops), options, isOver);
     if (found !== null) classes[classOf(use)] = found;
   }
   return { subject, classes };
@@ -68,11 +69,15 @@ interface Timed {
 }
 
 /** Null if the device has no memory for the product. */
-async function tuneClass(sized: ProductUse, options: TuneOptions): Promise<TunedClass | null> {
+async function tuneClass(
+  sized: ProductUse,
+  options: TuneOptions,
+  isOver: () => boolean,
+): Promise<TunedClass | null> {
   const { device } = options, choices = candidatesFor(sized);
   try {
     using bench = new ProductBench(device, sized, Math.max(...choices.map(({ split }) => split)));
-    const [byShape, ...others] = await measure(bench, await compiled(bench, choices, options));
+    const [byShape, ...others] = await measure(bench, await compiled(bench, { choices, options, isOver }));
     const limitMs = byShape!.ms - Math.max(WORTHWHILE * byShape!.ms, device.timing === "clock" ? CLOCK_ERROR_MS : 0);
     const faster = others.filter(({ ms }) => ms <= limitMs).sort((a, b) => a.ms - b.ms);
     const best = await firstRight(bench, { byShape: byShape!, faster, sized, options });
@@ -84,14 +89,18 @@ async function tuneClass(sized: ProductUse, options: TuneOptions): Promise<Tuned
   }
 }
 
-/** The choices that the device can compile, the first in any case. */
+/** The choices that the device can compile, while there is time; the first in any case. */
 async function compiled(
   bench: ProductBench,
-  choices: readonly ProductChoice[],
-  { device, onFault }: TuneOptions,
+  { choices, options: { device, onFault }, isOver }: {
+    readonly choices: readonly ProductChoice[];
+    readonly options: TuneOptions;
+    readonly isOver: () => boolean;
+  },
 ): Promise<ProductChoice[]> {
   const working: ProductChoice[] = [];
   for (const [i, choice] of choices.entries()) {
+    if (i > 0 && isOver()) break;
     try {
       await device.prepare(bench.dispatches(choice), "tune");
       working.push(choice);

@@ -148,10 +148,23 @@ Deno.test("what is known of this device is not measured again, and what is of an
 });
 
 Deno.test("no class is begun after the time is over, and those with most work come first", async () => {
-  let ms = 0;
-  const device = scriptedDevice({ ms: () => 1 }), now = () => ms += 600;
+  let looks = 0;
+  const device = scriptedDevice({ ms: () => 1 }), now = () => looks++ < 2 ? 0 : 1000;
   const { classes } = await tuneProducts({ device, uses: [square, flat, square], budgetMs: 1000, now });
   assert.deepEqual(Object.keys(classes), [classOf(flat)]);
+});
+
+Deno.test("of the class in hand no form is compiled after the time is over but the one by shape", async () => {
+  const device = scriptedDevice({ ms: () => 1 }), compiled = new Set<string>();
+  const prepare: Device["prepare"] = (dispatches, label) => {
+    for (const { kernel } of dispatches) compiled.add(kernel.name);
+    return device.prepare(dispatches, label);
+  };
+  let looks = 0;
+  const now = () => looks++ < 2 ? 0 : 1000; // at the beginning and before the class
+  await tuneProducts({ device: { ...device, prepare }, uses: [square], budgetMs: 1000, now });
+  const byShape = `matmul_${BY_SHAPE.product(square).form}`;
+  assert.deepEqual([...compiled], ["matmul", byShape]); // the first one tells how fast the device is
 });
 
 Deno.test("every product of a training step is found, in classes that one measurement speaks for", () => {
