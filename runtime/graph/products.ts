@@ -7,6 +7,7 @@
  * activation needs a step of its own.
  * @module
  */
+import { gelu } from "../../kernels/gelu.ts";
 import type { Kernel } from "../../kernels/kernel.ts";
 import { matmulForms, type MatmulShape } from "../../kernels/matmul.ts";
 import { matmulGeluForms } from "../../kernels/matmul_gelu.ts";
@@ -16,7 +17,8 @@ import { matmulSum } from "../../kernels/matmul_sum.ts";
 import { matmulSwigluForms } from "../../kernels/matmul_swiglu.ts";
 import { matmulSwigluBackwardForms } from "../../kernels/matmul_swiglu_backward.ts";
 import { formOf } from "../../kernels/product_choice.ts";
-import type { Graph, Tensor } from "./tensor.ts";
+import { swiglu } from "../../kernels/swiglu.ts";
+import type { Graph, Step, Tensor } from "./tensor.ts";
 
 /** What `matmul` binds; `bias` and `residual` only where there are any. */
 export interface ProductTensors {
@@ -39,7 +41,7 @@ export function product(graph: Graph, shape: ProductShape, tensors: ProductTenso
   if (split === 1) return graph.run(formOf(form), { ...shape, ...switches }, { a, b, bias, residual, y });
 
   const { M, N, K, TRANSPOSE_A, TRANSPOSE_B, ACCUMULATE } = shape, SPLIT = split;
-  const partial = graph.tensor(`parts of ${y.label}`, [SPLIT, M, N]);
+  const partial = graph.tensor(`parts of ${y.label}`, [SPLIT * M, N]);
   graph.run(matmulPartialForms.get(form)!, { M, N, K, TRANSPOSE_A, TRANSPOSE_B, SPLIT }, { a, b, partial });
   graph.run(matmulSum, { M, N, SPLIT, ...switches, ACCUMULATE }, { partial, bias, residual, y });
 }
@@ -89,6 +91,18 @@ export function swigluBackwardByProduct(
   graph.run(matmulSwigluBackwardForms.get(tiling)!, { M, F: N, K }, { a, b, pre: x, y: dx });
   return true;
 }
+
+/** The step that would make the activation by itself, of a step that makes it beside its product. */
+export function activationOf({ kernel, shape, tensors: { pre, y } }: Step): Step | undefined {
+  if (FORWARD.gelu.has(kernel)) return { kernel: gelu, shape: { COUNT: y!.count }, tensors: { x: pre!, y: y! } };
+  if (!FORWARD.swiglu.has(kernel)) return undefined;
+  return { kernel: swiglu, shape: { N: shape["M"]!, F: shape["F"]! }, tensors: { x: pre!, y: y! } };
+}
+
+const FORWARD = {
+  gelu: new Set<Kernel>(matmulGeluForms.values()),
+  swiglu: new Set<Kernel>(matmulSwigluForms.values()),
+} as const;
 
 interface LastProduct {
   readonly tiling: string;

@@ -37,12 +37,12 @@ export interface TrainerShape {
   readonly measured?: boolean;
   /** How activations lie in memory. Default f32; f16 only on a device that stores it. */
   readonly precision?: Precision;
+  /** Which forms products have. Default: one that suits every device; an open trainer has its device's. */
+  readonly choice?: KernelChoice;
   /** Most bytes of logits at once; see `classify`. */
   readonly logitsBytes?: number;
   /** What the backward pass computes again instead of finding it in memory. Default 0: nothing. */
   readonly recompute?: RecomputeLevel;
-  /** Which forms products have. Default: one that suits every device; an open trainer has its device's. */
-  readonly choice?: KernelChoice;
 }
 
 /** What a trainer asks of a device. */
@@ -80,9 +80,8 @@ export interface TrainerPrograms {
 
 /** Plans without a device: for printing what a run will need, and for finding a micro-batch that fits. */
 export function planTrainer(shape: TrainerShape): TrainerPlan {
-  const { model, microBatch, outer = true, measured = outer, precision = "f32" } = shape;
-  const { logitsBytes, recompute = 0, choice = ONE_FORM } = shape;
-  const B = microBatch, T = model.contextLength;
+  const { model, microBatch, outer = true, measured = outer, precision = "f32", logitsBytes, recompute = 0 } = shape;
+  const B = microBatch, T = model.contextLength, { choice = ONE_FORM } = shape;
   const training = trainingGraph(model, { B, T, precision, logitsBytes, recompute, choice });
   const arena = training.layout.words;
   const bufferWords = {

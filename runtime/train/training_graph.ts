@@ -71,12 +71,12 @@ export interface BatchShape {
   readonly T: number;
   /** How activations lie in memory. Default f32. */
   readonly precision?: Precision;
+  /** Which forms products have. Default: one that suits every device. */
+  readonly choice?: KernelChoice;
   /** Most bytes of logits at once; see `classify`. */
   readonly logitsBytes?: number | undefined;
   /** What the backward pass computes again instead of finding it in memory. Default 0: nothing. */
   readonly recompute?: RecomputeLevel;
-  /** Which forms products have. Default: one that suits every device. */
-  readonly choice?: KernelChoice;
 }
 
 /** `f16`: activations and copies of the matrices in f16; weights, moments, gradients of weights and all sums in f32. */
