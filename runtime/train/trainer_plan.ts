@@ -67,7 +67,7 @@ export interface TrainerPrograms {
   readonly begin: Program;
   readonly beginEvaluation: Program;
   /** The parts of a micro-batch, each one program or several. */
-  readonly body: readonly Part[];
+  readonly forward: readonly Part[];
   readonly losses: readonly Part[];
   readonly head: readonly Part[];
   readonly backward: readonly Part[];
@@ -116,8 +116,8 @@ export async function preparePrograms(
   const dispatches = bindSteps(training.graph, { memory: training.memory, slots, buffers });
   const inner = innerDispatches(buffers, { layout: training.layout, precision });
   const dispatchesOf = ({ start, stop }: StepRange) => dispatches.slice(start, stop);
-  const { body, head, backward } = training.parts;
-  const work = [body, head, backward].flatMap(dispatchesOf).reduce((sum, dispatch) => sum + workOf(dispatch), 0);
+  const { forward, head, backward } = training.parts;
+  const work = [forward, head, backward].flatMap(dispatchesOf).reduce((sum, dispatch) => sum + workOf(dispatch), 0);
   const mostWork = tokensPerSecond === undefined
     ? ORDINARY_WORK
     : work * PROGRAM_MS * tokensPerSecond / (1000 * training.tokens);
@@ -126,7 +126,7 @@ export async function preparePrograms(
   return {
     begin: await device.prepare([inner.clearGradients, inner.clearTotal, ...inner.narrow], "begin step"),
     beginEvaluation: await device.prepare([inner.clearTotal, ...inner.narrow], "begin evaluation"),
-    body: await parts("body"),
+    forward: await parts("forward"),
     losses: await parts("losses"),
     head: await parts("head"),
     backward: await parts("backward"),
