@@ -9,9 +9,9 @@ import { openCpuDevice } from "../runtime/device/cpu.ts";
 import type { Device } from "../runtime/device/device.ts";
 import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
 import { presets } from "../runtime/presets.ts";
-import { choiceFor } from "../runtime/graph/choice.ts";
 import { openTrainer } from "../runtime/train/trainer.ts";
 import { realClock } from "../runtime/worker/clock.ts";
+import { choiceFor } from "../runtime/graph/choice.ts";
 import { probeSpeed } from "../runtime/worker/speed_probe.ts";
 import type { Bench, BenchLine } from "./line.ts";
 import { exampleWindows, isSoftware, openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
@@ -75,7 +75,7 @@ async function* peaksOfStarts(): AsyncGenerator<BenchLine> {
       device,
       model,
       precision: "f32",
-      choice: choiceFor(device),
+      products: choiceFor(device),
       most: training.batch,
       clock: realClock,
     });

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { checkKernel, f16Rounding, gpuTest, noise, U } from "../tests/kernels/check.ts";
+import { checkKernel, gpuTest, noise, roundingOfF16, U } from "../tests/kernels/check.ts";
 import { evaluate } from "../tests/kernels/finite_differences.ts";
 import { gelu } from "./gelu.ts";
 import { geluBackward } from "./gelu_backward.ts";
@@ -51,20 +51,19 @@ for (const { name } of TILINGS) {
   const inF16 = name === DEFAULT_TILING.name;
 
   // The bounds are those of the pieces (`matmul_test.ts`, `gelu_test.ts`, `swiglu_test.ts`): what a product is off by is
-  // passed on by at most the largest slope, 1.13 of GELU and 1.1 of SiLU, and what an activation adds is 2e-6.
+  // passed on by at most the largest slope, 1.13 of GELU and 1.1 of SiLU, as is the rounding of what is stored in f16; and
+  // what an activation adds is 2e-6.
   gpuTest(`the tiling ${name} makes products with GELU, and back, within the roundings of the pieces`, async () => {
     const M = 37, N = 67, K = 41, a = noise(M * K, 1), bias = noise(N, 3), b = noise(N * K, 2);
     const shape = { M, N, K, BIAS: 1 }, inputs = { a, b, bias };
     const off = roundings({ ...forward, M, N, K, BIAS: 1 }, inputs);
     const [pre] = evaluate(matmulGelu, { shape, inputs, outputs: ["pre"] });
-    const yBound = (i: number, preOff: number) => 1.13 * preOff + 2e-6 * Math.max(1, Math.abs(pre[i]!));
-    await checkKernel(matmulGeluForms.get(name)!, {
-      shape,
-      inputs,
-      tolerances: { pre: (_, i) => off(i), y: (_, i) => yBound(i, off(i)) },
-      f16Tolerances: { y: (_, i) => yBound(i, off(i) + f16Rounding(pre[i]!)) },
-      inF16,
-    });
+    const tolerances = {
+      pre: (_: number, i: number) => off(i),
+      y: (_: number, i: number, isF16: boolean) =>
+        1.13 * (off(i) + (isF16 ? roundingOfF16(pre[i]!) : 0)) + 2e-6 * Math.max(1, Math.abs(pre[i]!)),
+    };
+    await checkKernel(matmulGeluForms.get(name)!, { shape, inputs, tolerances, inF16 });
 
     const given = { a, b, pre: noise(M * N, 4, 6) }, sum = roundings({ ...backward, M, N, K }, { a, b });
     const [size] = evaluate(matmul, { shape: { ...backward, M, N, K }, inputs: { a, b }, outputs: ["y"] });
@@ -77,17 +76,15 @@ for (const { name } of TILINGS) {
     const M = 37, F = 67, K = 41, a = noise(M * K, 1), shape = { M, F, K };
     const inputs = { a, b: noise(2 * F * K, 2) }, off = roundings({ ...forward, M, N: 2 * F, K }, inputs);
     const [pre] = evaluate(matmulSwiglu, { shape, inputs, outputs: ["pre"] });
-    const yBound = (i: number, preOff: (at: number) => number) => {
-      const at = Math.floor(i / F) * 2 * F + i % F, gate = Math.abs(pre[at]!), up = Math.abs(pre[at + F]!);
-      return 1.1 * up * preOff(at) + gate * preOff(at + F) + 2e-6 * Math.max(1, gate) * Math.max(1, up);
+    const tolerances = {
+      pre: (_: number, i: number) => off(i),
+      y: (_: number, i: number, isF16: boolean) => {
+        const at = Math.floor(i / F) * 2 * F + i % F, gate = Math.abs(pre[at]!), up = Math.abs(pre[at + F]!);
+        const offAt = (place: number) => off(place) + (isF16 ? roundingOfF16(pre[place]!) : 0);
+        return 1.1 * up * offAt(at) + gate * offAt(at + F) + 2e-6 * Math.max(1, gate) * Math.max(1, up);
+      },
     };
-    await checkKernel(matmulSwigluForms.get(name)!, {
-      shape,
-      inputs,
-      tolerances: { pre: (_, i) => off(i), y: (_, i) => yBound(i, off) },
-      f16Tolerances: { y: (_, i) => yBound(i, (at) => off(at) + f16Rounding(pre[at]!)) },
-      inF16,
-    });
+    await checkKernel(matmulSwigluForms.get(name)!, { shape, inputs, tolerances, inF16 });
 
     const given = { a, b: noise(F * K, 3), pre: noise(M * 2 * F, 4, 6) };
     const product = { shape: { ...backward, M, N: F, K }, inputs: { a, b: given.b } };

@@ -1,5 +1,6 @@
 /**
- * A linear layer with the GELU that follows it: pre = a·bᵀ (+ bias), y = GELU(pre). The backward pass needs both.
+ * A linear layer with the GELU that follows it: pre = a·bᵀ (+ bias), y = GELU(pre). The backward pass needs both, and may
+ * make y again from pre: so y is GELU of what is stored, rounded where that is f16.
  *
  * `b` is stored (N, K), as weights are. Its pieces are `matmul` and `gelu`; one kernel for each tiling, as of `matmul`.
  * @module
@@ -35,7 +36,7 @@ export const matmulGeluForms: ReadonlyMap<string, Kernel<MatmulGeluShape>> = for
             let sum = BIAS === 1 ? bias[n]! : 0;
             for (let k = 0; k < K; k++) sum += a[m * K + k]! * b[n * K + k]!;
             pre[m * N + n] = sum;
-            y[m * N + n] = geluOf(sum);
+            y[m * N + n] = geluOf(pre[m * N + n]!);
           }
         }
       },

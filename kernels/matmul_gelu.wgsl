@@ -1,5 +1,5 @@
-// pre = a·bᵀ (+ bias) and y = GELU(pre), of pre as it is stored and written exactly as in gelu.wgsl: made again from pre,
-// y has the same bits. The sums are made by what `tiled_product.ts` adds.
+// pre = a·bᵀ (+ bias) and y = GELU(pre); see gelu.wgsl for why it is written so. The sums are made by what
+// `tiled_product.ts` adds.
 
 override M: u32;
 override N: u32;
@@ -18,11 +18,10 @@ const ROOT_2_OVER_PI = 0.7978845608028654;
 
 fn store(row: u32, column: u32, sum: f32) {
   let i = row * N + column;
-  var value = sum;
-  if (BIAS == 1u) { value += bias[column]; }
-  let stored = to_pre(value);
-  pre[i] = stored;
-  value = f32(stored);
+  var whole = sum;
+  if (BIAS == 1u) { whole += bias[column]; }
+  pre[i] = to_pre(whole);
+  let value = f32(to_pre(whole)); // what is stored, so that GELU of it gives the same y again
   let z = clamp(value, -20.0, 20.0);
   let inner = ROOT_2_OVER_PI * fma(0.044715 * z * z, z, z);
   y[i] = to_y(value / (1.0 + exp(min(-2.0 * inner, 80.0))));

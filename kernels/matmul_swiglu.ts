@@ -1,6 +1,6 @@
 /**
  * The packed gate and up of a SwiGLU with what follows them: pre = a·bᵀ, y = SiLU(gate) · up. The backward pass needs
- * both.
+ * both, and may make y again from pre: so y is made of what is stored, rounded where that is f16.
  *
  * `b` is stored (2F, K): F rows of the gate, then F of up; a row of `pre` is F gates, then F ups. Its pieces are `matmul`
  * and `swiglu`; one kernel for each tiling, as of `matmul`.
@@ -43,9 +43,10 @@ export const matmulSwigluForms: ReadonlyMap<string, Kernel<MatmulSwigluShape>> =
               gate += a[m * K + k]! * b[f * K + k]!;
               up += a[m * K + k]! * b[(F + f) * K + k]!;
             }
-            pre[m * 2 * F + f] = gate;
-            pre[m * 2 * F + F + f] = up;
-            y[m * F + f] = gate / (1 + Math.exp(-gate)) * up;
+            const at = m * 2 * F + f;
+            pre[at] = gate;
+            pre[at + F] = up;
+            y[m * F + f] = pre[at]! / (1 + Math.exp(-pre[at]!)) * pre[at + F]!;
           }
         }
       },

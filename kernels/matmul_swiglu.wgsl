@@ -1,6 +1,5 @@
-// pre = a·bᵀ, rows of F gates and F ups, and y = gate * sigmoid(gate) * up, of pre as it is stored and written exactly as
-// in swiglu.wgsl: made again from pre, y has the same bits. Both sums of a place are made by one invocation, by what
-// `tiled_product.ts` adds.
+// pre = a·bᵀ, rows of F gates and F ups, and y = gate * sigmoid(gate) * up; see swiglu.wgsl. Both sums of a place are
+// made by one invocation, by what `tiled_product.ts` adds.
 
 override M: u32;
 override F: u32;
@@ -16,10 +15,9 @@ const TRANSPOSE_B = 1u;
 
 fn store(row: u32, column: u32, gate_sum: f32, up_sum: f32) {
   let i = row * 2u * F + column;
-  let stored_gate = to_pre(gate_sum);
-  let stored_up = to_pre(up_sum);
-  pre[i] = stored_gate;
-  pre[i + F] = stored_up;
-  let gate = f32(stored_gate);
-  y[row * F + column] = to_y(gate / (1.0 + exp(min(-gate, 80.0))) * f32(stored_up));
+  pre[i] = to_pre(gate_sum);
+  pre[i + F] = to_pre(up_sum);
+  let gate = f32(to_pre(gate_sum)); // what is stored, so that SwiGLU of it gives the same y again
+  let up = f32(to_pre(up_sum));
+  y[row * F + column] = to_y(gate / (1.0 + exp(min(-gate, 80.0))) * up);
 }

@@ -7,7 +7,6 @@
  * activation needs a step of its own.
  * @module
  */
-import { gelu } from "../../kernels/gelu.ts";
 import type { Kernel } from "../../kernels/kernel.ts";
 import { matmulForms, type MatmulShape } from "../../kernels/matmul.ts";
 import { matmulGeluForms } from "../../kernels/matmul_gelu.ts";
@@ -17,8 +16,7 @@ import { matmulSum } from "../../kernels/matmul_sum.ts";
 import { matmulSwigluForms } from "../../kernels/matmul_swiglu.ts";
 import { matmulSwigluBackwardForms } from "../../kernels/matmul_swiglu_backward.ts";
 import { formOf } from "../../kernels/product_choice.ts";
-import { swiglu } from "../../kernels/swiglu.ts";
-import type { Graph, Step, Tensor } from "./tensor.ts";
+import type { Graph, Tensor } from "./tensor.ts";
 
 /** What `matmul` binds; `bias` and `residual` only where there are any. */
 export interface ProductTensors {
@@ -91,18 +89,6 @@ export function swigluBackwardByProduct(
   graph.run(matmulSwigluBackwardForms.get(tiling)!, { M, F: N, K }, { a, b, pre: x, y: dx });
   return true;
 }
-
-/** The step that would make the activation by itself, of a step that makes it beside its product. */
-export function activationOf({ kernel, shape, tensors: { pre, y } }: Step): Step | undefined {
-  if (FORWARD.gelu.has(kernel)) return { kernel: gelu, shape: { COUNT: y!.count }, tensors: { x: pre!, y: y! } };
-  if (!FORWARD.swiglu.has(kernel)) return undefined;
-  return { kernel: swiglu, shape: { N: shape["M"]!, F: shape["F"]! }, tensors: { x: pre!, y: y! } };
-}
-
-const FORWARD = {
-  gelu: new Set<Kernel>(matmulGeluForms.values()),
-  swiglu: new Set<Kernel>(matmulSwigluForms.values()),
-} as const;
 
 interface LastProduct {
   readonly tiling: string;

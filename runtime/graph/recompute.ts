@@ -4,15 +4,16 @@
  * A backward rule names the tensors of the forward pass that it needs, and knows nothing of this: while a backward pass is
  * appended, a tensor that was let go is replaced by a new one, which the step that made it makes once more, just before
  * its first use; from what was kept, or from what is made again itself. The same kernels on the same values give the
- * same bits, and so does an activation by itself that its product had made: no level changes what is learned. What it
- * saves, the memory plan finds by the shorter lives.
+ * same bits, so no level changes what is learned. What it saves, the memory plan finds by the shorter lives.
  * @module
  */
 import { gelu } from "../../kernels/gelu.ts";
+import type { Kernel } from "../../kernels/kernel.ts";
 import { layerNorm } from "../../kernels/layer_norm.ts";
+import { matmulGeluForms } from "../../kernels/matmul_gelu.ts";
+import { matmulSwigluForms, type MatmulSwigluShape } from "../../kernels/matmul_swiglu.ts";
 import { rmsNorm } from "../../kernels/rms_norm.ts";
 import { swiglu } from "../../kernels/swiglu.ts";
-import { activationOf } from "./products.ts";
 import type { Graph, Step, Storage, Tensor } from "./tensor.ts";
 
 /**
@@ -21,7 +22,8 @@ import type { Graph, Step, Storage, Tensor } from "./tensor.ts";
  */
 export type RecomputeLevel = 0 | 1 | 2;
 
-const CHEAP = new Set([gelu, swiglu, layerNorm, rmsNorm].map(({ name }) => name));
+const CHEAP = new Set<Kernel>([gelu, swiglu, layerNorm, rmsNorm]);
+const WITH_GELU = new Set<Kernel>(matmulGeluForms.values()), WITH_SWIGLU = new Set<Kernel>(matmulSwigluForms.values());
 
 export interface RecomputeOptions {
   readonly level: RecomputeLevel;
@@ -42,17 +44,28 @@ export function recomputing(graph: Graph, { level, forward }: RecomputeOptions, 
   graph.replacing(again, build);
 }
 
-/** By what is not kept, the step that makes it. Matrices alone: statistics of rows are small. */
-function makersOfDropped({ checkpoints }: Graph, options: RecomputeOptions): ReadonlyMap<Storage, Step> {
-  const { level, forward } = options;
-  const again = level === 2 ? forward : forward.flatMap((step) => activationOf(step) ?? step)
-    .filter(({ kernel }) => CHEAP.has(kernel.name));
-  const makers = again.flatMap((step) =>
-    writtenBy(step).filter(({ storage, shape }) =>
-      storage.home.kind === "planned" && shape.length === 2 && !checkpoints.has(storage)
-    ).map(({ storage }) => [storage, step] as const)
-  );
-  return new Map(makers);
+/** By what is not kept, the step that makes it. Not statistics of rows: they are small. */
+function makersOfDropped({ checkpoints }: Graph, { level, forward }: RecomputeOptions): ReadonlyMap<Storage, Step> {
+  const makers = new Map<Storage, Step>();
+  for (const made of forward) {
+    const step = level === 2 ? made : cheapStep(made);
+    if (step === undefined) continue;
+    for (const { storage, shape } of writtenBy(step)) {
+      const isKept = storage.home.kind === "bound" || shape.length === 1 || checkpoints.has(storage);
+      if (!isKept) makers.set(storage, step);
+    }
+  }
+  return makers;
+}
+
+/** What makes the output of a norm or an activation function again; of a product that makes both, the latter alone. */
+function cheapStep(step: Step): Step | undefined {
+  const { kernel, tensors: { pre, y } } = step;
+  if (CHEAP.has(kernel)) return step;
+  if (WITH_GELU.has(kernel)) return { kernel: gelu, shape: { COUNT: y!.count }, tensors: { x: pre!, y: y! } };
+  if (!WITH_SWIGLU.has(kernel)) return undefined;
+  const { M: N, F } = step.shape as MatmulSwigluShape; // that of its kernel
+  return { kernel: swiglu, shape: { N, F }, tensors: { x: pre!, y: y! } };
 }
 
 /** Once more, into new memory. */

@@ -31,9 +31,9 @@ export function plansToTry(shape: TrainerShape): TrainerPlan[] {
 }
 
 /** What to compute again in place of an open trainer, to save memory; null if half the micro-batch comes before that. */
-export function nextRecompute({ plannedBytes }: Trainer, given: TrainerOptions): RecomputeLevel | null {
-  const options = { choice: choiceFor(given.device), ...given };
-  return plansToTry(options).find((plan) => plan.plannedBytes < plannedBytes)?.recompute ?? null;
+export function nextRecompute({ plannedBytes }: Trainer, options: TrainerOptions): RecomputeLevel | null {
+  const { choice = choiceFor(options.device) } = options;
+  return plansToTry({ ...options, choice }).find((plan) => plan.plannedBytes < plannedBytes)?.recompute ?? null;
 }
 
 /** A trainer, and what the device said to a plan that took more memory; null if none was tried. */
@@ -44,15 +44,15 @@ export interface Fitted {
 
 /**
  * Opens the first of `plansToTry` that fits.
- * @param given `recompute` is the least that may be computed again.
+ * @param options `recompute` is the least that may be computed again.
  * @throws {DeviceMemoryError} of the smallest plan, if none fits.
  */
-export async function openFittingTrainer(given: TrainerOptions): Promise<Fitted> {
-  const options = { choice: choiceFor(given.device), ...given };
+export async function openFittingTrainer(options: TrainerOptions): Promise<Fitted> {
+  const { choice = choiceFor(options.device) } = options;
   let refusal: DeviceMemoryError | null = null;
-  for (const { recompute } of plansToTry(options)) {
+  for (const { recompute } of plansToTry({ ...options, choice })) {
     try {
-      return { trainer: await openTrainer({ ...options, recompute }), refusal };
+      return { trainer: await openTrainer({ ...options, choice, recompute }), refusal };
     } catch (error) {
       if (!(error instanceof DeviceMemoryError)) throw error;
       refusal = error;

@@ -156,7 +156,7 @@ Deno.test("no class is begun after the time is over, and those with most work co
 
 Deno.test("every product of a training step is found, in classes that one measurement speaks for", () => {
   const uses = usesIn((choice) => trainingGraph(tinyGpt2, { B: 2, T: 9, choice }));
-  // Forward and two gradients of four matrices a layer, and of the head; and the head's in an evaluation.
+  // Forward and two gradients of four matrices a layer and of the head, and the head once more for evaluation.
   assert.equal(uses.length, 3 * (2 * 4 + 1) + 1);
   const names = representatives(uses).map(classOf);
   assert.equal(new Set(names).size, names.length);

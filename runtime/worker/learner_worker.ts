@@ -141,22 +141,22 @@ interface Prepared {
 
 /** Decides on precision and micro-batch by what was asked for, what the last session found, or what is measured now. */
 async function prepare(device: Device, setup: TrainingSetup): Promise<Prepared> {
-  const { config: { model, training }, microBatch, speeds, precision: wanted } = setup;
+  const { config: { model, training }, microBatch, speeds, precision: choice } = setup;
   const tune = (microBatch: number, precisions: readonly Precision[], known: TunedProducts | null) =>
     tuneForTraining({ device, model, microBatch, precisions, known, clock: realClock, tell });
   const likely = microBatch ?? likelyMicroBatch(model, training.batch);
-  const tuned = await tune(likely, possiblePrecisions(device, wanted), setup.tuned), choice = choiceOf(device, tuned);
-  const known = microBatch === null ? speeds : null;
+  const tuned = await tune(likely, possiblePrecisions(device, choice), setup.tuned);
+  const products = choiceOf(device, tuned), known = microBatch === null ? speeds : null;
   const before = (["f32", "f16"] as const).find((each) => known?.subject === subjectOf(device, model, each)) ?? null;
   const rough = before === null ? await roughSpeed(device, model) : undefined;
   let searchedBytes = 0;
   const { precision, reason, measured } = await decidePrecision({
     device,
-    choice: wanted,
+    choice,
     known: before,
     mustMeasure: microBatch === null,
     measure: async (precision) => {
-      const options = { device, model, precision, choice, clock: realClock, tokensPerSecond: rough };
+      const options = { device, model, precision, products, clock: realClock, tokensPerSecond: rough };
       const probe = microBatch === null
         ? await probeSpeed({ ...options, most: training.batch })
         : await measureSpeed({ ...options, microBatch });
@@ -172,12 +172,12 @@ async function prepare(device: Device, setup: TrainingSetup): Promise<Prepared> 
   }
   const curve = new SpeedCurve(probe === undefined ? known! : curveOf(probe), realClock.now());
   if (probe !== undefined) tellSpeeds({ curve, subject });
-  const fastest = await tune(curve.fastest, [precision], tuned), speedAt = (size: number) => curve.speedAt(size);
-  return { precision, curve, speedAt, subject, searchedBytes, tuned: fastest };
+  const tunedFor = await tune(curve.fastest, [precision], tuned), speedAt = curve.speedAt.bind(curve);
+  return { precision, curve, speedAt, subject, searchedBytes, tuned: tunedFor };
 }
 
-function possiblePrecisions({ storesF16 }: Device, wanted: TrainingSetup["precision"]): readonly Precision[] {
-  if (wanted !== "auto") return [wanted];
+function possiblePrecisions({ storesF16 }: Device, choice: TrainingSetup["precision"]): readonly Precision[] {
+  if (choice !== "auto") return [choice];
   return storesF16 ? ["f32", "f16"] : ["f32"];
 }
 

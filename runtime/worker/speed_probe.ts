@@ -19,7 +19,7 @@ export interface SpeedProbeOptions {
   readonly model: ModelConfig;
   readonly precision: Precision;
   /** Which forms its matrix products have. */
-  readonly choice: KernelChoice;
+  readonly products: KernelChoice;
   /** Largest micro-batch of interest. */
   readonly most: number;
   readonly clock: Clock;
@@ -43,7 +43,7 @@ const SETTINGS = { rate: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0, cl
  * @throws {DeviceMemoryError} with what is needed and what the device has, if not even one sequence fits.
  */
 export async function probeSpeed(options: SpeedProbeOptions): Promise<SpeedProbe> {
-  const { device, model, precision, choice, most, clock } = options, startMs = clock.now();
+  const { device, model, precision, products: choice, most, clock } = options, startMs = clock.now();
   let plannedBytes = 0, { tokensPerSecond } = options;
   const refused: DeviceMemoryError[] = [];
   const probe = await probeMicroBatch({
@@ -87,8 +87,8 @@ export function curveOf({ readings }: Probe): RememberedCurve {
 export async function measureSpeed(
   options: Omit<SpeedProbeOptions, "most"> & { readonly microBatch: number },
 ): Promise<SpeedProbe> {
-  const { model, microBatch, clock } = options;
-  const { trainer: opened } = await openFittingTrainer({ ...options, outer: false });
+  const { model, products: choice, microBatch, clock } = options;
+  const { trainer: opened } = await openFittingTrainer({ ...options, choice, outer: false });
   await using trainer = opened;
   return {
     microBatch,

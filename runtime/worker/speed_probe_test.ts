@@ -22,7 +22,7 @@ Deno.test("probeSpeed() measures a micro-batch with activations computed again w
     device,
     model,
     precision: "f32",
-    choice: ONE_FORM,
+    products: ONE_FORM,
     most: 8,
     clock,
   });
@@ -33,7 +33,7 @@ Deno.test("probeSpeed() measures a micro-batch with activations computed again w
 Deno.test("probeSpeed() on a device without memory for one sequence says what that takes and what the device refused", async () => {
   const { model } = smallRun("int8"), clock = new VirtualClock();
   await using device = limitedDevice(50_000);
-  await assert.rejects(probeSpeed({ device, model, precision: "f32", choice: ONE_FORM, most: 8, clock }), (error) => {
+  await assert.rejects(probeSpeed({ device, model, precision: "f32", products: ONE_FORM, most: 8, clock }), (error) => {
     assert.ok(error instanceof DeviceMemoryError);
     const { plannedBytes } = plansToTry({ model, microBatch: 1 }).at(-1)!;
     assert.ok(

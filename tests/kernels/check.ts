@@ -33,8 +33,8 @@ export const U = 2 ** -24;
 
 const LARGEST_HALF = 65_504;
 
-/** The largest allowed |found − wanted| of value `i`. */
-export type Tolerance = (wanted: number, i: number) => number;
+/** The largest allowed |found − wanted| of value `i`; `isF16` if it lies in memory so, for which rounding it is added. */
+export type Tolerance = (wanted: number, i: number, isF16: boolean) => number;
 
 export interface KernelCheck<S extends Shape> {
   readonly shape: S;
@@ -42,8 +42,6 @@ export interface KernelCheck<S extends Shape> {
   readonly inputs: Readonly<Record<string, ArrayLike<number>>>;
   /** One for each written f32 binding; u32 must be equal. */
   readonly tolerances?: Readonly<Record<string, Tolerance>>;
-  /** Those that are others in f16: of what is computed from values that the kernel itself has stored as f16. */
-  readonly f16Tolerances?: Readonly<Record<string, Tolerance>>;
   /** Whether it is checked with bindings in f16 too, as training has it. Default true. */
   readonly inF16?: boolean;
 }
@@ -76,8 +74,7 @@ export async function checkKernel<S extends Shape>(
 ): Promise<Readonly<Record<string, Float32Array<ArrayBuffer>>>> {
   const found = await checkVariant(kernel, check, []);
   if (check.inF16 !== false && (await testDevice()).storesF16) {
-    const tolerances = { ...check.tolerances, ...check.f16Tolerances };
-    for (const f16 of f16Variants(kernel)) await checkVariant(kernel, { ...check, tolerances }, f16);
+    for (const f16 of f16Variants(kernel)) await checkVariant(kernel, check, f16);
   }
   return found;
 }
@@ -121,11 +118,11 @@ async function checkVariant<S extends Shape>(
  * zeros of numbers too small to be normal (below 2⁻¹⁴): WGSL, "floating point accuracy".
  */
 function orRounded(tolerance: Tolerance): Tolerance {
-  return (wanted, i) => tolerance(wanted, i) + f16Rounding(wanted);
+  return (wanted, i) => tolerance(wanted, i, true) + roundingOfF16(wanted);
 }
 
-/** What a value may be off by once it is stored as f16. */
-export function f16Rounding(value: number): number {
+/** What a device may be off by where it rounds a number to f16. */
+export function roundingOfF16(value: number): number {
   return Math.max(2 ** -14, 2 ** -10 * Math.abs(value));
 }
 
@@ -142,7 +139,8 @@ function compare(
   let worst = 1, worstAt = -1;
   for (let i = 0; i < wanted.length; i++) {
     if (found[i] === wanted[i] || Object.is(found[i], wanted[i])) continue; // NaN in both: neither wrote it
-    const ratio = Math.abs(found[i]! - wanted[i]!) / tolerance(wanted[i]!, i), excess = isNaN(ratio) ? Infinity : ratio;
+    const ratio = Math.abs(found[i]! - wanted[i]!) / tolerance(wanted[i]!, i, false),
+      excess = isNaN(ratio) ? Infinity : ratio;
     if (excess > worst) [worst, worstAt] = [excess, i];
   }
   assert.ok(
