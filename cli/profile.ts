@@ -95,9 +95,7 @@ export function profileLines({ found, peak, report }: Profiled): string[] {
     `${figure(report.dispatchMs)} (${parts}), ${between(report)}`,
     `${grouped(report.tokensPerSecond)} tokens/s, ${figure(report.modelGflops)} GFLOP/s of the model: ` +
     `MFU ${percent(report.mfu)}; ${bytes(found.peakBytes)} of memory on the device`,
-    `Dispatches by ${
-      timing === "clock" ? "the clock" : "timestamps of the device"
-    }, the median of ${times.length} steps.`,
+    `Dispatches by ${timing === "clock" ? "the clock" : "timestamps of the device"}, ${medianOf(times.length)}.`,
   ];
 }
 
@@ -110,6 +108,10 @@ function row(kernel: string, shape: string, rates: Rates): string[] {
 function between({ betweenMs, submits }: ProfileReport): string {
   if (betweenMs >= 0) return `between them and its ${submits} submits ${figure(betweenMs)}`;
   return `which overlap by ${figure(-betweenMs)} where they are not timed one by one`;
+}
+
+function medianOf(steps: number): string {
+  return steps === 1 ? "of one step" : `the median of ${steps} steps`;
 }
 
 /** Three digits, and not below a thousandth. */

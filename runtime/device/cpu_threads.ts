@@ -9,6 +9,7 @@
  * 2. `NEXT_ITEM` is 0 between steps; in a step, threads take ranges of items from it until none is left.
  * 3. A step that thread 0 does alone is followed by a barrier before another thread reads what it wrote.
  * 4. Every program that is announced has a barrier, so the next is announced after all threads have seen this one.
+ * 5. Where steps are timed, none begins before thread 0 has looked at the clock after the one before it.
  * @module
  */
 
@@ -29,6 +30,7 @@ export interface Step {
 const RUN = 0, ADDRESS = 1, LENGTH = 2;
 const ARRIVED = 3, PASSED = 4;
 const NEXT_ITEM = 5, FAILED = 6, SCRATCH = 7, SCRATCH_BYTES = 8;
+const TIMED = 9;
 const CONTROL_WORDS = 16;
 
 /** An `ADDRESS` that means: leave the loop, a message waits. */
@@ -115,7 +117,9 @@ export class Thread {
   /** Thread 0: runs a program with all threads and returns when it is done. */
   start({ address, length, references, endedMs }: StartOptions): void {
     const steps = this.#programs.get(address)!;
-    if (this.#threadCount > 1 && steps.some(({ shared }) => shared)) this.#announce(address, length);
+    const isShared = this.#threadCount > 1 && steps.some(({ shared }) => shared);
+    Atomics.store(this.#control, TIMED, isShared && endedMs !== undefined ? 1 : 0);
+    if (isShared) this.#announce(address, length);
     this.#steps(steps, { references, endedMs });
     if (Atomics.exchange(this.#control, FAILED, 0) === 0) return;
     throw new Error("Cannot finish a program on the cpu device: a kernel failed", { cause: this.#error });
@@ -155,7 +159,7 @@ export class Thread {
   }
 
   #steps(steps: readonly Step[], { references, endedMs }: Pick<StartOptions, "references" | "endedMs">): void {
-    const index = this.#index, threadCount = this.#threadCount;
+    const index = this.#index, threadCount = this.#threadCount, isTimed = Atomics.load(this.#control, TIMED) === 1;
     let aloneBefore = false;
     for (const [number, step] of steps.entries()) {
       if (step.shared && threadCount > 1) {
@@ -172,6 +176,7 @@ export class Thread {
         if (index === 0) this.#do(step, 0, step.items, references.get(number));
       }
       if (endedMs !== undefined) endedMs[number] = performance.now();
+      if (isTimed) this.#barrier();
     }
   }
 

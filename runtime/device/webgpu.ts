@@ -5,8 +5,8 @@
  * `webgpu_readback.ts`, timing in `webgpu_stopwatch.ts`; choosing between devices is done elsewhere.
  *
  * The one thing to know before editing: WebGPU tells of some errors later than the call that caused them. Such an error
- * is kept and thrown by the next `prepare`, `read`, `profile` or `idle`, which wait anyway. In Deno each wait for the GPU costs
- * some 11 ms and blocks the thread, so nothing else here waits.
+ * is kept and thrown by the next `prepare`, `read`, `profile` or `idle`, which wait anyway. In Deno each wait for the GPU
+ * costs some 11 ms and blocks the thread, so nothing else here waits.
  * @module
  */
 import {

@@ -100,7 +100,9 @@ export function flopsOfToken({ layerCount, width, contextLength }: ModelConfig, 
 
 /** "M 1024 N 384 K 128 TRANSPOSE_B BIAS": sizes, then switches that are on, then what is in f16. */
 export function shapeText({ shape, f16 }: { readonly shape: Shape; readonly f16: readonly string[] }): string {
-  const isSwitch = ([key, value]: readonly [string, number]) => key.length > 1 && (value === 0 || value === 1);
+  const isSwitch = ([key, value]: readonly [string, number]) => {
+    return key.length > 1 && key !== "COUNT" && (value === 0 || value === 1);
+  };
   const entries = Object.entries(shape), sizes = entries.filter((entry) => !isSwitch(entry));
   const switches = entries.filter((entry) => isSwitch(entry) && entry[1] === 1);
   const parts = [...sizes.map(([key, value]) => `${key} ${value}`), ...switches.map(([key]) => key)];

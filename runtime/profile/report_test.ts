@@ -80,4 +80,5 @@ Deno.test("reportProfile() gives no rate to what took no measurable time", () =>
 Deno.test("shapeText() leaves out switches that are off, keeps sizes of one, and names what is in f16", () => {
   const shape = { M: 1, N: 0, TRANSPOSE_A: 0, TRANSPOSE_B: 1, EPSILON: 1e-5 };
   assert.equal(shapeText({ shape, f16: ["a", "y"] }), "M 1 N 0 EPSILON 0.00001 TRANSPOSE_B f16: a y");
+  assert.equal(shapeText({ shape: { COUNT: 1, ACCUMULATE: 0 }, f16: [] }), "COUNT 1");
 });

@@ -62,6 +62,41 @@ gpuTest("webgpu device: a freed buffer is refused by name", async () => {
   await assert.rejects(device.profile(program), /Cannot use buffer 'y': it was freed/);
 });
 
+gpuTest("webgpu device: a profile goes by timestamps where the adapter has them, and costs one wait", async () => {
+  const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+  await using device = await openWebGpuDevice();
+  const spans = { value: whole(device.allocate(1, "value")), y: whole(device.allocate(4, "y")) };
+  const dispatches = Array.from({ length: 50 }, () => ({ kernel: fill, shape: { COUNT: 4 }, spans }));
+  const program = await device.prepare(dispatches, "program");
+  await device.profile(program);
+  assert.equal(device.timing, adapter!.features.has("timestamp-query") ? "timestamps" : "clock");
+  const waits = countWaits(), times = await device.profile(program);
+  assert.equal(
+    waits(),
+    device.timing === "timestamps" ? 1 : times.length + 3,
+    "by the clock each dispatch is waited for",
+  );
+});
+
+/** How often a GPU is waited for from now until the result is called. */
+function countWaits(): () => number {
+  const { mapAsync } = GPUBuffer.prototype, { onSubmittedWorkDone } = GPUQueue.prototype;
+  let count = 0;
+  GPUBuffer.prototype.mapAsync = function (...args) {
+    count++;
+    return mapAsync.apply(this, args);
+  };
+  GPUQueue.prototype.onSubmittedWorkDone = function () {
+    count++;
+    return onSubmittedWorkDone.apply(this);
+  };
+  return () => {
+    Object.assign(GPUBuffer.prototype, { mapAsync });
+    Object.assign(GPUQueue.prototype, { onSubmittedWorkDone });
+    return count;
+  };
+}
+
 gpuTest("webgpu device: without timestamps a profile goes by the clock, less what a wait costs", async () => {
   await using device = await openWebGpuDevice({ timestamps: false });
   const value = whole(device.allocate(1, "value")), many = device.allocate(8 << 20, "many");
