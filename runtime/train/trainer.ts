@@ -124,7 +124,7 @@ export class Trainer implements AsyncDisposable {
     this.#model = model;
     this.#buffers = parts.buffers;
     this.#programs = parts.programs;
-    const { body, head, backward } = parts.programs, ofMicroBatch = [...body, ...head, ...backward];
+    const { forward, head, backward } = parts.programs, ofMicroBatch = [...forward, ...head, ...backward];
     const all = ofMicroBatch.reduce((sum, { work }) => sum + work, 0);
     this.#parts = ofMicroBatch.map(({ program, work }) => ({ program, share: work / all }));
     this.#pseudoGradient = parts.pseudoGradient;
@@ -264,7 +264,7 @@ export class Trainer implements AsyncDisposable {
     this.#device.run(this.#programs.beginEvaluation);
     for (const input of inputs) {
       this.#device.write(whole(this.#buffers.inputs), input);
-      for (const { program } of this.#programs.body) this.#device.run(program);
+      for (const { program } of this.#programs.forward) this.#device.run(program);
       for (const { program } of this.#programs.losses) this.#device.run(program);
     }
     if (weights !== undefined) this.#device.run(this.#programs.restoreWeights);

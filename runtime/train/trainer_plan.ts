@@ -37,12 +37,12 @@ export interface TrainerShape {
   readonly measured?: boolean;
   /** How activations lie in memory. Default f32; f16 only on a device that stores it. */
   readonly precision?: Precision;
+  /** Which forms products have. Default: one that suits every device; an open trainer has its device's. */
+  readonly choice?: KernelChoice;
   /** Most bytes of logits at once; see `classify`. */
   readonly logitsBytes?: number;
   /** What the backward pass computes again instead of finding it in memory. Default 0: nothing. */
   readonly recompute?: RecomputeLevel;
-  /** Which forms products have. Default: one that suits every device; an open trainer has its device's. */
-  readonly choice?: KernelChoice;
 }
 
 /** What a trainer asks of a device. */
@@ -67,7 +67,7 @@ export interface TrainerPrograms {
   readonly begin: Program;
   readonly beginEvaluation: Program;
   /** The parts of a micro-batch, each one program or several. */
-  readonly body: readonly Part[];
+  readonly forward: readonly Part[];
   readonly losses: readonly Part[];
   readonly head: readonly Part[];
   readonly backward: readonly Part[];
@@ -80,9 +80,8 @@ export interface TrainerPrograms {
 
 /** Plans without a device: for printing what a run will need, and for finding a micro-batch that fits. */
 export function planTrainer(shape: TrainerShape): TrainerPlan {
-  const { model, microBatch, outer = true, measured = outer, precision = "f32" } = shape;
-  const { logitsBytes, recompute = 0, choice = ONE_FORM } = shape;
-  const B = microBatch, T = model.contextLength;
+  const { model, microBatch, outer = true, measured = outer, precision = "f32", logitsBytes, recompute = 0 } = shape;
+  const B = microBatch, T = model.contextLength, { choice = ONE_FORM } = shape;
   const training = trainingGraph(model, { B, T, precision, logitsBytes, recompute, choice });
   const arena = training.layout.words;
   const bufferWords = {
@@ -117,8 +116,8 @@ export async function preparePrograms(
   const dispatches = bindSteps(training.graph, { memory: training.memory, slots, buffers });
   const inner = innerDispatches(buffers, { layout: training.layout, precision });
   const dispatchesOf = ({ start, stop }: StepRange) => dispatches.slice(start, stop);
-  const { body, head, backward } = training.parts;
-  const work = [body, head, backward].flatMap(dispatchesOf).reduce((sum, dispatch) => sum + workOf(dispatch), 0);
+  const { forward, head, backward } = training.parts;
+  const work = [forward, head, backward].flatMap(dispatchesOf).reduce((sum, dispatch) => sum + workOf(dispatch), 0);
   const mostWork = tokensPerSecond === undefined
     ? ORDINARY_WORK
     : work * PROGRAM_MS * tokensPerSecond / (1000 * training.tokens);
@@ -127,7 +126,7 @@ export async function preparePrograms(
   return {
     begin: await device.prepare([inner.clearGradients, inner.clearTotal, ...inner.narrow], "begin step"),
     beginEvaluation: await device.prepare([inner.clearTotal, ...inner.narrow], "begin evaluation"),
-    body: await parts("body"),
+    forward: await parts("forward"),
     losses: await parts("losses"),
     head: await parts("head"),
     backward: await parts("backward"),

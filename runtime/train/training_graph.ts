@@ -45,12 +45,12 @@ export interface StepRange {
 }
 
 /**
- * The parts of a micro-batch, in the order of the graph's steps. Training runs `body`, `head` and `backward`, evaluation
- * `body` and `losses`.
+ * The parts of a micro-batch, in the order of the graph's steps. Training runs `forward`, `head` and `backward`,
+ * evaluation `forward` and `losses`.
  */
 export interface TrainingParts {
   /** Tokens to the last hidden states. */
-  readonly body: StepRange;
+  readonly forward: StepRange;
   /** Those to losses, and nothing else. */
   readonly losses: StepRange;
   /** Those to losses and to the gradients of the output layer and of the hidden states. */
@@ -71,12 +71,12 @@ export interface BatchShape {
   readonly T: number;
   /** How activations lie in memory. Default f32. */
   readonly precision?: Precision;
+  /** Which forms products have. Default: one that suits every device. */
+  readonly choice?: KernelChoice;
   /** Most bytes of logits at once; see `classify`. */
   readonly logitsBytes?: number | undefined;
   /** What the backward pass computes again instead of finding it in memory. Default 0: nothing. */
   readonly recompute?: RecomputeLevel;
-  /** Which forms products have. Default: one that suits every device. */
-  readonly choice?: KernelChoice;
 }
 
 /** `f16`: activations and copies of the matrices in f16; weights, moments, gradients of weights and all sums in f32. */
@@ -89,16 +89,16 @@ function scaleBuffer(precision: Precision): string {
 
 /** A micro-batch, forward and backward, with its memory plan. */
 export function trainingGraph(model: ModelConfig, shape: BatchShape): TrainingGraph {
-  const { layout, graph, bufferWords, toLosses } = bodyGraph(model, shape), { steps } = graph;
-  const body = { start: 0, stop: steps.length };
+  const { layout, graph, bufferWords, toLosses } = hiddenGraph(model, shape), { steps } = graph;
+  const forward = { start: 0, stop: steps.length };
   graph.withoutGradient(() => toLosses());
-  const losses = { start: body.stop, stop: steps.length };
+  const losses = { start: forward.stop, stop: steps.length };
   const { seed } = toLosses();
   const head = { start: losses.stop, stop: steps.length };
-  const forward = steps.slice(body.start, body.stop);
-  recomputing(graph, { level: shape.recompute ?? 0, forward }, () => appendBackward(graph, seed));
+  const layers = steps.slice(forward.start, forward.stop);
+  recomputing(graph, { level: shape.recompute ?? 0, forward: layers }, () => appendBackward(graph, seed));
   const backward = { start: head.stop, stop: steps.length };
-  const parts = { body, losses, head, backward };
+  const parts = { forward, losses, head, backward };
   return { layout, graph, bufferWords, parts, tokens: shape.B * shape.T, memory: planMemory(graph) };
 }
 
@@ -107,12 +107,12 @@ export function trainingGraph(model: ModelConfig, shape: BatchShape): TrainingGr
  * @param look Sees each chunk of the logits before their gradient takes their place.
  */
 export function lossGraph(model: ModelConfig, shape: BatchShape, look?: Look): LossGraph {
-  const { toLosses, ...body } = bodyGraph(model, shape);
-  return { ...body, ...toLosses(look) };
+  const { toLosses, ...hidden } = hiddenGraph(model, shape);
+  return { ...hidden, ...toLosses(look) };
 }
 
 /** Tokens to the last hidden states, and what goes on from there. */
-function bodyGraph(model: ModelConfig, { B, T, precision = "f32", logitsBytes, choice = ONE_FORM }: BatchShape) {
+function hiddenGraph(model: ModelConfig, { B, T, precision = "f32", logitsBytes, choice = ONE_FORM }: BatchShape) {
   const layout = parameterLayout(model), heads = headsOf(model), N = B * T;
   const rotaryShape = model.family === "llama" ? [model.contextLength, heads.D] : [1];
   const graph = new Graph({ differentiable: true, activations: precision, choice });
