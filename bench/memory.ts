@@ -12,6 +12,7 @@ import { exampleWindows } from "../runtime/profile/step_profile.ts";
 import { presets } from "../runtime/presets.ts";
 import { openTrainer } from "../runtime/train/trainer.ts";
 import { realClock } from "../runtime/worker/clock.ts";
+import { choiceFor } from "../runtime/graph/choice.ts";
 import { probeSpeed } from "../runtime/worker/speed_probe.ts";
 import type { Bench, BenchLine } from "./line.ts";
 import { isSoftware, openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
@@ -75,6 +76,7 @@ async function* peaksOfStarts(): AsyncGenerator<BenchLine> {
       device,
       model,
       precision: "f32",
+      products: choiceFor(device),
       most: training.batch,
       clock: realClock,
     });

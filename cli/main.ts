@@ -193,8 +193,15 @@ export function program(): Command {
     });
 
   command("devices", "Measure every device of this machine and say which one is chosen")
+    .option(
+      "--tune [run]",
+      "measure instead which matrix products are fastest on the GPU, for the model of a run's folder or a preset",
+    )
     .addOption(jsonOption()).addOption(quietOption())
-    .action(async (options) => (await import("./devices.ts")).devices(options));
+    .action(async ({ tune, ...options }) => {
+      if (tune === undefined) return await (await import("./devices.ts")).devices(options);
+      await (await import("./devices_tune.ts")).tuneDevices(tune === true ? "gpt2" : tune, mannerOf(options));
+    });
 
   command(
     "profile",

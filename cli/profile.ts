@@ -18,10 +18,12 @@ import { traceOf } from "../runtime/profile/trace.ts";
 import { isPreset, presets } from "../runtime/presets.ts";
 import { hasRun, openRunFolder } from "../runtime/run_folder.ts";
 import type { Precision } from "../runtime/train/training_graph.ts";
+import { choiceOf } from "../runtime/tuning/tuned_products.ts";
 import { PrecisionError } from "../runtime/worker/precision.ts";
 import { UsageError } from "./exit.ts";
 import { bytes, counted, grouped, percent, table } from "./format.ts";
 import { json, line, type Manner, note } from "./print.ts";
+import { loadTuned } from "./tuned_file.ts";
 
 export interface ProfileFlags {
   /** A run's folder, its run.json, or the name of a preset. */
@@ -56,6 +58,7 @@ export async function profile(flags: ProfileFlags): Promise<void> {
     settings,
     precision,
     steps,
+    choice: choiceOf(device, await loadTuned((message) => isTold && note(message))),
     ...batch === undefined ? {} : { batch },
   });
   const peak = await measurePeak(device), report = reportProfile(found, peak);
@@ -128,7 +131,7 @@ function printJson({ found, peak, report, trace }: Profiled & { readonly trace: 
 }
 
 /** The model of a run and how it trains; of a preset without making a run. */
-async function chosenRun(source: string): Promise<Pick<RunConfig, "model" | "training">> {
+export async function chosenRun(source: string): Promise<Pick<RunConfig, "model" | "training">> {
   const path = basename(source) === "run.json" ? dirname(source) : source;
   if (isPreset(path) && !await hasRun(path)) return presets[path];
   return (await openRunFolder(path)).config;

@@ -17,6 +17,7 @@ import { RunMetrics } from "../runtime/metrics.ts";
 import { type Peer, startPeer } from "../runtime/peer.ts";
 import { readAverage, readMembers, type RunFolder, type StateFolder } from "../runtime/run_folder.ts";
 import { emptyStatus, statusAfter } from "../runtime/status.ts";
+import { recomputedParts } from "../runtime/train/recomputed.ts";
 import { AverageKeeper } from "./average_keeper.ts";
 import { birdName } from "./bird_name.ts";
 import { EXIT } from "./exit.ts";
@@ -28,6 +29,7 @@ import { roundNews } from "./round_news.ts";
 import { openScreen, type Screen } from "./screen.ts";
 import type { PeerFlags } from "./peer_flags.ts";
 import { fetchRunData } from "./run_data.ts";
+import { loadTuned, saveTuned } from "./tuned_file.ts";
 import { VERSION } from "./version.ts";
 
 export interface PeerRun {
@@ -87,6 +89,7 @@ export async function runPeer({ run, state, interrupt, flags, addresses, ...give
   };
   const checkpoint = await state.loadOptimizer(), average = await readAverage(state.path);
   const speeds = await state.loadSpeeds();
+  const tuned = await loadTuned((message) => record.take({ kind: "warning", message }));
   await using peer = await startPeer({
     config: run.config,
     name,
@@ -104,7 +107,9 @@ export async function runPeer({ run, state, interrupt, flags, addresses, ...give
     relay: flags.relay,
     onEvent: take,
     onSpeeds: (speeds) => void state.saveSpeeds(speeds).catch(() => {}), // they can be measured again
+    onTuned: (products) => void saveTuned(products).catch(() => {}), // as these
     ...(speeds === null ? {} : { speeds }),
+    ...(tuned === null ? {} : { tuned }),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(checkpoint === null ? {} : { checkpoint }),
     ...(average === null ? {} : { average }),
@@ -260,11 +265,13 @@ async function blobPlaces({ path, config, data }: RunFolder, state: StateFolder)
   return Object.fromEntries(places);
 }
 
-function planLine({ parameters, plannedBytes, peakBytes, microBatch }: Extract<PeerEvent, { kind: "plan" }>): string {
+function planLine(plan: Extract<PeerEvent, { kind: "plan" }>): string {
+  const { parameters, plannedBytes, peakBytes, microBatch, recompute } = plan;
   const search = peakBytes > plannedBytes ? ` (${bytes(peakBytes)} for a moment, to find the fastest micro-batch)` : "";
+  const saved = recompute === 0 ? "" : `; to save memory, ${recomputedParts(recompute)} are computed again`;
   return `Model: ${counted(parameters)} parameters. Device memory: ${
     bytes(plannedBytes)
-  }${search}; micro-batch ${microBatch}.`;
+  }${search}; micro-batch ${microBatch}${saved}.`;
 }
 
 function welcome({ config, path }: RunFolder, { name, peer, flags }: {

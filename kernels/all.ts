@@ -22,7 +22,14 @@ import { layerNorm } from "./layer_norm.ts";
 import { layerNormBackward } from "./layer_norm_backward.ts";
 import { layerNormWeightsBackward } from "./layer_norm_weights_backward.ts";
 import { lossScale } from "./loss_scale.ts";
-import { matmul } from "./matmul.ts";
+import { matmul, matmulForms } from "./matmul.ts";
+import { matmulGelu, matmulGeluForms } from "./matmul_gelu.ts";
+import { matmulGeluBackward, matmulGeluBackwardForms } from "./matmul_gelu_backward.ts";
+import { matmulPartial, matmulPartialForms } from "./matmul_partial.ts";
+import { matmulRows } from "./matmul_rows.ts";
+import { matmulSum } from "./matmul_sum.ts";
+import { matmulSwiglu, matmulSwigluForms } from "./matmul_swiglu.ts";
+import { matmulSwigluBackward, matmulSwigluBackwardForms } from "./matmul_swiglu_backward.ts";
 import { nonFinite } from "./non_finite.ts";
 import { normFinal } from "./norm_final.ts";
 import { normSquaredPartial } from "./norm_squared_partial.ts";
@@ -41,6 +48,7 @@ import { swigluBackward } from "./swiglu_backward.ts";
 import { topK } from "./top_k.ts";
 import type { Kernel } from "./kernel.ts";
 
+/** One of each contract. */
 export const kernels: readonly Kernel[] = [
   adamw,
   add,
@@ -63,6 +71,13 @@ export const kernels: readonly Kernel[] = [
   layerNormWeightsBackward,
   lossScale,
   matmul,
+  matmulGelu,
+  matmulGeluBackward,
+  matmulPartial,
+  matmulRows,
+  matmulSum,
+  matmulSwiglu,
+  matmulSwigluBackward,
   nonFinite,
   normFinal,
   normSquaredPartial,
@@ -80,3 +95,15 @@ export const kernels: readonly Kernel[] = [
   swigluBackward,
   topK,
 ];
+
+/** The same contracts in other tilings (`tiling.ts`). */
+export const forms: readonly Kernel[] = [
+  matmulForms,
+  matmulGeluForms,
+  matmulGeluBackwardForms,
+  matmulPartialForms,
+  matmulSwigluForms,
+  matmulSwigluBackwardForms,
+]
+  .flatMap((forms) => [...forms.values()] as readonly Kernel[])
+  .filter((form) => !kernels.includes(form));

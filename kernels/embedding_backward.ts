@@ -1,7 +1,9 @@
 /**
  * Embedding, backward: each row of the table receives the sum of the gradients of its tokens, in the order of tokens.
  *
- * N tokens, P rows of the table, C width. A row that no token uses receives 0, or is left alone with `ACCUMULATE`.
+ * N tokens, P rows of the table, C width. The tokens come sorted by their row, which the host does once a batch
+ * (`segmentTokens`): so a row's tokens are found without a search or an atomic, and with `ACCUMULATE` a row that no
+ * token uses is not touched. Without, it receives 0.
  * @module
  */
 import { defineKernel, reads, readsWords, spread, writes } from "./kernel.ts";
@@ -16,27 +18,55 @@ export type EmbeddingBackwardShape = {
   readonly ACCUMULATE: number;
 };
 
+/** Columns of one workgroup. */
+const COLUMNS = 64;
+
 export const embeddingBackward = defineKernel<EmbeddingBackwardShape>()({
   name: "embedding_backward",
   source,
   bindings: {
     ids: readsWords(({ N }) => N),
+    order: readsWords(({ N }) => N),
+    stops: readsWords(({ N }) => N),
     dy: reads(({ N, C }) => N * C),
     dtable: writes(({ P, C }) => P * C),
   },
-  grid: ({ P }) => spread(P),
+  grid: ({ N, C }) => spread(N * Math.ceil(C / COLUMNS)),
   flops: ({ N, C }) => N * C,
   moves: ({ N, P, ACCUMULATE }) => ({ dtable: ACCUMULATE === 1 ? 2 * Math.min(1, N / P) : 1 }),
-  reference({ ids, dy, dtable }, { N, C, ACCUMULATE }) {
+  reference({ ids, order, stops, dy, dtable }, { N, C, ACCUMULATE }) {
     if (ACCUMULATE === 0) dtable.fill(0);
-    for (let n = 0; n < N; n++) {
-      for (let c = 0; c < C; c++) dtable[ids[n]! * C + c]! += dy[n * C + c]!;
+    for (let place = 0; place < N; place++) {
+      for (let k = place; k < stops[place]!; k++) {
+        const n = order[k]!, row = ids[n]!;
+        for (let c = 0; c < C; c++) dtable[row * C + c]! += dy[n * C + c]!;
+      }
     }
   },
   wasm: {
     source: wasmSource,
     entry: "embedding_backward",
     args: ({ N, P, C, ACCUMULATE }) => [N, P, C, ACCUMULATE],
-    items: ({ C }) => Math.ceil(C / 16),
+    items: ({ N }) => N,
   },
 });
+
+/** Tokens in segments of equal id. */
+export interface TokenSegments {
+  /** (N): tokens in the order of their ids, those of one id in their own order. */
+  readonly order: Uint32Array;
+  /** (N): where a segment of `order` begins, the place after its end; 0 elsewhere. */
+  readonly stops: Uint32Array;
+}
+
+/** Sorts tokens by their ids. N times the largest id is below 2⁵³. */
+export function segmentTokens(ids: Uint32Array): TokenSegments {
+  const N = ids.length, keys = Float64Array.from(ids, (id, n) => id * N + n).sort();
+  const order = Uint32Array.from(keys, (key) => key % N), stops = new Uint32Array(N);
+  for (let start = 0, k = 1; k <= N; k++) {
+    if (k < N && ids[order[k]!] === ids[order[start]!]) continue;
+    stops[start] = k;
+    start = k;
+  }
+  return { order, stops };
+}

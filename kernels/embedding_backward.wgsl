@@ -1,7 +1,9 @@
 // dtable[p] = sum of dy[n] over the tokens n whose id is p; dtable is (P, C), dy is (N, C).
-// One workgroup a row: its lanes look through all ids for the first and the last token of the row, then each lane sums
-// its columns between the two, in the order of tokens. No atomics, so two runs give the same bits; and most rows of a
-// large table have no token, so most workgroups end after the search, which costs 1 / (2 C) of the output matmul.
+// `order` has the tokens sorted by id; at the place where a segment of one id begins, `stops` has the place after it.
+// One workgroup takes 64 columns of one segment, in the order of tokens; those of places where none begins end at once.
+// No atomics and no search, so two runs give the same bits, and the cost goes by the tokens and not by the table.
+// What is overwritten must also lose the rows that no token has: each segment clears those before it, the last one also
+// those after it.
 
 override N: u32;
 override P: u32;
@@ -9,48 +11,48 @@ override C: u32;
 override ACCUMULATE: u32;
 
 @group(0) @binding(0) var<storage, read> ids: array<u32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dtable: array<f32>;
+@group(0) @binding(1) var<storage, read> order: array<u32>;
+@group(0) @binding(2) var<storage, read> stops: array<u32>;
+@group(0) @binding(3) var<storage, read> dy: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dtable: array<f32>;
 
-const LANES = 64u;
-var<workgroup> first: array<u32, LANES>;
-var<workgroup> stop: array<u32, LANES>; // one past the last token
+const COLUMNS = 64u;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(COLUMNS)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let row = group.x + group.y * groups.x;
-  if (row >= P) { return; }
+  let blocks = (C + COLUMNS - 1u) / COLUMNS;
+  let index = group.x + group.y * groups.x;
+  let place = index / blocks;
+  let c = index % blocks * COLUMNS + lane;
+  if (place >= N || c >= C) { return; }
+  let stop = stops[place];
+  if (stop <= place) { return; }
+  let row = ids[order[place]];
 
-  var lane_first = N;
-  var lane_stop = 0u;
-  for (var n = lane; n < N; n += LANES) {
-    if (ids[n] == row) {
-      lane_first = min(lane_first, n);
-      lane_stop = n + 1u;
-    }
+  var sum = 0.0;
+  var k = place;
+  for (; k + 4u <= stop; k += 4u) { // four loads are under way at once
+    let a = dy[order[k] * C + c];
+    let b = dy[order[k + 1u] * C + c];
+    let d = dy[order[k + 2u] * C + c];
+    let e = dy[order[k + 3u] * C + c];
+    sum = sum + a + b + d + e;
   }
-  first[lane] = lane_first;
-  stop[lane] = lane_stop;
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane < half) {
-      first[lane] = min(first[lane], first[lane + half]);
-      stop[lane] = max(stop[lane], stop[lane + half]);
-    }
-  }
-  workgroupBarrier();
+  for (; k < stop; k++) { sum += dy[order[k] * C + c]; }
 
-  if (ACCUMULATE == 1u && stop[0] == 0u) { return; }
-  for (var c = lane; c < C; c += LANES) {
-    var sum = 0.0;
-    for (var n = first[0]; n < stop[0]; n++) {
-      if (ids[n] == row) { sum += dy[n * C + c]; }
+  if (ACCUMULATE == 1u) {
+    sum += dtable[row * C + c];
+  } else {
+    var first = 0u;
+    if (place > 0u) { first = ids[order[place - 1u]] + 1u; }
+    for (var p = first; p < row; p++) { dtable[p * C + c] = 0.0; }
+    if (stop == N) {
+      for (var p = row + 1u; p < P; p++) { dtable[p * C + c] = 0.0; }
     }
-    if (ACCUMULATE == 1u) { sum += dtable[row * C + c]; }
-    dtable[row * C + c] = sum;
   }
+  dtable[row * C + c] = sum;
 }

@@ -22,10 +22,7 @@ export const gelu = defineKernel<GeluShape>()({
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
   flops: ({ COUNT }) => 10 * COUNT,
   reference({ x, y }, { COUNT }) {
-    for (let i = 0; i < COUNT; i++) {
-      const inner = Math.sqrt(2 / Math.PI) * (x[i]! + 0.044715 * x[i]! ** 3);
-      y[i] = x[i]! / 2 * (1 + Math.tanh(inner));
-    }
+    for (let i = 0; i < COUNT; i++) y[i] = geluOf(x[i]!);
   },
   wasm: {
     source: wasmSource,
@@ -34,3 +31,8 @@ export const gelu = defineKernel<GeluShape>()({
     items: ({ COUNT }) => Math.ceil(COUNT / 64),
   },
 });
+
+/** One value. */
+export function geluOf(x: number): number {
+  return x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+}

@@ -19,6 +19,6 @@ fn main(
   if (i >= COUNT) { return; }
   let value = f32(x[i]);
   let z = clamp(value, -20.0, 20.0); // beyond, the gate is 0 or 1, and the cube could overflow
-  let inner = ROOT_2_OVER_PI * (z + 0.044715 * z * z * z);
+  let inner = ROOT_2_OVER_PI * fma(0.044715 * z * z, z, z); // an fma, so that every compiler makes it one
   y[i] = to_y(value / (1.0 + exp(min(-2.0 * inner, 80.0)))); // exp of more than 88 overflows
 }

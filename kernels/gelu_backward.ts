@@ -24,13 +24,7 @@ export const geluBackward = defineKernel<GeluBackwardShape>()({
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
   flops: ({ COUNT }) => 20 * COUNT,
   reference({ dy, x, dx }, { COUNT, ACCUMULATE }) {
-    const root = Math.sqrt(2 / Math.PI);
-    for (let i = 0; i < COUNT; i++) {
-      const tanh = Math.tanh(root * (x[i]! + 0.044715 * x[i]! ** 3));
-      const innerSlope = root * (1 + 3 * 0.044715 * x[i]! ** 2);
-      const slope = (1 + tanh) / 2 + x[i]! / 2 * (1 - tanh * tanh) * innerSlope;
-      dx[i] = (ACCUMULATE === 1 ? dx[i]! : 0) + dy[i]! * slope;
-    }
+    for (let i = 0; i < COUNT; i++) dx[i] = (ACCUMULATE === 1 ? dx[i]! : 0) + dy[i]! * geluSlope(x[i]!);
   },
   wasm: {
     source: wasmSource,
@@ -39,3 +33,10 @@ export const geluBackward = defineKernel<GeluBackwardShape>()({
     items: ({ COUNT }) => Math.ceil(COUNT / 64),
   },
 });
+
+/** The derivative at one place. */
+export function geluSlope(x: number): number {
+  const root = Math.sqrt(2 / Math.PI), tanh = Math.tanh(root * (x + 0.044715 * x ** 3));
+  const innerSlope = root * (1 + 3 * 0.044715 * x ** 2);
+  return (1 + tanh) / 2 + x / 2 * (1 - tanh * tanh) * innerSlope;
+}

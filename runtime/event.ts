@@ -49,6 +49,8 @@ export type PeerEvent =
     /** The most device memory at one time: the search for the fastest micro-batch may need more than training. */
     readonly peakBytes: number;
     readonly microBatch: number;
+    /** What the backward pass computes again to save memory: 0 nothing, 1 norms and activation functions, 2 layers. */
+    readonly recompute: 0 | 1 | 2;
   }
   | {
     readonly kind: "started";

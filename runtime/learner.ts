@@ -13,6 +13,7 @@ import type { DeviceChoice } from "./device/open.ts";
 import { HeldWeights, type Pin } from "./held_weights.ts";
 import { RunningAverage } from "./running_average.ts";
 import { allocateWeights, setsIn, weightsLayout, weightsSizeBytes } from "./state/weights.ts";
+import type { TunedProducts } from "./tuning/tuned_products.ts";
 import type {
   BlobPlace,
   DeviceSpeeds,
@@ -39,6 +40,8 @@ export interface LearnerOptions {
   readonly precision?: PrecisionChoice;
   /** What the event `speeds` of an earlier session gave: the device is not measured again, but goes on being watched. */
   readonly speeds?: DeviceSpeeds;
+  /** What the event `tuned` of an earlier session gave: what is known of the machine's GPU is not measured again. */
+  readonly tuned?: TunedProducts;
   /** What `checkpoint` of an earlier session gave. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
   /** What `average` of an earlier session gave. */
@@ -69,14 +72,16 @@ const LONGEST_CLOSE_MS = 10_000;
  */
 export async function openLearner(options: LearnerOptions): Promise<LocalLearner> {
   const { config, device = "auto", threads = null, blobs = {}, percent = 100 } = options;
-  const { microBatch = null, precision = "auto", checkpoint = null, speeds = null } = options;
+  const { microBatch = null, precision = "auto", checkpoint = null, speeds = null, tuned = null } = options;
   const onEvent = options.onEvent ?? (() => {});
   expectPercent(percent);
   const training = openRemote<TrainingPort, LearnerEvent>(trainingThread(), onEvent);
   const folding = openRemote<FoldPort, never>(foldThread(), () => {});
   try {
     const [opened] = await Promise.all([
-      training.call("open", { config, device, threads, blobs, microBatch, precision, speeds, percent, checkpoint }),
+      training.call("open", {
+        ...{ config, device, threads, blobs, microBatch, precision, speeds, tuned, percent, checkpoint },
+      }),
       folding.call("open", config),
     ]);
     const average = new RunningAverage({ config, words: weightsLayout(config).parameterWords, folding });

@@ -20,6 +20,7 @@ import { formatTicket } from "../p2p/ticket.ts";
 import { blobsOf, genesisBytes, type RunConfig } from "./config.ts";
 import type { PeerEvent } from "./event.ts";
 import { type LocalLearner, openLearner } from "./learner.ts";
+import type { TunedProducts } from "./tuning/tuned_products.ts";
 import type { DeviceSpeeds } from "./worker/messages.ts";
 import { peerEvents } from "./peer_events.ts";
 import type { DeviceChoice } from "./device/open.ts";
@@ -57,6 +58,8 @@ export interface PeerOptions {
   readonly relay?: boolean;
   /** What `onSpeeds` of an earlier session was given last. */
   readonly speeds?: DeviceSpeeds;
+  /** What `onTuned` of an earlier session, of any peer on this machine, was given last. */
+  readonly tuned?: TunedProducts;
   /** What `checkpoint` of an earlier session gave. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
   /** What `average` of an earlier session gave. */
@@ -65,6 +68,8 @@ export interface PeerOptions {
   readonly onEvent?: (event: PeerEvent) => void;
   /** Told how fast the device is, for this peer's own restart. */
   readonly onSpeeds?: (speeds: DeviceSpeeds) => void;
+  /** Told what was measured of the machine's GPU, for the next peer on it. */
+  readonly onTuned?: (products: TunedProducts) => void;
 }
 
 /** A peer at work. Disposing ends it at once; `leave` lets its last work be counted. */
@@ -116,9 +121,11 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
     percent: options.throttle ?? 100,
     onEvent(event) {
       if (event.kind === "speeds") options.onSpeeds?.(event.speeds);
+      else if (event.kind === "tuned") options.onTuned?.(event.products);
       else events.fromLearner(event);
     },
     ...(options.speeds === undefined ? {} : { speeds: options.speeds }),
+    ...(options.tuned === undefined ? {} : { tuned: options.tuned }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
     ...(options.average === undefined ? {} : { average: options.average }),

@@ -53,8 +53,8 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
         case "precision":
           return onEvent(event);
         case "memory": {
-          const { microBatch, plannedBytes, peakBytes, parameterCount } = event;
-          return onEvent({ kind: "plan", parameters: parameterCount, plannedBytes, peakBytes, microBatch });
+          const { microBatch, recompute, plannedBytes, peakBytes, parameterCount } = event;
+          return onEvent({ kind: "plan", parameters: parameterCount, plannedBytes, peakBytes, microBatch, recompute });
         }
         case "steps": {
           const { loss, rate, batch, microBatch, tokensPerSecond } = event;
@@ -77,7 +77,13 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           });
         }
         case "speeds":
+        case "tuned":
           return; // kept by whoever started the peer, for its next start
+        case "tuning":
+          return onEvent({
+            kind: "waiting",
+            reason: `measuring which matrix products are fastest on the GPU: ${event.doneCount} of ${event.classCount}`,
+          });
         case "waiting":
           return onEvent({ kind: "waiting", reason: event.reason });
         case "dropped":

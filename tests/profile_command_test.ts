@@ -24,7 +24,7 @@ Deno.test("profile prints every kernel of a step, figures that add up, and write
   }
   assert.match(
     out,
-    /^a step \S+ ms: in its \d+ dispatches \S+ \(begin step .*, forward .*, backward .*, update .*\), /m,
+    /^a step \S+ ms: in its \d+ dispatches \S+ \(begin step .*, forward .*, head .*, backward .*, update .*\), /m,
   );
   assert.match(out, /tokens\/s, .* MFU \d+ %; .*B of memory on the device$/m);
   assert.match(out, /^Dispatches by the clock, the median of 2 steps\.$/m);

@@ -76,6 +76,8 @@ export interface SceneOptions {
   /** As `run.json` has it. */
   readonly batching?: Readonly<Record<string, unknown>>;
   readonly precision?: Precision;
+  /** What the device is said to train. */
+  readonly tokensPerSecond?: number;
   /** Chooses the micro-batch of each box. */
   readonly curve?: SpeedCurve;
   /** The first device, and those opened in its place when it is lost. */
@@ -124,9 +126,11 @@ export function openScene(
     },
     model: run.model,
     largestMicroBatch: microBatch,
+    speedAt: () => chosen.tokensPerSecond,
     precision,
-    onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
-      onEvent({ kind: "memory", microBatch, plannedBytes, peakBytes: plannedBytes, parameterCount }),
+    onOpen: ({ microBatch, recompute, plannedBytes, parameterCount }) =>
+      onEvent({ kind: "memory", microBatch, recompute, plannedBytes, peakBytes: plannedBytes, parameterCount }),
+    onRecompute: (message) => onEvent({ kind: "warning", message }),
     onF32: (reason) => onEvent({ kind: "precision", precision: "f32", reason }),
     onRefused(microBatch, reason) {
       curve?.refuse(microBatch, clock.now());

@@ -81,6 +81,12 @@ export class SpeedCurve {
     return best.microBatch;
   }
 
+  /** Tokens a second to expect at a micro-batch: of the largest known that is no larger, else of the smallest. */
+  speedAt(microBatch: number): number | undefined {
+    const { points } = this.remembered;
+    return (points.findLast((point) => point.microBatch <= microBatch) ?? points[0])?.tokensPerSecond;
+  }
+
   /**
    * Most sequences at once in the next box. Call once a box, before it.
    * @param batch The box's local batch: what is larger is no use.

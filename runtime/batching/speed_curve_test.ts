@@ -19,6 +19,12 @@ Deno.test("SpeedCurve trains at the smallest micro-batch that is as fast as any"
   assert.deepEqual(boxes(curve, () => 800, { count: 3 }), [8, 8, 8]);
 });
 
+Deno.test("SpeedCurve expects of a micro-batch what the next smaller known one does", () => {
+  const curve = new SpeedCurve({ points: linear.slice(1), refused: null }, 0);
+  assert.deepEqual([1, 2, 3, 4, 100].map((microBatch) => curve.speedAt(microBatch)), [200, 200, 200, 400, 800]);
+  assert.equal(new SpeedCurve({ points: [], refused: null }, 0).speedAt(1), undefined);
+});
+
 Deno.test("SpeedCurve tries others for one box each when the device has become slower, and stays at the best", () => {
   const curve = new SpeedCurve({ points: linear, refused: 16 }, 0);
   assert.deepEqual(boxes(curve, (microBatch) => 100 * microBatch, { count: 3 }), [8, 8, 8]);

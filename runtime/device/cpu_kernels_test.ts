@@ -15,7 +15,7 @@ import { copy } from "../../kernels/copy.ts";
 import { crossEntropy } from "../../kernels/cross_entropy.ts";
 import { delta } from "../../kernels/delta.ts";
 import { embedding } from "../../kernels/embedding.ts";
-import { embeddingBackward } from "../../kernels/embedding_backward.ts";
+import { embeddingBackward, segmentTokens } from "../../kernels/embedding_backward.ts";
 import { fill } from "../../kernels/fill.ts";
 import { gelu } from "../../kernels/gelu.ts";
 import { geluBackward } from "../../kernels/gelu_backward.ts";
@@ -81,7 +81,7 @@ const cases: readonly Case[] = [
       {
         kernel: embeddingBackward,
         shape: { N: N!, P: 3, C: C!, ACCUMULATE: ACCUMULATE! },
-        inputs: { ids },
+        inputs: { ids, ...segmentTokens(Uint32Array.from(ids)) },
         units: 4 + N!,
       },
       { kernel: swiglu, shape: { N: N!, F: C! }, inputs: { x: noise(2 * N! * C!, 3, 9) }, units: 8 },

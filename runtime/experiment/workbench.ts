@@ -2,7 +2,8 @@
  * Where trials are trained: one device and a text, and the trainer that is open on it.
  *
  * Trials come one after another, often with the same model, so a trainer stays open until another shape is asked for.
- * A device that has no memory for a micro-batch gets half of it; what a step computes stays the same but for rounding.
+ * A device that has no memory for a micro-batch computes activations again, which changes no bit; if that is not enough,
+ * it gets half of it, and what a step computes stays the same but for rounding.
  * @module
  */
 import type { TokenSource } from "../data/corpus.ts";
@@ -11,8 +12,8 @@ import { windowAt } from "../data/order.ts";
 import type { TokenReader } from "../data/tokens.ts";
 import { type Device, DeviceMemoryError } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { openTrainer, type Trainer } from "../train/trainer.ts";
-import { planTrainer } from "../train/trainer_plan.ts";
+import { openFittingTrainer, plansToTry } from "../train/fitting_trainer.ts";
+import type { Trainer } from "../train/trainer.ts";
 import { heldOutWindows } from "../worker/held_out.ts";
 
 export interface WorkbenchOptions {
@@ -54,12 +55,9 @@ export class Workbench implements AsyncDisposable {
       if (this.#open?.model === model && this.#open.microBatch === microBatch) return fresh(this.#open.trainer);
       await this.#close();
       try {
-        this.#open = {
-          model,
-          microBatch,
-          trainer: await openTrainer({ device, model: config, microBatch, outer: false }),
-        };
-        return this.#open.trainer;
+        const { trainer } = await openFittingTrainer({ device, model: config, microBatch, outer: false });
+        this.#open = { model, microBatch, trainer };
+        return trainer;
       } catch (error) {
         if (!(error instanceof DeviceMemoryError)) throw error;
         if (microBatch === 1) throw new DeviceMemoryError(tooLarge(config, error), { cause: error });
@@ -117,7 +115,7 @@ function fresh(trainer: Trainer): Trainer {
 }
 
 function tooLarge(model: ModelConfig, { message }: Error): string {
-  const { plannedBytes } = planTrainer({ model, microBatch: 1, outer: false });
+  const { plannedBytes } = plansToTry({ model, microBatch: 1, outer: false }).at(-1)!;
   return `Cannot train this trial: one sequence of it needs ${(plannedBytes / 1e6).toFixed(0)} MB and the device ` +
     `does not give them (${message}). Choose another --device, or a smaller model with --proxy`;
 }

@@ -16,22 +16,37 @@
 import { copy } from "../../kernels/copy.ts";
 import type { Gradients, Graph, Tensor } from "./tensor.ts";
 
+export interface BackwardOptions {
+  /** Ops of the tape that are left for another backward pass: so many of the first. Default 0. */
+  readonly after?: number;
+  /** Where gradients of some tensors are to be written, instead of memory of their own. */
+  readonly places?: ReadonlyMap<Tensor, Tensor>;
+}
+
 /**
- * Appends the backward pass.
+ * Appends the backward pass of the ops on the tape, and takes them from it.
  * @param seeds Gradients of the last tensors, made by the graph itself (cross-entropy leaves one in its logits).
  */
-export function appendBackward(graph: Graph, seeds: ReadonlyMap<Tensor, Tensor>): void {
+export function appendBackward(
+  graph: Graph,
+  seeds: ReadonlyMap<Tensor, Tensor>,
+  { after = 0, places = new Map() }: BackwardOptions = {},
+): void {
   if (!graph.differentiable) throw new Error("Cannot append a backward pass: the graph was not made for one");
   const gradients = new Map<Tensor, Tensor>(seeds);
-  const sink = gradientSink(graph, gradients);
-  for (const { output, backward } of [...graph.tape].reverse()) {
+  const sink = gradientSink(graph, gradients, places);
+  for (const { output, backward } of graph.tape.splice(after).reverse()) {
     const dy = gradients.get(output);
     gradients.delete(output);
     if (dy !== undefined) backward(dy, sink); // an op that nothing depends on has no gradient
   }
 }
 
-function gradientSink(graph: Graph, gradients: Map<Tensor, Tensor>): Gradients {
+function gradientSink(
+  graph: Graph,
+  gradients: Map<Tensor, Tensor>,
+  places: ReadonlyMap<Tensor, Tensor>,
+): Gradients {
   const ofParameter = ({ label, shape, gradientHome }: Tensor): Tensor | undefined =>
     gradientHome && graph.bound(`gradient of ${label}`, shape, { ...gradientHome, type: "f32" });
 
@@ -39,7 +54,7 @@ function gradientSink(graph: Graph, gradients: Map<Tensor, Tensor>): Gradients {
     add(tensor, write) {
       const target = ofParameter(tensor) ?? gradients.get(tensor);
       if (target !== undefined) return write(target, 1);
-      const created = graph.tensor(`gradient of ${tensor.label}`, tensor.shape, tensor.type);
+      const created = places.get(tensor) ?? graph.tensor(`gradient of ${tensor.label}`, tensor.shape, tensor.type);
       gradients.set(tensor, created);
       write(created, 0);
     },
@@ -52,7 +67,7 @@ function gradientSink(graph: Graph, gradients: Map<Tensor, Tensor>): Gradients {
       });
     },
     move(tensor, dy) {
-      if (tensor.gradientHome === undefined && !gradients.has(tensor)) {
+      if (tensor.gradientHome === undefined && !gradients.has(tensor) && !places.has(tensor)) {
         gradients.set(tensor, graph.inPlace(dy, `gradient of ${tensor.label}`));
         return;
       }

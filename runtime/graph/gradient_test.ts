@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { copy } from "../../kernels/copy.ts";
+import { segmentTokens } from "../../kernels/embedding_backward.ts";
 import { gelu as geluKernel } from "../../kernels/gelu.ts";
 import { whole } from "../device/device.ts";
 import { openPlainDevice } from "../device/plain.ts";
@@ -51,8 +52,15 @@ const builds: Readonly<Record<string, Build>> = {
   },
   "a swiglu and an embedding of the same rows": (graph, x) => {
     const ids = graph.bound("ids", [ROWS], { buffer: "positions", start: 0, type: "u32" });
+    const words = (start: number) => graph.bound("words", [ROWS], { buffer: "positions", start, type: "u32" });
+    const uses = { kind: "sorted", order: words(64), stops: words(128) } as const;
     const weight = constant(graph, [COLUMNS, COLUMNS / 2]), y = ops.gelu(graph, x);
-    return ops.linear(graph, ops.swiglu(graph, ops.embedding(graph, { ids, table: y })), { weight, residual: y });
+    return ops.linear(graph, ops.swiglu(graph, ops.embedding(graph, { ids, table: y, uses })), { weight, residual: y });
+  },
+  "a table of which the first rows are used in turn, and a tensor with other uses of it": (graph, x) => {
+    const ids = graph.bound("ids", [ROWS], { buffer: "turns", start: 0, type: "u32" });
+    const uses = { kind: "repeated", rowCount: ROWS / 2 } as const;
+    return ops.add(graph, ops.gelu(graph, ops.embedding(graph, { ids, table: x, uses })), ops.gelu(graph, x));
   },
 };
 
@@ -97,12 +105,16 @@ async function evaluate(build: Build, parameters: Float32Array) {
     parameters: allocate(256),
     gradients: allocate(256),
     upstream: allocate(y.count),
-    positions: allocate(ROWS),
+    positions: allocate(192),
+    turns: allocate(ROWS),
   };
   const places = { memory, slots: memory.slotWords.map(allocate), buffers };
   device.write(whole(buffers.parameters), parameters);
   device.write(whole(buffers.upstream), Float32Array.from(r));
-  device.write(whole(buffers.positions), Uint32Array.of(0, 3, 1, 3, 5, 2));
+  const ids = Uint32Array.of(0, 3, 1, 3, 5, 2), { order, stops } = segmentTokens(ids), words = new Uint32Array(192);
+  [ids, order, stops].forEach((part, i) => words.set(part, 64 * i));
+  device.write(whole(buffers.positions), words);
+  device.write(whole(buffers.turns), Uint32Array.of(0, 1, 2, 0, 1, 2));
   device.run(await device.prepare(bindSteps(graph, places), "test"));
   const values = device.readExactly(spanOf(y, places)), weights = Float32Array.from(r);
   return {

@@ -56,7 +56,11 @@ Deno.test("planMemory() never lets two live tensors share a slot, in random grap
 });
 
 Deno.test("planMemory() never lets two live tensors share a slot, in training graphs", () => {
-  for (const model of tinyModels) expectNoSharing(trainingGraph(model, { B: 2, T: 5 }).graph, model.family);
+  for (const model of tinyModels) {
+    for (const recompute of [0, 1, 2] as const) {
+      expectNoSharing(trainingGraph(model, { B: 2, T: 5, recompute }).graph, `${model.family}, level ${recompute}`);
+    }
+  }
 });
 
 Deno.test("planMemory() uses a slot again as soon as its tensor is dead", () => {

@@ -26,7 +26,6 @@ import { geluBackward } from "../../kernels/gelu_backward.ts";
 import { layerNorm as layerNormKernel } from "../../kernels/layer_norm.ts";
 import { layerNormBackward } from "../../kernels/layer_norm_backward.ts";
 import { layerNormWeightsBackward } from "../../kernels/layer_norm_weights_backward.ts";
-import { matmul } from "../../kernels/matmul.ts";
 import { rmsNorm as rmsNormKernel } from "../../kernels/rms_norm.ts";
 import { rmsNormBackward } from "../../kernels/rms_norm_backward.ts";
 import { rmsNormWeightsBackward } from "../../kernels/rms_norm_weights_backward.ts";
@@ -34,16 +33,41 @@ import { rope as ropeKernel } from "../../kernels/rope.ts";
 import { sum as sumKernel } from "../../kernels/sum.ts";
 import { swiglu as swigluKernel } from "../../kernels/swiglu.ts";
 import { swigluBackward } from "../../kernels/swiglu_backward.ts";
+import { geluBackwardByProduct, geluByProduct, product, swigluBackwardByProduct, swigluByProduct } from "./products.ts";
 import type { Graph, Tensor } from "./tensor.ts";
 
-/** Rows of `table` (P, C) by `ids` (N): (N, C). */
-export function embedding(graph: Graph, { ids, table }: { ids: Tensor; table: Tensor }): Tensor {
+/** What is known of ids before they are there, so that a row's tokens need not be searched for. */
+export type RowUses =
+  /** (N) each, of the ids that are there: `segmentTokens`. */
+  | { readonly kind: "sorted"; readonly order: Tensor; readonly stops: Tensor }
+  /** They are 0 … rowCount − 1, again and again. */
+  | { readonly kind: "repeated"; readonly rowCount: number };
+
+export interface EmbeddingOptions {
+  /** (N), u32. */
+  readonly ids: Tensor;
+  /** (P, C). */
+  readonly table: Tensor;
+  /** Needed where there is a backward pass. */
+  readonly uses?: RowUses | undefined;
+}
+
+/** Rows of `table` by `ids`: (N, C). */
+export function embedding(graph: Graph, { ids, table, uses }: EmbeddingOptions): Tensor {
   const [P, C] = matrix(table), N = ids.count;
   const y = graph.tensor(`rows of ${table.label}`, [N, C]);
   graph.run(embeddingKernel, { N, P, C }, { ids, table, y });
   graph.derive(y, (dy, gradients) => {
     gradients.add(table, (dtable, ACCUMULATE) => {
-      graph.run(embeddingBackward, { N, P, C, ACCUMULATE }, { ids, dy, dtable });
+      if (uses === undefined) throw new Error(`Cannot derive the ${y.label}: nothing is known of '${ids.label}'`);
+      if (uses.kind === "sorted") {
+        const { order, stops } = uses;
+        graph.run(embeddingBackward, { N, P, C, ACCUMULATE }, { ids, order, stops, dy, dtable });
+      } else {
+        // A row's tokens are a column: a sum over sequences.
+        const { rowCount } = uses, shape = { N: N / rowCount, C: rowCount * C, ACCUMULATE };
+        graph.run(columnSum, shape, { dy, sum: graph.rows(dtable, { first: 0, count: rowCount }) });
+      }
     });
   });
   return y;
@@ -120,28 +144,27 @@ export function linear(graph: Graph, x: Tensor, options: LinearOptions): Tensor 
   const y = overwritten === undefined
     ? graph.tensor(`product with ${weight.label}`, [N, rows], type)
     : graph.inPlace(overwritten, `stream after ${weight.label}`);
-  const unused = firstWord(weight),
-    factor = weight.f16 ?? weight,
-    shape = { M: N, N: rows, K: columns, TRANSPOSE_A: 0, TRANSPOSE_B: 1 };
-  const given = (tensor: Tensor | undefined) => tensor === undefined ? 0 : 1;
-  graph.run(matmul, { ...shape, BIAS: given(bias), RESIDUAL: given(kept), ACCUMULATE: given(overwritten) }, {
+  const factor = weight.f16 ?? weight, unused = weight;
+  const forward = { M: N, N: rows, K: columns, TRANSPOSE_A: 0, TRANSPOSE_B: 1 };
+  product(graph, { ...forward, ACCUMULATE: overwritten === undefined ? 0 : 1 }, {
     a: x,
     b: factor,
-    bias: bias ?? unused,
-    residual: kept ?? unused,
+    bias,
+    residual: kept,
     y,
+    unused,
   });
   graph.derive(y, (dy, gradients) => {
     gradients.add(weight, (dw, ACCUMULATE) => {
-      const shape = { M: rows, N: columns, K: N, TRANSPOSE_A: 1, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE };
-      graph.run(matmul, shape, { a: dy, b: x, bias: unused, residual: unused, y: dw });
+      const shape = { M: rows, N: columns, K: N, TRANSPOSE_A: 1, TRANSPOSE_B: 0, ACCUMULATE };
+      product(graph, shape, { a: dy, b: x, y: dw, unused });
     });
     if (bias !== undefined) {
       gradients.add(bias, (sum, ACCUMULATE) => graph.run(columnSum, { N, C: rows, ACCUMULATE }, { dy, sum }));
     }
     gradients.add(x, (dx, ACCUMULATE) => {
-      const shape = { M: N, N: columns, K: rows, TRANSPOSE_A: 0, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE };
-      graph.run(matmul, shape, { a: dy, b: factor, bias: unused, residual: unused, y: dx });
+      const shape = { M: N, N: columns, K: rows, TRANSPOSE_A: 0, TRANSPOSE_B: 0, ACCUMULATE };
+      product(graph, shape, { a: dy, b: factor, y: dx, unused });
     });
     if (residual !== undefined) gradients.move(residual, dy);
   });
@@ -151,9 +174,12 @@ export function linear(graph: Graph, x: Tensor, options: LinearOptions): Tensor 
 /** GELU in its tanh form. */
 export function gelu(graph: Graph, x: Tensor): Tensor {
   const COUNT = x.count, y = graph.tensor(`gelu of ${x.label}`, x.shape, x.type);
-  graph.run(geluKernel, { COUNT }, { x, y });
+  if (!geluByProduct(graph, { x, y })) graph.run(geluKernel, { COUNT }, { x, y });
   graph.derive(y, (dy, gradients) => {
-    gradients.add(x, (dx, ACCUMULATE) => graph.run(geluBackward, { COUNT, ACCUMULATE }, { dy, x, dx }));
+    gradients.add(x, (dx, ACCUMULATE) => {
+      if (ACCUMULATE === 0 && geluBackwardByProduct(graph, { dy, x, dx })) return;
+      graph.run(geluBackward, { COUNT, ACCUMULATE }, { dy, x, dx });
+    });
   });
   return y;
 }
@@ -161,9 +187,12 @@ export function gelu(graph: Graph, x: Tensor): Tensor {
 /** silu(gate) · up of packed rows x (N, 2F): (N, F). */
 export function swiglu(graph: Graph, x: Tensor): Tensor {
   const [N, packed] = matrix(x), F = packed / 2, y = graph.tensor(`swiglu of ${x.label}`, [N, F], x.type);
-  graph.run(swigluKernel, { N, F }, { x, y });
+  if (!swigluByProduct(graph, { x, y })) graph.run(swigluKernel, { N, F }, { x, y });
   graph.derive(y, (dy, gradients) => {
-    gradients.add(x, (dx, ACCUMULATE) => graph.run(swigluBackward, { N, F, ACCUMULATE }, { dy, x, dx }));
+    gradients.add(x, (dx, ACCUMULATE) => {
+      if (ACCUMULATE === 0 && swigluBackwardByProduct(graph, { dy, x, dx })) return;
+      graph.run(swigluBackward, { N, F, ACCUMULATE }, { dy, x, dx });
+    });
   });
   return y;
 }
@@ -230,22 +259,19 @@ export interface CrossEntropyOptions {
   readonly targets: Tensor;
   /** (1): factor of the gradient. */
   readonly scale: Tensor;
+  /** (N), written. */
+  readonly losses: Tensor;
 }
 
 /**
  * Losses (N) of logits (N, V). In a differentiable graph the logits become their own gradient, times `scale`: the seed
- * of the backward pass.
+ * of a backward pass.
  */
-export function crossEntropy(
-  graph: Graph,
-  logits: Tensor,
-  { targets, scale }: CrossEntropyOptions,
-): { readonly losses: Tensor; readonly dlogits: Tensor } {
-  const [N, V] = matrix(logits), losses = graph.tensor("losses", [N]);
+export function crossEntropy(graph: Graph, logits: Tensor, { targets, scale, losses }: CrossEntropyOptions): Tensor {
+  const [N, V] = matrix(logits), GRADIENT = graph.differentiable ? 1 : 0;
   const dlogits = graph.differentiable ? graph.inPlace(logits, "gradient of logits") : logits;
-  const GRADIENT = graph.differentiable ? 1 : 0;
   graph.run(crossEntropyKernel, { N, V, GRADIENT }, { logits: dlogits, targets, scale, losses });
-  return { losses, dlogits };
+  return dlogits;
 }
 
 /** Adds the sum of x to `total` (1). No gradient: it is for measuring. */
@@ -257,9 +283,4 @@ function matrix({ label, shape }: Tensor): readonly [number, number] {
   const [rows, columns] = shape;
   if (shape.length === 2 && rows !== undefined && columns !== undefined) return [rows, columns];
   throw new Error(`Cannot use '${label}' as a matrix: its shape is (${shape.join(", ")})`);
-}
-
-/** Something to bind where a kernel's switch says that it reads nothing. */
-function firstWord(tensor: Tensor): Tensor {
-  return { ...tensor, shape: [1], count: 1 };
 }

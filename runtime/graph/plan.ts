@@ -35,16 +35,16 @@ export function bindSteps({ steps }: Graph, places: Places): Dispatch[] {
 }
 
 /** Where a tensor lies. */
-export function spanOf({ label, count, type, storage }: Tensor, { memory, slots, buffers }: Places): Span {
+export function spanOf({ label, count, type, storage, start }: Tensor, { memory, slots, buffers }: Places): Span {
   const { home } = storage, words = wordsOf(count, type), f16 = type === "f16" ? { type } : {};
   if (home.kind === "planned") {
     const slot = memory.slots.get(storage);
     if (slot === undefined) throw new Error(`Cannot find '${label}': no step of the planned graph uses it`);
-    return { buffer: slots[slot]!, start: 0, words, ...f16 };
+    return { buffer: slots[slot]!, start, words, ...f16 };
   }
   const buffer = buffers[home.buffer];
   if (buffer === undefined) throw new Error(`Cannot place '${label}': no buffer '${home.buffer}' was given`);
-  return { buffer, start: home.start, words, ...f16 };
+  return { buffer, start: home.start + start, words, ...f16 };
 }
 
 /** Rounds a count of words up to where the next span of a buffer may start. */
@@ -70,33 +70,45 @@ export function allocateAll<Name extends string>(
   return Object.fromEntries(allocated) as Record<Name, DeviceBuffer>; // one entry for every key of `words`
 }
 
-/** Work of one program: a tenth of a second on a GPU of 2 TFLOP/s, so that a desktop stays usable meanwhile. */
-const PROGRAM_FLOPS = 2e11;
-
-export interface ProgramOptions {
-  readonly label: string;
-  /** At most so many programs, however much work there is. */
-  readonly mostPrograms: number;
+/** Some dispatches as one program, and their share of a micro-batch's time in operations. */
+export interface Part {
+  readonly program: Program;
+  readonly work: number;
 }
 
-/** Prepares dispatches as one program, or as several of about equal work if there is much of it. */
+export interface PartOptions {
+  readonly label: string;
+  /** Most work of one program; a dispatch that has more is a program of its own. */
+  readonly mostWork: number;
+}
+
+/** Prepares dispatches as one program, or as several, in order, where there is too much work for one. */
 export async function prepareParts(
   device: Device,
   dispatches: readonly Dispatch[],
-  { label, mostPrograms }: ProgramOptions,
-): Promise<Program[]> {
-  const works = dispatches.map(({ kernel, shape }) => kernel.flops?.(shape) ?? 0);
-  const total = works.reduce((sum, work) => sum + work, 0);
-  const partCount = Math.max(1, Math.min(mostPrograms, Math.ceil(total / PROGRAM_FLOPS)));
-  const parts: Dispatch[][] = Array.from({ length: partCount }, () => []);
-  let done = 0;
-  for (const [i, dispatch] of dispatches.entries()) {
-    parts[Math.min(partCount - 1, Math.floor(done / total * partCount) || 0)]!.push(dispatch);
-    done += works[i]!;
+  { label, mostWork }: PartOptions,
+): Promise<Part[]> {
+  const parts: { dispatches: Dispatch[]; work: number }[] = [];
+  for (const dispatch of dispatches) {
+    const work = workOf(dispatch), last = parts.at(-1);
+    if (last === undefined || last.work + work > mostWork) parts.push({ dispatches: [dispatch], work });
+    else {
+      last.dispatches.push(dispatch);
+      last.work += work;
+    }
   }
-  const programs: Program[] = [];
-  for (const [i, part] of parts.filter((part) => part.length > 0).entries()) {
-    programs.push(await device.prepare(part, `${label} ${i + 1}`));
+  const prepared: Part[] = [];
+  for (const [i, { dispatches, work }] of parts.entries()) {
+    prepared.push({ program: await device.prepare(dispatches, `${label} ${i + 1}`), work });
   }
-  return programs;
+  return prepared;
+}
+
+/** Operations that reading or writing one word is worth: a GPU is bound by memory where a kernel has fewer. */
+const OPERATIONS_A_WORD = 32;
+
+/** How long a dispatch takes, beside others: its operations, or its words where they take longer. */
+export function workOf({ kernel, shape, spans }: Dispatch): number {
+  const words = Object.values(spans).reduce((sum, span) => sum + span.words, 0);
+  return Math.max(kernel.flops?.(shape) ?? 0, OPERATIONS_A_WORD * words);
 }

@@ -4,7 +4,7 @@ import { matmul } from "../../kernels/matmul.ts";
 import type { Device, Dispatch } from "../device/device.ts";
 import { openPlainDevice } from "../device/plain.ts";
 import { planMemory } from "./memory.ts";
-import { alignedWords, bindSteps, prepareParts, spanOf } from "./plan.ts";
+import { alignedWords, bindSteps, prepareParts, spanOf, workOf } from "./plan.ts";
 import { Graph } from "./tensor.ts";
 
 /** A product of so many operations, in 10¹⁰; its size in M tells which it is. */
@@ -18,7 +18,7 @@ function product(work: number): Dispatch {
 }
 
 /** How a device would get dispatches, as the works of the products in each program. */
-async function partsOf(works: readonly number[], mostPrograms: number): Promise<number[][]> {
+async function partsOf(works: readonly number[], mostWork: number): Promise<number[][]> {
   const parts: number[][] = [];
   const device: Device = {
     ...openPlainDevice(),
@@ -27,22 +27,31 @@ async function partsOf(works: readonly number[], mostPrograms: number): Promise<
       return Promise.resolve({ label, dispatchCount: dispatches.length });
     },
   };
-  await prepareParts(device, works.map(product), { label: "test", mostPrograms });
+  const prepared = await prepareParts(device, works.map(product), { label: "test", mostWork: mostWork * 1e10 });
+  assert.deepEqual(prepared.map(({ work }) => work / 1e10), parts.map((part) => part.reduce((a, b) => a + b)));
   return parts;
 }
 
 Deno.test("prepareParts() keeps little work in one program", async () => {
-  assert.deepEqual(await partsOf([1, 2, 3], 5), [[1, 2, 3]]);
+  assert.deepEqual(await partsOf([1, 2, 3], 6), [[1, 2, 3]]);
+  assert.deepEqual(await partsOf([], 6), []);
 });
 
-Deno.test("prepareParts() cuts much work into programs of about equal work, in order", async () => {
-  assert.deepEqual(await partsOf([10, 10, 10, 10, 10, 10], 5), [[10, 10], [10, 10], [10, 10]]);
-  assert.deepEqual(await partsOf([30, 1, 1, 1, 1, 26], 5), [[30], [1, 1, 1, 1, 26]]);
+Deno.test("prepareParts() cuts much work into programs of at most so much, in order", async () => {
+  assert.deepEqual(await partsOf([10, 10, 10, 10, 10, 10], 20), [[10, 10], [10, 10], [10, 10]]);
+  assert.deepEqual(await partsOf([10, 10, 10, 10, 10], 29), [[10, 10], [10, 10], [10]]);
+  assert.deepEqual(await partsOf([1, 1, 18, 1, 1], 20), [[1, 1, 18], [1, 1]]);
 });
 
-Deno.test("prepareParts() never makes more programs than it may", async () => {
-  assert.deepEqual(await partsOf([100, 100, 100, 100], 2), [[100, 100], [100, 100]]);
-  assert.deepEqual(await partsOf([100, 100, 100, 100], 1), [[100, 100, 100, 100]]);
+Deno.test("prepareParts() runs a dispatch by itself that is too much work alone", async () => {
+  assert.deepEqual(await partsOf([30, 1, 1, 26, 100], 20), [[30], [1, 1], [26], [100]]);
+});
+
+Deno.test("workOf() goes by words where operations are few for them", () => {
+  const buffer = { label: "x", words: 1000 }, span = { buffer, start: 0, words: 1000 };
+  const copied = { kernel: copy, shape: { COUNT: 1000, ACCUMULATE: 0 }, spans: { x: span, y: span } };
+  assert.equal(workOf(copied), 32 * 2000);
+  assert.equal(workOf(product(1)), 1e10);
 });
 
 Deno.test("bindSteps() names the buffer that nobody gave and the tensor that no step uses", () => {

@@ -5,16 +5,18 @@
  * finds places and `plan.ts` makes a device's programs. Steps stay in the order of the layers, so that a cut of the
  * list is a cut of the model.
  *
- * The one thing to know before editing: several tensors may share one storage over time, each a later *version* of it
+ * The one thing to know before editing: several tensors may share one storage. Over time, each is a later *version* of it
  * (the residual stream that a layer adds to, a gradient handed from a sum to its terms, logits that become their
- * gradient). `Graph.run` keeps these laws, and throws where an op breaks one:
+ * gradient); and a tensor may be a range of rows of another. `Graph.run` keeps these laws for every word of a storage,
+ * and throws where an op breaks one:
  *
- * 1. A step reads or extends a version only while no later version of its storage has been written.
+ * 1. A step reads or extends a version only while no later version has been written there.
  * 2. The first step that uses a planned storage overwrites it: memory holds other tensors' leavings.
  * @module
  */
 import type { Kernel, Shape } from "../../kernels/kernel.ts";
-import { wordsOf } from "../device/device.ts";
+import { type KernelChoice, ONE_FORM } from "../../kernels/product_choice.ts";
+import { SPAN_ALIGNMENT, wordsOf } from "../device/device.ts";
 
 /** Words that a tensor lives in: a place that the memory plan finds, or one in a named buffer that somebody owns. */
 export interface Storage {
@@ -41,6 +43,8 @@ export interface Tensor {
   /** How many values. */
   readonly count: number;
   readonly storage: Storage;
+  /** First word in its storage; a multiple of 64. */
+  readonly start: number;
   readonly version: number;
   /** Parameters only: where their gradient accumulates. */
   readonly gradientHome?: BoundHome;
@@ -71,34 +75,81 @@ export interface GraphOptions {
   readonly differentiable: boolean;
   /** How activations, and the gradients to them, lie in memory. Default f32. */
   readonly activations?: "f16" | "f32";
+  /** Which forms its products have: the device's (`choice.ts`). Default `ONE_FORM`, which suits every device. */
+  readonly choice?: KernelChoice;
+}
+
+/** Words of a storage that hold one version. */
+interface Written {
+  readonly start: number;
+  readonly stop: number;
+  readonly version: number;
+}
+
+/** Some rows of a tensor. */
+export interface RowRange {
+  readonly first: number;
+  readonly count: number;
 }
 
 export class Graph {
-  readonly differentiable: boolean;
   readonly activations: "f16" | "f32";
+  readonly choice: KernelChoice;
   readonly steps: Step[] = [];
   /** Ops in order, with what undoes them. */
   readonly tape: { readonly output: Tensor; readonly backward: BackwardRule }[] = [];
+  /** Storages that the backward pass may start again from, wherever it computes a part of the forward pass again. */
+  readonly checkpoints = new Set<Storage>();
   /** Storages that must survive to the end of the graph, to be read. */
   readonly outputs = new Set<Storage>();
-  readonly #writtenVersion = new Map<Storage, number>();
+  /** Without overlaps, in no order. */
+  readonly #written = new Map<Storage, readonly Written[]>();
+  #differentiable: boolean;
+  #replace: ((tensor: Tensor) => Tensor) | null = null;
 
-  constructor({ differentiable, activations = "f32" }: GraphOptions) {
-    this.differentiable = differentiable;
+  constructor({ differentiable, activations = "f32", choice = ONE_FORM }: GraphOptions) {
+    this.#differentiable = differentiable;
     this.activations = activations;
+    this.choice = choice;
+  }
+
+  /** Whether what is appended now will have a backward pass. */
+  get differentiable(): boolean {
+    return this.#differentiable;
+  }
+
+  /** Appends steps that only measure, to a graph that may have a backward pass. */
+  withoutGradient<T>(build: () => T): T {
+    const before = this.#differentiable;
+    this.#differentiable = false;
+    try {
+      return build();
+    } finally {
+      this.#differentiable = before;
+    }
+  }
+
+  /** Appends steps that use other tensors in place of those they name. `replace` may append steps of its own. */
+  replacing(replace: (tensor: Tensor) => Tensor, build: () => void): void {
+    this.#replace = replace;
+    try {
+      build();
+    } finally {
+      this.#replace = null;
+    }
   }
 
   /** A tensor of this graph alone; the plan finds its place. */
   tensor(label: string, shape: readonly number[], type: TensorType = "f32"): Tensor {
     const count = product(shape), words = wordsOf(count, type);
-    return { label, shape, type, count, version: 0, storage: { label, words, home: { kind: "planned" } } };
+    return { label, shape, type, count, start: 0, version: 0, storage: { label, words, home: { kind: "planned" } } };
   }
 
   /** A tensor that lives in somebody else's buffer: an input, a constant, a cache. */
   bound(label: string, shape: readonly number[], place: Omit<BoundHome, "kind"> & Pick<Tensor, "type">): Tensor {
     const { type, ...home } = place, count = product(shape);
     const storage: Storage = { label, words: wordsOf(count, type), home: { kind: "bound", ...home } };
-    return { label, shape, type, count, version: 0, storage };
+    return { label, shape, type, count, start: 0, version: 0, storage };
   }
 
   /**
@@ -118,18 +169,40 @@ export class Graph {
     return { ...tensor, label, version: tensor.version + 1 };
   }
 
+  /** Some rows of a tensor, where they lie in it. They are no parameter, even if it is one. */
+  rows({ label, shape, type, storage, start, version }: Tensor, { first, count }: RowRange): Tensor {
+    const [rowCount = 0, ...rest] = shape, row = product(rest), offset = wordsOf(first * row, type);
+    if (first < 0 || count < 1 || first + count > rowCount || offset % SPAN_ALIGNMENT !== 0) {
+      throw new RangeError(
+        `Cannot take rows ${first} to ${
+          first + count
+        } of '${label}': it has ${rowCount}, and a range must begin at a ` +
+          `multiple of ${SPAN_ALIGNMENT} words, not at ${offset}`,
+      );
+    }
+    const name = `rows ${first} to ${first + count} of ${label}`;
+    return { label: name, shape: [count, ...rest], type, count: count * row, storage, start: start + offset, version };
+  }
+
   /** Appends one use of a kernel. */
-  run(kernel: Kernel, shape: Shape, tensors: Readonly<Record<string, Tensor>>): void {
+  run(kernel: Kernel, shape: Shape, named: Readonly<Record<string, Tensor>>): void {
+    const replace = this.#replace, tensors = replace === null ? named : mapValues(named, replace);
     for (const [name, { access }] of Object.entries(kernel.bindings)) {
       const tensor = tensors[name];
       if (tensor === undefined) throw new Error(`Cannot add ${kernel.name} to the graph: it has no '${name}'`);
       this.#keepLaws(kernel, { tensor, isOverwritten: access === "write" && shape["ACCUMULATE"] !== 1 });
     }
     for (const [name, { access }] of Object.entries(kernel.bindings)) {
-      const { storage, version } = tensors[name]!;
-      if (access === "write") this.#writtenVersion.set(storage, version);
+      if (access === "write") this.#noteWritten(tensors[name]!);
     }
     this.steps.push({ kernel, shape, tensors });
+  }
+
+  /** Removes the last step and gives it back, for an op that does its work together with its own. */
+  takeBack(): Step {
+    const step = this.steps.pop();
+    if (step === undefined) throw new Error("Cannot take a step back: the graph has none");
+    return step;
   }
 
   /** Says how gradients pass the op that made `output`. */
@@ -142,18 +215,45 @@ export class Graph {
     this.outputs.add(tensor.storage);
   }
 
+  /** Has a tensor kept for the backward pass, also where what follows is computed again; gives it back. */
+  checkpoint(tensor: Tensor): Tensor {
+    this.checkpoints.add(tensor.storage);
+    return tensor;
+  }
+
   #keepLaws(kernel: Kernel, { tensor, isOverwritten }: { tensor: Tensor; isOverwritten: boolean }): void {
-    const { label, storage, version } = tensor;
-    const written = this.#writtenVersion.get(storage);
-    if (written !== undefined && version < written) {
+    const { label, storage, version } = tensor, [start, stop] = wordRange(tensor);
+    const there = (this.#written.get(storage) ?? []).filter((part) => part.start < stop && start < part.stop);
+    const later = there.find((part) => version < part.version);
+    if (later !== undefined) {
       throw new Error(
-        `Cannot use '${label}' in ${kernel.name}: version ${written} of '${storage.label}' has overwritten it`,
+        `Cannot use '${label}' in ${kernel.name}: version ${later.version} of '${storage.label}' has overwritten it`,
       );
     }
-    if (written === undefined && storage.home.kind === "planned" && !isOverwritten) {
-      throw new Error(`Cannot use '${label}' in ${kernel.name}: nothing has been written there yet`);
+    const known = there.reduce((sum, part) => sum + Math.min(stop, part.stop) - Math.max(start, part.start), 0);
+    if (known < stop - start && storage.home.kind === "planned" && !isOverwritten) {
+      const what = known === 0 ? "nothing has" : `${stop - start - known} of its words have not`;
+      throw new Error(`Cannot use '${label}' in ${kernel.name}: ${what} been written there yet`);
     }
   }
+
+  #noteWritten(tensor: Tensor): void {
+    const { storage, version } = tensor, [start, stop] = wordRange(tensor);
+    const others = (this.#written.get(storage) ?? []).flatMap((part) =>
+      [{ ...part, stop: Math.min(part.stop, start) }, { ...part, start: Math.max(part.start, stop) }]
+        .filter((rest) => rest.start < rest.stop)
+    );
+    this.#written.set(storage, [...others, { start, stop, version }]);
+  }
+}
+
+function mapValues<A, B>(record: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]));
+}
+
+/** The words of its storage that a tensor lies in. */
+function wordRange({ start, count, type }: Tensor): readonly [start: number, stop: number] {
+  return [start, start + wordsOf(count, type)];
 }
 
 function product(shape: readonly number[]): number {

@@ -3,7 +3,7 @@
  * gives (inside a batch of sequences, or to a cache). A family is one file beside this one and one line in `forward.ts`.
  * @module
  */
-import type { Heads } from "../graph/ops.ts";
+import type { Heads, RowUses } from "../graph/ops.ts";
 import type { Graph, Tensor } from "../graph/tensor.ts";
 import { headSize, type ModelConfig } from "./config.ts";
 import { f16Layout } from "./f16_parameters.ts";
@@ -17,6 +17,8 @@ export interface Forward {
   readonly ids: Tensor;
   /** (N), u32: the place of each token in its sequence. */
   readonly positions: Tensor;
+  /** Where there will be a backward pass. */
+  readonly uses?: { readonly ids: RowUses; readonly positions: RowUses };
   /** A parameter by its name in the layout; the same tensor for the same name. */
   parameter(name: string): Tensor;
   /** Cosines and sines, (contextLength, D); see `ropeTable` of the `rope` kernel. */

@@ -16,6 +16,11 @@ export function hiddenStates(forward: Forward): Tensor {
 }
 
 /** Hidden states (rows, C) to logits (rows, V), which are f32 always. */
-export function logitsOf({ graph, model, parameter }: Forward, hidden: Tensor): Tensor {
-  return linear(graph, hidden, { weight: parameter(model.tied ? "token_embedding" : "head"), type: "f32" });
+export function logitsOf(forward: Forward, hidden: Tensor): Tensor {
+  return linear(forward.graph, hidden, { weight: outputWeight(forward), type: "f32" });
+}
+
+/** The matrix (V, C) that makes logits. */
+export function outputWeight({ model, parameter }: Forward): Tensor {
+  return parameter(model.tied ? "token_embedding" : "head");
 }

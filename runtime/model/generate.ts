@@ -12,8 +12,10 @@
  * anything, and a new prompt needs no clearing.
  * @module
  */
+import type { KernelChoice } from "../../kernels/product_choice.ts";
 import { ropeTable } from "../../kernels/rope.ts";
 import { type Device, type DeviceBuffer, type Program, type Span, whole } from "../device/device.ts";
+import { choiceFor } from "../graph/choice.ts";
 import { planMemory, uniteSlots } from "../graph/memory.ts";
 import { cachedAttention, embedding } from "../graph/ops.ts";
 import { alignedWords, allocateAll, bindSteps, spanOf } from "../graph/plan.ts";
@@ -33,6 +35,8 @@ export interface GeneratorOptions {
   readonly parameters: DeviceBuffer;
   /** Tokens of a prompt that are read at once. Default 64, at most the context length. */
   readonly chunkTokens?: number;
+  /** Which forms products have. Default: the device's. */
+  readonly choice?: KernelChoice;
 }
 
 /** How one text is chosen and when it ends. */
@@ -46,9 +50,10 @@ export interface GenerationOptions extends SamplingOptions {
 
 /** Opens a generator beside what else uses the device. */
 export async function openGenerator(options: GeneratorOptions): Promise<Generator> {
-  const { device, model, parameters, chunkTokens = 64 } = options;
+  const { device, model, parameters, chunkTokens = 64, choice = choiceFor(device) } = options;
   const chunk = Math.min(chunkTokens, model.contextLength);
-  const graphs = [1, chunk].map((N) => cachedGraph(model, N)), memories = graphs.map(({ graph }) => planMemory(graph));
+  const graphs = [1, chunk].map((N) => cachedGraph(model, { N, choice })),
+    memories = graphs.map(({ graph }) => planMemory(graph));
   const { G, D } = headsOf(model), cacheWords = model.layerCount * alignedWords(model.contextLength * G * D);
   const slotWords = uniteSlots(memories);
   const own = allocateAll<string>(device, {
@@ -173,9 +178,9 @@ export class Generator implements AsyncDisposable {
 /** N tokens to the logits after one of them: ids, positions, and that one's row are `inputs`. */
 function cachedGraph(
   model: ModelConfig,
-  N: number,
+  { N, choice }: { readonly N: number; readonly choice: KernelChoice },
 ): { readonly graph: Graph; readonly rows: number; readonly logits: Tensor } {
-  const graph = new Graph({ differentiable: false });
+  const graph = new Graph({ differentiable: false, choice });
   const words = (label: string, count: number, start: number) =>
     graph.bound(label, [count], { buffer: "inputs", start, type: "u32" });
   const numbers = (buffer: string, shape: readonly number[], start = 0) =>

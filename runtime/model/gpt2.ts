@@ -10,14 +10,16 @@ import type { Forward } from "./family.ts";
 
 /** The normed residual stream after the last layer: (N, C). */
 export function gpt2(forward: Forward): Tensor {
-  const { graph, model, parameter, ids, positions } = forward;
+  const { graph, model, parameter, ids, positions, uses } = forward;
   let stream = add(
     graph,
-    embedding(graph, { ids, table: parameter("token_embedding") }),
-    embedding(graph, { ids: positions, table: parameter("position_embedding") }),
+    embedding(graph, { ids, table: parameter("token_embedding"), uses: uses?.ids }),
+    embedding(graph, { ids: positions, table: parameter("position_embedding"), uses: uses?.positions }),
   );
-  for (let layer = 0; layer < model.layerCount; layer++) stream = gpt2Layer(forward, stream, layer);
-  return norm(forward, stream, "final_norm");
+  for (let layer = 0; layer < model.layerCount; layer++) {
+    stream = gpt2Layer(forward, graph.checkpoint(stream), layer);
+  }
+  return norm(forward, graph.checkpoint(stream), "final_norm");
 }
 
 function gpt2Layer(forward: Forward, stream: Tensor, layer: number): Tensor {

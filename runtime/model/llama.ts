@@ -10,10 +10,12 @@ import { type Forward, headsOf } from "./family.ts";
 
 /** The normed residual stream after the last layer: (N, C). */
 export function llama(forward: Forward): Tensor {
-  const { graph, model, parameter, ids } = forward;
-  let stream = embedding(graph, { ids, table: parameter("token_embedding") });
-  for (let layer = 0; layer < model.layerCount; layer++) stream = llamaLayer(forward, stream, layer);
-  return norm(forward, stream, "final_norm");
+  const { graph, model, parameter, ids, uses } = forward;
+  let stream = embedding(graph, { ids, table: parameter("token_embedding"), uses: uses?.ids });
+  for (let layer = 0; layer < model.layerCount; layer++) {
+    stream = llamaLayer(forward, graph.checkpoint(stream), layer);
+  }
+  return norm(forward, graph.checkpoint(stream), "final_norm");
 }
 
 function llamaLayer(forward: Forward, stream: Tensor, layer: number): Tensor {

@@ -5,6 +5,7 @@
  * are profiled again and again. What is learned of the windows means nothing.
  * @module
  */
+import type { KernelChoice } from "../../kernels/product_choice.ts";
 import type { Shape } from "../../kernels/kernel.ts";
 import type { F16Bindings } from "../../kernels/stored.ts";
 import { type Device, DeviceMemoryError, f16Bindings } from "../device/device.ts";
@@ -23,6 +24,8 @@ export interface StepProfileOptions {
   /** Sequences of the micro-batch; by default 4,096 tokens, or what of it there is memory for. */
   readonly batch?: number;
   readonly precision?: Precision;
+  /** Which forms matrix products have. Default: what suits the device's kind. */
+  readonly choice?: KernelChoice;
   /** How often the step is profiled. */
   readonly steps?: number;
   /** Milliseconds; the default is `performance.now`. */
@@ -107,11 +110,15 @@ export async function profileStep(options: StepProfileOptions): Promise<StepProf
 }
 
 /** With half of the default as often as there is no memory for it. */
-async function open(device: WatchedDevice, { model, batch, precision = "f32" }: StepProfileOptions): Promise<Trainer> {
+async function open(
+  device: WatchedDevice,
+  { model, batch, precision = "f32", choice }: StepProfileOptions,
+): Promise<Trainer> {
+  const products = choice === undefined ? {} : { choice };
   let microBatch = batch ?? Math.max(1, Math.floor(MICRO_BATCH_TOKENS / model.contextLength));
   for (;;) {
     try {
-      return await openTrainer({ device, model, microBatch, precision });
+      return await openTrainer({ device, model, microBatch, precision, ...products });
     } catch (error) {
       if (!(error instanceof DeviceMemoryError) || batch !== undefined || microBatch === 1) throw error;
       microBatch >>= 1;

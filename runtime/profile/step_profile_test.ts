@@ -42,9 +42,9 @@ function plainDevice(mostBytes = Infinity) {
 Deno.test("profileStep() times ordinary steps, then every dispatch of a step, and frees what it took", async () => {
   const { device, ran } = plainDevice();
   const profile = await profileStep({ device, model: tinyGpt2, settings, batch: 3, steps: 2, now: clock(1) });
-  const labels = ["begin step", "forward 1", "backward 1", "update"];
+  const labels = ["begin step", "forward 1", "head 1", "backward 1", "update"];
   assert.deepEqual(profile.programs.map(({ label }) => label), labels);
-  assert.deepEqual(ran.slice(-8), [...labels, ...labels].map((label) => `profiled ${label}`));
+  assert.deepEqual(ran.slice(-10), [...labels, ...labels].map((label) => `profiled ${label}`));
   assert.equal(profile.stepMs, 1000, "one step a round, if it lasts longer than a round should");
   const count = profile.programs.flatMap(({ dispatches }) => dispatches).length;
   assert.deepEqual(profile.times.map((times) => times.length), [count, count]);

@@ -5,15 +5,17 @@
  * @module
  */
 import { copy } from "../../kernels/copy.ts";
+import type { KernelChoice } from "../../kernels/product_choice.ts";
 import { ropeTable } from "../../kernels/rope.ts";
 import { type Device, type Span, whole } from "../device/device.ts";
+import { choiceFor } from "../graph/choice.ts";
 import { appendBackward } from "../graph/gradient.ts";
 import { planMemory } from "../graph/memory.ts";
 import { allocateAll, bindSteps, spanOf } from "../graph/plan.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { headSize, type ModelConfig } from "../model/config.ts";
 import { narrowDispatches } from "./inner_step.ts";
-import { forwardGraph, type Precision } from "./training_graph.ts";
+import { lossGraph, type Precision } from "./training_graph.ts";
 import { packWindows, predictedTokens } from "./windows.ts";
 
 export interface InspectOptions {
@@ -25,8 +27,12 @@ export interface InspectOptions {
   readonly windows: readonly Uint32Array[];
   /** How activations lie in memory. Default f32. */
   readonly precision?: Precision;
+  /** Most bytes of logits at once; see `classify`. */
+  readonly logitsBytes?: number;
   /** In f16: what the loss of a token is multiplied with on the way. Gradients are given without it. */
   readonly lossScale?: number;
+  /** Which forms products have. Default: the device's. */
+  readonly choice?: KernelChoice;
   /** How a span is read; the device's `read` if absent. The plain device in f64 has one that keeps all digits. */
   read?(span: Span): Promise<Numbers>;
 }
@@ -47,12 +53,13 @@ export interface Inspection {
 /** Runs one batch forward and backward. */
 export async function inspect({ device, model, weights, windows, ...options }: InspectOptions): Promise<Inspection> {
   const T = Math.max(...windows.map(predictedTokens)), B = windows.length, V = model.vocabularySize;
-  let logits: Tensor | undefined;
-  const { precision = "f32", lossScale = 1 } = options;
-  const { layout, graph, losses, seed, bufferWords } = forwardGraph(model, { B, T, precision }, (graph, made) => {
-    logits = graph.tensor("kept logits", made.shape); // cross-entropy overwrites its own
-    graph.run(copy, { COUNT: made.count, ACCUMULATE: 0 }, { x: made, y: logits });
-    graph.keep(logits);
+  const { precision = "f32", lossScale = 1, logitsBytes, choice = choiceFor(device) } = options;
+  const shape = { B, T, precision, logitsBytes, choice };
+  let kept: Tensor | undefined;
+  const { layout, graph, losses, seed, bufferWords } = lossGraph(model, shape, (graph, logits, rows) => {
+    kept ??= graph.tensor("kept logits", [B * T, V]); // their gradient overwrites them
+    graph.run(copy, { COUNT: logits.count, ACCUMULATE: 0 }, { x: logits, y: graph.rows(kept, rows) });
+    graph.keep(kept);
   });
   graph.keep(losses);
   appendBackward(graph, seed);
@@ -92,7 +99,7 @@ export async function inspect({ device, model, weights, windows, ...options }: I
     const lossValues = await readTensor(losses);
     let lossSum = 0;
     for (const loss of lossValues) lossSum += loss;
-    return { loss: lossSum / tokens, losses: lossValues, logits: await readTensor(logits!), gradients };
+    return { loss: lossSum / tokens, losses: lossValues, logits: await readTensor(kept!), gradients };
   } finally {
     await device.idle();
     for (const buffer of Object.values(buffers)) device.free(buffer);

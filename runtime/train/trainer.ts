@@ -10,7 +10,9 @@
  */
 import { ropeTable } from "../../kernels/rope.ts";
 import { asWords, type Device, type DeviceBuffer, type Program, whole } from "../device/device.ts";
+import { choiceFor } from "../graph/choice.ts";
 import { allocateAll } from "../graph/plan.ts";
+import type { RecomputeLevel } from "../graph/recompute.ts";
 import { headSize, type ModelConfig } from "../model/config.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
 import { expectArena } from "./arena.ts";
@@ -22,6 +24,7 @@ import { StepLog, type StepMetrics } from "./step_metrics.ts";
 import {
   planTrainer,
   preparePrograms,
+  type ProgramOptions,
   type TrainerBuffers,
   type TrainerPlan,
   type TrainerPrograms,
@@ -31,7 +34,7 @@ import type { Precision } from "./training_graph.ts";
 import { microBatches, packWindows, predictedTokens } from "./windows.ts";
 
 /** What to train, and on what. */
-export interface TrainerOptions extends TrainerShape {
+export interface TrainerOptions extends TrainerShape, ProgramOptions {
   readonly device: Device;
   /** The loss scale of the first step, in f16: what the last trainer of this model had reached. */
   readonly lossScale?: number;
@@ -67,11 +70,11 @@ export interface Moments {
  * @throws {DeviceMemoryError} if the plan does not fit; nothing stays allocated. Try half the micro-batch.
  */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
-  const { device, model, microBatch, outer = true, measured = outer } = options;
-  const plan = planTrainer(options);
+  const { device, model, microBatch, outer = true, measured = outer, choice = choiceFor(device) } = options;
+  const plan = planTrainer({ ...options, choice });
   const buffers = allocateAll(device, plan.bufferWords) as TrainerBuffers; // `planTrainer` names all of them
   try {
-    const programs = await preparePrograms(device, buffers, plan);
+    const programs = await preparePrograms(device, { buffers, plan }, options);
     const T = model.contextLength, positions = Uint32Array.from({ length: microBatch * T }, (_, n) => n % T);
     device.write(whole(buffers.positions), positions);
     device.write(whole(buffers.tensor_starts), tensorStarts(plan.training.layout));
@@ -97,10 +100,14 @@ export class Trainer implements AsyncDisposable {
   readonly microBatch: number;
   readonly plannedBytes: number;
   readonly precision: Precision;
+  /** What the backward pass computes again. */
+  readonly recompute: RecomputeLevel;
   readonly #device: Device;
   readonly #model: ModelConfig;
   readonly #buffers: TrainerBuffers;
   readonly #programs: TrainerPrograms;
+  /** Of a micro-batch, with their shares of its time. */
+  readonly #parts: readonly { readonly program: Program; readonly share: number }[];
   readonly #pseudoGradient: PseudoGradient | undefined;
   readonly #measures: GradientMeasures | undefined;
   readonly #log = new StepLog();
@@ -117,11 +124,15 @@ export class Trainer implements AsyncDisposable {
     this.#model = model;
     this.#buffers = parts.buffers;
     this.#programs = parts.programs;
+    const { forward, head, backward } = parts.programs, ofMicroBatch = [...forward, ...head, ...backward];
+    const all = ofMicroBatch.reduce((sum, { work }) => sum + work, 0);
+    this.#parts = ofMicroBatch.map(({ program, work }) => ({ program, share: work / all }));
     this.#pseudoGradient = parts.pseudoGradient;
     this.#measures = parts.measures;
     this.layout = parts.plan.training.layout;
     this.plannedBytes = parts.plan.plannedBytes;
     this.precision = parts.plan.precision;
+    this.recompute = parts.plan.recompute;
     this.microBatch = microBatch;
     this.#lossScale = lossScale;
   }
@@ -171,14 +182,16 @@ export class Trainer implements AsyncDisposable {
   }
 
   /**
-   * `step` in parts, for whoever has to wait in between: stops after every micro-batch but the last. A step that is not
-   * run to its end has changed nothing; no other method may be called in the middle of one that is, but for `idle`.
+   * `step` in parts, for whoever has to wait in between: stops before each, and says how much of the step it is, from 0
+   * to 1. None should take much more than a tenth of a second, if the device is as fast as was said when it opened. A
+   * step that is not run to its end has changed nothing; no other method may be called in the middle of one that is, but
+   * for `idle`.
    */
   *stepInParts(
     windows: readonly Uint32Array[],
     settings: StepSettings,
     { halves = false, sketchSeed = null }: Measures = {},
-  ): Generator<void, void, void> {
+  ): Generator<number, void, void> {
     const tokens = windows.reduce((sum, window) => sum + predictedTokens(window), 0), sequences = windows.length;
     if (tokens <= 0) throw new RangeError("Cannot step: the batch predicts no token");
     const measures = halves || sketchSeed !== null ? this.#measured() : undefined;
@@ -194,10 +207,11 @@ export class Trainer implements AsyncDisposable {
 
     this.#device.run(this.#programs.begin);
     for (const [i, input] of inputs.entries()) {
-      if (i > 0) yield;
       this.#device.write(whole(this.#buffers.inputs), input);
-      this.#run(this.#programs.forward);
-      this.#run(this.#programs.backward);
+      for (const { program, share } of this.#parts) {
+        yield share / inputs.length;
+        this.#device.run(program);
+      }
       if (i + 1 === keepAfter) measures?.keepFirstHalf();
       if (i + 1 === compareAfter) measures?.compareHalves();
     }
@@ -250,7 +264,8 @@ export class Trainer implements AsyncDisposable {
     this.#device.run(this.#programs.beginEvaluation);
     for (const input of inputs) {
       this.#device.write(whole(this.#buffers.inputs), input);
-      this.#run(this.#programs.forward);
+      for (const { program } of this.#programs.forward) this.#device.run(program);
+      for (const { program } of this.#programs.losses) this.#device.run(program);
     }
     if (weights !== undefined) this.#device.run(this.#programs.restoreWeights);
     const [total] = await this.#device.read([whole(this.#buffers.total)]);
@@ -345,10 +360,6 @@ export class Trainer implements AsyncDisposable {
   #pack(batches: readonly (readonly Uint32Array[])[]): Uint32Array[] {
     const shape = { B: this.microBatch, T: this.#model.contextLength, V: this.#model.vocabularySize };
     return batches.map((batch) => packWindows(batch, shape));
-  }
-
-  #run(programs: readonly Program[]): void {
-    for (const program of programs) this.#device.run(program);
   }
 }
 

@@ -85,18 +85,34 @@ Deno.test("step() on micro-batches, the last one not full, equals the step on th
   assert.ok(norms.every((norm) => Math.abs(norm - norms[0]!) < 1e-6 * norm), `${norms}`);
 });
 
-Deno.test("stepInParts() stops after each micro-batch but the last, and a step that is given up changes nothing", async () => {
+Deno.test("stepInParts() stops before each part, and a step that is given up changes nothing", async () => {
   const [first, second] = [countingWindows(5, tinyGpt2), countingWindows(3, tinyGpt2, 7)];
   await using whole = await open({ microBatch: 2 });
   for (const windows of [first, second]) whole.step(windows, settings);
   await using parted = await open({ microBatch: 2 });
   const givenUp = parted.stepInParts(second, settings);
-  assert.deepEqual([givenUp.next().done, parted.stepCount], [false, 0]);
-  const parts = parted.stepInParts(first, settings);
-  assert.deepEqual([1, 2, 3].map(() => parts.next().done), [false, false, true]);
+  for (let part = 0; part < 4; part++) assert.equal(givenUp.next().done, false);
+  assert.equal(parted.stepCount, 0);
+  const shares = [...parted.stepInParts(first, settings)];
+  assert.equal(shares.length, 3 * 3); // layers, output layer, backward
+  assert.ok(shares.every((share) => share > 0) && Math.abs(shares.reduce((a, b) => a + b) - 1) < 1e-12);
   parted.step(second, settings);
   assert.deepEqual(await parted.readWeights(), await whole.readWeights());
   assert.deepEqual(await parted.readMetrics(), await whole.readMetrics());
+});
+
+Deno.test("on a slow device the parts of a step are shorter, and the same bits are learned", async () => {
+  const windows = countingWindows(3, tinyGpt2), tokens = 3 * 9;
+  await using whole = await open();
+  whole.step(windows, settings);
+  await using parted = await open({ tokensPerSecond: tokens / 2 }); // a step takes two seconds
+  const shares = [...parted.stepInParts(windows, settings)];
+  // A tenth of a second is a twentieth of it; the largest products are more, and stand alone.
+  assert.ok(shares.length > 12 && shares.length < 40, `${shares.length} parts`);
+  assert.ok(shares.filter((share) => share > 0.05).length <= 8);
+  assert.deepEqual(await parted.readWeights(), await whole.readWeights());
+  await using fast = await open({ tokensPerSecond: tokens * 1000 });
+  assert.equal([...fast.stepInParts(windows, settings)].length, 3);
 });
 
 Deno.test("step() with windows of different lengths weighs every predicted token the same", async () => {

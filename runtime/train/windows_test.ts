@@ -10,6 +10,13 @@ Deno.test("packWindows() shifts targets by one and ignores what a micro-batch la
   assert.deepEqual([...words.subarray(64, 73)], [2, 3, 4, 6, none, none, none, none, none]);
 });
 
+Deno.test("packWindows() adds the order of the ids, and where each segment of it stops", () => {
+  const words = packWindows([Uint32Array.of(2, 5, 2, 1), Uint32Array.of(5, 6)], shape);
+  assert.equal(words.length, 4 * 64);
+  assert.deepEqual([...words.subarray(128, 137)], [4, 5, 6, 7, 8, 0, 2, 1, 3]); // 0 × 5, 2 × 2, 5 × 2
+  assert.deepEqual([...words.subarray(192, 201)], [5, 0, 0, 0, 0, 7, 0, 9, 0]);
+});
+
 Deno.test("packWindows() names the window that is too long, too short or in another tokenizer's ids", () => {
   assert.throws(
     () => packWindows([Uint32Array.of(1, 2), new Uint32Array(5)], shape),

@@ -1,7 +1,8 @@
 import { strict as assert } from "node:assert";
 import { openScene, turn, until, type VirtualClock } from "../../tests/training_scene.ts";
-import { type Device, DeviceLostError, DeviceMemoryError } from "../device/device.ts";
+import { type Device, DeviceLostError, DeviceMemoryError, type Program } from "../device/device.ts";
 import { openPlainDevice } from "../device/plain.ts";
+import { workOf } from "../graph/plan.ts";
 import type { LearnerEvent } from "./messages.ts";
 
 /** A micro-batch takes so long on the slow device. */
@@ -14,13 +15,23 @@ type Failure = DeviceLostError | DeviceMemoryError;
 const lost = () => new DeviceLostError("Cannot run on the GPU: it was unplugged");
 const short = () => new DeviceMemoryError("Cannot run: no memory is left");
 
-/** A plain device whose forward passes take time. */
+/** A plain device on which programs of a micro-batch take time, by their work. */
 function slowDevice(clock: VirtualClock, microBatchMs = MICRO_BATCH_MS): Device {
-  const device = openPlainDevice();
+  const device = openPlainDevice(), works = new Map<Program, number>();
+  let all = 0;
   return {
     ...device,
+    async prepare(dispatches, label) {
+      const program = await device.prepare(dispatches, label);
+      if (label === "begin step") all = 0; // of another trainer
+      if (!/^(forward|head|backward) /.test(label)) return program;
+      const work = dispatches.reduce((sum, dispatch) => sum + workOf(dispatch), 0);
+      works.set(program, work);
+      all += work;
+      return program;
+    },
     run(program) {
-      if (program.label.startsWith("forward")) clock.work(microBatchMs);
+      clock.work(Math.round(microBatchMs * (works.get(program) ?? 0) / all));
       device.run(program);
     },
   };
@@ -71,6 +82,28 @@ Deno.test("on a slow device a throttle acts between the micro-batches of one ste
   // The end falls anywhere in a step of 1.2 s, one in twelve.
   assert.ok(Math.abs(half.rate / full.rate - 0.5) < 0.05, `${half.rate} of ${full.rate} tokens a millisecond`);
   assert.ok(half.longestWorkMs <= 200, `${half.longestWorkMs} ms of work in one go`);
+});
+
+Deno.test("a throttle acts within 200 ms in the middle of a micro-batch that takes a second", async () => {
+  const microBatchMs = 1000, tokensPerSecond = 8 * 16;
+  await using peer = openScene({
+    microBatch: 8,
+    tokensPerSecond,
+    devices: (clock) => [slowDevice(clock, microBatchMs)],
+  });
+  const { training, weights, clock } = peer, longest: number[] = [];
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 1e6 }] }), weights);
+  await until("two steps are made", () => clock.now() >= 2 * microBatchMs);
+  for (const percent of [50, 20]) {
+    training.pace({ percent, paused: false });
+    await turn();
+    clock.longestWorkMs = 0;
+    const fromMs = clock.now();
+    await until("another step has had time", () => clock.now() >= fromMs + 3 * microBatchMs);
+    longest.push(clock.longestWorkMs);
+  }
+  assert.ok(Math.max(...longest) <= 200, `${longest} ms of work in one go`);
+  assert.ok((await training.contribute()).steps > 2, "steps are made all the same");
 });
 
 Deno.test("a pause begins in the middle of a step, lets a contribution be made, and the step is done again", async () => {
@@ -167,21 +200,28 @@ Deno.test("training ends and says why when no device is left, and its peer goes 
   await assert.rejects(training.evaluate(weights));
 });
 
-Deno.test("memory that runs out in the middle halves the micro-batch, keeps the batch and every window", async () => {
+Deno.test("memory that runs out in the middle is saved by computing again, then by half the micro-batch; no window is lost", async () => {
   const device = failingDevice(short, { isForGood: false });
   await using peer = openScene({ codec: "f32", microBatch: 4, devices: () => [device.device] });
   const { training, weights, events } = peer;
-  await training.train(peer.order(1, { ranges: [{ start: 0, end: 16 }] }), weights);
-  device.failAt(1, "read");
-  await peer.stepped(1);
-  await until("its lease is used up", () => events.some(({ kind }) => kind === "waiting"));
-  assert.match(
-    warnings(events)[0]!,
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 96 }] }), weights);
+  // With one layer, all that is inside layers is no more.
+  const wanted = [
+    /no memory is left\. Training goes on in micro-batches of 4, with the outputs of norms and .* computed again; batches/,
     /no memory is left\. Training goes on in micro-batches of 2; batches stay as they are/,
-  );
+  ];
+  for (const [i, message] of wanted.entries()) {
+    await peer.stepped(1);
+    device.failAt(1, "read");
+    await until("it warns", () => warnings(events).length > i);
+    assert.match(warnings(events)[i]!, message);
+  }
+  const plans = events.flatMap((event) => event.kind === "memory" ? [`${event.microBatch}, ${event.recompute}`] : []);
+  assert.deepEqual(plans, ["4, 0", "4, 1", "2, 0"]);
+  await until("its lease is used up", () => events.some(({ kind }) => kind === "waiting"));
   const contribution = await training.contribute();
   assert.deepEqual([contribution.batch, contribution.microBatch], [8, 2]);
-  assert.deepEqual(contribution.ranges, [{ start: 0, end: 16 }]);
+  assert.deepEqual(contribution.ranges, [{ start: 0, end: 96 }]);
 });
 
 Deno.test("memory that runs out again and again with one sequence at a time ends training with the device's own words", async () => {

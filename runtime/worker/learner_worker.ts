@@ -18,14 +18,16 @@ import { parameterLayout } from "../model/parameters.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../state/checkpoint.ts";
 import { viewWeights, weightsLayout } from "../state/weights.ts";
 import type { Precision } from "../train/training_graph.ts";
+import { choiceOf, type TunedProducts } from "../tuning/tuned_products.ts";
 import { realClock } from "./clock.ts";
 import { heldOutWindows } from "./held_out.ts";
 import { LocalModel } from "./local_model.ts";
 import type { BlobPlace, LearnerEvent, SetBytes, TrainingPort, TrainingSetup } from "./messages.ts";
 import { decidePrecision } from "./precision.ts";
 import { Moved, serve } from "./remote.ts";
-import { curveOf, measureSpeed, probedBytes, probeSpeed } from "./speed_probe.ts";
+import { curveOf, measureSpeed, probeSpeed, roughSpeed } from "./speed_probe.ts";
 import { Training } from "./training.ts";
+import { likelyMicroBatch, tuneForTraining } from "./tuning.ts";
 
 /** All that lives from `open` to `close`. */
 interface Session {
@@ -127,37 +129,56 @@ interface Prepared {
   readonly precision: Precision;
   /** Null if the user chose a micro-batch. */
   readonly curve: SpeedCurve | null;
+  /** Tokens a second to expect at a micro-batch; undefined: nobody knows. */
+  speedAt(microBatch: number): number | undefined;
   /** What the curve is of: changes with the precision. */
   subject: string;
   /** The most that the search for all this had in buffers. */
   readonly searchedBytes: number;
+  /** What is known of the device's products. */
+  readonly tuned: TunedProducts | null;
 }
 
 /** Decides on precision and micro-batch by what was asked for, what the last session found, or what is measured now. */
-async function prepare(
-  device: Device,
-  { config: { model, training }, microBatch, speeds, precision: choice }: TrainingSetup,
-): Promise<Prepared> {
-  const known = microBatch === null ? speeds : null;
+async function prepare(device: Device, setup: TrainingSetup): Promise<Prepared> {
+  const { config: { model, training }, microBatch, speeds, precision: choice } = setup;
+  const tune = (microBatch: number, precisions: readonly Precision[], known: TunedProducts | null) =>
+    tuneForTraining({ device, model, microBatch, precisions, known, clock: realClock, tell });
+  const likely = microBatch ?? likelyMicroBatch(model, training.batch);
+  const tuned = await tune(likely, possiblePrecisions(device, choice), setup.tuned);
+  const products = choiceOf(device, tuned), known = microBatch === null ? speeds : null;
+  const before = (["f32", "f16"] as const).find((each) => known?.subject === subjectOf(device, model, each)) ?? null;
+  const rough = before === null ? await roughSpeed(device, model) : undefined;
+  let searchedBytes = 0;
   const { precision, reason, measured } = await decidePrecision({
     device,
     choice,
-    known: (["f32", "f16"] as const).find((each) => known?.subject === subjectOf(device, model, each)) ?? null,
+    known: before,
     mustMeasure: microBatch === null,
-    measure: (precision) =>
-      microBatch === null
-        ? probeSpeed({ device, model, precision, most: training.batch, clock: realClock })
-        : measureSpeed({ device, model, precision, microBatch, clock: realClock }),
+    measure: async (precision) => {
+      const options = { device, model, precision, products, clock: realClock, tokensPerSecond: rough };
+      const probe = microBatch === null
+        ? await probeSpeed({ ...options, most: training.batch })
+        : await measureSpeed({ ...options, microBatch });
+      searchedBytes = Math.max(searchedBytes, probe.plannedBytes);
+      return probe;
+    },
   });
   tell({ kind: "precision", precision, reason });
-  const searchedBytes = Math.max(0, ...[...measured].map(([precision, probe]) => probedBytes(probe, model, precision)));
-  const subject = subjectOf(device, model, precision);
-  if (microBatch !== null) return { precision, curve: null, subject, searchedBytes };
-  const probe = measured.get(precision);
-  if (probe === undefined) return { precision, curve: new SpeedCurve(known!, realClock.now()), subject, searchedBytes };
-  const curve = new SpeedCurve(curveOf(probe), realClock.now());
-  tellSpeeds({ curve, subject });
-  return { precision, curve, subject, searchedBytes };
+  const subject = subjectOf(device, model, precision), probe = measured.get(precision);
+  if (microBatch !== null) {
+    const speed = probe?.readings[0]?.tokensPerSecond ?? rough;
+    return { precision, curve: null, speedAt: () => speed, subject, searchedBytes, tuned };
+  }
+  const curve = new SpeedCurve(probe === undefined ? known! : curveOf(probe), realClock.now());
+  if (probe !== undefined) tellSpeeds({ curve, subject });
+  const tunedFor = await tune(curve.fastest, [precision], tuned), speedAt = curve.speedAt.bind(curve);
+  return { precision, curve, speedAt, subject, searchedBytes, tuned: tunedFor };
+}
+
+function possiblePrecisions({ storesF16 }: Device, choice: TrainingSetup["precision"]): readonly Precision[] {
+  if (choice !== "auto") return [choice];
+  return storesF16 ? ["f32", "f16"] : ["f32"];
 }
 
 function subjectOf({ description }: Device, model: ModelConfig, precision: Precision): string {
@@ -170,17 +191,20 @@ function tellSpeeds({ curve, subject }: Pick<Prepared, "curve" | "subject">): vo
 
 /** Takes up the optimizer where the last session left it. */
 async function openLocalModel(device: Device, setup: TrainingSetup, prepared: Prepared): Promise<LocalModel> {
-  const { config: { model }, checkpoint } = setup, { precision, curve, searchedBytes } = prepared;
+  const { config: { model }, checkpoint } = setup, { precision, curve, searchedBytes, tuned } = prepared;
   const local = new LocalModel({
     device,
     reopenDevice: () => openAskedDevice(setup),
     model,
     largestMicroBatch: setup.microBatch ?? curve?.fastest ?? 1,
     precision,
-    onOpen: ({ microBatch, plannedBytes, parameterCount }) =>
+    productsOn: (device) => choiceOf(device, tuned),
+    speedAt: prepared.speedAt,
+    onOpen: ({ microBatch, recompute, plannedBytes, parameterCount }) =>
       tell({
         kind: "memory",
         microBatch,
+        recompute,
         plannedBytes,
         peakBytes: Math.max(plannedBytes, searchedBytes),
         parameterCount,
@@ -192,6 +216,7 @@ async function openLocalModel(device: Device, setup: TrainingSetup, prepared: Pr
       prepared.subject = subjectOf(device, model, "f32");
       tellSpeeds(prepared);
     },
+    onRecompute: (message) => tell({ kind: "warning", message }),
     onRefused(microBatch, cause) {
       if (cause !== null) {
         tell({ kind: "warning", message: `A micro-batch of ${microBatch} does not fit (${cause}); trying half of it` });

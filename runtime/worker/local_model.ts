@@ -9,6 +9,7 @@
  *  - rebase on an anchor A: parameters ← A + (parameters − B), B ← A. What was not contributed yet is kept.
  * @module
  */
+import type { KernelChoice } from "../../kernels/product_choice.ts";
 import { type BatchSplit, splitBatch, splitOver, type SwitchMode } from "../batching/split_batch.ts";
 import { type Device, DeviceLostError, DeviceMemoryError } from "../device/device.ts";
 import type { TrainedLineage } from "../../p2p/learner.ts";
@@ -19,9 +20,11 @@ import { packInt8 } from "../state/codec/int8.ts";
 import { DENSITIES, type Density, packTopK, TOPK_DECAY } from "../state/codec/topk.ts";
 import type { KeptLineage } from "../state/checkpoint.ts";
 import { QUANTISE_BLOCK } from "../train/pseudo_gradient.ts";
+import { recomputedParts, type RecomputeLevel } from "../train/recomputed.ts";
 import { Stability } from "../train/stability.ts";
 import type { StepMetrics } from "../train/step_metrics.ts";
-import { type Moments, openTrainer, type Trainer } from "../train/trainer.ts";
+import { nextRecompute, openFittingTrainer } from "../train/fitting_trainer.ts";
+import type { Moments, Trainer, TrainerOptions } from "../train/trainer.ts";
 import type { Precision } from "../train/training_graph.ts";
 import { newMoments, Turns } from "./turns.ts";
 import { Undecided } from "./undecided.ts";
@@ -36,10 +39,16 @@ export interface LocalModelOptions {
   readonly largestMicroBatch: number;
   /** f16 until it proves no use, or the device is replaced by one without it. Default f32. */
   readonly precision?: Precision;
+  /** Tokens a second that the device was measured to train in such micro-batches; undefined: nobody knows. */
+  readonly speedAt?: (microBatch: number) => number | undefined;
+  /** Which forms matrix products have on a device. Default: what suits its kind. */
+  readonly productsOn?: (device: Device) => KernelChoice;
   /** A trainer was opened, with this micro-batch. */
   onOpen(trainer: Trainer): void;
   /** Training goes on in f32 instead of f16, and why. Never without `precision`. */
   onF32?(reason: string): void;
+  /** Activations are computed again for lack of memory: for people. */
+  onRecompute(message: string): void;
   /** The device had no memory for a micro-batch, and why, unless that is told otherwise; less is tried next. */
   onRefused(microBatch: number, reason: string | null): void;
 }
@@ -65,6 +74,8 @@ export class LocalModel implements AsyncDisposable {
   readonly #options: LocalModelOptions;
   #device: Device;
   #largest: number;
+  /** Of activations to be computed again with this micro-batch, since the device's memory ran out in the middle. */
+  #leastRecompute: RecomputeLevel = 0;
   #trainer: Trainer | null = null;
   #base: Float32Array | null = null;
   #isMoved = false;
@@ -129,6 +140,7 @@ export class LocalModel implements AsyncDisposable {
 
   /** Most sequences at once, from the next `fit` on: what is fastest, or what fits. */
   atMost(microBatch: number): void {
+    if (microBatch !== this.#largest) this.#leastRecompute = 0;
     this.#largest = microBatch;
   }
 
@@ -203,8 +215,8 @@ export class LocalModel implements AsyncDisposable {
   }
 
   /**
-   * Makes ready to go on after the device failed in the middle of something: on another device if it was lost, with half
-   * the micro-batch if its memory ran out. Call `fit` next: if not even one sequence fits any more, it says so.
+   * Makes ready to go on after the device failed in the middle of something: on another device if it was lost; if its
+   * memory ran out, with more that is computed again, or half the micro-batch. Call `fit` next: if not even one sequence fits any more, it says so.
    */
   async recover(failure: DeviceLostError | DeviceMemoryError): Promise<Recovery> {
     const trainer = this.#trainer;
@@ -216,8 +228,7 @@ export class LocalModel implements AsyncDisposable {
       return { isKept: false, message: `${failure.message}. Training goes on on ${this.#device.description}, ${from}` };
     }
     if (trainer === null) return { isKept: true, message: failure.message };
-    this.#refuse(trainer.microBatch, null);
-    const how = `${failure.message}. Training goes on in micro-batches of ${this.#largest}; batches stay as they are`;
+    const how = `${failure.message}. ${this.#saveMemory(trainer)}; batches stay as they are`;
     const state = await stateOf(trainer).catch(() => null);
     if (state === null) return { isKept: false, message: `${how}. It starts ${await this.#restart()}` };
     await this.#park(state);
@@ -235,7 +246,19 @@ export class LocalModel implements AsyncDisposable {
     await closeQuietly(this.#device);
   }
 
+  /** Chooses what takes less memory than a trainer; gives it in words. */
+  #saveMemory(trainer: Trainer): string {
+    const { microBatch } = trainer, next = nextRecompute(trainer, this.#trainerOptions(microBatch));
+    if (next === null) {
+      this.#refuse(microBatch, null);
+      return `Training goes on in micro-batches of ${this.#largest}`;
+    }
+    this.#leastRecompute = next;
+    return `Training goes on in micro-batches of ${microBatch}, with ${recomputedParts(next)} computed again`;
+  }
+
   #refuse(microBatch: number, reason: string | null): void {
+    this.#leastRecompute = 0;
     this.#largest = Math.max(1, Math.floor(microBatch / 2));
     if (microBatch > 1) this.#options.onRefused(microBatch, reason);
   }
@@ -291,13 +314,20 @@ export class LocalModel implements AsyncDisposable {
     this.trainer.writeAnchor(weights);
   }
 
+  #trainerOptions(microBatch: number): TrainerOptions {
+    const { model, productsOn, speedAt } = this.#options, device = this.#device, choice = productsOn?.(device);
+    const options = { device, model, microBatch, precision: this.#precision, tokensPerSecond: speedAt?.(microBatch) };
+    return choice === undefined ? options : { ...options, choice };
+  }
+
   /** Replaces the trainer by one of another micro-batch in the same state. */
   async #open(microBatch: number): Promise<void> {
-    const { model, onOpen } = this.#options, device = this.#device;
+    const { onOpen } = this.#options;
     if (this.#trainer !== null) await this.#park(await stateOf(this.#trainer));
-    const { moments, weights, lossScale } = this.#parked, precision = this.#precision;
-    const reached = lossScale === null ? {} : { lossScale };
-    const trainer = await openTrainer({ device, model, microBatch, precision, ...reached });
+    const { moments, weights, lossScale } = this.#parked, recompute = this.#leastRecompute;
+    const options = { ...this.#trainerOptions(microBatch), recompute };
+    const { trainer, refusal } = await openFittingTrainer(lossScale === null ? options : { ...options, lossScale });
+    if (refusal !== null) this.#options.onRecompute(howItFits(trainer, refusal));
     if (moments !== null) trainer.loadMoments(moments);
     if (weights !== null) trainer.writeWeights(weights);
     if (this.#base !== null) trainer.writeAnchor(this.#base);
@@ -312,6 +342,11 @@ interface ParkedState {
   readonly weights: Float32Array | null;
   /** Null for that of a new trainer. */
   readonly lossScale: number | null;
+}
+
+function howItFits({ microBatch, recompute, plannedBytes }: Trainer, { message }: DeviceMemoryError): string {
+  return `A micro-batch of ${microBatch} fits with ${recomputedParts(recompute)} computed again, in ${plannedBytes} ` +
+    `bytes, and not without (${message})`;
 }
 
 async function stateOf(trainer: Trainer): Promise<ParkedState> {

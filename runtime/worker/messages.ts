@@ -11,7 +11,9 @@ import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
 import type { EwaProgress } from "../state/ewa.ts";
 import type { PartVerdict } from "../state/fold.ts";
+import type { RecomputeLevel } from "../train/recomputed.ts";
 import type { Precision } from "../train/training_graph.ts";
+import type { TunedProducts } from "../tuning/tuned_products.ts";
 import type { MeanNoise } from "./noise_log.ts";
 import type { PrecisionChoice } from "./precision.ts";
 import type { Moved } from "./remote.ts";
@@ -85,6 +87,8 @@ export interface TrainingSetup {
   readonly precision: PrecisionChoice;
   /** What an earlier session found out about the device; null: nothing. */
   readonly speeds: DeviceSpeeds | null;
+  /** What was measured of the machine's GPU before; null: nothing. */
+  readonly tuned: TunedProducts | null;
   /** Share of the time to compute in, 1 to 100. */
   readonly percent: number;
   /** From `checkpoint`, or null to start with fresh moments. */
@@ -124,6 +128,8 @@ export type LearnerEvent =
   | {
     readonly kind: "memory";
     readonly microBatch: number;
+    /** What the backward pass computes again to save memory. */
+    readonly recompute: RecomputeLevel;
     readonly plannedBytes: number;
     /** The most that the device holds at one time: with the search for the fastest micro-batch, which comes first. */
     readonly peakBytes: number;
@@ -131,6 +137,10 @@ export type LearnerEvent =
   }
   /** How fast the device is, for the next session: found by a probe, or changed since. */
   | { readonly kind: "speeds"; readonly speeds: DeviceSpeeds }
+  /** The forms of a GPU's matrix products are being measured: so many classes of them, of so many. */
+  | { readonly kind: "tuning"; readonly doneCount: number; readonly classCount: number }
+  /** What is known of them now, for the next session of any peer on this machine. */
+  | { readonly kind: "tuned"; readonly products: TunedProducts }
   /** Some inner steps, reported together. */
   | {
     readonly kind: "steps";

@@ -2,12 +2,15 @@
  * Measures on the device itself how many sequences at once train fastest.
  * @module
  */
+import type { KernelChoice } from "../../kernels/product_choice.ts";
 import type { RememberedCurve } from "../batching/speed_curve.ts";
 import { type Probe, probeMicroBatch } from "../batching/throughput.ts";
 import { type Device, DeviceMemoryError } from "../device/device.ts";
+import { measureGflops } from "../device/probe.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { openTrainer, type Trainer } from "../train/trainer.ts";
-import { planTrainer } from "../train/trainer_plan.ts";
+import { parameterLayout } from "../model/parameters.ts";
+import { BUSY_TOKENS, openFittingTrainer, plansToTry } from "../train/fitting_trainer.ts";
+import type { Trainer } from "../train/trainer.ts";
 import type { Precision } from "../train/training_graph.ts";
 import type { Clock } from "./clock.ts";
 
@@ -15,25 +18,33 @@ export interface SpeedProbeOptions {
   readonly device: Device;
   readonly model: ModelConfig;
   readonly precision: Precision;
+  /** Which forms its matrix products have. */
+  readonly products: KernelChoice;
   /** Largest micro-batch of interest. */
   readonly most: number;
   readonly clock: Clock;
+  /** About what the device trains, to cut the first programs by; undefined: nobody knows. */
+  readonly tokensPerSecond?: number | undefined;
+}
+
+export interface SpeedProbe extends Probe {
+  /** The most that it had in buffers. */
+  readonly plannedBytes: number;
 }
 
 /** Steps are timed until one measurement has lasted this long. */
 const LEAST_MS = 50;
 /** No further micro-batch is tried after this time: compiling for one may be slow. */
 const BUDGET_MS = 3000;
-/** Tokens at once from which on most devices are busy. */
-const BUSY_TOKENS = 512;
 const SETTINGS = { rate: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0, clip: 0 } as const;
 
 /**
  * Times a few steps at some micro-batches, the first step of each untimed.
  * @throws {DeviceMemoryError} with what is needed and what the device has, if not even one sequence fits.
  */
-export async function probeSpeed({ device, model, precision, most, clock }: SpeedProbeOptions): Promise<Probe> {
-  const startMs = clock.now();
+export async function probeSpeed(options: SpeedProbeOptions): Promise<SpeedProbe> {
+  const { device, model, precision, products: choice, most, clock } = options, startMs = clock.now();
+  let plannedBytes = 0, { tokensPerSecond } = options;
   const refused: DeviceMemoryError[] = [];
   const probe = await probeMicroBatch({
     first: 2 ** Math.max(0, Math.ceil(Math.log2(BUSY_TOKENS / model.contextLength))),
@@ -41,8 +52,11 @@ export async function probeSpeed({ device, model, precision, most, clock }: Spee
     mayGoOn: () => clock.now() - startMs < BUDGET_MS,
     async measure(microBatch) {
       try {
-        await using trainer = await openTrainer({ device, model, microBatch, outer: false, precision });
-        return await measureSteps(trainer, model.contextLength, clock);
+        const shape = { model, microBatch, outer: false, precision, choice };
+        const { trainer: opened } = await openFittingTrainer({ device, ...shape, tokensPerSecond });
+        await using trainer = opened;
+        plannedBytes = Math.max(plannedBytes, trainer.plannedBytes);
+        return tokensPerSecond = await measureSteps(trainer, model.contextLength, clock);
       } catch (error) {
         if (!(error instanceof DeviceMemoryError)) throw error;
         refused.push(error);
@@ -50,11 +64,11 @@ export async function probeSpeed({ device, model, precision, most, clock }: Spee
       }
     },
   });
-  if (probe !== null) return probe;
-  const { plannedBytes } = planTrainer({ model, microBatch: 1, precision }), cause = refused.at(-1);
+  if (probe !== null) return { ...probe, plannedBytes };
+  const least = plansToTry({ model, microBatch: 1, precision, choice }).at(-1)!, cause = refused.at(-1);
   throw new DeviceMemoryError(
     `Cannot train this model on ${device.description}: one sequence of ${model.contextLength} tokens takes ` +
-      `${plannedBytes} bytes there in all. ${cause?.message}. Another device may have more: 'starling devices' lists ` +
+      `${least.plannedBytes} bytes there in all. ${cause?.message}. Another device may have more: 'starling devices' lists ` +
       "those of this machine",
     { cause },
   );
@@ -69,22 +83,35 @@ export function curveOf({ readings }: Probe): RememberedCurve {
   return { points, refused: refused.length === 0 ? null : Math.min(...refused) };
 }
 
-/** The most bytes that a probe had in buffers. */
-export function probedBytes({ readings }: Probe, model: ModelConfig, precision: Precision): number {
-  const fitting = readings.filter(({ tokensPerSecond }) => tokensPerSecond !== null);
-  const planned = fitting.map(({ microBatch }) => planTrainer({ model, microBatch, outer: false, precision }));
-  return Math.max(0, ...planned.map(({ plannedBytes }) => plannedBytes));
-}
-
 /** Times a few steps at one micro-batch. */
 export async function measureSpeed(
-  { device, model, precision, microBatch, clock }: Omit<SpeedProbeOptions, "most"> & { readonly microBatch: number },
-): Promise<Probe> {
-  await using trainer = await openTrainer({ device, model, microBatch, outer: false, precision });
+  options: Omit<SpeedProbeOptions, "most"> & { readonly microBatch: number },
+): Promise<SpeedProbe> {
+  const { model, products: choice, microBatch, clock } = options;
+  const { trainer: opened } = await openFittingTrainer({ ...options, choice, outer: false });
+  await using trainer = opened;
   return {
     microBatch,
+    plannedBytes: trainer.plannedBytes,
     readings: [{ microBatch, tokensPerSecond: await measureSteps(trainer, model.contextLength, clock) }],
   };
+}
+
+/**
+ * About how many tokens of a model a device trains in a second, before anything of it is compiled: by the speed of some
+ * products and 6 operations a parameter and token. Undefined if it has no memory even for those.
+ */
+export async function roughSpeed(
+  device: Device,
+  model: ModelConfig,
+  measure: (device: Device) => Promise<number> = measureGflops,
+): Promise<number | undefined> {
+  try {
+    return 1e9 * await measure(device) / (6 * parameterLayout(model).parameterCount);
+  } catch (error) {
+    if (error instanceof DeviceMemoryError) return undefined;
+    throw error;
+  }
 }
 
 async function measureSteps(trainer: Trainer, contextLength: number, clock: Clock): Promise<number> {

@@ -4,7 +4,8 @@
  * It knows no threads, rounds' rules or other peers, and reads no clock of its own. One loop (`run`) does everything;
  * what is asked of it waits in a queue and is done between two bursts of steps, so nothing interleaves. A burst is as
  * many steps as take about `BURST_MS`: one wait for the device each, and never long before the next request is seen. A
- * step that takes longer is done in slices of about `BURST_MS`: pace and pause act between its micro-batches.
+ * step that takes longer than `SLICE_MS` is done in slices of at most that: pace and pause act between its parts, which
+ * are programs of some tenth of a second (`train/trainer_plan.ts`).
  * @module
  */
 import type { Contribution, Fate, TrainOrder } from "../../p2p/learner.ts";
@@ -28,6 +29,8 @@ import { Requests } from "./requests.ts";
 import type { TrainingOptions } from "./training_options.ts";
 
 const BURST_MS = 100;
+/** Work in the middle of a step after which requests, pace and pause are looked at. */
+const SLICE_MS = 150;
 /** Well below the steps whose metrics a trainer remembers. */
 const MOST_STEPS_A_BURST = 32;
 /** Steps without a finite gradient, one after another, after which training cannot be saved. */
@@ -240,7 +243,7 @@ export class Training {
 
   /** One inner step on the next windows of the lease; false if it was given up in the middle. */
   async #step(burst: Burst): Promise<boolean> {
-    const { local, config, train, clock } = this.#options, { batch, accumulation } = this.#shape;
+    const { local, config, train, clock } = this.#options, { batch } = this.#shape;
     const positions = this.#progress.take(batch);
     burst.positions.push(...positions);
     const windows = positions.map((position) => orderedWindow(train, position, this.#options));
@@ -250,18 +253,22 @@ export class Training {
     const canCompare = local.trainer.canCompareHalves;
     const measures = this.#progress.measures({ sequences: windows.length, canCompare });
     const parts = local.trainer.stepInParts(windows, settings, measures);
-    // Waiting for the device costs time, so a slice has as many micro-batches as take about `BURST_MS`.
-    const slice = Math.max(1, Math.floor(BURST_MS * accumulation / this.#stepMs));
-    for (let done = 1; !parts.next().done; done++) {
-      if (done % slice !== 0) continue;
-      await local.trainer.idle();
-      if (clock.now() - burst.sinceMs >= BURST_MS && !await this.#breathe(burst)) return false;
+    // Waiting for the device costs time, so it gets as many parts at once as should take a slice.
+    let givenMs = 0;
+    for (let next = parts.next(); !next.done; next = parts.next()) {
+      const partMs = next.value * this.#stepMs;
+      if (givenMs > 0 && givenMs + partMs > SLICE_MS) {
+        await local.trainer.idle();
+        if (clock.now() - burst.sinceMs >= SLICE_MS / 2 && !await this.#breathe(burst)) return false;
+        givenMs = 0;
+      }
+      givenMs += partMs;
     }
     local.stepped();
     return true;
   }
 
-  /** Between two micro-batches: rests as the pace wants. False if the step should be given up. */
+  /** Between two parts of a step: rests as the pace wants. False if the step should be given up. */
   async #breathe(burst: Burst): Promise<boolean> {
     this.#account(burst);
     do {

@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { limitedDevice, openScene, smallRun, turn } from "../../tests/training_scene.ts";
+import type { Device } from "../device/device.ts";
 import { planTrainer } from "../train/trainer_plan.ts";
 import type { LearnerEvent } from "./messages.ts";
 
@@ -126,6 +127,28 @@ Deno.test("a device without the memory for a micro-batch trains on half of it, a
   const { batch, microBatch } = await training.contribute();
   assert.deepEqual([batch, microBatch], [8, 4]);
   assert.ok(events.some((event) => event.kind === "warning" && event.message === "8 do not fit"));
+});
+
+Deno.test("a device without the memory for all activations computes some again, says so, and contributes the same bits", async () => {
+  const { model } = smallRun("f32"), ranges = [{ start: 0, end: 16 }];
+  const contributionOn = async (device: Device | null) => {
+    const devices = device === null ? {} : { devices: () => [device] };
+    await using peer = openScene({ codec: "f32", microBatch: 8, ...devices });
+    await peer.training.train(peer.order(1, { ranges }), peer.weights);
+    await peer.stepped(2);
+    const told = peer.events.flatMap((event) => event.kind === "warning" ? [event.message] : []);
+    return { told, events: peer.events, ...await peer.training.contribute() };
+  };
+  const wanted = await contributionOn(null);
+  const { plannedBytes } = planTrainer({ model, microBatch: 8, recompute: 1 });
+  const { told, events, microBatch, bytes } = await contributionOn(limitedDevice(plannedBytes));
+  assert.deepEqual([wanted.told.length, told.length, microBatch], [0, 1, 8]);
+  assert.match(
+    told[0]!,
+    /A micro-batch of 8 fits with .* computed again, in \d+ bytes, and not without \(No memory for/,
+  );
+  assert.ok(events.some((event) => event.kind === "memory" && event.recompute === 1));
+  assert.deepEqual(bytes, wanted.bytes);
 });
 
 Deno.test("training waits when its lease is used up, says so, and takes a last batch that is smaller", async () => {

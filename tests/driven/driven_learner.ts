@@ -70,6 +70,7 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
     model,
     largestMicroBatch: options.largestMicroBatch ?? LARGEST_MICRO_BATCH,
     onOpen: () => {},
+    onRecompute: () => {},
     onRefused: () => {},
   });
   let untilMs = 0;

@@ -33,8 +33,8 @@ export const U = 2 ** -24;
 
 const LARGEST_HALF = 65_504;
 
-/** The largest allowed |found − wanted| of value `i`. */
-export type Tolerance = (wanted: number, i: number) => number;
+/** The largest allowed |found − wanted| of value `i`; `isF16` if it lies in memory so, for which rounding it is added. */
+export type Tolerance = (wanted: number, i: number, isF16: boolean) => number;
 
 export interface KernelCheck<S extends Shape> {
   readonly shape: S;
@@ -42,6 +42,8 @@ export interface KernelCheck<S extends Shape> {
   readonly inputs: Readonly<Record<string, ArrayLike<number>>>;
   /** One for each written f32 binding; u32 must be equal. */
   readonly tolerances?: Readonly<Record<string, Tolerance>>;
+  /** Whether it is checked with bindings in f16 too, as training has it. Default true. */
+  readonly inF16?: boolean;
 }
 
 const adapter = await describeWebGpu();
@@ -71,7 +73,7 @@ export async function checkKernel<S extends Shape>(
   check: KernelCheck<S>,
 ): Promise<Readonly<Record<string, Float32Array<ArrayBuffer>>>> {
   const found = await checkVariant(kernel, check, []);
-  if ((await testDevice()).storesF16) {
+  if (check.inF16 !== false && (await testDevice()).storesF16) {
     for (const f16 of f16Variants(kernel)) await checkVariant(kernel, check, f16);
   }
   return found;
@@ -116,7 +118,12 @@ async function checkVariant<S extends Shape>(
  * zeros of numbers too small to be normal (below 2⁻¹⁴): WGSL, "floating point accuracy".
  */
 function orRounded(tolerance: Tolerance): Tolerance {
-  return (wanted, i) => tolerance(wanted, i) + Math.max(2 ** -14, 2 ** -10 * Math.abs(wanted));
+  return (wanted, i) => tolerance(wanted, i, true) + roundingOfF16(wanted);
+}
+
+/** What a device may be off by where it rounds a number to f16. */
+export function roundingOfF16(value: number): number {
+  return Math.max(2 ** -14, 2 ** -10 * Math.abs(value));
 }
 
 /** Numbers without pattern, evenly spread over ±scale: the same for the same seed. */
@@ -132,7 +139,8 @@ function compare(
   let worst = 1, worstAt = -1;
   for (let i = 0; i < wanted.length; i++) {
     if (found[i] === wanted[i] || Object.is(found[i], wanted[i])) continue; // NaN in both: neither wrote it
-    const ratio = Math.abs(found[i]! - wanted[i]!) / tolerance(wanted[i]!, i), excess = isNaN(ratio) ? Infinity : ratio;
+    const ratio = Math.abs(found[i]! - wanted[i]!) / tolerance(wanted[i]!, i, false),
+      excess = isNaN(ratio) ? Infinity : ratio;
     if (excess > worst) [worst, worstAt] = [excess, i];
   }
   assert.ok(

@@ -30,6 +30,22 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
     { M: 1, N: 1, K: 1, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 1, RESIDUAL: 1, ACCUMULATE: 0 },
     { M: 70, N: 131, K: 45, TRANSPOSE_A: 1, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 1 },
   ],
+  matmul_gelu: [{ M: 1, N: 1, K: 1, BIAS: 1 }, { M: 70, N: 131, K: 45, BIAS: 0 }],
+  matmul_gelu_backward: [{ M: 1, N: 1, K: 1 }, { M: 70, N: 131, K: 45 }],
+  matmul_partial: [
+    { M: 1, N: 1, K: 1, TRANSPOSE_A: 0, TRANSPOSE_B: 1, SPLIT: 2 },
+    { M: 70, N: 131, K: 45, TRANSPOSE_A: 1, TRANSPOSE_B: 0, SPLIT: 1 },
+  ],
+  matmul_rows: [
+    { M: 1, N: 1, K: 1, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 1, RESIDUAL: 1, ACCUMULATE: 0 },
+    { M: 4, N: 131, K: 45, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 1 },
+  ],
+  matmul_sum: [
+    { M: 1, N: 1, SPLIT: 1, BIAS: 1, RESIDUAL: 1, ACCUMULATE: 0 },
+    { M: 70, N: 131, SPLIT: 3, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 1 },
+  ],
+  matmul_swiglu: [{ M: 1, F: 1, K: 1 }, { M: 70, F: 131, K: 45 }],
+  matmul_swiglu_backward: [{ M: 1, F: 1, K: 1 }, { M: 70, F: 131, K: 45 }],
   non_finite: [{ COUNT: 1, TENSORS: 1 }, { COUNT: 1000, TENSORS: 7 }],
   norm_final: [{ BLOCKS: 1 }, { BLOCKS: 1000 }],
   norm_squared_partial: [{ COUNT: 1, BLOCKS: 1 }, { COUNT: 1000, BLOCKS: 7 }],

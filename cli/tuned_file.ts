@@ -1,0 +1,58 @@
+/**
+ * What is known of the forms of this machine's matrix products, in a file of its user: every peer on the machine reads
+ * it, and whoever measured writes it.
+ *
+ * It is a cache: without it, or where it cannot be written, forms are measured again.
+ * @module
+ */
+import { join } from "node:path";
+import { parseTuned, type TunedProducts } from "../runtime/tuning/tuned_products.ts";
+
+/** Says where the program keeps what it can find out again; for tests, and for who wants it elsewhere. */
+const FOLDER_VARIABLE = "STARLING_CACHE";
+
+/** The file, or null if this user has no folder for such things. */
+export function tunedPath(
+  environment: (name: string) => string | undefined = (name) => Deno.env.get(name),
+  os: typeof Deno.build.os = Deno.build.os,
+): string | null {
+  const folder = cacheFolder(environment, os);
+  return folder === null ? null : join(folder, "products.json");
+}
+
+function cacheFolder(environment: (name: string) => string | undefined, os: typeof Deno.build.os): string | null {
+  const inside = (variable: string, ...path: string[]) => {
+    const folder = environment(variable);
+    return folder === undefined || folder === "" ? null : join(folder, ...path);
+  };
+  const asked = inside(FOLDER_VARIABLE);
+  if (asked !== null) return asked;
+  if (os === "windows") return inside("LOCALAPPDATA", "starling");
+  if (os === "darwin") return inside("HOME", "Library", "Caches", "starling");
+  return inside("XDG_CACHE_HOME", "starling") ?? inside("HOME", ".cache", "starling");
+}
+
+/** Null if nothing is known. @param onDamage Told if there is a file that cannot be read. */
+export async function loadTuned(
+  onDamage: (message: string) => void,
+  path = tunedPath(),
+): Promise<TunedProducts | null> {
+  if (path === null) return null;
+  try {
+    const tuned = parseTuned(await Deno.readTextFile(path));
+    if (tuned === null) onDamage(`${path} is damaged, or of another version: what it was for is measured again`);
+    return tuned;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) onDamage(`Cannot read ${path}: what it is for is measured again`);
+    return null;
+  }
+}
+
+/** Beside the file, then renamed, so that a reader sees the old one or the new. Throws what the disk refuses. */
+export async function saveTuned(products: TunedProducts, path = tunedPath()): Promise<void> {
+  if (path === null) return;
+  await Deno.mkdir(join(path, ".."), { recursive: true });
+  const temporary = `${path}.${Deno.pid}`;
+  await Deno.writeTextFile(temporary, `${JSON.stringify(products, null, 2)}\n`);
+  await Deno.rename(temporary, path);
+}
