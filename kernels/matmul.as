@@ -57,6 +57,26 @@ export function matmul(
   }
 }
 
+/** y = [y] [+ bias] [+ residual] in a block of y, to which a product is then added. */
+export function matmul_begin(
+  a: usize, b: usize, bias: usize, residual: usize, y: usize,
+  M: i32, N: i32, K: i32, TRANSPOSE_A: i32, TRANSPOSE_B: i32, BIAS: i32, RESIDUAL: i32, ACCUMULATE: i32,
+  firstRow: i32, lastRow: i32, firstColumn: i32, lastColumn: i32,
+): void {
+  const columns = lastColumn - firstColumn, offset = bias + (firstColumn << 2);
+  for (let m = firstRow; m < lastRow; m++) {
+    const at: usize = (m * N + firstColumn) << 2;
+    if (RESIDUAL) {
+      if (ACCUMULATE) add_row(residual + at, columns, y + at);
+      else memory.copy(y + at, residual + at, columns << 2);
+    }
+    if (BIAS) {
+      if (RESIDUAL | ACCUMULATE) add_row(offset, columns, y + at);
+      else memory.copy(y + at, offset, columns << 2);
+    }
+  }
+}
+
 /**
  * One to three rows, as in generation: packing b would cost more than the product, so each value is a dot product.
  * `bias` and `residual` are added where they are not 0.

@@ -11,6 +11,8 @@
  * 4. Every program that is announced has a barrier, so the next is announced after all threads have seen this one.
  * @module
  */
+import type { Sgemm } from "./blas_check.ts";
+import { productEntry } from "./cpu_product.ts";
 
 /** A WebAssembly function over pointers and plain numbers. */
 export type Entry = (...args: number[]) => void;
@@ -44,7 +46,11 @@ export interface ThreadOptions {
   readonly memory: WebAssembly.Memory;
   readonly index: number;
   readonly threadCount: number;
+  /** Matrix products by a library, over the memory; then entry `PRODUCT_ENTRY` is theirs. */
+  readonly sgemm: Sgemm | null;
 }
+
+export const PRODUCT_ENTRY = 0;
 
 /** A program as f64 values: pointers fit, and so do the fractions among the plain numbers. */
 export function encodeProgram(steps: readonly Step[]): Float64Array {
@@ -73,8 +79,9 @@ export class Thread {
   #run: number;
   #error: unknown;
 
-  constructor({ memory, index, threadCount }: ThreadOptions) {
+  constructor({ memory, index, threadCount, sgemm }: ThreadOptions) {
     this.#memory = memory;
+    if (sgemm !== null) this.#entries[PRODUCT_ENTRY] = productEntry(sgemm, this.#entries);
     this.#control = new Int32Array(memory.buffer, 0, CONTROL_WORDS);
     this.#index = index;
     this.#threadCount = threadCount;
