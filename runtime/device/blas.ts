@@ -148,7 +148,7 @@ const USUAL_FILES: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
   darwin: ["/System/Library/Frameworks/Accelerate.framework/Accelerate"],
   windows: ["libopenblas.dll", "openblas.dll", "mkl_rt.2.dll", "mkl_rt.dll"],
 };
-const USUAL_FILES_ELSEWHERE = ["libopenblas.so.0", "libopenblas.so", "libmkl_rt.so.2", "libmkl_rt.so.1"];
+const USUAL_FILES_ELSEWHERE = ["libopenblas.so.0", "libopenblas.so", "libmkl_rt.so.3", "libmkl_rt.so.2"];
 
 /**
  * Files to try, in order. On Windows each in the folders of `path`: by name alone the system would also load what lies
