@@ -28,7 +28,7 @@ import { SharedParts } from "./worker/shared_parts.ts";
 export interface LearnerOptions {
   readonly config: RunConfig;
   readonly device?: DeviceChoice;
-  /** Threads of the cpu device; one a core if absent. */
+  /** Threads of the cpu device, and of a fold at most; one a core if absent. */
   readonly threads?: number;
   /** Where the blobs are that the run's tokenizer and data name, by digest. */
   readonly blobs?: Readonly<Record<string, BlobPlace>>;

@@ -29,9 +29,11 @@ Deno.test("memory is used again once the work is settled, well or not, and not b
   first.reject(new Error("alas"));
   await assert.rejects(one, /alas/);
   await held.use([part(90, 3)], (parts) => (look(parts), Promise.resolve()));
-  await held.use([], () => Promise.resolve());
-  assert.equal(held.blockCount, 2);
   assert.deepEqual([...seen[2]![0]!.bytes.subarray(0, 3)], [0, 3, 6]);
+  await held.use([part(9, 4)], async ([four]) => {
+    await held.use([part(9, 5)], ([five]) => Promise.resolve(assert.notEqual(four!.bytes.buffer, five!.bytes.buffer)));
+  });
+  assert.equal(held.blockCount, 2);
 });
 
 Deno.test("one part more mostly fits where the others were; far fewer do not keep a large block", async () => {
