@@ -65,7 +65,7 @@ export const matmul = defineKernel<MatmulShape>()({
       { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, RESIDUAL, ACCUMULATE },
     ) => [M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, RESIDUAL, ACCUMULATE],
     items: ({ M, N }) => Math.ceil(M / 64) * Math.ceil(N / 128),
-    scratchWords: () => 256 * (64 + 128) + 5 * 16,
+    scratchWords: () => 256 * (64 + 128) + 5 * 8,
     product: {
       begin: "matmul_begin",
       of: ({ M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, RESIDUAL, ACCUMULATE }) => ({
