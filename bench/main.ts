@@ -6,7 +6,8 @@
  * @module
  */
 import { Command, InvalidArgumentError } from "commander";
-import { type Bench, type BenchLine, type BenchOptions, parseLines, subjectOf } from "./line.ts";
+import { type Baseline, lineText, readBaseline } from "./baseline.ts";
+import type { Bench, BenchOptions } from "./line.ts";
 
 /** Loaded one by one, so that `--only` starts nothing else. */
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
@@ -74,16 +75,17 @@ if (only !== undefined && !(only in BENCHES)) {
   console.error(`Cannot run benchmark '${only}': there are ${Object.keys(BENCHES).join(", ")}`);
   Deno.exit(2);
 }
-const earlier = new Map(
-  compare === undefined ? [] : parseLines(await Deno.readTextFile(compare)).map((line) => [subjectOf(line), line]),
-);
+const baseline: Baseline = compare === undefined ? new Map() : await readBaseline(compare).catch((error: Error) => {
+  console.error(error.message);
+  Deno.exit(2);
+});
 for (const name of only === undefined ? Object.keys(BENCHES).filter((name) => !LONG.has(name)) : [only]) {
   const bench = await BENCHES[name]!();
   const loadBefore = Number(Deno.loadavg()[0]!.toFixed(2));
   const host = { deno: Deno.version.deno, os: Deno.build.os, cores: navigator.hardwareConcurrency, loadBefore };
   if (!json) console.log(`\n${bench.name}: ${bench.question}`);
   for await (const line of bench.run(options)) {
-    console.log(json ? JSON.stringify({ bench: name, ...host, ...line }) : text(line, name));
+    console.log(json ? JSON.stringify({ bench: name, ...host, ...line }) : lineText(name, line, baseline));
   }
 }
 Deno.exit(0); // a device's threads need not be waited for
@@ -92,15 +94,4 @@ function positive(given: string): number {
   const value = Number(given);
   if (Number.isFinite(value) && value > 0) return value;
   throw new InvalidArgumentError("it must be a number above 0.");
-}
-
-function text({ name, ...figures }: BenchLine, bench: string): string {
-  const before = earlier.get(subjectOf({ bench, name, ...figures }));
-  const parts = Object.entries(figures).map(([key, value]) => {
-    if (typeof value !== "number") return `${key} ${value}`;
-    const was = before?.[key];
-    const ratio = typeof was === "number" && was !== 0 && was !== value ? ` (×${(value / was).toFixed(2)})` : "";
-    return `${key} ${Number(value.toPrecision(4))}${ratio}`;
-  });
-  return `  ${name.padEnd(40)} ${parts.join("  ")}`;
 }

@@ -1,6 +1,8 @@
 /**
  * Matrix products on the cpu device, on one thread and on all, in WebAssembly and by a library if there is one, beside
  * direct calls of that library and jax-js's WebAssembly backend in the same run; and on a GPU, if there is a real one.
+ * Ours are timed by the device itself where it can, and set beside the peak that multiply-adds reach there: on the cpu in
+ * WebAssembly, which a library passes.
  *
  * jax-js is not a dependency: it is imported when the benchmark runs, and said to be absent where it cannot be.
  * @module
@@ -10,6 +12,7 @@ import { reasonOf } from "../p2p/reason.ts";
 import { type Blas, blasChoice, findBlas } from "../runtime/device/blas.ts";
 import { openCpuDevice } from "../runtime/device/cpu.ts";
 import { type Device, whole } from "../runtime/device/device.ts";
+import { measurePeak } from "../runtime/device/peak.ts";
 import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
 import type { Bench, BenchLine } from "./line.ts";
 import { isSoftware, openOrSay } from "./training.ts";
@@ -60,18 +63,18 @@ async function* gpu(): AsyncGenerator<BenchLine> {
 }
 
 async function* ours(device: Device, products: readonly Product[]): AsyncGenerator<BenchLine> {
+  const peak = await measurePeak(device);
   for (const [M, N, K, TRANSPOSE_A, TRANSPOSE_B] of products) {
     const [a, b, bias, y] = [M * K, K * N, 1, M * N].map((words) => device.allocate(words, "matrix")) as Four;
     for (const buffer of [a, b]) device.write(whole(buffer), ramp(buffer.words));
     const shape = { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 0 };
     const spans = { a: whole(a), b: whole(b), bias: whole(bias), residual: whole(bias), y: whole(y) };
-    const program = await device.prepare([{ kernel: matmul, shape, spans }], "matmul");
-    const gflops = await best(2 * M * N * K, async (count) => {
-      for (let i = 0; i < count; i++) device.run(program);
-      await device.idle();
-    });
+    const flops = 2 * M * N * K, dispatch = { kernel: matmul, shape, spans };
+    const program = await device.prepare(Array.from({ length: countOf(flops) }, () => dispatch), "matmul");
+    const gflops = await best(flops, async () => (await device.profile(program)).reduce((sum, ms) => sum + ms));
     for (const buffer of [a, b, bias, y]) device.free(buffer);
-    yield { name: title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]), device: device.description, gflops };
+    const fractionOfPeak = gflops / peak.gflops;
+    yield { name: title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]), device: device.description, gflops, fractionOfPeak };
   }
 }
 
@@ -91,8 +94,9 @@ async function* direct(blas: Blas, threads: number): AsyncGenerator<BenchLine> {
       b: { at: b, stride: TRANSPOSE_B === 1 ? K : N, transposed: TRANSPOSE_B === 1 },
     };
     const gflops = await best(2 * M * N * K, (count) => {
+      const startedAtMs = performance.now();
       for (let i = 0; i < count; i++) sgemm(call);
-      return Promise.resolve();
+      return Promise.resolve(performance.now() - startedAtMs);
     });
     yield { name: title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]), device: `${blas.name} called directly`, gflops };
   }
@@ -137,21 +141,25 @@ async function* jax(): AsyncGenerator<BenchLine> {
     await a.ref.data(); // the operands exist before the clock starts
     await b.ref.data();
     const gflops = await best(2 * M * N * K, async (count) => {
+      const startedAtMs = performance.now();
       for (let i = 0; i < count; i++) await numpy.matmul(a.ref, b.ref).data();
+      return performance.now() - startedAtMs;
     });
     yield { name: title(product), device: "jax-js wasm", gflops };
   }
 }
 
-async function best(flops: number, run: (count: number) => Promise<void>): Promise<number> {
-  const count = Math.max(1, Math.round(ROUND_FLOPS / flops));
+/** GFLOP/s of the fastest round; `run` gives the milliseconds of one. */
+async function best(flops: number, run: (count: number) => Promise<number>): Promise<number> {
+  const count = countOf(flops);
   let fastestMs = Infinity;
-  for (let round = 0; round < ROUNDS; round++) {
-    const startedAtMs = performance.now();
-    await run(count);
-    fastestMs = Math.min(fastestMs, performance.now() - startedAtMs);
-  }
+  for (let round = 0; round < ROUNDS; round++) fastestMs = Math.min(fastestMs, await run(count));
   return flops * count / fastestMs / 1e6;
+}
+
+/** Products of a round. */
+function countOf(flops: number): number {
+  return Math.max(1, Math.round(ROUND_FLOPS / flops));
 }
 
 function title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]: Product): string {

@@ -8,12 +8,13 @@
 import { openCpuDevice } from "../runtime/device/cpu.ts";
 import type { Device } from "../runtime/device/device.ts";
 import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
+import { exampleWindows } from "../runtime/profile/step_profile.ts";
 import { presets } from "../runtime/presets.ts";
 import { openTrainer } from "../runtime/train/trainer.ts";
 import { realClock } from "../runtime/worker/clock.ts";
 import { probeSpeed } from "../runtime/worker/speed_probe.ts";
 import type { Bench, BenchLine } from "./line.ts";
-import { exampleWindows, isSoftware, openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
+import { isSoftware, openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
 
 const B = 8, STEPS = 500;
 /** Metrics are read as often, as a learner does; the ring holds 64 steps. */

@@ -7,10 +7,11 @@
  */
 import { openCpuDevice } from "../runtime/device/cpu.ts";
 import { initialWeights } from "../runtime/model/parameters.ts";
+import { exampleWindows } from "../runtime/profile/step_profile.ts";
 import { presets } from "../runtime/presets.ts";
 import { openTrainer } from "../runtime/train/trainer.ts";
 import type { Bench } from "./line.ts";
-import { exampleWindows, SETTINGS } from "./training.ts";
+import { SETTINGS } from "./training.ts";
 
 const BATCH = 8, ROUNDS = 40;
 const KINDS = { ordinary: {}, halves: { halves: true }, sketch: { sketchSeed: 1 } } as const;

@@ -4,25 +4,35 @@
  * PyTorch trains the same shape, batch and optimizer (`step_pytorch.py`), on every number of threads up to the cores;
  * the ratio is to the fastest of them. Its Python is `python3`, or what STARLING_PYTHON names.
  *
- * B windows of T bytes, B·T tokens a step. A real GPU also trains a large model, because a small one does not fill it; a
- * software driver gets a tiny one: there the figures that count are dispatches and submits.
+ * B windows of T bytes, B·T tokens a step. A real GPU also trains large models, because a small one does not fill it; a
+ * software driver gets a tiny one: there the figures that count are dispatches and submits. MFU is of the peak that our
+ * own multiply-adds reach on the same device, just before.
  * @module
  */
 import { reasonOf } from "../p2p/reason.ts";
 import { openCpuDevice } from "../runtime/device/cpu.ts";
 import type { Device } from "../runtime/device/device.ts";
+import { measurePeak } from "../runtime/device/peak.ts";
 import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
 import type { ModelConfig } from "../runtime/model/config.ts";
 import { initialWeights } from "../runtime/model/parameters.ts";
+import { flopsOfToken } from "../runtime/profile/report.ts";
+import { exampleWindows } from "../runtime/profile/step_profile.ts";
 import { presets } from "../runtime/presets.ts";
 import { openTrainer } from "../runtime/train/trainer.ts";
 import type { Precision } from "../runtime/train/training_graph.ts";
 import type { Bench, BenchLine } from "./line.ts";
-import { countRuns, exampleWindows, isSoftware, openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
+import { countRuns, GPT2_124M, isSoftware, openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
 
 const B = 8;
 /** Each round lasts about as long; the median and the best of the rounds are told. */
 const ROUNDS = 9, ROUND_MS = 1000;
+
+/** What others publish figures of. */
+const LARGE: readonly (readonly [name: string, model: ModelConfig, batch: number])[] = [
+  ["DistilGPT-2's shape, 512 tokens", { ...GPT2_124M, layerCount: 6, contextLength: 512 }, 1],
+  ["GPT-2 of 124 M, 4 × 1,024 tokens", GPT2_124M, 4],
+];
 
 interface Speed {
   readonly tokensPerSecond: number;
@@ -95,8 +105,9 @@ async function* webgpu(): AsyncGenerator<BenchLine> {
       ...about,
       ...await measure(device, presets.demo.model, { precision }),
     };
-    const large = await measure(device, presets.gpt2.model, { batch: 2, precision });
-    yield { name: `step of GPT-2 of 124 M${how}`, ...about, ...large };
+    for (const [name, model, batch] of LARGE) {
+      yield { name: `step of ${name}${how}`, ...about, ...await measure(device, model, { batch, precision }) };
+    }
   }
 }
 
@@ -106,6 +117,7 @@ async function measure(
   model: ModelConfig,
   { batch = B, precision = "f32" }: { readonly batch?: number; readonly precision?: Precision } = {},
 ) {
+  const peak = await measurePeak(device);
   await using trainer = await openTrainer({ device, model, microBatch: batch, outer: false, precision });
   const windows = exampleWindows(batch, model);
   trainer.writeWeights(initialWeights(model, 1));
@@ -124,10 +136,13 @@ async function measure(
   for (let round = 0; round < ROUNDS; round++) times.push(await steps(count));
   times.sort((a, b) => a - b);
   const tokens = batch * model.contextLength, medianMs = times[ROUNDS >> 1]!;
+  const gflops = flopsOfToken(model, trainer.parameterCount) * tokens / medianMs / 1e6;
   return {
     tokensPerSecond: tokens / medianMs * 1000,
     bestTokensPerSecond: tokens / times[0]! * 1000,
     msPerStep: medianMs,
+    gflops,
+    mfu: gflops / peak.gflops,
     dispatches,
     submits,
   };

@@ -1,5 +1,5 @@
 /**
- * What the benchmarks that train have in common: windows of a text, settings of a step, and a count of what was run.
+ * What the benchmarks that train have in common: models, settings of a step, and a count of what was run.
  * @module
  */
 import { reasonOf } from "../p2p/reason.ts";
@@ -24,13 +24,8 @@ export const TINY_MODEL: ModelConfig = {
   hiddenWidth: 128,
 };
 
-/** Windows of a text without chance: the same in every run. */
-export function exampleWindows(count: number, { contextLength, vocabularySize }: ModelConfig): Uint32Array[] {
-  return Array.from(
-    { length: count },
-    (_, b) => Uint32Array.from({ length: contextLength + 1 }, (_, t) => (t * t + 31 * b) % vocabularySize),
-  );
-}
+/** GPT-2's smallest, as it was published. */
+export const GPT2_124M: ModelConfig = { ...presets.gpt2.model, vocabularySize: 50_257 };
 
 /** Counts what a device is asked to run, from now on: each program is one submit. */
 export function countRuns(device: Device): { dispatches: number; submits: number } {

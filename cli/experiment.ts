@@ -19,7 +19,7 @@ import { SweepFile } from "../runtime/experiment/sweep_file.ts";
 import { Workbench } from "../runtime/experiment/workbench.ts";
 import { memoryReader } from "../runtime/folder.ts";
 import { diskFolder } from "../runtime/folder_disk.ts";
-import { type PresetName, presets } from "../runtime/presets.ts";
+import { isPreset } from "../runtime/presets.ts";
 import { realClock } from "../runtime/worker/clock.ts";
 import { hasRun, openRunFolder } from "../runtime/run_folder.ts";
 import type { Chart } from "./chart/chart.ts";
@@ -183,10 +183,6 @@ async function lockFolder(folder: string): Promise<Disposable> {
         "folder with --folder.",
     );
   }
-}
-
-function isPreset(name: string): name is PresetName {
-  return Object.hasOwn(presets, name);
 }
 
 /** Where a sweep is kept unless it is told. */

@@ -196,6 +196,26 @@ export function program(): Command {
     .addOption(jsonOption()).addOption(quietOption())
     .action(async (options) => (await import("./devices.ts")).devices(options));
 
+  command(
+    "profile",
+    "Show where the time of a training step goes, kernel by kernel, and what of the device's peak it is",
+  )
+    .argument("[run]", "folder of a run, its run.json, or a preset: demo, small, gpt2", "demo")
+    .option(
+      "--batch <n>",
+      "sequences of the step (default: 4,096 tokens, or what there is memory for)",
+      whole(1, 65_536),
+    )
+    .option("--steps <n>", "steps that are profiled", whole(1, 1000), 5)
+    .addOption(new Option("--precision <kind>", "how activations lie in memory").choices(["f32", "f16"]).default("f32"))
+    .option("--trace <file>", "write the profiled steps as a trace that ui.perfetto.dev and Chrome draw")
+    .option("--threads <n>", "threads of the cpu device (default: all cores)", whole(1, 64))
+    .addOption(deviceOption()).addOption(jsonOption()).addOption(quietOption())
+    .action(async (run, options) => {
+      const { profile } = await import("./profile.ts");
+      await profile({ ...options, run, manner: mannerOf(options) });
+    });
+
   command("inspect", "Look into the chain of a peer")
     .argument("<folder>", "folder of the run")
     .addArgument(new Argument("[what]", "chain, ledger, or the digest of a record").default("chain"))

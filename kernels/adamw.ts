@@ -56,6 +56,7 @@ export const adamw = defineKernel<AdamWShape>()({
   },
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
   flops: ({ COUNT }) => 15 * COUNT,
+  moves: () => ({ p: 2, m: 2, v: 2 }),
   reference({ p, g, m, v, norm, step }, { COUNT, DECAYED }) {
     const rate = step[0]!, beta1 = step[1]!, beta2 = step[2]!, epsilon = step[3]!, decay = step[4]!;
     const correction1 = step[5]!, correction2 = step[6]!, clip = step[7]!;

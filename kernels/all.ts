@@ -27,6 +27,7 @@ import { nonFinite } from "./non_finite.ts";
 import { normFinal } from "./norm_final.ts";
 import { normSquaredPartial } from "./norm_squared_partial.ts";
 import { pairNorms } from "./pair_norms.ts";
+import { peakFma } from "./peak_fma.ts";
 import { quantiseInt8 } from "./quantise_int8.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rmsNormBackward } from "./rms_norm_backward.ts";
@@ -66,6 +67,7 @@ export const kernels: readonly Kernel[] = [
   normFinal,
   normSquaredPartial,
   pairNorms,
+  peakFma,
   quantiseInt8,
   rmsNorm,
   rmsNormBackward,

@@ -27,6 +27,7 @@ export const attentionBackwardKeyValue = defineKernel<AttentionShape>()({
   },
   grid: ({ B, T, G }) => [Math.ceil(T / KEYS), G, B],
   flops: ({ B, T, H, D }) => 4 * D * B * H * T * (T + 1),
+  moves: ({ H, G }) => ({ dqkv: 2 * G / (H + 2 * G) }),
   reference({ qkv, dy, lse, dot, dqkv }, shape) {
     const { B, T, H, G, D } = shape, width = packedWidth(shape), scale = 1 / Math.sqrt(D), sharing = H / G;
     const dk = new Float64Array(D), dv = new Float64Array(D);

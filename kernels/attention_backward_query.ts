@@ -33,6 +33,7 @@ export const attentionBackwardQuery = defineKernel<AttentionShape>()({
   },
   grid: ({ B, T, H }) => [Math.ceil(T / ROWS), H, B],
   flops: ({ B, T, H, D }) => D * B * H * T * (3 * (T + 1) + 2),
+  moves: ({ H, G }) => ({ dqkv: H / (H + 2 * G) }),
   reference({ qkv, dy, y, lse, dot, dqkv }, shape) {
     const { B, T, H, D } = shape, width = packedWidth(shape), scale = 1 / Math.sqrt(D);
     const dq = new Float64Array(D);

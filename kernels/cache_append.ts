@@ -29,6 +29,7 @@ export const cacheAppend = defineKernel<CacheShape>()({
     values: writes<CacheShape>(({ P, G, D }) => P * G * D),
   },
   grid: ({ N, G, D }) => spread(Math.ceil(N * G * D / LANES)),
+  moves: ({ N, H, G, P }) => ({ qkv: 2 * G / (H + 2 * G), keys: N / P, values: N / P }),
   reference({ qkv, positions, keys, values }, shape) {
     const { N, H, G, D, P } = shape, width = packedWidth(shape);
     for (let n = 0; n < N; n++) {

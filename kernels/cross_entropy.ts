@@ -35,6 +35,7 @@ export const crossEntropy = defineKernel<CrossEntropyShape>()({
   },
   grid: ({ N }) => spread(N),
   flops: ({ N, V, GRADIENT }) => (GRADIENT === 1 ? 7 : 4) * N * V,
+  moves: ({ GRADIENT }) => ({ logits: 1 + GRADIENT }),
   reference({ logits, targets, scale, losses }, { N, V, GRADIENT }) {
     for (let n = 0; n < N; n++) {
       const row = logits.subarray(n * V, (n + 1) * V), target = targets[n]!;

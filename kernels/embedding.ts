@@ -23,6 +23,7 @@ export const embedding = defineKernel<EmbeddingShape>()({
     y: writes(({ N, C }) => N * C),
   },
   grid: ({ N, C }) => spread(Math.ceil(N * C / 256)),
+  moves: ({ N, P }) => ({ table: Math.min(1, N / P) }),
   reference({ ids, table, y }, { N, C }) {
     for (let n = 0; n < N; n++) y.set(table.subarray(ids[n]! * C, (ids[n]! + 1) * C), n * C);
   },

@@ -26,6 +26,7 @@ export const embeddingBackward = defineKernel<EmbeddingBackwardShape>()({
   },
   grid: ({ P }) => spread(P),
   flops: ({ N, C }) => N * C,
+  moves: ({ N, P, ACCUMULATE }) => ({ dtable: ACCUMULATE === 1 ? 2 * Math.min(1, N / P) : 1 }),
   reference({ ids, dy, dtable }, { N, C, ACCUMULATE }) {
     if (ACCUMULATE === 0) dtable.fill(0);
     for (let n = 0; n < N; n++) {

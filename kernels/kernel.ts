@@ -96,6 +96,12 @@ export interface Kernel<S extends Shape = Shape> {
   reference(arrays: Readonly<Record<string, Numbers & Words>>, shape: S): void;
   /** Floating-point operations of one dispatch, for benchmarks and the profiler. */
   flops?(shape: S): number;
+  /**
+   * How often a dispatch moves the values of a binding between memory and the processor, for benchmarks and the
+   * profiler; a fraction if it needs a part of them. Of bindings that are not named: once, and twice if it is written
+   * with ACCUMULATE.
+   */
+  moves?(shape: S): Readonly<Record<string, number>>;
   readonly wasm?: WasmForm<S>;
 }
 
@@ -111,6 +117,7 @@ interface Definition<S extends Shape, B extends Readonly<Record<string, Binding<
   grid(shape: S): readonly [number, number, number];
   reference(arrays: Arrays<B>, shape: S): void;
   flops?(shape: S): number;
+  moves?(shape: S): Readonly<Partial<Record<keyof B, number>>>;
   readonly wasm?: WasmForm<S>;
 }
 

@@ -25,6 +25,7 @@ export const nonFinite = defineKernel<NonFiniteShape>()({
     counts: writesWords(({ TENSORS }) => TENSORS),
   },
   grid: ({ TENSORS }) => spread(TENSORS),
+  moves: () => ({ x: 0, counts: 0 }), // with norm[1] = 0, as nearly always
   reference({ x, starts, norm, counts }, { TENSORS }) {
     if (norm[1] === 0) return;
     for (let tensor = 0; tensor < TENSORS; tensor++) {

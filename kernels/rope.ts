@@ -37,6 +37,7 @@ export const rope = defineKernel<RopeShape>()({
   },
   grid: ({ N, ROW }) => spread(Math.ceil(N * ROW / 256)),
   flops: ({ N, ROTATED_HEADS, D }) => 3 * N * ROTATED_HEADS * D,
+  moves: ({ N, P }) => ({ table: Math.min(1, N / P) }),
   reference({ x, positions, table, y }, { N, ROTATED_HEADS, ROW, D, INVERSE, ACCUMULATE }) {
     if (ACCUMULATE === 0) y.fill(0);
     const half = D / 2;

@@ -21,6 +21,7 @@ export const sparseAdd = defineKernel<TopKShape>()({
   },
   grid: (shape) => spread(Math.ceil(slots(shape) / 256)),
   flops: slots,
+  moves: (shape) => ({ y: 2 * slots(shape) / shape.COUNT }),
   reference({ places, values, y }, { COUNT, KEPT }) {
     for (let slot = 0; slot < values.length; slot++) {
       const at = Math.floor(slot / KEPT) * TOP_K_CHUNK + places[slot]!;

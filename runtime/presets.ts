@@ -114,3 +114,8 @@ export const presets = {
 
 /** Names of the presets. */
 export type PresetName = keyof typeof presets;
+
+/** Whether a text is one of them. */
+export function isPreset(name: string): name is PresetName {
+  return Object.hasOwn(presets, name);
+}

@@ -37,6 +37,7 @@ const INNER_ARROWS: Readonly<Record<string, readonly string[]>> = {
     ...["runtime/train", "runtime/batching", "runtime/state", "runtime/data", "runtime/model", "runtime/device"],
     ...["runtime/config.ts", "runtime/folder.ts", "runtime/folder_disk.ts"],
   ],
+  "runtime/profile": ["runtime/train", "runtime/model", "runtime/device"],
   "runtime/experiment": [
     ...["runtime/train", "runtime/state", "runtime/data", "runtime/model", "runtime/device"],
     ...["runtime/config.ts", "runtime/folder.ts", "runtime/worker/held_out.ts", "runtime/worker/clock.ts"],

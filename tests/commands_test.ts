@@ -34,6 +34,7 @@ Deno.test("every command has help, and the program lists them all", async () => 
       "tune",
       "compare",
       "devices",
+      "profile",
       "inspect",
     ]
   ) {

@@ -12,7 +12,7 @@
 import type { Kernel, Numbers, Words } from "../../kernels/kernel.ts";
 import { type Blas, type BlasChoice, blasChoice, findBlas } from "./blas.ts";
 import { CpuMemory } from "./cpu_memory.ts";
-import { type CpuPool, openCpuPool } from "./cpu_pool.ts";
+import { type CpuPool, openCpuPool, type Start } from "./cpu_pool.ts";
 import { productStep } from "./cpu_product.ts";
 import { PRODUCT_ENTRY, type Step } from "./cpu_threads.ts";
 import {
@@ -92,13 +92,14 @@ interface Linked {
 
 interface CpuProgram extends Program {
   readonly buffers: ReadonlySet<CpuBuffer>;
-  start(): void;
+  readonly start: Start;
 }
 
 class CpuDevice implements Device {
   readonly kind = "cpu";
   readonly description: string;
   readonly storesF16 = false;
+  readonly timing = "clock";
   readonly #memory: CpuMemory;
   readonly #pool: CpuPool;
   readonly #options: OwnOptions;
@@ -172,10 +173,15 @@ class CpuDevice implements Device {
   }
 
   run(program: Program): void {
-    this.#expectOpen(`run '${program.label}'`);
-    const { buffers, start } = program as CpuProgram;
-    for (const buffer of buffers) this.#usable(buffer);
-    start();
+    this.#runnable(program, "run").start();
+  }
+
+  // deno-lint-ignore require-await -- an error must reject, not throw
+  async profile(program: Program): Promise<readonly number[]> {
+    const { start, dispatchCount } = this.#runnable(program, "profile"), endedMs = new Float64Array(dispatchCount);
+    const startedMs = performance.now();
+    start(endedMs);
+    return Array.from(endedMs, (ms, i) => ms - (i === 0 ? startedMs : endedMs[i - 1]!));
   }
 
   idle(): Promise<void> {
@@ -233,6 +239,13 @@ class CpuDevice implements Device {
     const { address, label } = this.#usable(buffer);
     if (start >= 0 && start + words <= buffer.words) return address + start * 4;
     throw new RangeError(`Cannot use words ${start} to ${start + words} of buffer '${label}': it has ${buffer.words}`);
+  }
+
+  #runnable(program: Program, action: string): CpuProgram {
+    this.#expectOpen(`${action} '${program.label}'`);
+    const own = program as CpuProgram;
+    for (const buffer of own.buffers) this.#usable(buffer);
+    return own;
   }
 
   #own(buffer: DeviceBuffer): CpuBuffer {

@@ -26,6 +26,7 @@ import { layerNormWeightsBackward } from "../../kernels/layer_norm_weights_backw
 import { matmul } from "../../kernels/matmul.ts";
 import { normSquaredPartial } from "../../kernels/norm_squared_partial.ts";
 import { pairNorms } from "../../kernels/pair_norms.ts";
+import { peakFma } from "../../kernels/peak_fma.ts";
 import { quantiseInt8 } from "../../kernels/quantise_int8.ts";
 import { rmsNorm } from "../../kernels/rms_norm.ts";
 import { rmsNormBackward } from "../../kernels/rms_norm_backward.ts";
@@ -158,6 +159,9 @@ const cases: readonly Case[] = [
     inputs: { seed: [COUNT!] },
     units: 8,
   })),
+  ...[{ GROUPS: 1, ROUNDS: 1 }, { GROUPS: 7, ROUNDS: 5 }].map((shape): Case => {
+    return { kernel: peakFma, shape, inputs: { factors: [0.75, -0.4] }, units: 2 * 2 / (1 - 0.75) };
+  }),
   ...[0, 1, 2, 3].map((bits): Case => ({
     kernel: rope,
     shape: { N: 5, ROTATED_HEADS: 3, ROW: 5 * 12 + 1, D: 12, P: 9, INVERSE: bits & 1, ACCUMULATE: bits >> 1 },

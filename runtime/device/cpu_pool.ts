@@ -24,14 +24,17 @@ export type ToWorker =
 
 export type FromWorker = { readonly kind: "ready" };
 
+/** Runs a program, blocking until it is done. It notes the clock at the end of each step, if there is where. */
+export type Start = (endedMs?: Float64Array) => void;
+
 export interface CpuPool extends AsyncDisposable {
   readonly threadCount: number;
   /** Adds functions to the list of entries; returns the index of the first. */
   link(module: WebAssembly.Module, names: readonly string[]): Promise<number>;
   /** Makes sure that each thread has this many private words. */
   reserveScratch(words: number): void;
-  /** Puts a program in the memory for good and returns what runs it, blocking until it is done. */
-  load(steps: readonly Step[], references: ReadonlyMap<number, () => void>): () => void;
+  /** Puts a program in the memory for good and returns what runs it. */
+  load(steps: readonly Step[], references: ReadonlyMap<number, () => void>): Start;
 }
 
 export interface CpuPoolOptions {
@@ -98,7 +101,7 @@ export async function openCpuPool(cpuMemory: CpuMemory, { threadCount, blas }: C
       const address = cpuMemory.give(program.length * 2, "program");
       new Float64Array(memory.buffer, address, program.length).set(program);
       caller.know(address, steps);
-      return () => caller.start(address, program.length, references);
+      return (endedMs) => caller.start({ address, length: program.length, references, endedMs });
     },
     [Symbol.asyncDispose]() {
       end();

@@ -171,3 +171,14 @@ function wasmOnly(name: string, source: string): Kernel {
     wasm: { source, entry: name, args: () => [], items: () => 8 },
   };
 }
+
+Deno.test("a profile gives no dispatch the time of the one before it, though another thread may begin on it first", async () => {
+  await using device = await openCpuDevice({ threads: 2, sharedWork: 0 });
+  const COUNT = 1 << 18, x = whole(device.allocate(COUNT, "x")), y = whole(device.allocate(COUNT, "y"));
+  const dispatch = { kernel: copy, shape: { COUNT, ACCUMULATE: 1 }, spans: { x, y } };
+  const program = await device.prepare(Array.from({ length: 200 }, () => dispatch), "alike");
+  await device.profile(program);
+  const times = await device.profile(program), shortest = Math.min(...times);
+  const gbps = 3 * 4 * COUNT / shortest / 1e6;
+  assert.ok(gbps < 200, `one of them moved ${gbps.toFixed(0)} GB/s, in ${shortest} ms`);
+});

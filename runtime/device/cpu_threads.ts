@@ -9,6 +9,7 @@
  * 2. `NEXT_ITEM` is 0 between steps; in a step, threads take ranges of items from it until none is left.
  * 3. A step that thread 0 does alone is followed by a barrier before another thread reads what it wrote.
  * 4. Every program that is announced has a barrier, so the next is announced after all threads have seen this one.
+ * 5. Where steps are timed, none begins before thread 0 has looked at the clock after the one before it.
  * @module
  */
 import type { Sgemm } from "./blas_check.ts";
@@ -31,6 +32,7 @@ export interface Step {
 const RUN = 0, ADDRESS = 1, LENGTH = 2;
 const ARRIVED = 3, PASSED = 4;
 const NEXT_ITEM = 5, FAILED = 6, SCRATCH = 7, SCRATCH_BYTES = 8;
+const TIMED = 9;
 const CONTROL_WORDS = 16;
 
 /** An `ADDRESS` that means: leave the loop, a message waits. */
@@ -51,6 +53,16 @@ export interface ThreadOptions {
 }
 
 export const PRODUCT_ENTRY = 0;
+
+/** A program that lies encoded at an address, and what only thread 0 knows of it. */
+export interface StartOptions {
+  readonly address: number;
+  readonly length: number;
+  /** By step number. */
+  readonly references: ReadonlyMap<number, () => void>;
+  /** Where the clock is noted at the end of each step, if it is wanted. */
+  readonly endedMs: Float64Array | undefined;
+}
 
 /** A program as f64 values: pointers fit, and so do the fractions among the plain numbers. */
 export function encodeProgram(steps: readonly Step[]): Float64Array {
@@ -109,11 +121,13 @@ export class Thread {
     this.#programs.set(address, steps);
   }
 
-  /** Thread 0: runs a program with all threads and returns when it is done. References are called by step number. */
-  start(address: number, length: number, references: ReadonlyMap<number, () => void>): void {
+  /** Thread 0: runs a program with all threads and returns when it is done. */
+  start({ address, length, references, endedMs }: StartOptions): void {
     const steps = this.#programs.get(address)!;
-    if (this.#threadCount > 1 && steps.some(({ shared }) => shared)) this.#announce(address, length);
-    this.#steps(steps, references);
+    const isShared = this.#threadCount > 1 && steps.some(({ shared }) => shared);
+    Atomics.store(this.#control, TIMED, isShared && endedMs !== undefined ? 1 : 0);
+    if (isShared) this.#announce(address, length);
+    this.#steps(steps, { references, endedMs });
     if (Atomics.exchange(this.#control, FAILED, 0) === 0) return;
     throw new Error("Cannot finish a program on the cpu device: a kernel failed", { cause: this.#error });
   }
@@ -139,7 +153,7 @@ export class Thread {
         steps = decodeProgram(new Float64Array(this.#memory.buffer, address, length));
         this.#programs.set(address, steps);
       }
-      this.#steps(steps, NO_REFERENCES);
+      this.#steps(steps, NOTHING_MORE);
     }
   }
 
@@ -151,8 +165,8 @@ export class Thread {
     Atomics.notify(control, RUN);
   }
 
-  #steps(steps: readonly Step[], references: ReadonlyMap<number, () => void>): void {
-    const index = this.#index, threadCount = this.#threadCount;
+  #steps(steps: readonly Step[], { references, endedMs }: Pick<StartOptions, "references" | "endedMs">): void {
+    const index = this.#index, threadCount = this.#threadCount, isTimed = Atomics.load(this.#control, TIMED) === 1;
     let aloneBefore = false;
     for (const [number, step] of steps.entries()) {
       if (step.shared && threadCount > 1) {
@@ -168,6 +182,8 @@ export class Thread {
         aloneBefore = true;
         if (index === 0) this.#do(step, 0, step.items, references.get(number));
       }
+      if (endedMs !== undefined) endedMs[number] = performance.now();
+      if (isTimed) this.#barrier();
     }
   }
 
@@ -201,7 +217,7 @@ export class Thread {
   }
 }
 
-const NO_REFERENCES: ReadonlyMap<number, () => void> = new Map();
+const NOTHING_MORE = { references: new Map<number, () => void>(), endedMs: undefined };
 
 function waitWhile(control: Int32Array, word: number, value: number): void {
   for (let look = 0; look < LOOKS; look++) if (Atomics.load(control, word) !== value) return;

@@ -5,7 +5,7 @@
  * is on; everything below is one of the providers in this folder, and one suite (`tests/conformance/device.ts`) runs
  * on all of them.
  *
- * Order: `write`, `run` and `read` take effect in the order of the calls. `read` and `idle` are the only waits.
+ * Order: `write`, `run` and `read` take effect in the order of the calls. Only `read`, `idle` and `profile` wait.
  * @module
  */
 import type { Kernel, Shape } from "../../kernels/kernel.ts";
@@ -77,6 +77,16 @@ export interface Device extends AsyncDisposable {
    */
   prepare(dispatches: readonly Dispatch[], label: string): Promise<Program>;
   run(program: Program): void;
+  /**
+   * Runs a program once and gives the milliseconds of each of its dispatches, in their order; never less than 0. It is
+   * slower than `run`, and nothing else may be asked of the device until it is done.
+   */
+  profile(program: Program): Promise<readonly number[]>;
+  /**
+   * What `profile` goes by: the device's own timestamps, or the clock around each dispatch, which is off by a
+   * millisecond on a GPU. Known for certain after the first profile.
+   */
+  readonly timing: "timestamps" | "clock";
   /** Resolves when everything asked for so far is done. */
   idle(): Promise<void>;
   memory(): MemoryUse;

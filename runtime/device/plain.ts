@@ -81,6 +81,15 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
     run(program) {
       for (const call of (program as PlainProgram).calls) call();
     },
+    timing: "clock",
+    // deno-lint-ignore require-await -- an error must reject, not throw
+    async profile(program) {
+      return (program as PlainProgram).calls.map((call) => {
+        const startedAtMs = performance.now();
+        call();
+        return performance.now() - startedAtMs;
+      });
+    },
     idle: () => Promise.resolve(),
     memory: (): MemoryUse => ({ bytes, peakBytes }),
     [Symbol.asyncDispose]() {

@@ -2,11 +2,11 @@
  * The `webgpu` device: kernels as WGSL on the WebGPU that is built into Deno (and into browsers).
  *
  * It is the only file that says `navigator.gpu`. Compilation is in `webgpu_pipelines.ts`, readback in
- * `webgpu_readback.ts`; choosing between devices is done elsewhere.
+ * `webgpu_readback.ts`, timing in `webgpu_stopwatch.ts`; choosing between devices is done elsewhere.
  *
  * The one thing to know before editing: WebGPU tells of some errors later than the call that caused them. Such an error
- * is kept and thrown by the next `prepare`, `read` or `idle`, which wait anyway. In Deno each wait for the GPU costs
- * some 11 ms and blocks the thread, so nothing else here waits.
+ * is kept and thrown by the next `prepare`, `read`, `profile` or `idle`, which wait anyway. In Deno each wait for the GPU
+ * costs some 11 ms and blocks the thread, so nothing else here waits.
  * @module
  */
 import {
@@ -25,6 +25,7 @@ import {
 } from "./device.ts";
 import { PipelineCache } from "./webgpu_pipelines.ts";
 import { Readback } from "./webgpu_readback.ts";
+import { type Step, Stopwatch } from "./webgpu_stopwatch.ts";
 
 /** This machine has no GPU that WebGPU can use. */
 export class NoAdapterError extends Error {
@@ -37,11 +38,16 @@ export async function describeWebGpu(): Promise<string | undefined> {
   return adapter === null ? undefined : describe(adapter.info);
 }
 
+export interface WebGpuOptions {
+  /** Whether to time by timestamps where the driver has them (the default), and not by the clock. */
+  readonly timestamps?: boolean;
+}
+
 /**
  * Opens the GPU with all the limits that its driver has.
  * @throws {NoAdapterError} if there is none.
  */
-export async function openWebGpuDevice(): Promise<Device> {
+export async function openWebGpuDevice({ timestamps = true }: WebGpuOptions = {}): Promise<Device> {
   const adapter = await requestAdapter();
   if (adapter === null) {
     throw new NoAdapterError(
@@ -50,8 +56,9 @@ export async function openWebGpuDevice(): Promise<Device> {
     );
   }
   const { limits } = adapter, storesF16 = adapter.features.has("shader-f16");
+  const used = ["shader-f16", ...timestamps ? ["timestamp-query"] as const : []] as const;
   const gpu = await adapter.requestDevice({
-    requiredFeatures: storesF16 ? ["shader-f16"] : [],
+    requiredFeatures: used.filter((feature) => adapter.features.has(feature)),
     requiredLimits: {
       maxBufferSize: limits.maxBufferSize,
       maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
@@ -85,12 +92,6 @@ class WebGpuBuffer implements DeviceBuffer {
   ) {}
 }
 
-interface Step {
-  readonly pipeline: GPUComputePipeline;
-  readonly bindings: GPUBindGroup;
-  readonly grid: readonly [number, number, number];
-}
-
 interface WebGpuProgram extends Program {
   readonly steps: readonly Step[];
   readonly buffers: readonly WebGpuBuffer[];
@@ -103,6 +104,7 @@ class WebGpuDevice implements Device {
   readonly #gpu: GPUDevice;
   readonly #pipelines: PipelineCache;
   readonly #readback: Readback;
+  readonly #stopwatch: Stopwatch;
   readonly #alive = new Set<WebGpuBuffer>();
   #bytes = 0;
   #peakBytes = 0;
@@ -117,6 +119,7 @@ class WebGpuDevice implements Device {
     this.#gpu = gpu;
     this.#pipelines = new PipelineCache(gpu);
     this.#readback = new Readback(gpu);
+    this.#stopwatch = new Stopwatch(gpu, this.#pipelines);
     gpu.lost.then(({ message }) => this.#gone ??= `the GPU was lost (${message}) and its buffers with it`);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault(); // it is thrown instead of printed
@@ -195,9 +198,7 @@ class WebGpuDevice implements Device {
   }
 
   run(program: Program): void {
-    this.#expectHere(`run '${program.label}'`);
-    const { steps, buffers, label } = program as WebGpuProgram;
-    for (const buffer of buffers) this.#usable(buffer);
+    const { steps, label } = this.#runnable(program, "run");
     const encoder = this.#gpu.createCommandEncoder({ label });
     const pass = encoder.beginComputePass({ label });
     for (const { pipeline, bindings, grid } of steps) {
@@ -207,6 +208,15 @@ class WebGpuDevice implements Device {
     }
     pass.end();
     this.#gpu.queue.submit([encoder.finish()]);
+  }
+
+  get timing(): Device["timing"] {
+    return this.#stopwatch.timing;
+  }
+
+  async profile(program: Program): Promise<readonly number[]> {
+    const { steps, label } = this.#runnable(program, "profile");
+    return await this.#settled(`profile '${label}'`, this.#stopwatch.time(steps));
   }
 
   async idle(): Promise<void> {
@@ -257,6 +267,13 @@ class WebGpuDevice implements Device {
           `${maxComputeWorkgroupsPerDimension} in each dimension (${JSON.stringify(shape)})`,
       );
     }
+  }
+
+  #runnable(program: Program, action: string): WebGpuProgram {
+    this.#expectHere(`${action} '${program.label}'`);
+    const own = program as WebGpuProgram;
+    for (const buffer of own.buffers) this.#usable(buffer);
+    return own;
   }
 
   #own(buffer: DeviceBuffer): WebGpuBuffer {

@@ -27,6 +27,8 @@ function countingDevice() {
       counts.submits++;
       counts.dispatches += dispatchCount;
     },
+    timing: "clock",
+    profile: ({ dispatchCount }) => Promise.resolve(Array<number>(dispatchCount).fill(0)),
     idle: () => Promise.resolve(),
     memory: () => ({ bytes: 0, peakBytes: 0 }),
     [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -123,6 +123,46 @@ export function testDevice({ name, open, test }: DeviceProvider): void {
     assert.deepEqual(await device.read([whole(total)]), [new Float32Array(100)]);
   });
 
+  on("a profile runs its program once, and gives a time for each dispatch", async (device) => {
+    const { dispatches, total } = fillAddAccumulate(device);
+    const program = await device.prepare(dispatches, "program"), nothing = await device.prepare([], "nothing");
+    assert.deepEqual(await device.profile(nothing), []);
+    device.run(program);
+    const times = await device.profile(program);
+    device.run(program);
+    assert.equal(times.length, 3);
+    for (const ms of times) assert.ok(Number.isFinite(ms) && ms >= 0, `${times}`);
+    assert.deepEqual(await device.read([whole(total)]), [new Float32Array(100).fill(3 * 6)]);
+    assert.deepEqual(device.memory().peakBytes, device.memory().bytes);
+  });
+
+  on("a profile tells a large dispatch from 2,100 tiny ones before and after it", async (device) => {
+    const place = 2_060, tiny = tinyDispatch(device), large = largeDispatch(device);
+    const dispatches = Array.from({ length: 2_100 }, (_, i) => i === place ? large : tiny);
+    const program = await device.prepare(dispatches, "one of many");
+    await device.profile(program); // the first may compile
+    const startedMs = performance.now(), times = await device.profile(program), wallMs = performance.now() - startedMs;
+    const sumMs = times.reduce((sum, ms) => sum + ms, 0), median = times.toSorted((a, b) => a - b)[1_050]!;
+    assert.equal(times.length, dispatches.length);
+    assert.ok(times[place]! > 10 * median, `${times[place]} ms, and the median of all is ${median} ms`);
+    assert.ok(sumMs <= 1.5 * wallMs, `all dispatches took ${sumMs} ms, and the profile ${wallMs} ms`);
+  });
+
+  on("a profile of large dispatches accounts for about as long as a run of them takes", async (device) => {
+    const program = await device.prepare(Array(8).fill(largeDispatch(device)), "eight");
+    let runMs = Infinity, profiledMs = Infinity; // the least of several: the machine may have more to do
+    for (let round = 0; round < 4; round++) {
+      const startedMs = performance.now();
+      device.run(program);
+      await device.idle();
+      runMs = Math.min(runMs, performance.now() - startedMs);
+      profiledMs = Math.min(profiledMs, (await device.profile(program)).reduce((sum, ms) => sum + ms));
+    }
+    // A wait for a GPU may last 12 ms longer than its work.
+    const isPlausible = profiledMs <= 2 * runMs && 2 * profiledMs >= runMs - 12;
+    assert.ok(isPlausible, `a run took ${runMs} ms, and its dispatches ${profiledMs} ms by ${device.timing}`);
+  });
+
   on("a kernel works on spans in the middle of buffers and leaves the rest alone", async (device) => {
     const x = device.allocate(4 * SPAN_ALIGNMENT, "x"), y = device.allocate(4 * SPAN_ALIGNMENT, "y");
     device.write(whole(x), Float32Array.from({ length: x.words }, (_, i) => i));
@@ -257,6 +297,17 @@ export function testDevice({ name, open, test }: DeviceProvider): void {
     await device[Symbol.asyncDispose]();
     await device[Symbol.asyncDispose]();
   });
+}
+
+function tinyDispatch(device: Device): Dispatch {
+  const value = device.allocate(1, "value"), y = device.allocate(1, "tiny");
+  return { kernel: fill, shape: { COUNT: 1 }, spans: { value: whole(value), y: whole(y) } };
+}
+
+/** Some milliseconds of work for a processor. */
+function largeDispatch(device: Device): Dispatch {
+  const COUNT = 4 << 20, x = device.allocate(COUNT, "x"), y = device.allocate(COUNT, "y");
+  return { kernel: copy, shape: { COUNT, ACCUMULATE: 1 }, spans: { x: whole(x), y: whole(y) } };
 }
 
 /** total += 2 · value, by three kernels that hand a buffer on to each other. */

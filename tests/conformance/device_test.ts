@@ -55,6 +55,7 @@ gpuTest("webgpu device: a closed device says so instead of working", async () =>
   await assert.rejects(device.read([span]), closed);
   await assert.rejects(device.prepare([], "late"), closed);
   await assert.rejects(device.idle(), closed);
+  await assert.rejects(device.profile({ label: "late", dispatchCount: 0 }), closed);
 });
 
 gpuTest("webgpu device: a freed buffer is refused by name", async () => {
@@ -64,6 +65,57 @@ gpuTest("webgpu device: a freed buffer is refused by name", async () => {
   const program = await device.prepare([{ kernel: fill, shape: { COUNT: 4 }, spans }], "program");
   device.free(y);
   assert.throws(() => device.run(program), /Cannot use buffer 'y': it was freed/);
+  await assert.rejects(device.profile(program), /Cannot use buffer 'y': it was freed/);
+});
+
+gpuTest("webgpu device: a profile goes by timestamps where the adapter has them, and costs one wait", async () => {
+  const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+  await using device = await openWebGpuDevice();
+  const spans = { value: whole(device.allocate(1, "value")), y: whole(device.allocate(4, "y")) };
+  const dispatches = Array.from({ length: 50 }, () => ({ kernel: fill, shape: { COUNT: 4 }, spans }));
+  const program = await device.prepare(dispatches, "program");
+  await device.profile(program);
+  assert.equal(device.timing, adapter!.features.has("timestamp-query") ? "timestamps" : "clock");
+  const waits = countWaits(), times = await device.profile(program);
+  assert.equal(
+    waits(),
+    device.timing === "timestamps" ? 1 : times.length + 3,
+    "by the clock each dispatch is waited for",
+  );
+});
+
+/** How often a GPU is waited for from now until the result is called. */
+function countWaits(): () => number {
+  const { mapAsync } = GPUBuffer.prototype, { onSubmittedWorkDone } = GPUQueue.prototype;
+  let count = 0;
+  GPUBuffer.prototype.mapAsync = function (...args) {
+    count++;
+    return mapAsync.apply(this, args);
+  };
+  GPUQueue.prototype.onSubmittedWorkDone = function () {
+    count++;
+    return onSubmittedWorkDone.apply(this);
+  };
+  return () => {
+    Object.assign(GPUBuffer.prototype, { mapAsync });
+    Object.assign(GPUQueue.prototype, { onSubmittedWorkDone });
+    return count;
+  };
+}
+
+gpuTest("webgpu device: without timestamps a profile goes by the clock, less what a wait costs", async () => {
+  await using device = await openWebGpuDevice({ timestamps: false });
+  const value = whole(device.allocate(1, "value")), many = device.allocate(8 << 20, "many");
+  const dispatches = [1, many.words, 1].map((COUNT) => {
+    return { kernel: fill, shape: { COUNT }, spans: { value, y: { buffer: many, start: 0, words: COUNT } } };
+  });
+  device.write(value, Float32Array.of(5));
+  const program = await device.prepare(dispatches, "program");
+  await device.profile(program); // the first may compile
+  const [before, large, after] = await device.profile(program);
+  assert.ok(Math.min(before!, after!) >= 0 && large! > Math.max(before!, after!), `${[before, large, after]} ms`);
+  assert.equal(device.timing, "clock");
+  assert.deepEqual(await device.read([{ buffer: many, start: many.words - 64, words: 1 }]), [Float32Array.of(5)]);
 });
 
 gpuTest("webgpu device: a call that WebGPU refuses later is reported by the next call that waits", async () => {

@@ -34,6 +34,7 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   norm_final: [{ BLOCKS: 1 }, { BLOCKS: 1000 }],
   norm_squared_partial: [{ COUNT: 1, BLOCKS: 1 }, { COUNT: 1000, BLOCKS: 7 }],
   pair_norms: [{ COUNT: 1, BLOCKS: 1 }, { COUNT: 1000, BLOCKS: 7 }],
+  peak_fma: [{ GROUPS: 1, ROUNDS: 1 }, { GROUPS: 3, ROUNDS: 100 }],
   quantise_int8: [{ COUNT: 4, BLOCK: 4 }, { COUNT: 1024, BLOCK: 256 }],
   rms_norm: [{ N: 1, C: 1, EPSILON: 1e-5 }, { N: 7, C: 65, EPSILON: 1e-6 }],
   rms_norm_backward: [{ N: 1, C: 1, ACCUMULATE: 0 }, { N: 7, C: 65, ACCUMULATE: 1 }],
