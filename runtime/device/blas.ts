@@ -56,8 +56,9 @@ export function findBlas(choice: BlasChoice): FoundBlas {
       blas[Symbol.dispose]();
       problems.push(`${file} is ${blas.name}, and ${wrong}`);
     } catch (error) {
-      // Of the usual names most are of libraries that are not there: that is no problem of theirs.
-      if (choice !== "auto" || error instanceof UnfitLibraryError) problems.push(`${file} ${reasonOf(error)}`);
+      if (error instanceof UnfitLibraryError) problems.push(`${file} ${error.message}`);
+      // Of the usual names most are of libraries that are not there, which is no problem.
+      else if (choice !== "auto") problems.push(`${file} cannot be opened (${reasonOf(error)})`);
     }
   }
   return { blas: null, problem: problems[0] ?? `none of ${usualNames(Deno.build.os)} is installed` };

@@ -75,11 +75,8 @@ const LARGEST_RMS = 1024;
 /** Folds in place: `input.weights` and `input.momentum` become the next ones, and are what is returned. */
 export function fold(input: FoldInput, { outer, crew = alone, ...form }: FoldOptions): Folded {
   const { weights, momentum, parts } = input, { length } = weights;
-  const { folded, judged } = judgeAll(parts.map(({ bytes }) => bytes), { ...form, length, crew });
-  const verdicts = judged.map((part) =>
-    part.valid ? { valid: true, norm: part.norm } as const : { valid: false, reason: part.reason } as const
-  );
-  const weighed = judged.map((one, part) => {
+  const { folded, verdicts } = judgeAll(parts.map(({ bytes }) => bytes), { ...form, length, crew });
+  const weighed = verdicts.map((one, part) => {
     const { weight } = parts[part]!;
     return one.valid && weight > 0 ? { part, norm: one.norm, weight } : null;
   });
@@ -106,24 +103,24 @@ export function fold(input: FoldInput, { outer, crew = alone, ...form }: FoldOpt
 
 /** Reads a contribution once: does it decode to finite values for this model, and what is its Euclidean norm? */
 export function judge(bytes: Uint8Array, form: ContributionForm): PartVerdict {
-  return judgeAll([bytes], { ...form, crew: alone }).judged[0]!;
+  return judgeAll([bytes], { ...form, crew: alone }).verdicts[0]!;
 }
 
 function judgeAll(
   bytes: readonly Uint8Array[],
   { crew, ...form }: ContributionForm & { readonly crew: FoldCrew },
-): { readonly folded: FoldedParts; readonly judged: readonly PartVerdict[] } {
+): { readonly folded: FoldedParts; readonly verdicts: readonly PartVerdict[] } {
   const { codec, length } = form;
   const opened = bytes.map((one) => codec.open(one, length));
   const folded = { bytes, vectors: opened.map((one) => one.ok ? one.vector : null), length };
   const parts = [...opened.keys()].filter((part) => opened[part]!.ok), squares = crew.numbers(parts.length);
   if (parts.length > 0) crew.run({ kind: "norms", parts, squares }, folded);
-  const judged = opened.map((one, part): PartVerdict =>
+  const verdicts = opened.map((one, part): PartVerdict =>
     one.ok
       ? verdictOn(one.vector, { ...form, norm: Math.sqrt(squares[parts.indexOf(part)]!) })
       : { valid: false, reason: one.reason }
   );
-  return { folded, judged };
+  return { folded, verdicts };
 }
 
 function verdictOn(

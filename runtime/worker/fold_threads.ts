@@ -84,6 +84,10 @@ export class FoldThreads implements FoldCrew, Disposable {
     const up = this.#helpers.map((helper) => {
       const { promise, resolve } = Promise.withResolvers<void>();
       helper.onmessage = () => resolve();
+      helper.onerror = (event) => { // it did not start: folds go on without it
+        event.preventDefault();
+        resolve();
+      };
       return promise;
     });
     return Promise.all(up).then(() => {});
