@@ -1,12 +1,13 @@
 /**
- * What does a fold cost, in nanoseconds for each value and peer? Memory does not grow with peers, so the figure should
- * not either.
+ * What does a fold cost, in nanoseconds for each value and peer, on one thread and on all? Memory does not grow with
+ * peers, so the figure should not either.
  * @module
  */
 import { codecs } from "../runtime/state/codec/codecs.ts";
 import { fold } from "../runtime/state/fold.ts";
 import type { RuleName } from "../runtime/state/robust/rule.ts";
 import { rules } from "../runtime/state/robust/rules.ts";
+import { FoldThreads } from "../runtime/worker/fold_threads.ts";
 import { chance } from "../tests/chance.ts";
 import type { Bench, BenchLine } from "./line.ts";
 
@@ -17,28 +18,36 @@ export const foldBench: Bench = {
   name: "fold",
   question: `how long does it take to judge and fold contributions of ${LENGTH} values?`,
   async *run(): AsyncIterable<BenchLine> {
-    for (const codec of Object.values(codecs)) {
-      for (const peers of [1, 8, 32]) yield await Promise.resolve(measure(codec, peers));
-    }
-    for (const { name } of Object.values(rules)) {
-      if (name !== "median-clip") yield await Promise.resolve(measure(codecs.int8, 8, name));
+    for (const threads of new Set([1, Math.min(4, navigator.hardwareConcurrency)])) {
+      using crew = new FoldThreads({ threadCount: threads });
+      await crew.start();
+      for (const codec of Object.values(codecs)) {
+        for (const peers of [1, 8, 32]) yield { ...measure({ codec, peers, crew }), threads };
+      }
+      for (const { name } of Object.values(rules)) {
+        if (name !== "median-clip") yield { ...measure({ codec: codecs.int8, peers: 8, crew, robust: name }), threads };
+      }
     }
   },
 };
 
+interface Setting {
+  readonly codec: (typeof codecs)[keyof typeof codecs];
+  readonly peers: number;
+  readonly crew: FoldThreads;
+  readonly robust?: RuleName;
+}
+
 /** The median of some folds, after one that is not timed. */
-function measure(
-  codec: (typeof codecs)[keyof typeof codecs],
-  peers: number,
-  robust: RuleName = "median-clip",
-): BenchLine {
+function measure({ codec, peers, crew, robust = "median-clip" }: Setting): BenchLine {
   const random = chance(1).next;
   const { bytes } = codec.encode(Float32Array.from({ length: LENGTH }, () => random() - 0.5));
-  const parts = Array.from({ length: peers }, () => ({ bytes: bytes.slice(), weight: 1000 }));
-  const weights = new Float32Array(LENGTH), momentum = new Float32Array(LENGTH);
+  const parts = Array.from({ length: peers }, () => ({ bytes: shared(bytes), weight: 1000 }));
+  const weights = new Float32Array(shared(4 * LENGTH).buffer), momentum = new Float32Array(shared(4 * LENGTH).buffer);
+  const options = { codec, padding: [], crew, outer: { ...OUTER, robust, screen: "drop" } } as const;
   const times = Array.from({ length: REPEATS + 1 }, () => {
     const startMs = performance.now();
-    fold({ weights, momentum, parts }, { codec, padding: [], outer: { ...OUTER, robust, screen: "drop" } });
+    fold({ weights, momentum, parts }, options);
     return performance.now() - startMs;
   });
   const ms = times.slice(1).sort((a, b) => a - b)[REPEATS >> 1]!;
@@ -50,4 +59,11 @@ function measure(
     ms: Math.round(ms),
     nsPerValueAndPeer,
   };
+}
+
+/** A copy, or zeros, that all threads see. */
+function shared(bytes: Uint8Array | number): Uint8Array<SharedArrayBuffer> {
+  const copy = new Uint8Array(new SharedArrayBuffer(typeof bytes === "number" ? bytes : bytes.length));
+  if (typeof bytes !== "number") copy.set(bytes);
+  return copy;
 }

@@ -1,13 +1,15 @@
 /**
- * Matrix products on the cpu device, on one thread and on all, beside jax-js's WebAssembly backend in the same run; and
- * on a GPU, if there is a real one. Ours are timed by the device itself where it can, and set beside the peak that
- * multiply-adds reach there.
+ * Matrix products on the cpu device, on one thread and on all, in WebAssembly and by a library if there is one, beside
+ * direct calls of that library and jax-js's WebAssembly backend in the same run; and on a GPU, if there is a real one.
+ * Ours are timed by the device itself where it can, and set beside the peak that multiply-adds reach there: on the cpu in
+ * WebAssembly, which a library passes.
  *
  * jax-js is not a dependency: it is imported when the benchmark runs, and said to be absent where it cannot be.
  * @module
  */
 import { matmul } from "../kernels/matmul.ts";
 import { reasonOf } from "../p2p/reason.ts";
+import { type Blas, blasChoice, findBlas } from "../runtime/device/blas.ts";
 import { openCpuDevice } from "../runtime/device/cpu.ts";
 import { type Device, whole } from "../runtime/device/device.ts";
 import { measurePeak } from "../runtime/device/peak.ts";
@@ -37,10 +39,16 @@ export const matmulBench: Bench = {
   name: "matmul",
   question: "How fast are matrix products in f32 on this machine's devices, and in jax-js's WebAssembly?",
   async *run() {
+    const { blas, problem } = findBlas(blasChoice());
+    if (problem !== null) yield { name: "matmul", device: "library, skipped", reason: problem };
     for (const threads of new Set([1, navigator.hardwareConcurrency])) {
-      await using device = await openCpuDevice({ threads });
-      for await (const line of ours(device, [...SQUARES, ...LAYERS])) yield { ...line, threads };
+      for (const library of ["off", ...(blas === null ? [] : [blas.file])]) {
+        await using device = await openCpuDevice({ threads, blas: library });
+        for await (const line of ours(device, [...SQUARES, ...LAYERS])) yield { ...line, threads };
+      }
+      if (blas !== null) { for await (const line of direct(blas, threads)) yield { ...line, threads }; }
     }
+    blas?.[Symbol.dispose]();
     yield* jax();
     yield* gpu();
   },
@@ -68,6 +76,32 @@ async function* ours(device: Device, products: readonly Product[]): AsyncGenerat
     const fractionOfPeak = gflops / peak.gflops;
     yield { name: title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]), device: device.description, gflops, fractionOfPeak };
   }
+}
+
+/** The library alone, in a memory of ours, with as many threads of its own: what the device could reach at best. */
+async function* direct(blas: Blas, threads: number): AsyncGenerator<BenchLine> {
+  const library = Deno.dlopen(blas.file, {
+    openblas_set_num_threads: { parameters: ["i32"], result: "void", optional: true },
+  });
+  library.symbols.openblas_set_num_threads?.(threads);
+  for (const [M, N, K, TRANSPOSE_A, TRANSPOSE_B] of SQUARES) {
+    const a = 0, b = a + M * K * 4, y = b + K * N * 4;
+    const values = new Float32Array((y + M * N * 4) / 4).map((_, i) => (i * 7 % 13 - 6) / 13);
+    const sgemm = blas.over(new Uint8Array(values.buffer));
+    const call = {
+      ...{ M, N, K, adds: false, y: { at: y, stride: N } },
+      a: { at: a, stride: TRANSPOSE_A === 1 ? M : K, transposed: TRANSPOSE_A === 1 },
+      b: { at: b, stride: TRANSPOSE_B === 1 ? K : N, transposed: TRANSPOSE_B === 1 },
+    };
+    const gflops = await best(2 * M * N * K, (count) => {
+      const startedAtMs = performance.now();
+      for (let i = 0; i < count; i++) sgemm(call);
+      return Promise.resolve(performance.now() - startedAtMs);
+    });
+    yield { name: title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]), device: `${blas.name} called directly`, gflops };
+  }
+  library.symbols.openblas_set_num_threads?.(1);
+  library.close();
 }
 
 type Four = [Buffer, Buffer, Buffer, Buffer];

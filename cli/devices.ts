@@ -8,7 +8,7 @@ import { json, line } from "./print.ts";
 
 /** Measures and prints. */
 export async function devices({ json: asJson }: { readonly json?: boolean }): Promise<void> {
-  const { measurements, choice, f16Problems } = await listDevices();
+  const { measurements, choice, f16Problems, blasProblem } = await listDevices();
   const f16 = ({ kind }: Measurement) => f16Problems.get(kind);
   if (asJson) {
     for (const measurement of measurements) {
@@ -19,6 +19,7 @@ export async function devices({ json: asJson }: { readonly json?: boolean }): Pr
         chosen: measurement.kind === choice.kind,
         f16: f16(measurement) === null,
         f16Problem: f16(measurement) ?? null,
+        ...(measurement.kind === "cpu" ? { blasProblem } : {}),
       });
     }
     return;
@@ -31,5 +32,6 @@ export async function devices({ json: asJson }: { readonly json?: boolean }): Pr
   ]);
   for (const text of table(["device", " matmul f32", "f16", "what"], rows)) line(text);
   for (const [kind, problem] of f16Problems) if (problem !== null) line(`${kind} trains in f32 alone: ${problem}`);
+  if (blasProblem !== null) line(`cpu multiplies matrices in WebAssembly: ${blasProblem}`);
   line(`auto takes ${choice.kind}: ${choice.reason}`);
 }

@@ -53,6 +53,32 @@ export interface WasmForm<S extends Shape = Shape> {
   items(shape: S): number;
   /** Private f32 words that a thread needs while it works; none if absent. */
   scratchWords?(shape: S): number;
+  /** How to have the machine's own library of matrix products do most of it, where there is one. */
+  readonly product?: ProductForm<S>;
+}
+
+/** A kernel whose bindings include `a`, `b` and `y`, written as y = what `begin` leaves there + op(a)·op(b). */
+export interface ProductForm<S extends Shape = Shape> {
+  /**
+   * Exported function of the same source that leaves in a block of y all but the product:
+   * (…pointers and args as of `entry`, first row, last row, first column, last column; lasts excluded).
+   */
+  readonly begin: string;
+  /** Operands are stored by rows without gaps; a transposed one the other way round. */
+  of(shape: S): MatrixProduct;
+}
+
+/** y (M, N) = op(a) (M, K) · op(b) (K, N). */
+export interface MatrixProduct {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  readonly transposesA: boolean;
+  readonly transposesB: boolean;
+  /** Whether `begin` has anything to do; what y held is kept or not without it. */
+  readonly begins: boolean;
+  /** Whether the product is added to what y holds by then. */
+  readonly adds: boolean;
 }
 
 export interface Kernel<S extends Shape = Shape> {

@@ -72,7 +72,15 @@ export const matmulForms: ReadonlyMap<string, Kernel<MatmulShape>> = forEachTili
           { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, RESIDUAL, ACCUMULATE },
         ) => [M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, RESIDUAL, ACCUMULATE],
         items: ({ M, N }) => Math.ceil(M / 64) * Math.ceil(N / 128),
-        scratchWords: () => 256 * (64 + 128) + 5 * 16,
+        scratchWords: () => 256 * (64 + 128) + 5 * 8,
+        product: {
+          begin: "matmul_begin",
+          of: ({ M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS, RESIDUAL, ACCUMULATE }) => ({
+            ...{ M, N, K, transposesA: TRANSPOSE_A === 1, transposesB: TRANSPOSE_B === 1 },
+            begins: BIAS + RESIDUAL > 0,
+            adds: BIAS + RESIDUAL + ACCUMULATE > 0,
+          }),
+        },
       },
     }),
 );

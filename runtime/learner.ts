@@ -24,11 +24,12 @@ import type {
 } from "./worker/messages.ts";
 import type { PrecisionChoice } from "./worker/precision.ts";
 import { openRemote, type Remote } from "./worker/remote.ts";
+import { SharedParts } from "./worker/shared_parts.ts";
 
 export interface LearnerOptions {
   readonly config: RunConfig;
   readonly device?: DeviceChoice;
-  /** Threads of the cpu device; one a core if absent. */
+  /** Threads of the cpu device, and of a fold at most; one a core if absent. */
   readonly threads?: number;
   /** Where the blobs are that the run's tokenizer and data name, by digest. */
   readonly blobs?: Readonly<Record<string, BlobPlace>>;
@@ -82,7 +83,7 @@ export async function openLearner(options: LearnerOptions): Promise<LocalLearner
       training.call("open", {
         ...{ config, device, threads, blobs, microBatch, precision, speeds, tuned, percent, checkpoint },
       }),
-      folding.call("open", config),
+      folding.call("open", { config, threads }),
     ]);
     const average = new RunningAverage({ config, words: weightsLayout(config).parameterWords, folding });
     const why = options.average === undefined ? null : await average.load(options.average);
@@ -107,7 +108,7 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
   const layout = weightsLayout(config);
   const first = lineageCount(config);
   const held = new HeldWeights({ most: HELD_STATES, allocate: (sets) => allocateWeights(layout, sets).bytes });
-  const orders = new Orders(training, held);
+  const orders = new Orders(training, held), sharedParts = new SharedParts();
   let pace = { percent: start.percent, paused: false };
   let closing: Promise<void> | null = null;
 
@@ -143,10 +144,13 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
       return training.call("contribute", null);
     },
     judge: (bytes): Promise<Verdict> => folding.call("judge", bytes),
-    async fold({ parent, ...order }: FoldOrder) {
+    async fold({ parent, parts, joined }: FoldOrder) {
       const { digest, verdicts, screen } = await held.use([parent], ([weights]) => {
-        const sets = setsIn(weights!.length, layout)! - (order.joined === null ? 0 : 1);
-        return held.make(sets, (into) => folding.call("fold", { ...order, parent: weights!, into }));
+        const sets = setsIn(weights!.length, layout)! - (joined === null ? 0 : 1);
+        return sharedParts.use(
+          parts,
+          (parts) => held.make(sets, (into) => folding.call("fold", { parts, joined, parent: weights!, into })),
+        );
       });
       const reasons = verdicts.flatMap((verdict) => verdict.valid ? [] : [verdict.reason]);
       if (reasons.length > 0) onEvent({ kind: "dropped", reasons });

@@ -45,7 +45,10 @@ const INNER_ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Files outside cli, tests and bench whose job is disk. */
+/** The file that calls foreign code. */
+const FOREIGN = "runtime/device/blas.ts";
+
+/** Files outside cli, tests and bench whose job is disk, or foreign code. */
 const MAY_SAY_DENO = [
   "p2p/store/disk.ts",
   "p2p/store/disk_journal.ts",
@@ -54,6 +57,7 @@ const MAY_SAY_DENO = [
   "p2p/store/key_file.ts",
   "p2p/store/lock.ts",
   "runtime/data/text_files.ts",
+  FOREIGN,
   "runtime/folder_disk.ts",
   "runtime/metrics_log.ts",
   "runtime/run_folder.ts",
@@ -136,7 +140,14 @@ Deno.test("navigator.gpu appears in one product file", () => {
   assert.ok(files.length <= 1, files.join(", "));
 });
 
-Deno.test("outside cli, Deno. and node: appear in the files whose job is disk, and nowhere else", () => {
+Deno.test("foreign code is called in one product file", () => {
+  const files = product.filter((path) =>
+    codeLines(path).some(({ text }) => /\bdlopen\b|\bUnsafe\w*Pointer/.test(text))
+  );
+  assert.deepEqual(files, [FOREIGN]);
+});
+
+Deno.test("outside cli, Deno. and node: appear in the files whose job is disk or foreign code, and nowhere else", () => {
   const found = product.filter((path) => !path.startsWith("cli/"))
     .filter((path) => codeLines(path).some(({ text }) => /\bDeno\.|"node:/.test(text)));
   assert.deepEqual(found, MAY_SAY_DENO);

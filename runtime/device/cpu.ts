@@ -1,6 +1,6 @@
 /**
- * The cpu device: WebAssembly SIMD on a pool of threads over one shared memory; kernels without a WebAssembly form run
- * by their reference.
+ * The cpu device: WebAssembly SIMD on a pool of threads over one shared memory; large matrix products by the machine's
+ * own library, if it has one (`blas.ts`); kernels without a WebAssembly form run by their reference.
  *
  * It knows nothing of what the kernels compute. `run` does its work before it returns, so everything takes effect in
  * the order of the calls by itself; open it in a worker if the calling thread has other duties.
@@ -10,9 +10,11 @@
  * @module
  */
 import type { Kernel, Numbers, Words } from "../../kernels/kernel.ts";
+import { type Blas, type BlasChoice, blasChoice, findBlas } from "./blas.ts";
 import { CpuMemory } from "./cpu_memory.ts";
 import { type CpuPool, openCpuPool, type Start } from "./cpu_pool.ts";
-import type { Step } from "./cpu_threads.ts";
+import { productStep } from "./cpu_product.ts";
+import { PRODUCT_ENTRY, type Step } from "./cpu_threads.ts";
 import {
   checkDispatch,
   checkWrite,
@@ -33,6 +35,10 @@ export interface CpuDeviceOptions {
   readonly limitBytes?: number;
   /** Operations that a dispatch must hold before threads share it; the default is `SHARED_WORK`. */
   readonly sharedWork?: number;
+  /** Whose matrix products; the default is `STARLING_BLAS` of the environment, else whatever library is found. */
+  readonly blas?: BlasChoice;
+  /** Operations that a matrix product must hold before a library does it; the default is `LIBRARY_WORK`. */
+  readonly libraryWork?: number;
 }
 
 /**
@@ -42,6 +48,9 @@ export interface CpuDeviceOptions {
 const SHARED_WORK = 2 ** 19;
 /** Operations that reading or writing one word is worth, for kernels that are bound by memory. */
 const WORK_A_WORD = 8;
+/** Operations that a matrix product must hold before a library does it: with 2¹³ a call takes as long. */
+const LIBRARY_WORK = 2 ** 15;
+
 const MOST_THREADS = 64;
 
 /** Opens threads and an empty memory; kernels are compiled when a program first needs them. */
@@ -52,9 +61,17 @@ export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Dev
       `Cannot open the cpu device with ${threads} threads; give a whole number from 1 to ${MOST_THREADS}`,
     );
   }
-  const memory = new CpuMemory(options);
-  return new CpuDevice(memory, await openCpuPool(memory, threads), options);
+  const memory = new CpuMemory(options), { blas } = findBlas(options.blas ?? blasChoice());
+  try {
+    return new CpuDevice(memory, await openCpuPool(memory, { threadCount: threads, blas }), { ...options, blas });
+  } catch (error) {
+    blas?.[Symbol.dispose]();
+    throw error;
+  }
 }
+
+/** The options, with the library in place of the choice. */
+type OwnOptions = Omit<CpuDeviceOptions, "blas"> & { readonly blas: Blas | null };
 
 class CpuBuffer implements DeviceBuffer {
   freed = false;
@@ -64,6 +81,13 @@ class CpuBuffer implements DeviceBuffer {
     readonly owner: CpuDevice,
     readonly address: number,
   ) {}
+}
+
+/** A kernel's functions as the pool lists them. */
+interface Linked {
+  readonly entry: number;
+  /** Of `ProductForm.begin`. */
+  readonly begin: number;
 }
 
 interface CpuProgram extends Program {
@@ -78,17 +102,19 @@ class CpuDevice implements Device {
   readonly timing = "clock";
   readonly #memory: CpuMemory;
   readonly #pool: CpuPool;
-  readonly #options: CpuDeviceOptions;
-  /** Kernels whose WebAssembly form is linked, with their index in the pool. */
-  readonly #entries = new Map<Kernel, number>();
+  readonly #options: OwnOptions;
+  /** Kernels whose WebAssembly form is linked. */
+  readonly #linked = new Map<Kernel, Linked>();
   /** Links one program's kernels after the other's. */
   #linking: Promise<void> = Promise.resolve();
   #bytes = 0;
   #peakBytes = 0;
   #closed = false;
 
-  constructor(memory: CpuMemory, pool: CpuPool, options: CpuDeviceOptions) {
-    this.description = `cpu (WebAssembly SIMD, ${pool.threadCount} ${pool.threadCount === 1 ? "thread" : "threads"})`;
+  constructor(memory: CpuMemory, pool: CpuPool, options: OwnOptions) {
+    const threads = `${pool.threadCount} ${pool.threadCount === 1 ? "thread" : "threads"}`;
+    const products = options.blas === null ? "" : `; products by ${options.blas.name}`;
+    this.description = `cpu (WebAssembly SIMD, ${threads}${products})`;
     this.#memory = memory;
     this.#pool = pool;
     this.#options = options;
@@ -170,27 +196,32 @@ class CpuDevice implements Device {
     this.#closed = true;
     await this.#linking.catch(() => {}); // it asks the threads, which must be there to answer
     await this.#pool[Symbol.asyncDispose]();
+    this.#options.blas?.[Symbol.dispose]();
   }
 
   async #link(kernels: ReadonlySet<Kernel>): Promise<void> {
-    const fresh = [...kernels].filter((kernel) => !this.#entries.has(kernel));
+    const fresh = [...kernels].filter((kernel) => !this.#linked.has(kernel));
     if (fresh.length === 0) return;
     const module = await compileWasm(fresh.map(({ name, wasm }) => ({ name, text: wasm!.source })));
     this.#expectOpen("link kernels");
-    const first = await this.#pool.link(module, fresh.map(({ wasm }) => wasm!.entry));
-    fresh.forEach((kernel, i) => this.#entries.set(kernel, first + i));
+    const names = fresh.flatMap(({ wasm }) => [wasm!.entry, wasm!.product?.begin ?? wasm!.entry]);
+    const first = await this.#pool.link(module, names);
+    fresh.forEach((kernel, i) => this.#linked.set(kernel, { entry: first + 2 * i, begin: first + 2 * i + 1 }));
   }
 
   #step({ kernel, shape, spans }: Dispatch): Step {
     const { wasm } = kernel;
     if (wasm === undefined) return { entry: -1, shared: false, items: 0, args: [] };
-    const items = wasm.items(shape), sharedWork = this.#options.sharedWork ?? SHARED_WORK;
-    return {
-      entry: this.#entries.get(kernel)!,
-      shared: items > 1 && workOf({ kernel, shape, spans }) >= sharedWork,
-      items,
-      args: [...Object.keys(kernel.bindings).map((name) => this.#addressOf(spans[name]!)), ...wasm.args(shape)],
-    };
+    const { entry, begin } = this.#linked.get(kernel)!, { sharedWork, libraryWork, blas } = this.#options;
+    const args = [...Object.keys(kernel.bindings).map((name) => this.#addressOf(spans[name]!)), ...wasm.args(shape)];
+    const product = blas === null ? undefined : wasm.product?.of(shape);
+    const byLibrary = product !== undefined && 2 * product.M * product.N * product.K >= (libraryWork ?? LIBRARY_WORK);
+    const at = (name: string) => this.#addressOf(spans[name]!);
+    const step = byLibrary
+      ? productStep(PRODUCT_ENTRY, { product, a: at("a"), b: at("b"), y: at("y"), begin, args })
+      : { entry, items: wasm.items(shape), args };
+    const work = workOf({ kernel, shape, spans });
+    return { ...step, shared: step.items > 1 && work >= (sharedWork ?? SHARED_WORK) };
   }
 
   #reference({ kernel, shape, spans }: Dispatch): () => void {

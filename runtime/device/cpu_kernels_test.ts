@@ -38,7 +38,8 @@ import { sum } from "../../kernels/sum.ts";
 import { swiglu } from "../../kernels/swiglu.ts";
 import { swigluBackward } from "../../kernels/swiglu_backward.ts";
 import { topK } from "../../kernels/top_k.ts";
-import { openCpuDevice } from "./cpu.ts";
+import { blasTest } from "../../tests/kernels/blas.ts";
+import { type CpuDeviceOptions, openCpuDevice } from "./cpu.ts";
 import { asWords, type Device, type Span, SPAN_ALIGNMENT, whole } from "./device.ts";
 
 /** Rounding unit of f32. */
@@ -53,18 +54,26 @@ interface Case {
   readonly units: number;
 }
 
+/** Every combination of switches with each of some sizes. */
+function products(sizes: readonly (readonly [M: number, N: number, K: number])[]): Case[] {
+  const switches = { TRANSPOSE_A: [0, 1], TRANSPOSE_B: [0, 1], BIAS: [0, 1], RESIDUAL: [0, 1], ACCUMULATE: [0, 1] };
+  return shapes(switches).flatMap((shape) =>
+    sizes.map(([M, N, K]) => ({
+      kernel: matmul,
+      shape: { M, N, K, ...shape },
+      units: 4 + K, // errors of K products walk at random: √K · √K/3 would be typical
+    }))
+  );
+}
+
+const ODD_SIZES = [[1, 1, 1], [3, 150, 45], [1, 129, 64], [5, 17, 3], [64, 128, 256], [67, 131, 259], [
+  131,
+  250,
+  7,
+]] as const;
+
 const cases: readonly Case[] = [
-  ...shapes({ TRANSPOSE_A: [0, 1], TRANSPOSE_B: [0, 1], BIAS: [0, 1], RESIDUAL: [0, 1], ACCUMULATE: [0, 1] }).flatMap(
-    (switches) => {
-      return [[1, 1, 1], [3, 150, 45], [1, 129, 64], [5, 17, 3], [64, 128, 256], [67, 131, 259], [131, 250, 7]].map((
-        [M, N, K],
-      ) => ({
-        kernel: matmul,
-        shape: { M: M!, N: N!, K: K!, ...switches },
-        units: 4 + K!, // errors of K products walk at random: √K · √K/3 would be typical
-      }));
-    },
-  ),
+  ...products(ODD_SIZES),
   ...shapes({ N: [1, 7, 33], C: [1, 5, 64, 131], ACCUMULATE: [0, 1] }).flatMap((shape) => {
     const { N, C, ACCUMULATE } = shape,
       ids = Array.from({ length: N! }, (_, n) => n * 5 % 3);
@@ -181,30 +190,49 @@ const cases: readonly Case[] = [
 ];
 
 Deno.test("every WebAssembly form equals its reference within its tolerance, and 1, 2 and 3 threads give the same bits", async (t) => {
-  await using one = await openCpuDevice({ threads: 1 });
-  await using two = await openCpuDevice({ threads: 2, sharedWork: 0 });
-  await using three = await openCpuDevice({ threads: 3, sharedWork: 0 });
+  await using devices = await openThree({ blas: "off" });
   for (const kernel of new Set(cases.map(({ kernel }) => kernel))) {
     await t.step(kernel.name, async () => {
       assert.ok(kernel.wasm !== undefined);
-      for (const example of cases.filter((one) => one.kernel === kernel)) {
-        const before = initial(example);
-        const found = await runOn(one, example, before);
-        compare(example, { before, found });
-        for (const device of [two, three]) {
-          const again = await runOn(device, example, before);
-          for (const [i, name] of Object.keys(kernel.bindings).entries()) {
-            assert.deepEqual(
-              asWords(again[i]!),
-              asWords(found[i]!),
-              `${title(example)} '${name}' on ${device.description}`,
-            );
-          }
-        }
-      }
+      for (const example of cases.filter((one) => one.kernel === kernel)) await tryOn(devices, example);
     });
   }
 });
+
+blasTest(
+  "matrix products by the machine's library equal the reference, and 1, 2 and 3 threads give the same bits",
+  async (blas) => {
+    await using devices = await openThree({ blas: blas.file, libraryWork: 0 });
+    assert.ok(devices.one.description.includes(blas.name));
+    // The last one is cut into four blocks.
+    for (const example of products([...ODD_SIZES, [300, 530, 60]])) await tryOn(devices, example);
+  },
+);
+
+/** Devices with 1, 2 and 3 threads. */
+async function openThree(options: CpuDeviceOptions) {
+  const one = await openCpuDevice({ ...options, threads: 1 });
+  const others = [2, 3].map((threads) => openCpuDevice({ ...options, threads, sharedWork: 0 }));
+  const devices = { one, others: await Promise.all(others) };
+  return {
+    ...devices,
+    async [Symbol.asyncDispose]() {
+      for (const device of [one, ...devices.others]) await device[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function tryOn({ one, others }: Awaited<ReturnType<typeof openThree>>, example: Case): Promise<void> {
+  const before = initial(example), found = await runOn(one, example, before);
+  compare(example, { before, found });
+  for (const device of others) {
+    const again = await runOn(device, example, before);
+    for (const [i, name] of Object.keys(example.kernel.bindings).entries()) {
+      const where = `${title(example)} '${name}' on ${device.description}`;
+      assert.deepEqual(asWords(again[i]!), asWords(found[i]!), where);
+    }
+  }
+}
 
 interface Runs {
   readonly before: Before;

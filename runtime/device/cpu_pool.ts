@@ -7,8 +7,9 @@
  * first, and their answers say that they are back in `serve`.
  * @module
  */
+import type { Blas } from "./blas.ts";
 import type { CpuMemory } from "./cpu_memory.ts";
-import { encodeProgram, type Step, Thread } from "./cpu_threads.ts";
+import { encodeProgram, PRODUCT_ENTRY, type Step, Thread } from "./cpu_threads.ts";
 
 export type ToWorker =
   | {
@@ -16,6 +17,8 @@ export type ToWorker =
     readonly memory: WebAssembly.Memory;
     readonly index: number;
     readonly threadCount: number;
+    /** The file of the library that does matrix products. */
+    readonly blas: string | null;
   }
   | { readonly kind: "link"; readonly module: WebAssembly.Module; readonly names: readonly string[] };
 
@@ -34,14 +37,20 @@ export interface CpuPool extends AsyncDisposable {
   load(steps: readonly Step[], references: ReadonlyMap<number, () => void>): Start;
 }
 
-export async function openCpuPool(cpuMemory: CpuMemory, threadCount: number): Promise<CpuPool> {
-  const { memory } = cpuMemory;
-  const caller = new Thread({ memory, index: 0, threadCount });
+export interface CpuPoolOptions {
+  readonly threadCount: number;
+  /** Open in the calling thread; the other threads open it for themselves. */
+  readonly blas: Blas | null;
+}
+
+export async function openCpuPool(cpuMemory: CpuMemory, { threadCount, blas }: CpuPoolOptions): Promise<CpuPool> {
+  const { memory } = cpuMemory, sgemm = blas?.over(new Uint8Array(memory.buffer)) ?? null;
+  const caller = new Thread({ memory, index: 0, threadCount, sgemm });
   const workers = Array.from(
     { length: threadCount - 1 },
     () => new Worker(new URL("./cpu_worker.ts", import.meta.url), { type: "module", name: "starling cpu" }),
   );
-  let entryCount = 0, scratchWords = 0, scratchAddress = 0;
+  let entryCount = blas === null ? 0 : PRODUCT_ENTRY + 1, scratchWords = 0, scratchAddress = 0;
 
   /** Sends a message to every worker, which must not be in `serve`, and waits until all are in it again. */
   const ask = async (message: (index: number) => ToWorker) => {
@@ -62,7 +71,7 @@ export async function openCpuPool(cpuMemory: CpuMemory, threadCount: number): Pr
   };
 
   try {
-    await ask((index) => ({ kind: "open", memory, index, threadCount }));
+    await ask((index) => ({ kind: "open", memory, index, threadCount, blas: blas?.file ?? null }));
   } catch (error) {
     end();
     throw error;

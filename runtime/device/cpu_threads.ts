@@ -12,6 +12,8 @@
  * 5. Where steps are timed, none begins before thread 0 has looked at the clock after the one before it.
  * @module
  */
+import type { Sgemm } from "./blas_check.ts";
+import { productEntry } from "./cpu_product.ts";
 
 /** A WebAssembly function over pointers and plain numbers. */
 export type Entry = (...args: number[]) => void;
@@ -46,7 +48,11 @@ export interface ThreadOptions {
   readonly memory: WebAssembly.Memory;
   readonly index: number;
   readonly threadCount: number;
+  /** Matrix products by a library, over the memory; then entry `PRODUCT_ENTRY` is theirs. */
+  readonly sgemm: Sgemm | null;
 }
+
+export const PRODUCT_ENTRY = 0;
 
 /** A program that lies encoded at an address, and what only thread 0 knows of it. */
 export interface StartOptions {
@@ -85,8 +91,9 @@ export class Thread {
   #run: number;
   #error: unknown;
 
-  constructor({ memory, index, threadCount }: ThreadOptions) {
+  constructor({ memory, index, threadCount, sgemm }: ThreadOptions) {
     this.#memory = memory;
+    if (sgemm !== null) this.#entries[PRODUCT_ENTRY] = productEntry(sgemm, this.#entries);
     this.#control = new Int32Array(memory.buffer, 0, CONTROL_WORDS);
     this.#index = index;
     this.#threadCount = threadCount;

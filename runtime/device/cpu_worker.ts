@@ -4,6 +4,7 @@
  * @module
  */
 /// <reference lib="deno.worker" />
+import { openBlas } from "./blas.ts";
 import type { FromWorker, ToWorker } from "./cpu_pool.ts";
 import { Thread } from "./cpu_threads.ts";
 
@@ -11,7 +12,8 @@ let thread: Thread | undefined;
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data.kind === "open") {
-    thread = new Thread(data);
+    const { blas, memory } = data;
+    thread = new Thread({ ...data, sgemm: blas === null ? null : openBlas(blas).over(new Uint8Array(memory.buffer)) });
   } else {
     thread!.link(data.module, data.names);
   }

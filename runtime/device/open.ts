@@ -6,6 +6,7 @@
  * @module
  */
 import { reasonOf } from "../../p2p/reason.ts";
+import { blasChoice, findBlas } from "./blas.ts";
 import { openCpuDevice } from "./cpu.ts";
 import type { Device, DeviceKind } from "./device.ts";
 import { measureGflops } from "./probe.ts";
@@ -74,6 +75,8 @@ export interface DeviceList {
   readonly choice: Choice;
   /** Of each that works: null if f16 can be used there, or why not. */
   readonly f16Problems: ReadonlyMap<DeviceKind, string | null>;
+  /** Null if a library does the cpu device's matrix products, or why not. */
+  readonly blasProblem: string | null;
 }
 
 /** All devices of this host with their speeds, and what becomes of f16 there. */
@@ -84,7 +87,9 @@ export async function listDevices(options: OpenDeviceOptions = {}): Promise<Devi
     f16Problems.set(kind, await selfTestF16(device).catch((error) => `it broke (${reasonOf(error)})`));
     await device[Symbol.asyncDispose]();
   }
-  return { measurements, choice: chooseDevice(measurements), f16Problems };
+  const { blas, problem: blasProblem } = findBlas(blasChoice());
+  blas?.[Symbol.dispose]();
+  return { measurements, choice: chooseDevice(measurements), f16Problems, blasProblem };
 }
 
 /**

@@ -19,8 +19,9 @@ import type { FoldPart, Screen } from "../../p2p/learner.ts";
 import type { Range } from "../../p2p/sync/types.ts";
 import type { OuterConfig } from "../config.ts";
 import type { Codec, EncodedVector } from "./codec/codec.ts";
-import { type OuterRates, outerStep } from "./outer.ts";
-import type { Combine } from "./robust/rule.ts";
+import { alone, type FoldCrew, type FoldedParts, gramBy } from "./fold_crew.ts";
+import type { OuterRates } from "./outer.ts";
+import { stretchStarts } from "./robust/gram.ts";
 import { rules } from "./robust/rules.ts";
 import { screenOf } from "./robust/screen.ts";
 
@@ -29,7 +30,11 @@ export interface FoldInput {
   /** Null where the outer momentum is 0. */
   readonly momentum: Float32Array | null;
   /** In the order of peer ids, all of one set. Empty: the weights stay as they are. */
-  readonly parts: readonly Pick<FoldPart, "bytes" | "weight">[];
+  readonly parts: readonly FoldedPart[];
+}
+
+export interface FoldedPart extends Pick<FoldPart, "weight"> {
+  readonly bytes: Uint8Array;
 }
 
 /** How contributions of a run are read. */
@@ -44,6 +49,8 @@ export interface ContributionForm {
 
 export interface FoldOptions extends Omit<ContributionForm, "length"> {
   readonly outer: OuterRates & Pick<OuterConfig, "robust" | "screen">;
+  /** The threads that fold; the calling one alone if absent. */
+  readonly crew?: FoldCrew;
 }
 
 export interface Folded {
@@ -59,9 +66,6 @@ export type PartVerdict =
   | { readonly valid: true; readonly norm: number }
   | { readonly valid: false; readonly reason: string };
 
-/** Values worked on at a time: 32 KiB of f64, a core's nearest cache. */
-const STRETCH = 4096;
-
 /**
  * Largest root mean square of a contribution's values. Weights of trained networks are below 100, so nobody moves all of
  * them by a thousand in one round; and what is below cannot make a fold overflow.
@@ -69,34 +73,26 @@ const STRETCH = 4096;
 const LARGEST_RMS = 1024;
 
 /** Folds in place: `input.weights` and `input.momentum` become the next ones, and are what is returned. */
-export function fold(input: FoldInput, { outer, ...form }: FoldOptions): Folded {
-  const { weights, momentum, parts } = input;
-  const judged = parts.map(({ bytes }) => judge(bytes, { ...form, length: weights.length }));
-  const verdicts = judged.map((part) =>
-    part.valid ? { valid: true, norm: part.norm } as const : { valid: false, reason: part.reason } as const
-  );
-  const weighed = judged.map((part, i) =>
-    part.valid && parts[i]!.weight > 0 ? { ...part, weight: parts[i]!.weight } : null
-  );
-  if (weighed.every((part) => part === null)) return { weights, momentum, verdicts, screen: null };
+export function fold(input: FoldInput, { outer, crew = alone, ...form }: FoldOptions): Folded {
+  const { weights, momentum, parts } = input, { length } = weights;
+  const { folded, verdicts } = judgeAll(parts.map(({ bytes }) => bytes), { ...form, length, crew });
+  const weighed = verdicts.map((one, part) => {
+    const { weight } = parts[part]!;
+    return one.valid && weight > 0 ? { part, norm: one.norm, weight } : null;
+  });
+  if (weighed.every((one) => one === null)) return { weights, momentum, verdicts, screen: null };
 
-  const pulls = weighed.map((part) => part !== null && part.norm > 0 ? part : null);
+  const pulls = weighed.map((one) => one !== null && one.norm > 0 ? one : null);
   const pulling = pulls.filter((pull) => pull !== null);
-  const seen = screenOf(pulling);
+  const gramOver = (some: typeof pulling, starts: readonly number[]) =>
+    gramBy(crew, { parts: folded, of: some.map(({ part }) => part), starts });
+  const norms = pulling.map(({ norm }) => norm);
+  const seen = screenOf({ norms, length, gramOver: (starts) => gramOver(pulling, starts) });
   const opposed = seen === null || outer.screen === "log" ? [] : seen.opposed.map((i) => pulling[i]!);
   const kept = pulling.filter((pull) => !opposed.includes(pull));
-  const combine: Combine = kept.length > 0 ? rules[outer.robust].begin(kept) : (into) => into.fill(0);
-  const stretch = new Float64Array(STRETCH);
-  for (let start = 0; start < weights.length; start += STRETCH) {
-    const end = Math.min(start + STRETCH, weights.length);
-    const mean = stretch.subarray(0, end - start);
-    combine(mean, start);
-    outerStep({
-      weights: weights.subarray(start, end),
-      momentum: momentum?.subarray(start, end) ?? null,
-      mean,
-    }, outer);
-  }
+  const needsGram = kept.length > 0 && rules[outer.robust].needsGram;
+  const gram = needsGram ? gramOver(kept, stretchStarts(length)) : null;
+  crew.run({ kind: "step", pulls: kept, gram, outer, weights, momentum }, folded);
   const screen = seen && {
     thresholds: parts.map(() => seen.threshold),
     cosines: pulls.map((pull) => pull && seen.cosines[pulling.indexOf(pull)]!),
@@ -105,15 +101,32 @@ export function fold(input: FoldInput, { outer, ...form }: FoldOptions): Folded 
   return { weights, momentum, verdicts, screen };
 }
 
-export type Judged =
-  | { readonly valid: true; readonly norm: number; readonly vector: EncodedVector }
-  | { readonly valid: false; readonly reason: string };
-
 /** Reads a contribution once: does it decode to finite values for this model, and what is its Euclidean norm? */
-export function judge(bytes: Uint8Array, { codec, length, padding }: ContributionForm): Judged {
-  const opened = codec.open(bytes, length);
-  if (!opened.ok) return { valid: false, reason: opened.reason };
-  const { vector } = opened, norm = Math.sqrt(vector.normSquared());
+export function judge(bytes: Uint8Array, form: ContributionForm): PartVerdict {
+  return judgeAll([bytes], { ...form, crew: alone }).verdicts[0]!;
+}
+
+function judgeAll(
+  bytes: readonly Uint8Array[],
+  { crew, ...form }: ContributionForm & { readonly crew: FoldCrew },
+): { readonly folded: FoldedParts; readonly verdicts: readonly PartVerdict[] } {
+  const { codec, length } = form;
+  const opened = bytes.map((one) => codec.open(one, length));
+  const folded = { bytes, vectors: opened.map((one) => one.ok ? one.vector : null), length };
+  const parts = [...opened.keys()].filter((part) => opened[part]!.ok), squares = crew.numbers(parts.length);
+  if (parts.length > 0) crew.run({ kind: "norms", parts, squares }, folded);
+  const verdicts = opened.map((one, part): PartVerdict =>
+    one.ok
+      ? verdictOn(one.vector, { ...form, norm: Math.sqrt(squares[parts.indexOf(part)]!) })
+      : { valid: false, reason: one.reason }
+  );
+  return { folded, verdicts };
+}
+
+function verdictOn(
+  vector: EncodedVector,
+  { norm, length, padding }: Omit<ContributionForm, "codec"> & { readonly norm: number },
+): PartVerdict {
   if (!Number.isFinite(norm)) return { valid: false, reason: "has values that are not finite" };
   const largest = LARGEST_RMS * Math.sqrt(length);
   if (norm > largest) {
@@ -123,7 +136,7 @@ export function judge(bytes: Uint8Array, { codec, length, padding }: Contributio
   if (stray !== undefined) {
     return { valid: false, reason: `has values from ${stray.start} on, where the model has padding` };
   }
-  return { valid: true, norm, vector };
+  return { valid: true, norm };
 }
 
 function isZero(vector: EncodedVector, { start, end }: Range): boolean {

@@ -1,8 +1,12 @@
 import { strict as assert } from "node:assert";
 import { blobDigest } from "../../p2p/store/chunks.ts";
 import { chance } from "../../tests/chance.ts";
-import { codecs } from "./codec/codecs.ts";
+import type { Codec } from "./codec/codec.ts";
+import { anyCodec, codecs } from "./codec/codecs.ts";
+import { topk } from "./codec/topk.ts";
 import { fold } from "./fold.ts";
+import type { RuleName } from "./robust/rule.ts";
+import { rules } from "./robust/rules.ts";
 import { allocateWeights } from "./weights.ts";
 
 const form = { codec: codecs.f32, padding: [] };
@@ -161,6 +165,35 @@ Deno.test("a seeded fold of five int8 parts with momentum has the pinned digest,
   const wanted = "cce6df883f6754fcb25430cece8e7eb9f6fa72e453eb5dc080f2598fe6707502";
   for (const seed of [1, 2, 3]) assert.equal(await seededFold(seed), wanted);
 });
+
+Deno.test("seeded folds by every rule, of every codec and all mixed, of few and many peers, have the pinned digest", async () => {
+  const digests: string[] = [], ways = [codecs.int8, codecs.f32, codecs.topk, topk(512)];
+  for (const { name } of Object.values(rules).toSorted((a, b) => a.name < b.name ? -1 : 1)) {
+    for (const mix of [[0], [1], [2], [0, 3, 1, 0, 0, 0, 0, 2, 1]]) {
+      for (const peers of [1, 3, 4, 9]) digests.push(await foldOfMany(peers, mix.map((way) => ways[way]!), name));
+    }
+  }
+  const wanted = "d39c116d254abe6bc31d0c2e61d84209bd9d7bd34398d0697d8a99469725e3f3";
+  assert.equal(await blobDigest(new TextEncoder().encode(digests.join())), wanted);
+});
+
+/** A fold of seeded contributions, with bytes that begin anywhere, and one of nine that is hostile. */
+async function foldOfMany(peers: number, ways: readonly Codec[], robust: RuleName): Promise<string> {
+  const random = chance(42).next, length = 9_037;
+  const values = (scale: number) => Float32Array.from({ length }, () => (random() - 0.4) * scale);
+  const parts = Array.from({ length: peers }, (_, peer) => {
+    const { bytes } = ways[peer % ways.length]!.encode(values(peer === 5 ? -2e-3 : (peer + 1) * 1e-3));
+    const shifted = new Uint8Array(bytes.length + 3).subarray(peer % 4);
+    shifted.set(bytes);
+    return { bytes: shifted.subarray(0, bytes.length), weight: 1000 + peer * 333 };
+  });
+  const weights = values(1), momentum = values(1e-3), outer = { ...nesterov, robust };
+  const { verdicts, screen } = fold({ weights, momentum, parts }, { codec: anyCodec, padding: [], outer });
+  const told = new TextEncoder().encode(JSON.stringify({ verdicts, screen }));
+  return await blobDigest(Uint8Array.from([weights, momentum, told].flatMap((array) => [
+    ...new Uint8Array(array.buffer, array.byteOffset, array.byteLength),
+  ])));
+}
 
 /** Five contributions by peer id, handed over in an order drawn from `arrivalSeed`, sorted, folded twice. */
 async function seededFold(arrivalSeed: number): Promise<string> {

@@ -5,13 +5,14 @@
  * machine.
  * @module
  */
-import type { FoldOrder, Screen } from "../../p2p/learner.ts";
+import type { FoldOrder, FoldPart, Screen } from "../../p2p/learner.ts";
 import { average } from "./average.ts";
-import { fold, type FoldOptions, type PartVerdict } from "./fold.ts";
+import { fold, type FoldedPart, type FoldOptions, type PartVerdict } from "./fold.ts";
 import type { Weights, WeightSet } from "./weights.ts";
 
-export interface SetsToFold extends Omit<FoldOrder, "parent"> {
+export interface SetsToFold extends Pick<FoldOrder, "joined"> {
   readonly parent: Weights;
+  readonly parts: readonly (FoldedPart & Pick<FoldPart, "at">)[];
   /** As many sets as the parent has, or one less if two become one. */
   readonly into: Weights;
 }

@@ -1,5 +1,6 @@
 /**
  * The fold thread: decodes, judges, folds, merges and names weights, so that nothing of that stops network or trainer.
+ * Large folds it shares with helpers (`fold_threads.ts`).
  *
  * It keeps no weights: they lie in shared memory that `runtime/learner.ts` holds on to and says where to write.
  * @module
@@ -14,14 +15,19 @@ import { decodeEwa, encodeEwa } from "../state/ewa_bytes.ts";
 import { type ContributionForm, judge } from "../state/fold.ts";
 import { averageSets, foldSets } from "../state/sets.ts";
 import { readWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
+import { FoldThreads } from "./fold_threads.ts";
 import type { FoldPort, NamedWeights, WeightsBytes } from "./messages.ts";
 import { Moved, serve } from "./remote.ts";
 
-let config: RunConfig, layout: WeightsLayout, form: ContributionForm;
+/** More would wait for memory, and each is a thread with all that it loads. */
+const MOST_THREADS = 4;
+
+let config: RunConfig, layout: WeightsLayout, form: ContributionForm, crew: FoldThreads;
 
 serve<FoldPort, never>(self, {
-  open(run) {
+  open({ config: run, threads }) {
     config = run;
+    crew = new FoldThreads({ threadCount: Math.min(MOST_THREADS, threads ?? navigator.hardwareConcurrency) });
     layout = weightsLayout(run);
     form = { codec: codecsOf(run.outer.codec), length: layout.parameterWords, padding: layout.padding };
   },
@@ -42,14 +48,11 @@ serve<FoldPort, never>(self, {
     return new Moved(copy, [copy.buffer]);
   },
 
-  judge(bytes) {
-    const judged = judge(bytes, form);
-    return judged.valid ? { valid: true, norm: judged.norm } : judged;
-  },
+  judge: (bytes) => judge(bytes, form),
 
   async fold({ parent, into, ...order }) {
     const sets = { ...order, parent: viewWeights(parent, layout), into: viewWeights(into, layout) };
-    const { verdicts, screen } = foldSets(sets, { ...form, outer: config.outer });
+    const { verdicts, screen } = foldSets(sets, { ...form, outer: config.outer, crew });
     return { ...await named(into), verdicts, screen };
   },
 

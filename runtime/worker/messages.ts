@@ -1,7 +1,7 @@
 /**
  * What the threads of a learner say to each other: the two ports, and the events that people see.
  *
- * Weights cross as shared memory, contributions are moved, all else is small.
+ * Weights cross as shared memory, and so do contributions that are folded; one's own is moved; all else is small.
  * @module
  */
 import type { Contribution, Fate, FoldPart, JoinedSets, Screen, TrainOrder, Verdict } from "../../p2p/learner.ts";
@@ -30,9 +30,15 @@ export interface WrittenInto {
   readonly into: WeightsBytes;
 }
 
+/** A part of a fold as all threads of it can read it. */
+export interface SharedPart extends Omit<FoldPart, "bytes"> {
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
+}
+
 /** The fold thread: no state of its own but the run's configuration. */
 export interface FoldPort {
-  open(config: RunConfig): void;
+  /** @param setup Threads that fold; null: one a core, but no more than a few. */
+  open(setup: { readonly config: RunConfig; readonly threads: number | null }): void;
   initial(order: WrittenInto): Promise<NamedWeights>;
   load(order: WrittenInto & { readonly bytes: Uint8Array<ArrayBuffer> }): Promise<NamedWeights>;
   /** A copy that can leave this peer. */
@@ -41,7 +47,7 @@ export interface FoldPort {
   fold(
     order: WrittenInto & {
       readonly parent: WeightsBytes;
-      readonly parts: readonly FoldPart[];
+      readonly parts: readonly SharedPart[];
       readonly joined: JoinedSets | null;
     },
   ): Promise<NamedWeights & { readonly verdicts: readonly PartVerdict[]; readonly screen: Screen | null }>;

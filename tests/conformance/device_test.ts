@@ -4,6 +4,7 @@ import { openCpuDevice } from "../../runtime/device/cpu.ts";
 import { DeviceLostError, KernelError, whole } from "../../runtime/device/device.ts";
 import { openPlainDevice } from "../../runtime/device/plain.ts";
 import { openWebGpuDevice } from "../../runtime/device/webgpu.ts";
+import { blasTest } from "../kernels/blas.ts";
 import { gpuTest } from "../kernels/check.ts";
 import { type DeviceProvider, testDevice } from "./device.ts";
 
@@ -11,7 +12,12 @@ const always = (name: string, fn: () => Promise<void>) => Deno.test(name, fn);
 
 const providers: readonly DeviceProvider[] = [
   { name: "plain", open: () => Promise.resolve(openPlainDevice()), test: always },
-  { name: "cpu", open: () => openCpuDevice({ threads: 2 }), test: always },
+  { name: "cpu", open: () => openCpuDevice({ threads: 2, blas: "off" }), test: always },
+  {
+    name: "cpu with a library's products",
+    open: () => openCpuDevice({ threads: 2, libraryWork: 0 }),
+    test: blasTest,
+  },
   { name: "webgpu", open: () => openWebGpuDevice(), test: gpuTest },
 ];
 

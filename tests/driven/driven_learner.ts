@@ -155,10 +155,7 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
         await Promise.race([clock.reach(own.now()), closed.promise]);
         return await clock.hold(training.contribute());
       }),
-    judge(bytes) {
-      const judged = judge(bytes, form);
-      return Promise.resolve(judged.valid ? { valid: true, norm: judged.norm } : judged);
-    },
+    judge: (bytes) => Promise.resolve(judge(bytes, form)),
     async fold({ parent: digest, ...order }) {
       const parent = find(digest), into = allocateWeights(layout, parent.sets.length - (order.joined === null ? 0 : 1));
       const { screen } = foldSets({ ...order, parent, into }, { ...form, outer });

@@ -4,19 +4,16 @@
  * After the header come one biased exponent (a byte) for each block and one code (a signed byte) for each value, in
  * order. This is the form of what the kernel `quantise_int8` leaves on a device: `packInt8` only moves its bytes.
  * Powers of two make decoding exact: no rounding, so no room for two machines to differ.
- * * @module
+ * @module
  */
 import { quantiseInt8 } from "../../../kernels/quantise_int8.ts";
-import type { Codec, EncodedVector } from "./codec.ts";
+import type { Codec } from "./codec.ts";
 import { CODEC_IDS, HEADER_BYTES, readHeader, writeHeader } from "./header.ts";
+import { Int8Vector, LARGEST_EXPONENT } from "./int8_vector.ts";
 
 /** Values that share one scale. Any power of two in the accepted range is read; this one is written. */
 export const INT8_BLOCK = 64;
 const LEAST_BLOCK = 16, LARGEST_BLOCK = 4096;
-const BIAS = 127;
-/** With it, 127 · 2^(exponent − 127) is below 2^127: every code decodes to a finite f32. */
-const LARGEST_EXPONENT = 247;
-const SCALES = Float64Array.from({ length: LARGEST_EXPONENT + 1 }, (_, exponent) => 2 ** (exponent - BIAS));
 
 export const int8: Codec = {
   name: "int8",
@@ -39,10 +36,14 @@ export const int8: Codec = {
     }
     const blockCount = Math.ceil(length / block);
     const exponents = bytes.subarray(HEADER_BYTES, HEADER_BYTES + blockCount);
-    const wrong = exponents.findIndex((exponent) => exponent > LARGEST_EXPONENT);
-    if (wrong >= 0) return { ok: false, reason: `is not finite: block ${wrong} has the exponent ${exponents[wrong]}` };
+    for (let block = 0; block < blockCount; block++) {
+      const exponent = exponents[block]!;
+      if (exponent > LARGEST_EXPONENT) {
+        return { ok: false, reason: `is not finite: block ${block} has the exponent ${exponent}` };
+      }
+    }
     const codes = new Int8Array(bytes.buffer, bytes.byteOffset + HEADER_BYTES + blockCount, length);
-    return { ok: true, vector: vectorOf(codes, exponents, block) };
+    return { ok: true, vector: new Int8Vector({ codes, exponents, block }) };
   },
 };
 
@@ -79,32 +80,6 @@ function quantise(values: Float32Array) {
 
 /** The arrays of a reference, whose names and types lose their tie in `Kernel`. */
 type Arrays = Parameters<typeof quantiseInt8.reference>[0];
-
-function vectorOf(codes: Int8Array, exponents: Uint8Array, block: number): EncodedVector {
-  return {
-    length: codes.length,
-    normSquared() {
-      let sum = 0;
-      for (let b = 0; b < exponents.length; b++) {
-        const stop = Math.min((b + 1) * block, codes.length);
-        let squares = 0; // a whole number below 2^31: 4096 · 127²
-        for (let i = b * block; i < stop; i++) squares = (squares + codes[i]! * codes[i]!) | 0;
-        sum += squares * SCALES[exponents[b]!]! * SCALES[exponents[b]!]!;
-      }
-      return sum;
-    },
-    addTo(into, { start, share }) {
-      const end = start + into.length;
-      for (let at = start; at < end;) {
-        // Scales are powers of two, so share × scale × code has the bits of share × value.
-        const b = Math.floor(at / block),
-          stop = Math.min(end, (b + 1) * block),
-          factor = share * SCALES[exponents[b]!]!;
-        for (; at < stop; at++) into[at - start] = into[at - start]! + factor * codes[at]!;
-      }
-    },
-  };
-}
 
 function sizeBytes(length: number, block: number): number {
   return HEADER_BYTES + Math.ceil(length / block) + length;

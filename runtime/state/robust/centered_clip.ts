@@ -9,7 +9,7 @@
  * Two passes (`gram.ts`, then the sum), whatever the number of iterations.
  * @module
  */
-import { distancesFrom, gramOf } from "./gram.ts";
+import { distancesFrom } from "./gram.ts";
 import { type FoldRule, medianOf, sharesOf, sumOf } from "./rule.ts";
 
 /** With one hostile peer of eight each iteration quarters what is left of its pull: 4⁻⁸ is nothing. */
@@ -17,11 +17,12 @@ const ITERATIONS = 8;
 
 export const centeredClip: FoldRule = {
   name: "centered-clip",
-  begin(pulls) {
-    const gram = gramOf(pulls.map(({ vector }) => vector)), shares = sharesOf(pulls);
+  needsGram: true,
+  begin(pulls, gram) {
+    const shares = sharesOf(pulls);
     let centre = shares.map(() => 0);
     for (let i = 0; i < ITERATIONS; i++) {
-      const distances = distancesFrom(centre, gram), most = medianOf(distances);
+      const distances = distancesFrom(centre, gram!), most = medianOf(distances);
       const steps = distances.map((distance, i) => shares[i]! * (distance > most ? most / distance : 1));
       const rest = 1 - steps.reduce((sum, step) => sum + step, 0);
       centre = centre.map((share, i) => rest * share + steps[i]!);

@@ -9,7 +9,7 @@
  * Two passes (`gram.ts`, then the sum), whatever the number of iterations.
  * @module
  */
-import { distancesFrom, gramOf } from "./gram.ts";
+import { distancesFrom } from "./gram.ts";
 import { type FoldRule, medianOf, sharesOf, sumOf } from "./rule.ts";
 
 /** Enough that the last one moves v by less than 10⁻³ of a typical distance, also from a far start. */
@@ -19,12 +19,13 @@ const SMOOTHING = 1e-6;
 
 export const geometricMedian: FoldRule = {
   name: "geometric-median",
-  begin(pulls) {
-    const gram = gramOf(pulls.map(({ vector }) => vector)), shares = sharesOf(pulls);
+  needsGram: true,
+  begin(pulls, gram) {
+    const shares = sharesOf(pulls);
     const nearest = SMOOTHING * medianOf(pulls.map(({ norm }) => norm));
     let centre = shares;
     for (let i = 0; i < ITERATIONS; i++) {
-      const pull = distancesFrom(centre, gram).map((distance, i) => shares[i]! / Math.max(distance, nearest));
+      const pull = distancesFrom(centre, gram!).map((distance, i) => shares[i]! / Math.max(distance, nearest));
       const total = pull.reduce((sum, share) => sum + share, 0);
       centre = pull.map((share) => share / total);
     }

@@ -16,21 +16,49 @@ export const GRAM_STRETCH = 1024;
 /** Row by row, Gᵢⱼ = Σ Δᵢ·Δⱼ. */
 export type Gram = readonly Float64Array[];
 
-/** All inner products of vectors of one length; `starts` says which stretches to look at, if not all. */
-export function gramOf(vectors: readonly EncodedVector[], starts?: readonly number[]): Gram {
+/** Where the stretches of so many values begin. */
+export function stretchStarts(length: number): number[] {
+  return Array.from({ length: Math.ceil(length / GRAM_STRETCH) }, (_, i) => i * GRAM_STRETCH);
+}
+
+/** Pairs of n contributions, each with itself too. */
+export function pairCount(n: number): number {
+  return n * (n + 1) / 2;
+}
+
+export interface Products {
+  readonly start: number;
+  /** Room for a stretch of each. */
+  readonly decoded: readonly Float64Array[];
+  /** One for each pair, (0, 0), (1, 0), (1, 1), (2, 0) … */
+  readonly into: Float64Array;
+}
+
+/** The inner products over one stretch of vectors of one length. */
+export function productsOf(vectors: readonly EncodedVector[], { start, decoded, into }: Products): void {
   const length = vectors[0]?.length ?? 0;
-  starts ??= Array.from({ length: Math.ceil(length / GRAM_STRETCH) }, (_, i) => i * GRAM_STRETCH);
-  const gram = vectors.map(() => new Float64Array(vectors.length));
-  const buffers = vectors.map(() => new Float64Array(Math.min(GRAM_STRETCH, length)));
-  for (const start of starts) {
-    const rows = buffers.map((buffer) => buffer.subarray(0, Math.min(GRAM_STRETCH, length - start)).fill(0));
-    vectors.forEach((vector, i) => vector.addTo(rows[i]!, { start, share: 1 }));
-    for (let i = 0; i < rows.length; i++) {
-      for (let j = 0; j <= i; j++) gram[i]![j]! += dot(rows[i]!, rows[j]!);
+  const rows = decoded.map((room) => room.subarray(0, Math.min(GRAM_STRETCH, length - start)).fill(0));
+  vectors.forEach((vector, i) => vector.addTo(rows[i]!, { start, share: 1 }));
+  for (let i = 0, pair = 0; i < rows.length; i++) {
+    for (let j = 0; j <= i; j++) into[pair++] = dot(rows[i]!, rows[j]!);
+  }
+}
+
+/** Adds those of one stretch after the other, in the order in which they lie in `products`. */
+export function addProducts(gram: Gram, products: Float64Array): void {
+  for (let at = 0; at < products.length;) {
+    for (let i = 0; i < gram.length; i++) {
+      for (let j = 0; j <= i; j++) {
+        gram[i]![j]! += products[at++]!;
+        gram[j]![i] = gram[i]![j]!;
+      }
     }
   }
-  for (let i = 0; i < gram.length; i++) for (let j = 0; j < i; j++) gram[j]![i] = gram[i]![j]!;
-  return gram;
+}
+
+/** Products of n contributions over nothing. */
+export function emptyGram(n: number): Gram {
+  return Array.from({ length: n }, () => new Float64Array(n));
 }
 
 /** Distance of each contribution from the centre Σ cⱼ·Δⱼ. */

@@ -9,5 +9,6 @@ import { type FoldRule, sharesOf, sumOf } from "./rule.ts";
 
 export const mean: FoldRule = {
   name: "mean",
+  needsGram: false,
   begin: (pulls) => sumOf(pulls, sharesOf(pulls)),
 };

@@ -11,6 +11,7 @@ import { type FoldRule, medianOf, sumOf, totalWeight } from "./rule.ts";
 
 export const medianClip: FoldRule = {
   name: "median-clip",
+  needsGram: false,
   begin(pulls) {
     const clips = clipsToMedian(pulls.map(({ norm }) => norm)), total = totalWeight(pulls);
     return sumOf(pulls, pulls.map(({ weight }, i) => clips[i]! * weight / total));

@@ -1,7 +1,7 @@
 /**
  * How contributions become one pseudo-gradient A: the interface of fold rules (`rules.ts` is the table of all of them).
  *
- * A rule reads what it must know of whole vectors once (`begin`), then writes A a stretch of values at a time, so no
+ * A rule is told what it must know of whole vectors once (`begin`), then writes A a stretch of values at a time, so no
  * contribution is ever decoded whole. What it does must give the same bits on every machine: + − × ÷ √ on f64, sums in
  * the order of the parts and of the values. It knows no model, codec or outer step, and need not guard itself: parts
  * are finite, of one length, not zero and of positive weight, and there is at least one.
@@ -9,6 +9,8 @@
  */
 import type { OuterConfig } from "../../config.ts";
 import type { EncodedVector } from "../codec/codec.ts";
+import { adderOf } from "../codec/sum.ts";
+import type { Gram } from "./gram.ts";
 
 export type RuleName = OuterConfig["robust"];
 
@@ -23,7 +25,10 @@ export interface Pull {
 
 export interface FoldRule {
   readonly name: RuleName;
-  begin(pulls: readonly Pull[]): Combine;
+  /** Whether it goes by the inner products of the contributions. */
+  readonly needsGram: boolean;
+  /** @param gram The contributions' inner products over all values, if the rule needs them. */
+  begin(pulls: readonly Pull[], gram: Gram | null): Combine;
 }
 
 /** Writes the values of A from `start` on into all of `into`. */
@@ -31,10 +36,8 @@ export type Combine = (into: Float64Array, start: number) => void;
 
 /** The form of A that most rules have: Σ shareᵢ·Δᵢ. */
 export function sumOf(pulls: readonly Pull[], shares: readonly number[]): Combine {
-  return (into, start) => {
-    into.fill(0);
-    pulls.forEach(({ vector }, i) => vector.addTo(into, { start, share: shares[i]! }));
-  };
+  const add = adderOf(pulls.map(({ vector }) => vector), shares);
+  return (into, start) => add(into.fill(0), start);
 }
 
 /** Each weight as its share of all of them. */

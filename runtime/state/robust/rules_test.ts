@@ -1,11 +1,11 @@
 import { strict as assert } from "node:assert";
 import { chance } from "../../../tests/chance.ts";
+import { gramOf, screenOfPulls } from "../../../tests/pulls.ts";
 import { codecs } from "../codec/codecs.ts";
 import type { EncodedVector } from "../codec/codec.ts";
 import { medianClip } from "./median_clip.ts";
 import type { Combine, FoldRule, Pull, RuleName } from "./rule.ts";
 import { rules } from "./rules.ts";
-import { screenOf } from "./screen.ts";
 import { trimming } from "./trimmed_mean.ts";
 
 /** Contributions of these values, of weight 1 unless told. */
@@ -30,7 +30,7 @@ function all(combine: Combine, length: number, piece = length): Float64Array {
 }
 
 const resultOf = (rule: FoldRule, pulls: readonly Pull[], piece?: number) =>
-  all(rule.begin(pulls), pulls[0]!.vector.length, piece);
+  all(rule.begin(pulls, gramOf(pulls)), pulls[0]!.vector.length, piece);
 
 Deno.test("the table of rules has each under its own name", () => {
   for (const [name, rule] of Object.entries(rules)) assert.equal(rule.name, name);
@@ -121,7 +121,7 @@ const TOY: Readonly<Record<string, readonly number[]>> = {
 
 for (const [name, errors] of Object.entries(TOY)) {
   Deno.test(`${name} of 8 with 0 to 3 hostile errs by ${errors.join(", ")} (seed ${SEED})`, () => {
-    const trimOne: FoldRule = { name: "trimmed-mean", begin: (pulls) => trimming(pulls, 1) };
+    const trimOne: FoldRule = { name: "trimmed-mean", needsGram: false, begin: (pulls) => trimming(pulls, 1) };
     const rule = name in rules ? rules[name as RuleName] : trimOne;
     for (const [bad, wanted] of errors.entries()) {
       const found = toyError(rule, bad);
@@ -134,11 +134,12 @@ Deno.test(`median-clip without what the screen names errs by 0.006 at most (seed
   for (const bad of [0, 1, 2, 3]) {
     const found = toyError({
       name: "median-clip",
+      needsGram: false,
       begin(pulls) {
-        const { cosines, threshold } = screenOf(pulls)!;
+        const { cosines, threshold } = screenOfPulls(pulls)!;
         const kept = pulls.filter((_, i) => cosines[i]! >= threshold);
         assert.equal(kept.length, 8 - bad);
-        return medianClip.begin(kept);
+        return medianClip.begin(kept, null);
       },
     }, bad);
     assert.ok(found <= 0.006, `${bad} hostile: ${found}`);

@@ -12,9 +12,8 @@
  * values follows from all norms, so nobody knows them before everybody has contributed.
  * @module
  */
-import { type Gram, GRAM_STRETCH as STRETCH, gramOf } from "./gram.ts";
+import { type Gram, GRAM_STRETCH as STRETCH } from "./gram.ts";
 import { clipsToMedian } from "./median_clip.ts";
-import type { Pull } from "./rule.ts";
 
 /** With three, the two that a hostile one stands against may as well be the hostile ones. */
 const LEAST_COUNT = 4;
@@ -34,14 +33,22 @@ export interface SeenCosines {
   readonly opposed: readonly number[];
 }
 
+export interface ScreenedContributions {
+  /** Of each, above 0. */
+  readonly norms: readonly number[];
+  /** Values of each. */
+  readonly length: number;
+  /** Their inner products over the stretches of values that begin at `starts`. */
+  gramOver(starts: readonly number[]): Gram;
+}
+
 /** Compares each with all others; null if there are too few to tell who is the odd one. */
-export function screenOf(pulls: readonly Pull[]): SeenCosines | null {
-  if (pulls.length < LEAST_COUNT) return null;
-  const norms = pulls.map(({ norm }) => norm), clips = clipsToMedian(norms), { length } = pulls[0]!.vector;
-  const gram = gramOf(pulls.map(({ vector }) => vector), stretchesOf(length, norms));
-  gram.forEach((row, i) => row.forEach((product, j) => row[j] = clips[i]! * clips[j]! * product));
+export function screenOf({ norms, length, gramOver }: ScreenedContributions): SeenCosines | null {
+  if (norms.length < LEAST_COUNT) return null;
+  const clips = clipsToMedian(norms), products = gramOver(stretchesOf(length, norms));
+  const gram = products.map((row, i) => row.map((product, j) => clips[i]! * clips[j]! * product));
   const threshold = -DEVIATIONS / Math.sqrt(Math.min(length, MOST_VALUES));
-  const opposed: number[] = [], most = Math.floor((pulls.length - 1) / 3);
+  const opposed: number[] = [], most = Math.floor((norms.length - 1) / 3);
   for (;;) {
     // Whoever is opposed bends the sum that the others are compared with, so all are compared anew without it.
     const cosines = cosinesOf(gram, opposed);

@@ -1,8 +1,8 @@
 import { strict as assert } from "node:assert";
 import { chance } from "../../../tests/chance.ts";
+import { screenOfPulls as screenOf } from "../../../tests/pulls.ts";
 import { codecs } from "../codec/codecs.ts";
 import type { Pull } from "./rule.ts";
-import { screenOf } from "./screen.ts";
 
 function pullsOf(deltas: readonly (readonly number[] | Float32Array)[]): Pull[] {
   return deltas.map((delta) => {

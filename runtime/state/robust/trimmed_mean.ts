@@ -12,6 +12,7 @@ import type { FoldRule, Pull } from "./rule.ts";
 
 export const trimmedMean: FoldRule = {
   name: "trimmed-mean",
+  needsGram: false,
   begin: (pulls) => trimming(pulls, pulls.length < 3 ? 0 : Math.max(1, pulls.length >> 2)),
 };
 

@@ -1,0 +1,105 @@
+/**
+ * A fold on several threads: the fold thread and helpers (`fold_helper.ts`) take items of a task from one counter until
+ * none is left.
+ *
+ * Helpers are started by the first fold that is worth it, and nobody waits for them: a task is done when its items are,
+ * whoever did them. The one thing to know: all that a task reads and writes lies in shared memory, and each task has a
+ * counter of its own, so a helper that comes late to a task finds nothing to do and touches nothing.
+ * @module
+ */
+import { alone, type FoldCrew, type FoldedParts } from "../state/fold_crew.ts";
+import { type FoldTask, itemCount, workOf } from "../state/fold_tasks.ts";
+import { type Counter, newCounter, takeItems, waitForItems } from "./shared_items.ts";
+
+/** What a helper is told; it says "ready" when it can be. */
+export type ToHelper =
+  /** The parts that the tasks from now on are about. */
+  | { readonly kind: "parts"; readonly bytes: readonly Uint8Array[]; readonly length: number }
+  | { readonly kind: "task"; readonly task: FoldTask; readonly counter: Counter };
+
+export interface FoldThreadsOptions {
+  /** The calling one included. */
+  readonly threadCount: number;
+  /** Values of all parts together that a fold must have to be shared; the default is `SHARED_VALUES`. */
+  readonly sharedValues?: number;
+}
+
+/** A few milliseconds of work; to tell the helpers takes some tenths of one. */
+const SHARED_VALUES = 2 ** 21;
+
+export class FoldThreads implements FoldCrew, Disposable {
+  readonly #options: FoldThreadsOptions;
+  #helpers: readonly Worker[] = [];
+  #started: Promise<void> | null = null;
+  #told: FoldedParts | null = null;
+  #room = new SharedArrayBuffer(0);
+  #helpedItems = 0;
+
+  constructor(options: FoldThreadsOptions) {
+    this.#options = options;
+  }
+
+  /** Items that helpers have done so far. */
+  get helpedItems(): number {
+    return this.#helpedItems;
+  }
+
+  /** Starts the helpers, if no fold has, and waits until they are there. */
+  start(): Promise<void> {
+    return this.#started ??= this.#start();
+  }
+
+  numbers(count: number): Float64Array {
+    const bytes = count * Float64Array.BYTES_PER_ELEMENT;
+    if (this.#room.byteLength < bytes) this.#room = new SharedArrayBuffer(2 * bytes);
+    return new Float64Array(this.#room, 0, count);
+  }
+
+  run(task: FoldTask, parts: FoldedParts): void {
+    const { threadCount, sharedValues = SHARED_VALUES } = this.#options;
+    const values = parts.length * parts.bytes.length;
+    if (threadCount === 1 || values < sharedValues || !isShared(task, parts)) return alone.run(task, parts);
+    this.start();
+    const counter = newCounter(itemCount(task));
+    if (this.#told !== parts) this.#tell({ kind: "parts", bytes: parts.bytes, length: parts.length });
+    this.#told = parts;
+    this.#tell({ kind: "task", task, counter });
+    const own = takeItems(counter, () => workOf(task, parts.vectors));
+    waitForItems(counter);
+    this.#helpedItems += itemCount(task) - own;
+  }
+
+  [Symbol.dispose](): void {
+    for (const helper of this.#helpers) helper.terminate();
+    this.#helpers = [];
+    this.#told = null;
+  }
+
+  #start(): Promise<void> {
+    const script = new URL("./fold_helper.ts", import.meta.url);
+    this.#helpers = Array.from(
+      { length: this.#options.threadCount - 1 },
+      () => new Worker(script, { type: "module", name: "starling fold" }),
+    );
+    const up = this.#helpers.map((helper) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      helper.onmessage = () => resolve();
+      helper.onerror = (event) => { // it did not start: folds go on without it
+        event.preventDefault();
+        resolve();
+      };
+      return promise;
+    });
+    return Promise.all(up).then(() => {});
+  }
+
+  #tell(message: ToHelper): void {
+    for (const helper of this.#helpers) helper.postMessage(message);
+  }
+}
+
+/** Whether other threads would see the very memory that the fold is about. */
+function isShared(task: FoldTask, { bytes }: FoldedParts): boolean {
+  const own = task.kind === "step" ? [task.weights, ...(task.momentum === null ? [] : [task.momentum])] : [];
+  return [...own, ...bytes].every(({ buffer }) => buffer instanceof SharedArrayBuffer);
+}
