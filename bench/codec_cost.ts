@@ -41,12 +41,16 @@ export const codecCostBench = proofBench({
     ),
   lines(finished) {
     const ways = tuned(finished), dense = ways[0]!;
-    const bytes = ({ effort, course }: Finished) => effort.contributionBytes / course.ms.length / SPEEDS.length;
     return ways.map((way) => ({
       ...lossFigures(way, dense),
-      contributionBytes: meanOver(way, bytes, 0),
-      timesSmaller: Number((meanOver(dense, bytes) / meanOver(way, bytes)).toPrecision(3)),
+      contributionBytes: meanOver(way, bytesOfContribution, 0),
+      timesSmaller: Number((meanOver(dense, bytesOfContribution) / meanOver(way, bytesOfContribution)).toPrecision(3)),
       rounds: meanOver(way, ({ course }) => course.ms.length, 0),
     }));
   },
 });
+
+/** The mean over rounds and peers. */
+export function bytesOfContribution({ effort, course }: Finished): number {
+  return effort.contributionBytes / course.ms.length / SPEEDS.length;
+}

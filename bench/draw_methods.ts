@@ -9,7 +9,7 @@
 import { type Chart, drawChart, type Panel, type Series } from "../cli/chart/chart.ts";
 import { adlocoBench } from "./adloco.ts";
 import { balanceBench } from "./balance.ts";
-import { codecCostBench } from "./codec_cost.ts";
+import { bytesOfContribution, codecCostBench } from "./codec_cost.ts";
 import { oneMachineBench } from "./one_machine.ts";
 import { demoSizeBench } from "./demo_size.ts";
 import { policiesBench } from "./policies.ts";
@@ -104,7 +104,7 @@ export const PICTURES: readonly Picture[] = [
           name: way.name,
           style: "points",
           points: [{
-            x: meanOver(way, ({ effort, course }) => effort.contributionBytes / course.ms.length, 0),
+            x: meanOver(way, bytesOfContribution, 0),
             ...spreadOf(way.losses),
           }],
         })),
