@@ -2,7 +2,7 @@
  * What does averaging parameters cost in PyTorch, and what would lower it? A control of `one-machine` that shares no code
  * with it (`averaging_pytorch.py`): the same model, text and tokens, eight equal peers, one global batch.
  *
- * The learning rate of each way is the better of a few; rates are not swept as in the trials.
+ * Each way has one learning rate; they are not swept as in the trials.
  * @module
  */
 import { reasonOf } from "../p2p/reason.ts";

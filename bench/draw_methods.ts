@@ -48,12 +48,7 @@ export const PICTURES: readonly Picture[] = [
       courses("loss over tokens", ways, THOUSANDS),
       courses("loss over inner steps", ways, STEPS),
       courses("loss over time", ways, MINUTES),
-      {
-        title: "global batch",
-        x: { label: THOUSANDS.label },
-        y: { label: "sequences", scale: "log" },
-        series: ways.map((way) => lineOf(way, THOUSANDS.of, batchAt, 0)),
-      },
+      batches("global batch", ways, batchAt),
     ],
   },
   {
@@ -64,12 +59,7 @@ export const PICTURES: readonly Picture[] = [
       courses("loss over tokens", ways, THOUSANDS),
       courses("loss over inner steps", ways, STEPS),
       courses("loss over rounds", ways, { label: "rounds", of: roundsAt }),
-      {
-        title: "batch of a lineage",
-        x: { label: THOUSANDS.label },
-        y: { label: "sequences", scale: "log" },
-        series: ways.map((way) => lineOf(way, THOUSANDS.of, lineageBatchAt, 0)),
-      },
+      batches("batch of a lineage", ways, lineageBatchAt),
     ],
   },
   {
@@ -84,7 +74,8 @@ export const PICTURES: readonly Picture[] = [
   {
     bench: demoSizeBench,
     title: "The demo's model on one machine, on three and on eight",
-    description: "Held-out loss over tokens and over time of one peer, of three equal ones and of eight unequal ones.",
+    description:
+      "Held-out loss over tokens and over inner steps of one peer, of three equal ones and of eight unequal ones.",
     panels: (ways) => [
       courses("loss over tokens", ways, THOUSANDS),
       courses("loss over inner steps", ways, STEPS),
@@ -144,6 +135,16 @@ function courses(title: string, ways: readonly Tuned[], along: Along): Panel {
     x: { label: along.label },
     y: { label: LOSS },
     series: ways.map((way) => lineOf(way, along.of, lossAt)),
+  };
+}
+
+/** From the first token on. */
+function batches(title: string, ways: readonly Tuned[], of: Along["of"]): Panel {
+  return {
+    title,
+    x: { label: THOUSANDS.label },
+    y: { label: "sequences", scale: "log" },
+    series: ways.map((way) => lineOf(way, THOUSANDS.of, of, 0)),
   };
 }
 
