@@ -71,13 +71,13 @@ export interface Tuned {
 
 /** For each way, in the order of the trials, the rate with the least mean loss after the run's tokens. */
 export function tuned(finished: readonly Finished[], tokens = TOKENS): readonly Tuned[] {
-  const rates = finished.map(({ learningRate }) => learningRate), edges = [Math.min(...rates), Math.max(...rates)];
   return [...Map.groupBy(finished, ({ name }) => name)].map(([name, own]) => {
     const byRate = [...Map.groupBy(own, ({ learningRate }) => learningRate)].map(([learningRate, trials]) => ({
       learningRate,
       trials,
       losses: trials.map(({ course }) => lossAt(course, tokens)),
     }));
+    const rates = own.map(({ learningRate }) => learningRate), edges = [Math.min(...rates), Math.max(...rates)];
     const best = byRate.reduce((best, one) => meanOf(one.losses) < meanOf(best.losses) ? one : best);
     return { name, tokens, isAtEdge: edges.includes(best.learningRate), ...best };
   });
