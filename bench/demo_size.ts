@@ -1,7 +1,8 @@
 /**
  * What is lost to one machine at the size of the demo? Its model, 842 thousand parameters, whose steps hold ten times the
  * tokens of those of the other benchmarks: one peer with plain AdamW, three equal peers, and eight unequal ones, at one
- * global batch and after equal tokens; and what closes the gap. Boxes hold some ten steps.
+ * global batch and after equal tokens; and what closes the gap. Boxes hold some ten steps, which is the least that peers
+ * make: in boxes half as long they halve the batch, so one peer is tried with half of it too.
  *
  * The setting is that of a control in PyTorch which parameter averaging was designed by: 614 thousand tokens, batch 24.
  * @module
@@ -24,14 +25,18 @@ interface Way {
   readonly name: string;
   readonly speeds: typeof EIGHT;
   readonly rates: readonly number[];
-  readonly changes: Partial<Pick<RunChanges, "outer" | "boxMs">>;
+  readonly changes: Partial<Pick<RunChanges, "batch" | "outer" | "boxMs">>;
 }
+
+const ADAMW = { codec: "f32" } as const, MOMENTUM = { momentum: 0.65 } as const;
 
 /** Of each the best rate lies within those that are tried. */
 const WAYS: readonly Way[] = [
-  { name: "one peer", speeds: machines(1), rates: RATES, changes: { outer: { codec: "f32" } } },
+  { name: "one peer", speeds: machines(1), rates: RATES, changes: { outer: ADAMW } },
+  { name: "one peer, batch 12", speeds: machines(1), rates: RATES, changes: { batch: 12, outer: ADAMW } },
   { name: "three equal peers", speeds: machines(1, 1, 1), rates: RATES, changes: {} },
   { name: "eight unequal peers", speeds: EIGHT, rates: [1e-3, ...TO_8E_3], changes: {} },
+  { name: "eight unequal peers, momentum 0.65", speeds: EIGHT, rates: RATES, changes: { outer: MOMENTUM } },
   {
     name: "eight unequal peers, boxes half as long",
     speeds: EIGHT,
@@ -42,7 +47,7 @@ const WAYS: readonly Way[] = [
     name: "eight unequal peers, boxes half as long, momentum 0.65",
     speeds: EIGHT,
     rates: RATES,
-    changes: { boxMs: BOX_MS / 2, outer: { momentum: 0.65 } },
+    changes: { boxMs: BOX_MS / 2, outer: MOMENTUM },
   },
 ];
 
