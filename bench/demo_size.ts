@@ -30,7 +30,7 @@ interface Way {
 
 const ADAMW = { codec: "f32" } as const, MOMENTUM = { momentum: 0.65 } as const;
 
-/** Of each the best rate lies within those that are tried. */
+/** With the rates that each is tried at. */
 const WAYS: readonly Way[] = [
   { name: "one peer", speeds: machines(1), rates: RATES, changes: { outer: ADAMW } },
   { name: "one peer, batch 12", speeds: machines(1), rates: RATES, changes: { batch: 12, outer: ADAMW } },
