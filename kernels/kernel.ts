@@ -81,6 +81,22 @@ export interface MatrixProduct {
   readonly adds: boolean;
 }
 
+/** What a GPU may have beyond what WebGPU grants everywhere, and a variant may need. f16 is told by `storesF16`. */
+export type GpuFeature = "subgroups" | "subgroup-matrix";
+
+/** Another text of a kernel, with the same contract, constants and bindings, for the shapes and devices that it fits. */
+export interface KernelVariant<S extends Shape = Shape> {
+  /** What is special about it, one word: "vec4". Unique in its kernel. */
+  readonly name: string;
+  readonly source: string;
+  /** What a device must have; nothing if absent. */
+  readonly needs?: GpuFeature;
+  /** Whether it computes this shape; every shape if absent. */
+  fits?(shape: S): boolean;
+  /** The kernel's own if absent. */
+  grid?(shape: S): readonly [number, number, number];
+}
+
 export interface Kernel<S extends Shape = Shape> {
   /** snake_case, the same as the file's name. */
   readonly name: string;
@@ -103,6 +119,8 @@ export interface Kernel<S extends Shape = Shape> {
    */
   moves?(shape: S): Readonly<Record<string, number>>;
   readonly wasm?: WasmForm<S>;
+  /** Texts that a GPU takes instead of `source`, the best first: the first that fits. */
+  readonly variants?: readonly KernelVariant<S>[];
 }
 
 /** The arrays that a reference receives, by binding name: `b.x` is f32 or f64, `b.ids` is u32. */
@@ -119,6 +137,7 @@ interface Definition<S extends Shape, B extends Readonly<Record<string, Binding<
   flops?(shape: S): number;
   moves?(shape: S): Readonly<Partial<Record<keyof B, number>>>;
   readonly wasm?: WasmForm<S>;
+  readonly variants?: readonly KernelVariant<S>[];
 }
 
 /** Checks a kernel's definition: the reference sees exactly the arrays that `bindings` declares. */

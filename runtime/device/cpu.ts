@@ -99,6 +99,7 @@ class CpuDevice implements Device {
   readonly kind = "cpu";
   readonly description: string;
   readonly storesF16 = false;
+  readonly features = new Set<never>();
   readonly timing = "clock";
   readonly #memory: CpuMemory;
   readonly #pool: CpuPool;

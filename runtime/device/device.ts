@@ -8,7 +8,7 @@
  * Order: `write`, `run` and `read` take effect in the order of the calls. Only `read`, `idle` and `profile` wait.
  * @module
  */
-import type { Kernel, Shape } from "../../kernels/kernel.ts";
+import type { GpuFeature, Kernel, Shape } from "../../kernels/kernel.ts";
 import type { F16Bindings } from "../../kernels/stored.ts";
 
 /** Sizes are in words of 4 bytes: a value of f32 or u32, or two of f16. */
@@ -51,7 +51,7 @@ export interface MemoryUse {
 }
 
 /** The providers in this folder. */
-export type DeviceKind = "webgpu" | "cpu" | "plain";
+export type DeviceKind = "webgpu" | "dawn" | "cpu" | "plain";
 
 /** A device, open; disposing frees everything on it. */
 export interface Device extends AsyncDisposable {
@@ -60,6 +60,8 @@ export interface Device extends AsyncDisposable {
   readonly description: string;
   /** Whether kernels can have values in memory as f16 here. Whether they are right is what `selfTestF16` asks. */
   readonly storesF16: boolean;
+  /** What variants of kernels may use here: granted, and found right by a test of its own. */
+  readonly features: ReadonlySet<GpuFeature>;
   /**
    * A buffer of zeros.
    * @throws {DeviceMemoryError} if the device cannot give that much.

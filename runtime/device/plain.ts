@@ -35,6 +35,7 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
     kind: "plain",
     description: `plain (references in ${precision})`,
     storesF16: true,
+    features: new Set(),
     allocate(words, label) {
       let buffer: PlainBuffer;
       try {

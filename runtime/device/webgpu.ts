@@ -23,6 +23,7 @@ import {
   type Program,
   type Span,
 } from "./device.ts";
+import { type GrantedGpu, requestGpu } from "./webgpu_features.ts";
 import { PipelineCache } from "./webgpu_pipelines.ts";
 import { Readback } from "./webgpu_readback.ts";
 import { type Step, Stopwatch } from "./webgpu_stopwatch.ts";
@@ -55,21 +56,8 @@ export async function openWebGpuDevice({ timestamps = true }: WebGpuOptions = {}
         "machines without a GPU), or use the cpu device",
     );
   }
-  const { limits } = adapter, storesF16 = adapter.features.has("shader-f16");
-  const used = ["shader-f16", ...timestamps ? ["timestamp-query"] as const : []] as const;
-  const gpu = await adapter.requestDevice({
-    requiredFeatures: used.filter((feature) => adapter.features.has(feature)),
-    requiredLimits: {
-      maxBufferSize: limits.maxBufferSize,
-      maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
-      maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
-      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
-      maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
-      maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
-      maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
-    },
-  });
-  return new WebGpuDevice(gpu, { description: describe(adapter.info), storesF16 });
+  const gpu = await requestGpu(adapter, { timestamps });
+  return new WebGpuDevice(gpu, describe(adapter.info));
 }
 
 /** The fast GPU of a machine that has two. */
@@ -101,6 +89,7 @@ class WebGpuDevice implements Device {
   readonly kind = "webgpu";
   readonly description: string;
   readonly storesF16: boolean;
+  readonly features: Device["features"];
   readonly #gpu: GPUDevice;
   readonly #pipelines: PipelineCache;
   readonly #readback: Readback;
@@ -113,9 +102,10 @@ class WebGpuDevice implements Device {
   /** Why nothing works any more. */
   #gone: string | undefined;
 
-  constructor(gpu: GPUDevice, { description, storesF16 }: Pick<Device, "description" | "storesF16">) {
+  constructor({ gpu, storesF16, features }: GrantedGpu, description: string) {
     this.description = description;
     this.storesF16 = storesF16;
+    this.features = features;
     this.#gpu = gpu;
     this.#pipelines = new PipelineCache(gpu);
     this.#readback = new Readback(gpu);

@@ -21,6 +21,7 @@ export function watch(device: Device): WatchedDevice {
     kind: device.kind,
     description: device.description,
     storesF16: device.storesF16,
+    features: device.features,
     get timing() {
       return device.timing;
     },

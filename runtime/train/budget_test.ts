@@ -13,6 +13,7 @@ function countingDevice(kind: DeviceKind) {
     kind,
     description: "counts",
     storesF16: true,
+    features: new Set(),
     allocate(words, label) {
       counts.allocations++;
       return { words, label };

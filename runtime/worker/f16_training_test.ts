@@ -68,6 +68,7 @@ Deno.test("a device without f16 that takes the place of a lost one is trained on
   const spare: Device = {
     ...plain,
     storesF16: false,
+    features: new Set(),
     prepare(dispatches, label) {
       for (const dispatch of dispatches) checkDispatch(dispatch, { storesF16: false });
       return plain.prepare(dispatches, label);
