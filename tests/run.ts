@@ -69,30 +69,44 @@ interface TestRun {
   /** What ended the process, if it did not end by itself. */
   readonly signal: Deno.Signal | null;
   readonly counts: Counts;
+  /** What it printed. */
+  readonly output: string;
 }
+
+/** Single-threaded and on virtual time: whatever else the machine does, they give the same results. */
+const SIMULATIONS = "tests/sim/";
 
 /**
  * All tests in one process, but those that use a GPU one file a process: Mesa's software driver sometimes crashes a
- * process that ends after several devices were opened in it, and now and then one that opened few.
+ * process that ends after several devices were opened in it, and now and then one that opened few. Beside these, and not
+ * beside tests in real time, the simulations run.
  */
 async function runTests(): Promise<number> {
   const slow = quick ? SLOW : [];
   const gpuFiles = passedOn.length > 0 ? [] : [...testFiles("")].filter(usesGpu);
   const alone = gpuFiles.filter((path) => !slow.some((folder) => path.startsWith(folder)));
-  const runs = [
-    () => runDenoTest([...passedOn, "--doc", ...ignoring([...slow, ...gpuFiles])]),
-    ...alone.map((path) => () => runAlone(path)),
-  ];
-  let code = 0, total: Counts = { passed: 0, failed: 0, ignored: 0 };
-  for (const start of runs) {
-    const run = await start();
-    code ||= run.code;
-    const { passed, failed, ignored } = run.counts;
-    total = { passed: total.passed + passed, failed: total.failed + failed, ignored: total.ignored + ignored };
+  const hasSimulations = !quick && passedOn.length === 0;
+  const apart = [...slow, ...gpuFiles, ...(hasSimulations ? [SIMULATIONS] : [])];
+  const first = await runDenoTest([...passedOn, "--doc", ...ignoring(apart)]);
+  const [simulations, gpu] = await Promise.all([
+    hasSimulations ? runDenoTest([SIMULATIONS], { isQuiet: true }) : null,
+    inTurn(alone, runAlone),
+  ]);
+  if (simulations !== null) console.log(simulations.output);
+  const runs = [first, ...(simulations === null ? [] : [simulations]), ...gpu];
+  const code = runs.find((run) => run.code !== 0)?.code ?? 0;
+  const sum = (of: keyof Counts) => runs.reduce((total, { counts }) => total + counts[of], 0);
+  if (code !== 0 && sum("failed") === 0) {
+    console.log("A test process ended with an error outside its tests: see above.");
   }
-  if (code !== 0 && total.failed === 0) console.log("A test process ended with an error outside its tests: see above.");
-  console.log(`${total.passed} passed, ${total.failed} failed, ${total.ignored} skipped`);
+  console.log(`${sum("passed")} passed, ${sum("failed")} failed, ${sum("ignored")} skipped`);
   return code;
+}
+
+async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const item of items) results.push(await work(item));
+  return results;
 }
 
 function ignoring(paths: readonly string[]): readonly string[] {
@@ -119,19 +133,25 @@ async function runAlone(path: string): Promise<TestRun> {
   return await runDenoTest([path]);
 }
 
-/** Shows what `deno test` prints, and counts. */
-async function runDenoTest(args: readonly string[]): Promise<TestRun> {
+/** Shows what `deno test` prints, unless it is to be quiet, and counts. */
+async function runDenoTest(args: readonly string[], { isQuiet = false } = {}): Promise<TestRun> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", ...args],
     stdout: "piped",
     env: { NO_COLOR: "1", XDG_RUNTIME_DIR: Deno.env.get("XDG_RUNTIME_DIR") ?? "/tmp" }, // or Mesa complains
   }).spawn();
-  let tail = "";
+  let output = "";
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-    await Deno.stdout.write(new TextEncoder().encode(text));
-    tail = (tail + text).slice(-4000);
+    if (!isQuiet) await Deno.stdout.write(new TextEncoder().encode(text));
+    output += text;
   }
+  const tail = output.slice(-4000);
   const { code, signal } = await child.status;
   const count = (word: string) => Number(tail.match(new RegExp(`(\\d+) ${word}`))?.[1] ?? 0);
-  return { code, signal, counts: { passed: count("passed"), failed: count("failed"), ignored: count("ignored") } };
+  return {
+    code,
+    signal,
+    output,
+    counts: { passed: count("passed"), failed: count("failed"), ignored: count("ignored") },
+  };
 }
