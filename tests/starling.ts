@@ -139,8 +139,9 @@ export class Seat implements AsyncDisposable {
 }
 
 /**
- * What each of the peers said of one round: the first that all of them have said, or will, and that is wanted. A peer
- * that lags may pass over a round, so which one it is cannot be known before.
+ * What each of the peers said of one round: the first that all of them have said, or will, and that is wanted of each. A
+ * peer that lags may pass over a round, so which one it is cannot be known before; and one that is cut off for a moment
+ * may close a round of the same number on its own, so who wants equal states says what a round of them all is.
  */
 export async function sharedRound(
   seats: readonly Seat[],
@@ -149,8 +150,10 @@ export async function sharedRound(
   return await expect(`a round that all have: ${wanted}`, seats, () => {
     const [first, ...others] = seats.map((seat) => seat.rounds());
     for (const round of first!.filter(wanted)) {
-      const same = others.map((rounds) => rounds.find((other) => other.round === round.round));
-      if (same.every((other) => other !== undefined)) return [round, ...same];
+      const same = others.flatMap((rounds) =>
+        rounds.find((other) => other.round === round.round && wanted(other)) ?? []
+      );
+      if (same.length === others.length) return [round, ...same];
     }
     return null;
   });

@@ -125,7 +125,8 @@ test("peers at every kind of place train together, each pair directly or through
         .filter(({ tokens }) => tokens > 0).map(({ peer }) => peer),
     );
   await scene.until("a contribution of each is counted", () => counted().size === all.length);
-  const rounds = await sharedRound(all.map(({ seat }) => seat), ({ round }) => round > linkedAtRound);
+  const seats = all.map(({ seat }) => seat);
+  const rounds = await sharedRound(seats, ({ round, peers }) => round > linkedAtRound && peers === all.length);
   assert.equal(new Set(rounds.map(({ digest }) => digest)).size, 1, "one state everywhere");
   const relayed = all.filter(({ seat }) => seat.said("relayed").length > 0).map(({ place }) => place);
   assert.ok(relayed.length > 0 && relayed.every((place) => DIALABLE.has(place)), `relays: ${relayed}`);

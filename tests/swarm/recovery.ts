@@ -8,7 +8,7 @@ import type { Flock } from "./flock.ts";
 export interface Recovery {
   /** The last record that all had before. */
   readonly together: RoundEvent;
-  /** What the others stood on when the peer was connected again. */
+  /** What the others stood on when the peer was connected again and trained: how long a device takes to open is no round's. */
   readonly returned: RoundEvent;
   /** The first record after it that counts tokens of the peer. */
   readonly counted: RoundEvent;
@@ -31,7 +31,9 @@ export async function killAndReturn(flock: Flock, name: string): Promise<Recover
   await again.round(() => true);
   const stateMs = Date.now() - startedAtMs;
   await again.next("connected");
-  const connectedMs = Date.now() - startedAtMs, returned = witness.rounds().at(-1)!;
+  const connectedMs = Date.now() - startedAtMs;
+  await again.next("progress");
+  const returned = witness.rounds().at(-1)!;
   const counted = await witness.round((round) => round.round > returned.round && counts(round, peer));
   return { together, returned, counted, stateMs, connectedMs, countedMs: Date.now() - startedAtMs };
 }
