@@ -11,6 +11,7 @@
  * @module
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { variantsOf, WIDE_COUNT } from "./kernel_text.ts";
 import source from "./adamw.wgsl" with { type: "text" };
 import wasmSource from "./adamw.as" with { type: "text" };
 
@@ -55,6 +56,9 @@ export const adamw = defineKernel<AdamWShape>()({
     step: reads(() => 8),
   },
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
+  variants: variantsOf<AdamWShape>(source, {
+    wide: { ...WIDE_COUNT, fits: ({ COUNT, DECAYED }) => COUNT % 4 === 0 && DECAYED % 4 === 0 },
+  }),
   flops: ({ COUNT }) => 15 * COUNT,
   moves: () => ({ p: 2, m: 2, v: 2 }),
   reference({ p, g, m, v, norm, step }, { COUNT, DECAYED }) {

@@ -1,12 +1,12 @@
-// One AdamW step, one invocation a parameter. See adamw.ts for `step`, clipping and the rule for bad gradients.
+// One AdamW step, one invocation a place. See adamw.ts for `step`, clipping and the rule for bad gradients.
 
 override COUNT: u32;
 override DECAYED: u32;
 
-@group(0) @binding(0) var<storage, read_write> p: array<f32>;
-@group(0) @binding(1) var<storage, read> g: array<f32>;
-@group(0) @binding(2) var<storage, read_write> m: array<f32>;
-@group(0) @binding(3) var<storage, read_write> v: array<f32>;
+@group(0) @binding(0) var<storage, read_write> p: array<reals>;
+@group(0) @binding(1) var<storage, read> g: array<reals>;
+@group(0) @binding(2) var<storage, read_write> m: array<reals>;
+@group(0) @binding(3) var<storage, read_write> v: array<reals>;
 @group(0) @binding(4) var<storage, read> norm: array<f32>;
 @group(0) @binding(5) var<storage, read> step: array<f32>;
 
@@ -21,7 +21,7 @@ fn main(
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
   let is_norm_finite = (bitcast<u32>(norm[0]) & EXPONENT) != EXPONENT;
-  if (i >= COUNT || !is_norm_finite || norm[1] > 0.0) { return; }
+  if (i >= COUNT / WIDTH || !is_norm_finite || norm[1] > 0.0) { return; }
 
   let rate = step[0];
   let beta1 = step[1];
@@ -37,7 +37,7 @@ fn main(
   let mean = beta1 * m[i] + (1.0 - beta1) * gradient;
   let square = beta2 * v[i] + (1.0 - beta2) * gradient * gradient;
   var value = p[i];
-  if (i < DECAYED) { value -= rate * decay * value; }
+  if (i < DECAYED / WIDTH) { value -= rate * decay * value; }
 
   m[i] = mean;
   v[i] = square;

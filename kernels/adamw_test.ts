@@ -55,6 +55,7 @@ const cases = [
   { COUNT: 3, DECAYED: 2, clip: 1e-5, gradient: 1e-5 }, // so small that the 1e-6 beside the norm counts
   { COUNT: 256, DECAYED: 100, clip: 1, gradient: 0.3 },
   { COUNT: 1031, DECAYED: 1031, clip: 0.01, gradient: 0.3 },
+  { COUNT: 2052, DECAYED: 1028, clip: 1, gradient: 0.3 },
   { COUNT: 1031, DECAYED: 0, clip: 0, gradient: 0.3 },
 ];
 

@@ -3,6 +3,7 @@
  * @module
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { variantsOf, WIDE_COUNT } from "./kernel_text.ts";
 import source from "./add.wgsl" with { type: "text" };
 import wasmSource from "./add.as" with { type: "text" };
 
@@ -19,6 +20,7 @@ export const add = defineKernel<AddShape>()({
     y: writes(({ COUNT }) => COUNT),
   },
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
+  variants: variantsOf(source, { wide: WIDE_COUNT }),
   flops: ({ COUNT }) => COUNT,
   reference({ a, b, y }, { COUNT }) {
     for (let i = 0; i < COUNT; i++) y[i] = a[i]! + b[i]!;

@@ -1,10 +1,10 @@
-// y = a + b, one invocation a value.
+// y = a + b, one invocation a place.
 
 override COUNT: u32;
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> a: array<reals>;
+@group(0) @binding(1) var<storage, read> b: array<reals>;
+@group(0) @binding(2) var<storage, read_write> y: array<reals>;
 
 const LANES = 256u;
 
@@ -15,5 +15,5 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
-  if (i < COUNT) { y[i] = a[i] + b[i]; }
+  if (i < COUNT / WIDTH) { y[i] = a[i] + b[i]; }
 }

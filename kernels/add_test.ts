@@ -1,7 +1,7 @@
 import { checkKernel, gpuTest, noise, U } from "../tests/kernels/check.ts";
 import { add } from "./add.ts";
 
-for (const COUNT of [1, 255, 256, 1031]) {
+for (const COUNT of [1, 255, 256, 1031, 2052]) {
   gpuTest(`add on a GPU rounds the exact sum once for ${COUNT} values`, async () => {
     await checkKernel(add, {
       shape: { COUNT },

@@ -36,6 +36,7 @@ import { normSquaredPartial } from "./norm_squared_partial.ts";
 import { pairNorms } from "./pair_norms.ts";
 import { peakFma } from "./peak_fma.ts";
 import { quantiseInt8 } from "./quantise_int8.ts";
+import { reductionCheck } from "./reduction_check.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rmsNormBackward } from "./rms_norm_backward.ts";
 import { rmsNormWeightsBackward } from "./rms_norm_weights_backward.ts";
@@ -84,6 +85,7 @@ export const kernels: readonly Kernel[] = [
   pairNorms,
   peakFma,
   quantiseInt8,
+  reductionCheck,
   rmsNorm,
   rmsNormBackward,
   rmsNormWeightsBackward,

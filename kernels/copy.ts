@@ -3,6 +3,7 @@
  * @module
  */
 import { defineKernel, readsStored, spread, writesStored } from "./kernel.ts";
+import { variantsOf, WIDE_COUNT } from "./kernel_text.ts";
 import source from "./copy.wgsl" with { type: "text" };
 import wasmSource from "./copy.as" with { type: "text" };
 
@@ -20,6 +21,7 @@ export const copy = defineKernel<CopyShape>()({
     y: writesStored(({ COUNT }) => COUNT),
   },
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
+  variants: variantsOf(source, { wide: WIDE_COUNT }),
   reference({ x, y }, { COUNT, ACCUMULATE }) {
     for (let i = 0; i < COUNT; i++) y[i] = ACCUMULATE === 1 ? y[i]! + x[i]! : x[i]!;
   },

@@ -1,4 +1,4 @@
-// y = x, or y += x, one invocation a value.
+// y = x, or y += x, one invocation a place.
 
 override COUNT: u32;
 override ACCUMULATE: u32;
@@ -15,8 +15,8 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
-  if (i >= COUNT) { return; }
-  var value = f32(x[i]);
-  if (ACCUMULATE == 1u) { value += f32(y[i]); }
+  if (i >= COUNT / WIDTH) { return; }
+  var value = reals(x[i]);
+  if (ACCUMULATE == 1u) { value += reals(y[i]); }
   y[i] = to_y(value);
 }

@@ -1,7 +1,7 @@
 import { checkKernel, gpuTest, noise, U } from "../tests/kernels/check.ts";
 import { copy } from "./copy.ts";
 
-for (const COUNT of [1, 256, 1031]) {
+for (const COUNT of [1, 256, 1031, 2052]) {
   gpuTest(`copy on a GPU changes no bit of ${COUNT} values`, async () => {
     await checkKernel(copy, {
       shape: { COUNT, ACCUMULATE: 0 },

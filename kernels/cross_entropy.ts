@@ -9,6 +9,7 @@
  * @module
  */
 import { defineKernel, reads, readsWords, spread, writes } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./cross_entropy.wgsl" with { type: "text" };
 import wasmSource from "./cross_entropy.as" with { type: "text" };
 
@@ -34,6 +35,8 @@ export const crossEntropy = defineKernel<CrossEntropyShape>()({
     losses: writes<CrossEntropyShape>(({ N }) => N),
   },
   grid: ({ N }) => spread(N),
+  reduces: "f32",
+  variants: variantsOf(source, { reduces: true, wide: { fits: ({ V }) => V % 4 === 0 } }),
   flops: ({ N, V, GRADIENT }) => (GRADIENT === 1 ? 7 : 4) * N * V,
   moves: ({ GRADIENT }) => ({ logits: 1 + GRADIENT }),
   reference({ logits, targets, scale, losses }, { N, V, GRADIENT }) {

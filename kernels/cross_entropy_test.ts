@@ -43,6 +43,7 @@ for (
     { N: 1, V: 1, GRADIENT: 1, logitScale: 1 },
     { N: 5, V: 255, GRADIENT: 1, logitScale: 4 },
     { N: 3, V: 257, GRADIENT: 0, logitScale: 4 },
+    { N: 5, V: 1028, GRADIENT: 1, logitScale: 4 },
     { N: 4, V: 1009, GRADIENT: 1, logitScale: 80 },
   ]
 ) {

@@ -7,6 +7,7 @@
  * @module
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { variantsOf, WIDE_COUNT } from "./kernel_text.ts";
 import source from "./delta.wgsl" with { type: "text" };
 import wasmSource from "./delta.as" with { type: "text" };
 
@@ -26,6 +27,7 @@ export const delta = defineKernel<DeltaShape>()({
     delta: writes(({ COUNT }) => COUNT),
   },
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
+  variants: variantsOf(source, { wide: WIDE_COUNT }),
   flops: ({ COUNT }) => 3 * COUNT,
   reference({ anchor, p, residual, delta }, { COUNT, DECAY }) {
     for (let i = 0; i < COUNT; i++) delta[i] = anchor[i]! - p[i]! + DECAY * residual[i]!;

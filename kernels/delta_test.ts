@@ -1,9 +1,8 @@
 import { checkKernel, gpuTest, noise, U } from "../tests/kernels/check.ts";
 import { delta } from "./delta.ts";
 
-for (const DECAY of [1, 0.95]) {
-  gpuTest(`delta on a GPU is how far the parameters went, plus ${DECAY} of what was left over`, async () => {
-    const COUNT = 1031;
+for (const [DECAY, COUNT] of [[1, 1031], [0.95, 2052]] as const) {
+  gpuTest(`delta on a GPU is how far ${COUNT} parameters went, plus ${DECAY} of what was left over`, async () => {
     await checkKernel(delta, {
       shape: { COUNT, DECAY },
       inputs: { anchor: noise(COUNT, 1), p: noise(COUNT, 2), residual: noise(COUNT, 3, 0.01) },

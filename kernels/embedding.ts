@@ -5,6 +5,7 @@
  * @module
  */
 import { defineKernel, reads, readsWords, spread, writes } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./embedding.wgsl" with { type: "text" };
 import wasmSource from "./embedding.as" with { type: "text" };
 
@@ -23,6 +24,9 @@ export const embedding = defineKernel<EmbeddingShape>()({
     y: writes(({ N, C }) => N * C),
   },
   grid: ({ N, C }) => spread(Math.ceil(N * C / 256)),
+  variants: variantsOf(source, {
+    wide: { fits: ({ C }) => C % 4 === 0, grid: ({ N, C }) => spread(Math.ceil(N * C / 4 / 256)) },
+  }),
   moves: ({ N, P }) => ({ table: Math.min(1, N / P) }),
   reference({ ids, table, y }, { N, C }) {
     for (let n = 0; n < N; n++) y.set(table.subarray(ids[n]! * C, (ids[n]! + 1) * C), n * C);

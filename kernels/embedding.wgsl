@@ -1,12 +1,12 @@
-// y[n] = table[ids[n]], one invocation a value. y is (N, C), table is (P, C).
+// y[n] = table[ids[n]], one invocation a place. y is (N, C), table is (P, C).
 
 override N: u32;
 override P: u32;
 override C: u32;
 
 @group(0) @binding(0) var<storage, read> ids: array<u32>;
-@group(0) @binding(1) var<storage, read> table: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> table: array<reals>;
+@group(0) @binding(2) var<storage, read_write> y: array<reals>;
 
 const LANES = 256u;
 
@@ -17,5 +17,6 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
-  if (i < N * C) { y[i] = table[ids[i / C] * C + i % C]; }
+  let width = C / WIDTH;
+  if (i < N * width) { y[i] = table[ids[i / width] * width + i % width]; }
 }

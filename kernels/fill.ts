@@ -3,6 +3,7 @@
  * @module
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { variantsOf, WIDE_COUNT } from "./kernel_text.ts";
 import source from "./fill.wgsl" with { type: "text" };
 import wasmSource from "./fill.as" with { type: "text" };
 
@@ -18,6 +19,7 @@ export const fill = defineKernel<FillShape>()({
     y: writes(({ COUNT }) => COUNT),
   },
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
+  variants: variantsOf(source, { wide: WIDE_COUNT }),
   reference({ value, y }) {
     y.fill(value[0]!);
   },

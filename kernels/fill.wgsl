@@ -1,9 +1,9 @@
-// y = value everywhere, one invocation a value.
+// y = value everywhere, one invocation a place.
 
 override COUNT: u32;
 
 @group(0) @binding(0) var<storage, read> value: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<reals>;
 
 const LANES = 256u;
 
@@ -14,5 +14,5 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
-  if (i < COUNT) { y[i] = value[0]; }
+  if (i < COUNT / WIDTH) { y[i] = reals(value[0]); }
 }

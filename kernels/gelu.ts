@@ -5,6 +5,7 @@
  * @module
  */
 import { defineKernel, readsStored, spread, writesStored } from "./kernel.ts";
+import { variantsOf, WIDE_COUNT } from "./kernel_text.ts";
 import source from "./gelu.wgsl" with { type: "text" };
 import wasmSource from "./gelu.as" with { type: "text" };
 
@@ -20,6 +21,7 @@ export const gelu = defineKernel<GeluShape>()({
     y: writesStored(({ COUNT }) => COUNT),
   },
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
+  variants: variantsOf(source, { wide: WIDE_COUNT }),
   flops: ({ COUNT }) => 10 * COUNT,
   reference({ x, y }, { COUNT }) {
     for (let i = 0; i < COUNT; i++) y[i] = geluOf(x[i]!);

@@ -4,6 +4,7 @@
  * @module
  */
 import { defineKernel, readsStored, spread, writesStored } from "./kernel.ts";
+import { variantsOf, WIDE_COUNT } from "./kernel_text.ts";
 import source from "./gelu_backward.wgsl" with { type: "text" };
 import wasmSource from "./gelu_backward.as" with { type: "text" };
 
@@ -22,6 +23,7 @@ export const geluBackward = defineKernel<GeluBackwardShape>()({
     dx: writesStored(({ COUNT }) => COUNT),
   },
   grid: ({ COUNT }) => spread(Math.ceil(COUNT / 256)),
+  variants: variantsOf(source, { wide: WIDE_COUNT }),
   flops: ({ COUNT }) => 20 * COUNT,
   reference({ dy, x, dx }, { COUNT, ACCUMULATE }) {
     for (let i = 0; i < COUNT; i++) dx[i] = (ACCUMULATE === 1 ? dx[i]! : 0) + dy[i]! * geluSlope(x[i]!);

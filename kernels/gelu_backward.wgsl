@@ -1,4 +1,4 @@
-// dx = dy * GELU'(x), one invocation a value. With s the logistic function of 2 u, (1 + tanh u) / 2 is s and
+// dx = dy * GELU'(x), one invocation a place. With s the logistic function of 2 u, (1 + tanh u) / 2 is s and
 // (1 - tanh² u) / 2 is 2 s (1 - s): see gelu.wgsl for why.
 
 override COUNT: u32;
@@ -18,14 +18,14 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
-  if (i >= COUNT) { return; }
-  let z = clamp(f32(x[i]), -20.0, 20.0); // beyond, the slope is 0 or 1, and the cube could overflow
+  if (i >= COUNT / WIDTH) { return; }
+  let z = clamp(reals(x[i]), reals(-20.0), reals(20.0)); // beyond, the slope is 0 or 1, and the cube could overflow
   let inner = ROOT_2_OVER_PI * (z + 0.044715 * z * z * z);
   let inner_slope = ROOT_2_OVER_PI * (1.0 + 3.0 * 0.044715 * z * z);
-  let small = exp(min(-2.0 * abs(inner), 80.0)); // of |u|, so that neither s nor 1 - s cancels
-  let s = select(small, 1.0, inner >= 0.0) / (1.0 + small);
+  let small = exp(min(-2.0 * abs(inner), reals(80.0))); // of |u|, so that neither s nor 1 - s cancels
+  let s = select(small, reals(1.0), inner >= reals()) / (1.0 + small);
   let product = small / ((1.0 + small) * (1.0 + small)); // s (1 - s)
-  var gradient = f32(dy[i]) * (s + 2.0 * z * product * inner_slope);
-  if (ACCUMULATE == 1u) { gradient += f32(dx[i]); }
+  var gradient = reals(dy[i]) * (s + 2.0 * z * product * inner_slope);
+  if (ACCUMULATE == 1u) { gradient += reals(dx[i]); }
   dx[i] = to_dx(gradient);
 }

@@ -27,22 +27,25 @@ Deno.test("gelu's backward reference agrees with finite differences", () => {
   expectGradient({ name: "x", at: x, scalar, gradient });
 });
 
-for (const COUNT of [1, 257, 1021]) {
+for (const COUNT of [1, 257, 1021, 2052]) {
   gpuTest(`gelu on a GPU equals its reference within 2e-6 for ${COUNT} values`, async () => {
     const x = withExtremes(noise(COUNT, 1, 6));
     await checkKernel(gelu, { shape: { COUNT }, inputs: { x }, tolerances: { y: (_, i) => 2e-6 * size(x[i]!) } });
   });
 }
 
-for (const ACCUMULATE of [0, 1]) {
-  gpuTest(`gelu's backward on a GPU equals its reference within 2e-6, ACCUMULATE ${ACCUMULATE}`, async () => {
-    const COUNT = 1021, x = withExtremes(noise(COUNT, 1, 6)), dy = noise(COUNT, 2, 3);
-    await checkKernel(geluBackward, {
-      shape: { COUNT, ACCUMULATE },
-      inputs: { dy, x, ...(ACCUMULATE === 1 ? { dx: noise(COUNT, 3) } : {}) },
-      tolerances: { dx: () => 2e-6 * 3 }, // the slope is at most 1.13 and |dy| at most 3
-    });
-  });
+for (const [ACCUMULATE, COUNT] of [[0, 1021], [1, 1021], [0, 2052], [1, 256]] as const) {
+  gpuTest(
+    `gelu's backward on a GPU equals its reference within 2e-6, ACCUMULATE ${ACCUMULATE}, ${COUNT} values`,
+    async () => {
+      const x = withExtremes(noise(COUNT, 1, 6)), dy = noise(COUNT, 2, 3);
+      await checkKernel(geluBackward, {
+        shape: { COUNT, ACCUMULATE },
+        inputs: { dy, x, ...(ACCUMULATE === 1 ? { dx: noise(COUNT, 3) } : {}) },
+        tolerances: { dx: () => 2e-6 * 3 }, // the slope is at most 1.13 and |dy| at most 3
+      });
+    },
+  );
 }
 
 function withExtremes(x: Float32Array): Float32Array {

@@ -84,6 +84,9 @@ export interface MatrixProduct {
 /** What a GPU may have beyond what WebGPU grants everywhere, and a variant may need. f16 is told by `storesF16`. */
 export type GpuFeature = "subgroups" | "subgroup-matrix";
 
+/** What a workgroup can add up. */
+export type ReducedType = "f32" | "vec2f" | "vec3f";
+
 /** Another text of a kernel, with the same contract, constants and bindings, for the shapes and devices that it fits. */
 export interface KernelVariant<S extends Shape = Shape> {
   /** What is special about it, one word: "vec4". Unique in its kernel. */
@@ -95,14 +98,16 @@ export interface KernelVariant<S extends Shape = Shape> {
   fits?(shape: S): boolean;
   /** The kernel's own if absent. */
   grid?(shape: S): readonly [number, number, number];
+  /** Values that one place of its stored bindings, and of those of `reals`, holds (`stored.ts`); 1 if absent. */
+  readonly width?: 4;
 }
 
 export interface Kernel<S extends Shape = Shape> {
   /** snake_case, the same as the file's name. */
   readonly name: string;
   /**
-   * WGSL with one entry point `main`, and an `override` for every key of the shape. Types and conversions of stored
-   * bindings come from the lines that `stored.ts` puts before it.
+   * WGSL with one entry point `main`, and an `override` for every key of the shape. Before it `kernel_text.ts` puts
+   * lines that say what its stored bindings are, and how a workgroup reduces.
    */
   readonly source: string;
   readonly bindings: Readonly<Record<string, Binding<S>>>;
@@ -119,8 +124,10 @@ export interface Kernel<S extends Shape = Shape> {
    */
   moves?(shape: S): Readonly<Record<string, number>>;
   readonly wasm?: WasmForm<S>;
-  /** Texts that a GPU takes instead of `source`, the best first: the first that fits. */
+  /** Texts that a GPU takes instead of `source`, the best first: the first that fits (`kernel_text.ts`). */
   readonly variants?: readonly KernelVariant<S>[];
+  /** Type of what its workgroups reduce: then the functions of `reduction.ts` come before each of its texts. */
+  readonly reduces?: ReducedType;
 }
 
 /** The arrays that a reference receives, by binding name: `b.x` is f32 or f64, `b.ids` is u32. */
@@ -138,6 +145,7 @@ interface Definition<S extends Shape, B extends Readonly<Record<string, Binding<
   moves?(shape: S): Readonly<Partial<Record<keyof B, number>>>;
   readonly wasm?: WasmForm<S>;
   readonly variants?: readonly KernelVariant<S>[];
+  readonly reduces?: ReducedType;
 }
 
 /** Checks a kernel's definition: the reference sees exactly the arrays that `bindings` declares. */

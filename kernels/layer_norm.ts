@@ -7,6 +7,7 @@
  * @module
  */
 import { defineKernel, reads, spread, writes, writesStored } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./layer_norm.wgsl" with { type: "text" };
 import wasmSource from "./layer_norm.as" with { type: "text" };
 
@@ -31,6 +32,8 @@ export const layerNorm = defineKernel<LayerNormShape>()({
     inverse: writes<LayerNormShape>(({ N }) => N),
   },
   grid: ({ N }) => spread(N),
+  reduces: "vec2f",
+  variants: variantsOf(source, { reduces: true, wide: { fits: ({ C }) => C % 4 === 0 } }),
   flops: ({ N, C }) => 8 * N * C,
   reference({ x, w, b, y, mean, inverse }, { N, C, EPSILON }) {
     for (let n = 0; n < N; n++) {

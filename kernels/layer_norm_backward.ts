@@ -7,6 +7,7 @@
  * @module
  */
 import { defineKernel, reads, readsStored, spread, writes } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./layer_norm_backward.wgsl" with { type: "text" };
 import wasmSource from "./layer_norm_backward.as" with { type: "text" };
 
@@ -31,6 +32,8 @@ export const layerNormBackward = defineKernel<LayerNormBackwardShape>()({
     dx: writes<LayerNormBackwardShape>(({ N, C }) => N * C),
   },
   grid: ({ N }) => spread(N),
+  reduces: "vec2f",
+  variants: variantsOf(source, { reduces: true, wide: { fits: ({ C }) => C % 4 === 0 } }),
   flops: ({ N, C }) => 13 * N * C,
   reference({ dy, x, w, mean, inverse, dx }, { N, C, ACCUMULATE }) {
     for (let n = 0; n < N; n++) {

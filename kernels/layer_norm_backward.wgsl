@@ -1,58 +1,49 @@
 // dx = inverse · (g − mean(g) − x̂ · mean(g · x̂)) with g = dy · w and x̂ = (x − mean) · inverse, one workgroup a row.
-// x, dy, dx are (N, C); w is (C); mean, inverse are (N). One tree adds both sums in a fixed order.
+// x, dy, dx are (N, C); w is (C); mean, inverse are (N).
 
 override N: u32;
 override C: u32;
 override ACCUMULATE: u32;
 
 @group(0) @binding(0) var<storage, read> dy: array<stored_dy>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<reals>;
+@group(0) @binding(2) var<storage, read> w: array<reals>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
 @group(0) @binding(4) var<storage, read> inverse: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<reals>;
 
 const LANES = 64u;
-var<workgroup> partial: array<vec2f, LANES>;
 
 @compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  lane: Lane,
 ) {
   let row = group.x + group.y * groups.x;
   if (row < N) { differentiate(row, lane); }
 }
 
-fn differentiate(row: u32, lane: u32) {
-  let start = row * C;
+fn differentiate(row: u32, lane: Lane) {
+  let width = C / WIDTH;
+  let start = row * width;
   let centre = mean[row];
   let scale = inverse[row];
 
-  var sums = vec2f();
-  for (var c = lane; c < C; c += LANES) {
-    let g = f32(dy[start + c]) * w[c];
-    sums += vec2f(g, g * (x[start + c] - centre) * scale);
+  var sums = reals();
+  var products = reals();
+  for (var c = lane.index; c < width; c += LANES) {
+    let g = reals(dy[start + c]) * w[c];
+    sums += g;
+    products += g * (x[start + c] - centre) * scale;
   }
-  let means = total(sums, lane) / f32(C);
+  let means = sum_of_all(vec2f(across(sums), across(products)), lane) / f32(C);
 
-  for (var c = lane; c < C; c += LANES) {
+  for (var c = lane.index; c < width; c += LANES) {
     let i = start + c;
     let normalised = (x[i] - centre) * scale;
-    var gradient = scale * (f32(dy[i]) * w[c] - means.x - normalised * means.y);
+    var gradient = scale * (reals(dy[i]) * w[c] - means.x - normalised * means.y);
     if (ACCUMULATE == 1u) { gradient += dx[i]; }
     dx[i] = gradient;
   }
-}
-
-/// Sum over the workgroup, known to all.
-fn total(share: vec2f, lane: u32) -> vec2f {
-  partial[lane] = share;
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane < half) { partial[lane] += partial[lane + half]; }
-  }
-  workgroupBarrier();
-  return partial[0];
 }

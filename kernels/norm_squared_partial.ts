@@ -4,6 +4,7 @@
  * @module
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./norm_squared_partial.wgsl" with { type: "text" };
 import wasmSource from "./norm_squared_partial.as" with { type: "text" };
 
@@ -22,6 +23,8 @@ export const normSquaredPartial = defineKernel<NormSquaredPartialShape>()({
     partial: writes(({ BLOCKS }) => 2 * BLOCKS),
   },
   grid: ({ BLOCKS }) => spread(BLOCKS),
+  reduces: "vec2f",
+  variants: variantsOf(source, { reduces: true, wide: { fits: ({ COUNT }) => COUNT % 4 === 0 } }),
   flops: ({ COUNT }) => 2 * COUNT,
   reference({ x, partial }, { COUNT, BLOCKS }) {
     const size = Math.ceil(COUNT / BLOCKS);

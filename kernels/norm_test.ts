@@ -12,7 +12,7 @@ Deno.test("the two passes give the Euclidean norm, and count what is not finite 
   assert.deepEqual([...result], [13, 3, 1, 1]);
 });
 
-for (const [COUNT, BLOCKS] of [[1, 1], [7, 5], [5, 8], [1031, 3], [4096, 16]] as const) {
+for (const [COUNT, BLOCKS] of [[1, 1], [7, 5], [5, 8], [1031, 3], [1032, 5], [4096, 16]] as const) {
   gpuTest(`the norm's first pass on a GPU equals its reference for ${COUNT} values in ${BLOCKS} blocks`, async () => {
     const x = noise(COUNT, 1, 3);
     if (COUNT > 1) x.set([NaN, Infinity], COUNT - 3);

@@ -7,6 +7,7 @@
  * @module
  */
 import { defineKernel, reads, spread, writes } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./pair_norms.wgsl" with { type: "text" };
 import wasmSource from "./pair_norms.as" with { type: "text" };
 
@@ -26,6 +27,8 @@ export const pairNorms = defineKernel<PairNormsShape>()({
     partial: writes(({ BLOCKS }) => 3 * BLOCKS),
   },
   grid: ({ BLOCKS }) => spread(BLOCKS),
+  reduces: "vec3f",
+  variants: variantsOf(source, { reduces: true, wide: { fits: ({ COUNT }) => COUNT % 4 === 0 } }),
   flops: ({ COUNT }) => 7 * COUNT,
   reference({ sum, part, partial }, { COUNT, BLOCKS }) {
     const size = Math.ceil(COUNT / BLOCKS);

@@ -1,43 +1,43 @@
-// Sums of A², B² and A·B, with A = part and B = sum − part, of BLOCKS contiguous parts, one workgroup a part: each lane
-// takes a strided share, then a tree adds the shares in a fixed order.
+// Sums of A², B² and A·B, with A = part and B = sum − part, of BLOCKS contiguous parts, one workgroup a part, of which
+// each lane takes a strided share. A part may begin and end inside a place.
 
 override COUNT: u32;
 override BLOCKS: u32;
 
-@group(0) @binding(0) var<storage, read> sum: array<f32>;
-@group(0) @binding(1) var<storage, read> part: array<f32>;
+@group(0) @binding(0) var<storage, read> sum: array<reals>;
+@group(0) @binding(1) var<storage, read> part: array<reals>;
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>; // BLOCKS rows of three
 
 const LANES = 256u;
-var<workgroup> sums: array<vec3f, LANES>;
 
 @compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  lane: Lane,
 ) {
   let block = group.x + group.y * groups.x;
   if (block >= BLOCKS) { return; }
   let size = (COUNT - 1u) / BLOCKS + 1u;
-  let stop = min(COUNT, (block + 1u) * size);
+  let start = block * size;
+  let stop = min(COUNT, start + size);
 
-  var products = vec3f();
-  for (var i = block * size + lane; i < stop; i += LANES) {
-    let a = part[i];
-    let b = sum[i] - a;
-    products = fma(vec3f(a, b, a), vec3f(a, b, b), products);
+  var aa = reals();
+  var bb = reals();
+  var ab = reals();
+  for (var i = start / WIDTH + lane.index; i * WIDTH < stop; i += LANES) {
+    let is_inside = (places(i) >= indices(start)) & (places(i) < indices(stop));
+    let a = select(reals(), part[i], is_inside);
+    let b = select(reals(), sum[i] - part[i], is_inside);
+    aa = fma(a, a, aa);
+    bb = fma(b, b, bb);
+    ab = fma(a, b, ab);
   }
-  sums[lane] = products;
+  let sums = sum_of_all(vec3f(across(aa), across(bb), across(ab)), lane);
 
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane < half) { sums[lane] += sums[lane + half]; }
-  }
-
-  if (lane == 0u) {
-    partial[3u * block] = sums[0].x;
-    partial[3u * block + 1u] = sums[0].y;
-    partial[3u * block + 2u] = sums[0].z;
+  if (lane.index == 0u) {
+    partial[3u * block] = sums.x;
+    partial[3u * block + 1u] = sums.y;
+    partial[3u * block + 2u] = sums.z;
   }
 }

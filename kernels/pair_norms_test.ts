@@ -20,7 +20,7 @@ Deno.test("pairNorms leaves the blocks that have no values at zero", () => {
   assert.deepEqual([...partial], [1, 4, 2, 4, 9, 6, 0, 0, 0]);
 });
 
-for (const [COUNT, BLOCKS] of [[1, 1], [7, 5], [5, 8], [1031, 3], [4096, 16]] as const) {
+for (const [COUNT, BLOCKS] of [[1, 1], [7, 5], [5, 8], [1031, 3], [1032, 5], [4096, 16]] as const) {
   gpuTest(`pairNorms on a GPU equals its reference for ${COUNT} values in ${BLOCKS} blocks`, async () => {
     const sum = noise(COUNT, 1, 3), part = noise(COUNT, 2, 3), size = Math.ceil(COUNT / BLOCKS);
     // Each term is at most 6² in size, off by the rounding of B on top of the sum's own.

@@ -6,6 +6,7 @@
  * @module
  */
 import { defineKernel, reads, spread, writes, writesStored } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./rms_norm.wgsl" with { type: "text" };
 import wasmSource from "./rms_norm.as" with { type: "text" };
 
@@ -28,6 +29,8 @@ export const rmsNorm = defineKernel<RmsNormShape>()({
     inverse: writes<RmsNormShape>(({ N }) => N),
   },
   grid: ({ N }) => spread(N),
+  reduces: "f32",
+  variants: variantsOf(source, { reduces: true, wide: { fits: ({ C }) => C % 4 === 0 } }),
   flops: ({ N, C }) => 4 * N * C,
   reference({ x, w, y, inverse }, { N, C, EPSILON }) {
     for (let n = 0; n < N; n++) {

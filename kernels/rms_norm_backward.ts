@@ -6,6 +6,7 @@
  * @module
  */
 import { defineKernel, reads, readsStored, spread, writes } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./rms_norm_backward.wgsl" with { type: "text" };
 import wasmSource from "./rms_norm_backward.as" with { type: "text" };
 
@@ -29,6 +30,8 @@ export const rmsNormBackward = defineKernel<RmsNormBackwardShape>()({
     dx: writes<RmsNormBackwardShape>(({ N, C }) => N * C),
   },
   grid: ({ N }) => spread(N),
+  reduces: "f32",
+  variants: variantsOf(source, { reduces: true, wide: { fits: ({ C }) => C % 4 === 0 } }),
   flops: ({ N, C }) => 9 * N * C,
   reference({ dy, x, w, inverse, dx }, { N, C, ACCUMULATE }) {
     for (let n = 0; n < N; n++) {

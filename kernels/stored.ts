@@ -1,9 +1,11 @@
 /**
- * The WGSL of a kernel for one choice of how its values lie in memory: as f32, or as f16 in half the bytes.
+ * The WGSL that says how the values of a kernel lie in memory: as f32 or as f16 in half the bytes, and one or four of
+ * them in a place.
  *
- * There is one text for both. It reads a stored binding `x` as `f32(x[i])` and writes `y` as `y[i] = to_y(value)`, so
- * all arithmetic is f32; the lines made here say what `stored_x`, `stored_y` and `to_y` are. Only bindings that the
- * contract calls `stored` have such names.
+ * There is one text for all of it. It reads a stored binding `x` as `f32(x[i])` and writes `y` as `y[i] = to_y(value)`,
+ * so all arithmetic is f32; the lines made here say what `stored_x`, `stored_y` and `to_y` are. Only bindings that the
+ * contract calls `stored` have such names. A text that may have four values in a place says `reals` for f32, `WIDTH` for
+ * how many it has, and `reals(x[i])`; of its bindings those that are `stored` or of `reals` are so, and others are not.
  *
  * The one thing to know before editing: WGSL does not say what becomes of a value that is too large for f16, and drivers
  * differ (infinity, or the largest number). Training must see an overflow to skip the step, so the conversion itself
@@ -16,17 +18,44 @@ import type { Kernel } from "./kernel.ts";
 export type F16Bindings = readonly string[];
 
 /** Values up to 65,520 round to the largest f16; times 3e38, a larger one is an infinity of its sign. */
-const CONVERSION = "f16(select(value, value * 3.0e38, abs(value) >= 65520.0))";
+const CONVERSIONS = {
+  1: "f16(select(value, value * 3.0e38, abs(value) >= 65520.0))",
+  4: "vec4<f16>(select(value, value * 3.0e38, abs(value) >= vec4f(65520.0)))",
+};
 
-/** The text that a compiler gets. */
-export function wgslOf({ source, bindings }: Pick<Kernel, "source" | "bindings">, f16: F16Bindings): string {
-  const lines = f16.length === 0 ? [] : ["enable f16;"];
-  for (const [name, { access, stored }] of Object.entries(bindings)) {
-    if (stored !== true) continue;
+/** What stored bindings are: a type for each, and a conversion for each that is written. */
+export function storedLines({ bindings }: Pick<Kernel, "bindings">, f16: F16Bindings, width: 1 | 4): string[] {
+  const real = width === 1 ? "f32" : "vec4f", half = width === 1 ? "f16" : "vec4<f16>";
+  return Object.entries(bindings).flatMap(([name, { access, stored }]) => {
+    if (stored !== true) return [];
     const isF16 = f16.includes(name);
-    lines.push(`alias stored_${name} = ${isF16 ? "f16" : "f32"};`);
-    if (access === "read") continue;
-    lines.push(`fn to_${name}(value: f32) -> stored_${name} { return ${isF16 ? CONVERSION : "value"}; }`);
-  }
-  return lines.length === 0 ? source : `${lines.join("\n")}\n\n${source}`;
+    const conversion = `fn to_${name}(value: ${real}) -> stored_${name} { return ${
+      isF16 ? CONVERSIONS[width] : "value"
+    }; }`;
+    return [`alias stored_${name} = ${isF16 ? half : real};`, ...(access === "write" ? [conversion] : [])];
+  });
+}
+
+/**
+ * What texts of one and of four values in a place have in common. `across` adds the values of a place, `highest` takes
+ * the largest; `places` are the indices of its values, if places are counted, and `indices` their type.
+ */
+export function widthLines(width: 1 | 4): string[] {
+  return width === 1
+    ? [
+      "alias reals = f32;",
+      "alias indices = u32;",
+      "const WIDTH = 1u;",
+      "fn across(values: reals) -> f32 { return values; }",
+      "fn highest(values: reals) -> f32 { return values; }",
+      "fn places(place: u32) -> indices { return place; }",
+    ]
+    : [
+      "alias reals = vec4f;",
+      "alias indices = vec4u;",
+      "const WIDTH = 4u;",
+      "fn across(values: reals) -> f32 { return (values.x + values.y) + (values.z + values.w); }",
+      "fn highest(values: reals) -> f32 { return max(max(values.x, values.y), max(values.z, values.w)); }",
+      "fn places(place: u32) -> indices { return vec4u(4u * place) + vec4u(0u, 1u, 2u, 3u); }",
+    ];
 }

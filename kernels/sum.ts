@@ -4,6 +4,7 @@
  * @module
  */
 import { defineKernel, reads, writes } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./sum.wgsl" with { type: "text" };
 import wasmSource from "./sum.as" with { type: "text" };
 
@@ -21,6 +22,8 @@ export const sum = defineKernel<SumShape>()({
     total: writes(() => 1),
   },
   grid: () => [1, 1, 1],
+  reduces: "f32",
+  variants: variantsOf(source, { reduces: true, wide: { fits: ({ COUNT }) => COUNT % 4 === 0 } }),
   flops: ({ COUNT }) => COUNT,
   reference({ x, total }, { COUNT, ACCUMULATE }) {
     let result = ACCUMULATE === 1 ? total[0]! : 0;

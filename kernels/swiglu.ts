@@ -7,6 +7,7 @@
  * @module
  */
 import { defineKernel, readsStored, spread, writesStored } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./swiglu.wgsl" with { type: "text" };
 import wasmSource from "./swiglu.as" with { type: "text" };
 
@@ -23,6 +24,9 @@ export const swiglu = defineKernel<SwigluShape>()({
     y: writesStored(({ N, F }) => N * F),
   },
   grid: ({ N, F }) => spread(Math.ceil(N * F / 256)),
+  variants: variantsOf(source, {
+    wide: { fits: ({ F }) => F % 4 === 0, grid: ({ N, F }) => spread(Math.ceil(N * F / 4 / 256)) },
+  }),
   flops: ({ N, F }) => 5 * N * F,
   reference({ x, y }, { N, F }) {
     for (let n = 0; n < N; n++) {

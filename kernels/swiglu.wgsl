@@ -1,4 +1,4 @@
-// y = gate * sigmoid(gate) * up, one invocation a value. A row of x is F of gate, then F of up; y is (N, F).
+// y = gate * sigmoid(gate) * up, one invocation a place. A row of x is F of gate, then F of up; y is (N, F).
 
 override N: u32;
 override F: u32;
@@ -15,8 +15,9 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
-  if (i >= N * F) { return; }
-  let at = i / F * 2u * F + i % F;
-  let gate = f32(x[at]);
-  y[i] = to_y(gate / (1.0 + exp(min(-gate, 80.0))) * f32(x[at + F])); // exp of more than 88 overflows
+  let width = F / WIDTH;
+  if (i >= N * width) { return; }
+  let at = i / width * 2u * width + i % width;
+  let gate = reals(x[at]);
+  y[i] = to_y(gate / (1.0 + exp(min(-gate, reals(80.0)))) * reals(x[at + width])); // exp of more than 88 overflows
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { defineKernel, readsStored, spread, writesStored } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./swiglu_backward.wgsl" with { type: "text" };
 import wasmSource from "./swiglu_backward.as" with { type: "text" };
 
@@ -24,6 +25,9 @@ export const swigluBackward = defineKernel<SwigluBackwardShape>()({
     dx: writesStored(({ N, F }) => N * 2 * F),
   },
   grid: ({ N, F }) => spread(Math.ceil(N * F / 256)),
+  variants: variantsOf(source, {
+    wide: { fits: ({ F }) => F % 4 === 0, grid: ({ N, F }) => spread(Math.ceil(N * F / 4 / 256)) },
+  }),
   flops: ({ N, F }) => 12 * N * F,
   reference({ dy, x, dx }, { N, F, ACCUMULATE }) {
     if (ACCUMULATE === 0) dx.fill(0);

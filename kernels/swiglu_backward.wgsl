@@ -1,4 +1,4 @@
-// Gradients of gate and up, one invocation for both of one value. Rows of x and dx are F of gate, then F of up;
+// Gradients of gate and up, one invocation for both of one place. Rows of x and dx are F of gate, then F of up;
 // dy is (N, F).
 
 override N: u32;
@@ -18,18 +18,19 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = (group.x + group.y * groups.x) * LANES + lane;
-  if (i >= N * F) { return; }
-  let at = i / F * 2u * F + i % F;
-  let gate = f32(x[at]);
+  let width = F / WIDTH;
+  if (i >= N * width) { return; }
+  let at = i / width * 2u * width + i % width;
+  let gate = reals(x[at]);
   let small = exp(-abs(gate)); // of |gate|: it cannot overflow, and neither sigma nor its complement cancels
-  let sigma = select(small, 1.0, gate >= 0.0) / (1.0 + small);
-  let complement = select(1.0, small, gate >= 0.0) / (1.0 + small);
-  var dgate = f32(dy[i]) * f32(x[at + F]) * sigma * (1.0 + gate * complement);
-  var dup = f32(dy[i]) * gate * sigma;
+  let sigma = select(small, reals(1.0), gate >= reals()) / (1.0 + small);
+  let complement = select(reals(1.0), small, gate >= reals()) / (1.0 + small);
+  var dgate = reals(dy[i]) * reals(x[at + width]) * sigma * (1.0 + gate * complement);
+  var dup = reals(dy[i]) * gate * sigma;
   if (ACCUMULATE == 1u) {
-    dgate += f32(dx[at]);
-    dup += f32(dx[at + F]);
+    dgate += reals(dx[at]);
+    dup += reals(dx[at + width]);
   }
   dx[at] = to_dx(dgate);
-  dx[at + F] = to_dx(dup);
+  dx[at + width] = to_dx(dup);
 }

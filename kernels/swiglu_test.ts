@@ -21,7 +21,7 @@ Deno.test("swiglu's backward reference agrees with finite differences", () => {
   expectGradient({ name: "x", at: x, scalar, gradient });
 });
 
-for (const [k, { N, F }] of [{ N: 1, F: 1 }, { N: 3, F: 85 }, { N: 2, F: 256 }].entries()) {
+for (const [k, { N, F }] of [{ N: 1, F: 1 }, { N: 3, F: 85 }, { N: 2, F: 256 }, { N: 3, F: 684 }].entries()) {
   const { x, size } = inputs(N, F);
 
   gpuTest(`swiglu on a GPU equals its reference within 2e-6 for ${N} × ${F}`, async () => {

@@ -102,12 +102,12 @@ class WebGpuDevice implements Device {
   /** Why nothing works any more. */
   #gone: string | undefined;
 
-  constructor({ gpu, storesF16, features }: GrantedGpu, description: string) {
+  constructor({ gpu, storesF16, features, enables }: GrantedGpu, description: string) {
     this.description = description;
     this.storesF16 = storesF16;
     this.features = features;
     this.#gpu = gpu;
-    this.#pipelines = new PipelineCache(gpu);
+    this.#pipelines = new PipelineCache(gpu, { features, enables });
     this.#readback = new Readback(gpu);
     this.#stopwatch = new Stopwatch(gpu, this.#pipelines);
     gpu.lost.then(({ message }) => this.#gone ??= `the GPU was lost (${message}) and its buffers with it`);
@@ -230,13 +230,13 @@ class WebGpuDevice implements Device {
 
   async #bind(dispatch: Dispatch): Promise<Step> {
     const { kernel, shape, spans } = dispatch;
-    const { pipeline, layout } = await this.#pipelines.compiled(kernel, shape, f16Bindings(dispatch));
+    const { pipeline, layout, grid } = await this.#pipelines.compiled(kernel, shape, f16Bindings(dispatch));
     const entries = Object.keys(kernel.bindings).map((name, binding) => {
       const { buffer, start, words } = spans[name]!;
       return { binding, resource: { buffer: this.#usable(buffer).handle, offset: start * 4, size: words * 4 } };
     });
     const bindings = this.#gpu.createBindGroup({ label: kernel.name, layout, entries });
-    return { pipeline, bindings, grid: kernel.grid(shape) };
+    return { pipeline, bindings, grid };
   }
 
   /** What only this GPU forbids. */
@@ -250,7 +250,7 @@ class WebGpuDevice implements Device {
           `${maxStorageBufferBindingSize}; use a smaller model or batch`,
       );
     }
-    const grid = kernel.grid(shape);
+    const { grid } = this.#pipelines.textFor(kernel, shape);
     if (grid.some((count) => count > maxComputeWorkgroupsPerDimension)) {
       throw new KernelError(
         `Cannot prepare ${kernel.name}: its grid is ${grid.join(" × ")} and ${this.description} takes at most ` +

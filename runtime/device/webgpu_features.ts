@@ -1,11 +1,19 @@
 /**
  * Asks an adapter for all that the kernels can use: the limits of its driver, f16, timestamps and what variants need.
+ *
+ * The one thing to know before editing: Deno grants subgroups and does not list them, so they are asked for and, if the
+ * adapter refuses, done without. And compilers differ: Tint must be told `enable subgroups;`, naga refuses the line. So
+ * a shader of one line is compiled to see which it is.
  * @module
  */
+import type { GpuFeature } from "../../kernels/kernel.ts";
+import { ENABLES } from "../../kernels/kernel_text.ts";
 import type { Device } from "./device.ts";
+import { selfTestSubgroups } from "./subgroups.ts";
+import type { Dialect } from "./webgpu_pipelines.ts";
 
 /** A GPU as it was granted. */
-export interface GrantedGpu extends Pick<Device, "storesF16" | "features"> {
+export interface GrantedGpu extends Pick<Device, "storesF16">, Dialect {
   readonly gpu: GPUDevice;
 }
 
@@ -15,17 +23,29 @@ export async function requestGpu(
 ): Promise<GrantedGpu> {
   const { limits } = adapter, storesF16 = adapter.features.has("shader-f16");
   const used = ["shader-f16", ...timestamps ? ["timestamp-query"] as const : []] as const;
-  const gpu = await adapter.requestDevice({
-    requiredFeatures: used.filter((feature) => adapter.features.has(feature)),
-    requiredLimits: {
-      maxBufferSize: limits.maxBufferSize,
-      maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
-      maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
-      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
-      maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
-      maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
-      maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
-    },
-  });
-  return { gpu, storesF16, features: new Set() };
+  const listed = used.filter((feature) => adapter.features.has(feature));
+  const request = (requiredFeatures: GPUFeatureName[]) =>
+    adapter.requestDevice({
+      requiredFeatures,
+      requiredLimits: {
+        maxBufferSize: limits.maxBufferSize,
+        maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+        maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
+        maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+        maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+        maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+        maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
+      },
+    });
+  const gpu = await request([...listed, "subgroups"]).catch(() => request(listed));
+  const enables = await compiles(gpu, ENABLES["subgroups"]), features = new Set<GpuFeature>();
+  if (gpu.features.has("subgroups") && await selfTestSubgroups(gpu, enables) === null) features.add("subgroups");
+  return { gpu, storesF16, features, enables };
+}
+
+/** Whether a shader may say so. */
+async function compiles(gpu: GPUDevice, directives: readonly string[]): Promise<boolean> {
+  gpu.pushErrorScope("validation");
+  gpu.createShaderModule({ label: "directives", code: directives.join("\n") });
+  return await gpu.popErrorScope() === null;
 }

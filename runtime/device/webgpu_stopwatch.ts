@@ -107,10 +107,10 @@ export class Stopwatch {
   /** Nanoseconds of a tick, or null if the count stands still. */
   async #measureTick(): Promise<number | null> {
     const gpu = this.#gpu, shape = { COUNT: 1 };
-    const { pipeline, layout } = await this.#pipelines.compiled(fill, shape, []);
+    const { pipeline, layout, grid } = await this.#pipelines.compiled(fill, shape, []);
     const buffers = [0, 1].map(() => gpu.createBuffer({ label: "tick", size: 4, usage: GPUBufferUsage.STORAGE }));
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
-    const step = { pipeline, bindings: gpu.createBindGroup({ layout, entries }), grid: fill.grid(shape) };
+    const step = { pipeline, bindings: gpu.createBindGroup({ layout, entries }), grid };
     const look = async (): Promise<Stamp> => {
       const { submittedMs, ticks } = await this.#stamped([step]);
       return { ms: submittedMs, ticks: ticks[1]! };

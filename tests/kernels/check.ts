@@ -9,11 +9,14 @@
  * A kernel that training has with bindings in f16 is checked so too, with the same numbers rounded to f16 and kept within
  * its range: the reference sees what the kernel sees, and a result in f16 may differ by one rounding more.
  *
+ * All of this for every text of the kernel that fits the shape and that the device can run, its variants among them.
+ *
  * It does not check that the reference is right: `finite_differences.ts` and the tests of each kernel do.
  * @module
  */
 import { strict as assert } from "node:assert";
 import type { Binding, Kernel, Numbers, Shape, Words } from "../../kernels/kernel.ts";
+import { textsOf } from "../../kernels/kernel_text.ts";
 import type { F16Bindings } from "../../kernels/stored.ts";
 import {
   asF16,
@@ -26,7 +29,7 @@ import {
 } from "../../runtime/device/device.ts";
 import { describeWebGpu, openWebGpuDevice } from "../../runtime/device/webgpu.ts";
 import { chance } from "../chance.ts";
-import { f16Variants } from "./variants.ts";
+import { f16Variants, withText } from "./variants.ts";
 
 /** Rounding unit of f32: one operation is off by at most this part of its result. */
 export const U = 2 ** -24;
@@ -58,6 +61,7 @@ export function gpuTest(name: string, fn: () => Promise<void>): void {
 export function testDevice(): Promise<Device> {
   return sharedDevice ??= openWebGpuDevice().then((device) => {
     if (!device.storesF16) console.warn(`Nothing is tested in f16: ${device.description} cannot store it`);
+    if (!device.features.has("subgroups")) console.warn(`No subgroups are tested: ${device.description} has none`);
     return device;
   });
 }
@@ -67,24 +71,26 @@ Deno.test.afterAll(async () => await (await sharedDevice)?.[Symbol.asyncDispose]
 /** Contents of a binding, before or after a run. */
 type Values = Float16Array<ArrayBuffer> | Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
-/** Fails with kernel, shape, binding, place, found and wanted. Gives back what the GPU wrote in f32, by binding. */
+/** Fails with text, shape, binding, place, found and wanted. Gives back what the device's own choice wrote in f32. */
 export async function checkKernel<S extends Shape>(
   kernel: Kernel<S>,
   check: KernelCheck<S>,
 ): Promise<Readonly<Record<string, Float32Array<ArrayBuffer>>>> {
-  const found = await checkVariant(kernel, check, []);
-  if (check.inF16 !== false && (await testDevice()).storesF16) {
-    for (const f16 of f16Variants(kernel)) await checkVariant(kernel, check, f16);
+  const { storesF16, features } = await testDevice();
+  const all = check.inF16 !== false && storesF16 ? [[], ...f16Variants(kernel)] : [[]], found = [];
+  for (const { name, needs } of textsOf(kernel, check.shape)) {
+    if (needs !== undefined && !features.has(needs)) continue;
+    for (const f16 of all) found.push(await checkVariant(withText(kernel, name), check, { name, f16 }));
   }
-  return found;
+  return found[0]!;
 }
 
 async function checkVariant<S extends Shape>(
   kernel: Kernel<S>,
   { shape, inputs, tolerances = {} }: KernelCheck<S>,
-  f16: F16Bindings,
+  { name, f16 }: { readonly name: string; readonly f16: F16Bindings },
 ): Promise<Readonly<Record<string, Float32Array<ArrayBuffer>>>> {
-  const title = [kernel.name, JSON.stringify(shape), ...(f16.length > 0 ? [`${f16.join(", ")} in f16`] : [])]
+  const title = [name, JSON.stringify(shape), ...(f16.length > 0 ? [`${f16.join(", ")} in f16`] : [])]
     .join(" ");
   for (const name of Object.keys(inputs)) assert.ok(name in kernel.bindings, `${title} has no binding '${name}'`);
   const before = Object.entries(kernel.bindings).map(([name, binding]) =>

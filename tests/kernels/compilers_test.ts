@@ -9,19 +9,21 @@
 import { strict as assert } from "node:assert";
 import { forms, kernels } from "../../kernels/all.ts";
 import type { Kernel, Shape } from "../../kernels/kernel.ts";
+import { type KernelText, textsOf } from "../../kernels/kernel_text.ts";
 import type { F16Bindings } from "../../kernels/stored.ts";
 import { whole, wordsOf } from "../../runtime/device/device.ts";
 import { gpuTest, testDevice } from "./check.ts";
 import { SHAPES } from "./shapes.ts";
 import type { TintJob } from "./tint.ts";
-import { f16Variants, operationOf } from "./variants.ts";
+import { f16Variants, operationOf, withText } from "./variants.ts";
 
 const all = [...kernels, ...forms];
 
 const refusals = await compileUnderTint([
   ...all.flatMap((kernel) =>
-    variants(kernel).map((f16) => {
-      return { ...kernel, name: nameOf(kernel, f16), shapes: shapesOf(kernel), f16 };
+    uses(kernel).map(({ text, shapes, f16 }) => {
+      const { bindings, reduces } = kernel;
+      return { ...text, name: nameOf(text, f16), bindings, ...(reduces && { reduces }), shapes, f16 };
     })
   ),
   probe("16 KiB", "4096", "workgroupBarrier();"),
@@ -39,27 +41,32 @@ for (const kernel of all) {
   const shapes = shapesOf(kernel);
 
   Deno.test(`the text of ${kernel.name} declares the constants and bindings of its contract`, () => {
-    const text = kernel.source.replaceAll(/\/\/.*$/gm, "");
-    const overrides = [...text.matchAll(/\boverride\s+(\w+)/g)].map((match) => match[1]).sort();
-    for (const shape of shapes) assert.deepEqual(overrides, Object.keys(shape).sort());
-    assert.deepEqual(
-      declaredBindings(text),
-      Object.entries(kernel.bindings).map(([name, { access, type, stored }], binding) => {
-        return {
-          binding,
-          name,
-          access: access === "write" ? "read_write" : "read",
-          type: stored ? `stored_${name}` : type,
-        };
-      }),
-    );
+    for (const source of new Set([kernel, ...kernel.variants ?? []].map(({ source }) => source))) {
+      const text = source.replaceAll(/\/\/.*$/gm, "");
+      const overrides = [...text.matchAll(/\boverride\s+(\w+)/g)].map((match) => match[1]).sort();
+      for (const shape of shapes) assert.deepEqual(overrides, Object.keys(shape).sort());
+      const declared = declaredBindings(text);
+      assert.deepEqual(
+        declared,
+        Object.entries(kernel.bindings).map(([name, { access, type, stored }], binding) => {
+          const mayBeWide = type === "f32" && declared[binding]?.type === "reals";
+          return {
+            binding,
+            name,
+            access: access === "write" ? "read_write" : "read",
+            type: stored ? `stored_${name}` : mayBeWide ? "reals" : type,
+          };
+        }),
+      );
+    }
   });
 
-  for (const f16 of variants(kernel)) {
-    const name = nameOf(kernel, f16);
+  for (const { text, shapes, f16 } of uses(kernel)) {
+    const name = nameOf(text, f16);
 
     gpuTest(`${name} compiles under naga`, async () => {
       const device = await testDevice();
+      if (text.needs !== undefined && !device.features.has(text.needs)) return; // it was said when it was opened
       for (const shape of shapes) {
         const spans = Object.fromEntries(
           Object.entries(kernel.bindings).map(([name, { length }]) => {
@@ -70,7 +77,7 @@ for (const kernel of all) {
             }];
           }),
         );
-        await device.prepare([{ kernel, shape, spans }], kernel.name);
+        await device.prepare([{ kernel: withText(kernel, text.name), shape, spans }], name);
         Object.values(spans).forEach(({ buffer }) => device.free(buffer));
       }
     });
@@ -81,29 +88,53 @@ for (const kernel of all) {
   }
 }
 
+Deno.test("every variant of a kernel fits one of its shapes here, so that it is compiled and compared", () => {
+  for (const kernel of all) {
+    const reached = new Set(shapesOf(kernel).flatMap((shape) => textsOf(kernel, shape)).map(({ name }) => name));
+    for (const { name } of kernel.variants ?? []) {
+      assert.ok(reached.has(`${kernel.name} ${name}`), `${kernel.name} ${name}`);
+    }
+  }
+});
+
 Deno.test("Tint refuses what naga lets pass: a barrier in divergent flow, and more than 16 KiB of workgroup memory", () => {
   assert.equal(refusals.get("16 KiB"), null);
   assert.match(refusals.get("16 KiB and a word")!, /workgroup/);
   assert.match(refusals.get("a barrier in divergent flow")!, /uniform/);
 });
 
-/** All in f32, then every other way in which training has it; of the tilings of one operation, only the first in all. */
-function variants(kernel: Kernel): readonly F16Bindings[] {
-  return [[], ...f16Variants(kernel).slice(0, kernels.includes(kernel) ? Infinity : 1)];
+interface Use {
+  readonly text: KernelText;
+  /** Those of `SHAPES` that it fits. */
+  readonly shapes: readonly Shape[];
+  readonly f16: F16Bindings;
+}
+
+/**
+ * Every text of a kernel, all in f32, then in every other way in which training has it; of the tilings of one operation,
+ * only the first in all. Matrix units are for Dawn alone, and tested there.
+ */
+function uses(kernel: Kernel): readonly Use[] {
+  const found = shapesOf(kernel).flatMap((shape) => textsOf(kernel, shape).map((text) => ({ text, shape })))
+    .filter(({ text: { needs } }) => needs !== "subgroup-matrix");
+  const f16Uses = [[], ...f16Variants(kernel).slice(0, kernels.includes(kernel) ? Infinity : 1)];
+  return [...Map.groupBy(found, ({ text }) => text.name).values()].flatMap((uses) =>
+    f16Uses.map((f16) => ({ text: uses[0]!.text, shapes: uses.map(({ shape }) => shape), f16 }))
+  );
 }
 
 function shapesOf(kernel: Kernel): readonly Shape[] {
   return SHAPES[operationOf(kernel)] ?? [];
 }
 
-function nameOf({ name }: Kernel, f16: F16Bindings): string {
+function nameOf({ name }: Pick<KernelText, "name">, f16: F16Bindings): string {
   return f16.length === 0 ? name : `${name} with ${f16.join(", ")} in f16`;
 }
 
 function probe(name: string, memoryWords: string, body: string): TintJob {
   const source = `var<workgroup> shares: array<f32, ${memoryWords}>; @compute @workgroup_size(64)
     fn main(@builtin(local_invocation_index) lane: u32) { ${body} shares[lane] = 1.0; }`;
-  return { name, source, bindings: {}, shapes: [{}], f16: [] };
+  return { name, source, needs: undefined, width: 1, bindings: {}, shapes: [{}], f16: [] };
 }
 
 /** By name: null, or why it does not compile. */

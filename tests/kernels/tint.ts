@@ -5,17 +5,16 @@
  * null backend needs no GPU and has WebGPU's default limits.
  * @module
  */
-import type { Binding, Shape } from "../../kernels/kernel.ts";
+import type { Binding, Kernel, Shape } from "../../kernels/kernel.ts";
+import type { KernelText } from "../../kernels/kernel_text.ts";
 import type { F16Bindings } from "../../kernels/stored.ts";
 import { PipelineCache } from "../../runtime/device/webgpu_pipelines.ts";
 
 /** Named at run time, and run without the lock file: who only trains need not download 130 MB of another compiler. */
 const DAWN = "npm:webgpu@0.6.2";
 
-/** A kernel as far as a compiler sees it. */
-export interface TintJob {
-  readonly name: string;
-  readonly source: string;
+/** A text of a kernel as far as a compiler sees it. */
+export interface TintJob extends Pick<KernelText, "name" | "source" | "needs" | "width">, Pick<Kernel, "reduces"> {
   readonly bindings: Readonly<Record<string, Pick<Binding, "access" | "stored">>>;
   readonly shapes: readonly Shape[];
   readonly f16: F16Bindings;
@@ -31,8 +30,8 @@ if (import.meta.main) {
   const jobs: readonly TintJob[] = await new Response(Deno.stdin.readable).json();
   const { create }: { create(options: string[]): GPU } = await import(DAWN);
   const dawn = create(["backend=null"]);
-  const gpu = await (await dawn.requestAdapter())!.requestDevice({ requiredFeatures: ["shader-f16"] });
-  const tint: Tint = { dawn, pipelines: new PipelineCache(gpu) };
+  const gpu = await (await dawn.requestAdapter())!.requestDevice({ requiredFeatures: ["shader-f16", "subgroups"] });
+  const tint: Tint = { dawn, pipelines: new PipelineCache(gpu, { features: new Set(["subgroups"]), enables: true }) };
   const answers: [name: string, refusal: string | null][] = [];
   for (const job of jobs) answers.push([job.name, await refusal(tint, job)]);
   console.log(JSON.stringify(answers));
@@ -41,14 +40,18 @@ if (import.meta.main) {
 
 async function refusal(
   { pipelines }: Tint,
-  { name, source, bindings, shapes, f16 }: TintJob,
+  { name, source, needs, width, reduces, bindings, shapes, f16 }: TintJob,
 ): Promise<string | null> {
   const contract = Object.fromEntries(
     Object.entries(bindings).map(([name, { access, stored = false }]) => {
       return [name, { access, stored, type: "f32" as const, length: () => 1 }];
     }),
   );
-  const kernel = { name, source, bindings: contract, grid: () => [1, 1, 1] as const, reference: () => {} };
+  const variant = { name: "", source, ...(needs && { needs }), ...(width === 4 && { width }) };
+  const kernel: Kernel = {
+    ...{ name, source, bindings: contract, variants: [variant], grid: () => [1, 1, 1], reference: () => {} },
+    ...(reduces && { reduces }),
+  };
   try {
     for (const shape of shapes) await pipelines.compiled(kernel, shape, f16);
     return null;

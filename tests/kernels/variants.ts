@@ -1,10 +1,11 @@
 /**
- * Which bindings of each kernel training ever has in f16 together: what must compile, and compute right.
+ * What must compile, and compute right, of each kernel: one of its texts at a time, and which of its bindings training
+ * ever has in f16 together.
  *
- * Taken from the training graphs themselves, so that a new use of a kernel is tested without a word here.
+ * The latter is taken from the training graphs themselves, so that a new use of a kernel is tested without a word here.
  * @module
  */
-import type { Kernel } from "../../kernels/kernel.ts";
+import type { Kernel, Shape } from "../../kernels/kernel.ts";
 import type { F16Bindings } from "../../kernels/stored.ts";
 import { BY_SHAPE, ONE_FORM } from "../../kernels/product_choice.ts";
 import { trainingGraph } from "../../runtime/train/training_graph.ts";
@@ -24,6 +25,14 @@ for (const [model, choice] of tinyModels.flatMap((model) => [[model, ONE_FORM], 
 export function f16Variants(kernel: Pick<Kernel, "name">): readonly F16Bindings[] {
   const operation = operationOf(kernel);
   return [...used].filter(([key]) => key.startsWith(`${operation} `)).map(([, f16]) => f16);
+}
+
+/** The same kernel with this text of `textsOf` alone, whatever else would fit. */
+export function withText<S extends Shape>(kernel: Kernel<S>, name: string): Kernel<S> {
+  return {
+    ...kernel,
+    variants: (kernel.variants ?? []).filter((variant) => name === `${kernel.name} ${variant.name}`),
+  };
 }
 
 /** A kernel's name without that of its tiling. */
