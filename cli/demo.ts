@@ -6,6 +6,7 @@
  * @module
  */
 import { join } from "node:path";
+import type { DeviceChoice } from "../runtime/device/open.ts";
 import type { PeerEvent } from "../runtime/event.ts";
 import { type Child, startChild } from "./child.ts";
 import { EXIT, UsageError } from "./exit.ts";
@@ -22,7 +23,7 @@ export interface DemoOptions {
   readonly minutes: number;
   readonly peers: number;
   readonly untilLoss?: number;
-  readonly device: "auto" | "cpu" | "webgpu";
+  readonly device: DeviceChoice;
   readonly precision: "auto" | "f32" | "f16";
   readonly manner: Manner;
 }

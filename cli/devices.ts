@@ -4,11 +4,11 @@
  */
 import { listDevices, type Measurement } from "../runtime/device/open.ts";
 import { table } from "./format.ts";
-import { json, line } from "./print.ts";
+import { json, line, note } from "./print.ts";
 
 /** Measures and prints. */
 export async function devices({ json: asJson }: { readonly json?: boolean }): Promise<void> {
-  const { measurements, choice, f16Problems, blasProblem } = await listDevices();
+  const { measurements, choice, f16Problems, blasProblem } = await listDevices({ onNotice: note });
   const f16 = ({ kind }: Measurement) => f16Problems.get(kind);
   if (asJson) {
     for (const measurement of measurements) {

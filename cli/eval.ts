@@ -9,7 +9,7 @@ import type { Digest } from "../p2p/sync/types.ts";
 import { openCorpus } from "../runtime/data/corpus.ts";
 import { openRunText } from "../runtime/data/run_text.ts";
 import { memoryTokens, type TokenReader } from "../runtime/data/tokens.ts";
-import { openDevice } from "../runtime/device/open.ts";
+import { type DeviceChoice, openDevice } from "../runtime/device/open.ts";
 import { memoryReader } from "../runtime/folder.ts";
 import { openFile } from "../runtime/folder_disk.ts";
 import { openTrainer } from "../runtime/train/trainer.ts";
@@ -21,7 +21,7 @@ import { json, line, type Manner, mannerOf, note } from "./print.ts";
 export interface EvalOptions extends ModelPlace {
   readonly tokens?: string;
   readonly text?: string;
-  readonly device: "auto" | "cpu" | "webgpu";
+  readonly device: DeviceChoice;
   readonly json?: boolean;
 }
 
@@ -141,7 +141,9 @@ async function lossOf(
     readonly manner: Manner;
   },
 ): Promise<EvalResult> {
-  const { device } = await openDevice(choice);
+  const { device } = await openDevice(choice, {
+    onNotice: (message) => (manner === "live" || manner === "plain") && note(message),
+  });
   await using _ = device;
   await using trainer = await openTrainer({ device, model: config, microBatch: MICRO_BATCH, outer: false });
   trainer.writeWeights(weights);

@@ -38,6 +38,7 @@ const CODE_BY_ERROR: Readonly<Record<string, number>> = {
   MetricsError: EXIT.input,
   TransportError: EXIT.network,
   NoAdapterError: EXIT.device,
+  NoDawnError: EXIT.device,
   NoDeviceError: EXIT.device,
   PrecisionError: EXIT.device,
   DeviceMemoryError: EXIT.device,

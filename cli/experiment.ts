@@ -11,7 +11,7 @@ import type { RunConfig } from "../runtime/config.ts";
 import { CorpusError } from "../runtime/data/corpus.ts";
 import { openRunText, openRunTokenizer } from "../runtime/data/run_text.ts";
 import type { TokenReader } from "../runtime/data/tokens.ts";
-import { openDevice } from "../runtime/device/open.ts";
+import { type DeviceChoice, openDevice } from "../runtime/device/open.ts";
 import { Dealer } from "../runtime/experiment/dealer.ts";
 import { runSweep } from "../runtime/experiment/sweep.ts";
 import { isComplete, type Results, type SweepPlan } from "../runtime/experiment/sweep_plan.ts";
@@ -36,7 +36,7 @@ export interface ExperimentFlags {
   readonly run: string;
   /** Where the sweep is kept. */
   readonly folder?: string;
-  readonly device: "auto" | "cpu" | "webgpu";
+  readonly device: DeviceChoice;
   readonly threads?: number;
   readonly minutes?: number;
   /** Whether others may help, and where they find this peer. */
@@ -144,7 +144,10 @@ export async function openWorkplace(
 ): Promise<Workplace> {
   await using opening = new AsyncDisposableStack();
   const text = await openExperimentText(run), { threads } = flags;
-  const { device, reason } = await openDevice(flags.device, threads === undefined ? {} : { threads });
+  const { device, reason } = await openDevice(flags.device, {
+    ...(threads === undefined ? {} : { threads }),
+    onNotice: (message) => view.say(message),
+  });
   opening.use(device);
   view.say(`Device: ${device.description}. ${reason}`);
   const onWarning = (message: string) => view.say(message);

@@ -268,7 +268,7 @@ function experimentOptions(command: Command): Command {
 }
 
 function deviceOption(): Option {
-  return new Option("--device <kind>", "where to compute").choices(["auto", "cpu", "webgpu"]).default("auto");
+  return new Option("--device <kind>", "where to compute").choices(["auto", "cpu", "webgpu", "dawn"]).default("auto");
 }
 
 function precisionOption(): Option {

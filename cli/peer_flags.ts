@@ -2,12 +2,13 @@
  * What `start` and `join` are told on the command line, beside the run.
  * @module
  */
+import type { DeviceChoice } from "../runtime/device/open.ts";
 import type { Manner } from "./print.ts";
 
 /** The flags that `start` and `join` share. */
 export interface PeerFlags {
   readonly state?: string;
-  readonly device: "auto" | "cpu" | "webgpu";
+  readonly device: DeviceChoice;
   readonly precision: "auto" | "f32" | "f16";
   readonly threads?: number;
   readonly throttle: number;

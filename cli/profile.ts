@@ -10,7 +10,7 @@ import { onDisk } from "../p2p/store/storage_error.ts";
 import type { RunConfig } from "../runtime/config.ts";
 import type { Device } from "../runtime/device/device.ts";
 import { selfTestF16 } from "../runtime/device/f16.ts";
-import { openDevice } from "../runtime/device/open.ts";
+import { type DeviceChoice, openDevice } from "../runtime/device/open.ts";
 import { measurePeak, type Peak } from "../runtime/device/peak.ts";
 import { type ProfileReport, type Rates, reportProfile } from "../runtime/profile/report.ts";
 import { profileStep, type StepProfile } from "../runtime/profile/step_profile.ts";
@@ -28,7 +28,7 @@ import { loadTuned } from "./tuned_file.ts";
 export interface ProfileFlags {
   /** A run's folder, its run.json, or the name of a preset. */
   readonly run: string;
-  readonly device: "auto" | "cpu" | "webgpu";
+  readonly device: DeviceChoice;
   readonly threads?: number;
   /** Sequences of a step. */
   readonly batch?: number;
@@ -48,7 +48,10 @@ export async function profile(flags: ProfileFlags): Promise<void> {
   const { learningRate: rate, weightDecay: decay, beta1, beta2, epsilon, clip } = training;
   const settings = { rate, decay, beta1, beta2, epsilon, clip };
 
-  const { device, reason } = await openDevice(flags.device, threads === undefined ? {} : { threads });
+  const { device, reason } = await openDevice(flags.device, {
+    ...(threads === undefined ? {} : { threads }),
+    onNotice: (message) => isTold && note(message),
+  });
   await using _ = device;
   if (precision === "f16") await expectF16(device);
   if (isTold) note(`Device: ${device.description}. ${reason}. Training some steps there …`);

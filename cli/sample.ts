@@ -2,12 +2,12 @@
  * `starling sample`: text from a model, token by token.
  * @module
  */
-import { openDevice } from "../runtime/device/open.ts";
+import { type DeviceChoice, openDevice } from "../runtime/device/open.ts";
 import { whole } from "../runtime/device/device.ts";
 import { openGenerator } from "../runtime/model/generate.ts";
 import { UsageError } from "./exit.ts";
 import { type ModelPlace, openModel } from "./open_model.ts";
-import { json, line, raw } from "./print.ts";
+import { json, line, note, raw } from "./print.ts";
 
 export interface SampleOptions extends ModelPlace {
   readonly prompt: string;
@@ -16,7 +16,7 @@ export interface SampleOptions extends ModelPlace {
   /** 0: all tokens are candidates. */
   readonly topK?: number;
   readonly seed: number;
-  readonly device?: "auto" | "cpu" | "webgpu";
+  readonly device?: DeviceChoice;
 }
 
 /** Bytes of the longest character in UTF-8, and so the most tokens that can share one. */
@@ -40,7 +40,7 @@ export async function* sampleFrom(options: SampleOptions): AsyncGenerator<string
       `Cannot sample from '${options.folder}': it has no tokenizer.json. Copy the model's tokenizer there`,
     );
   }
-  const { device } = await openDevice(options.device ?? "auto");
+  const { device } = await openDevice(options.device ?? "auto", { onNotice: note });
   await using _ = device;
   const parameters = device.allocate(weights.length, "parameters");
   device.write(whole(parameters), weights);

@@ -6,30 +6,13 @@
  * @module
  */
 import { join } from "node:path";
+import { userCacheFolder } from "../runtime/device/user_cache.ts";
 import { parseTuned, type TunedProducts } from "../runtime/tuning/tuned_products.ts";
 
-/** Says where the program keeps what it can find out again; for tests, and for who wants it elsewhere. */
-const FOLDER_VARIABLE = "STARLING_CACHE";
-
 /** The file, or null if this user has no folder for such things. */
-export function tunedPath(
-  environment: (name: string) => string | undefined = (name) => Deno.env.get(name),
-  os: typeof Deno.build.os = Deno.build.os,
-): string | null {
-  const folder = cacheFolder(environment, os);
+export function tunedPath(...where: Parameters<typeof userCacheFolder>): string | null {
+  const folder = userCacheFolder(...where);
   return folder === null ? null : join(folder, "products.json");
-}
-
-function cacheFolder(environment: (name: string) => string | undefined, os: typeof Deno.build.os): string | null {
-  const inside = (variable: string, ...path: string[]) => {
-    const folder = environment(variable);
-    return folder === undefined || folder === "" ? null : join(folder, ...path);
-  };
-  const asked = inside(FOLDER_VARIABLE);
-  if (asked !== null) return asked;
-  if (os === "windows") return inside("LOCALAPPDATA", "starling");
-  if (os === "darwin") return inside("HOME", "Library", "Caches", "starling");
-  return inside("XDG_CACHE_HOME", "starling") ?? inside("HOME", ".cache", "starling");
 }
 
 /** Null if nothing is known. @param onDamage Told if there is a file that cannot be read. */

@@ -122,7 +122,7 @@ function* testFiles(folder: string): Generator<string> {
 }
 
 function usesGpu(path: string): boolean {
-  return /\b(gpuTest|openWebGpuDevice|describeWebGpu)\b/.test(Deno.readTextFileSync(path));
+  return /\b(gpuTest|openWebGpuDevice|openDawnDevice|describeWebGpu)\b/.test(Deno.readTextFileSync(path));
 }
 
 /** A file whose process crashes as it ends, after all of its tests passed, is run once more; then it must not. */

@@ -115,6 +115,11 @@ export function checkWrite({ buffer, words }: Span, values: Float32Array | Uint3
   throw new RangeError(`Cannot write ${values.length} words to '${buffer.label}': the span has ${words}`);
 }
 
+/** Whether a device runs WGSL, in whichever way: it has forms to choose from, and what was measured of them holds. */
+export function isGpu({ kind }: Pick<Device, "kind">): boolean {
+  return kind === "webgpu" || kind === "dawn";
+}
+
 /** The whole of a buffer as a span. */
 export function whole(buffer: DeviceBuffer): Span {
   return { buffer, start: 0, words: buffer.words };

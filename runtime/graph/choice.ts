@@ -3,9 +3,9 @@
  * @module
  */
 import { BY_SHAPE, type KernelChoice, ONE_FORM } from "../../kernels/product_choice.ts";
-import type { Device } from "../device/device.ts";
+import { type Device, isGpu } from "../device/device.ts";
 
 /** The choice for a device that was not measured: a GPU has forms, the others run one and ignore the rest. */
-export function choiceFor({ kind }: Pick<Device, "kind">): KernelChoice {
-  return kind === "webgpu" ? BY_SHAPE : ONE_FORM;
+export function choiceFor(device: Pick<Device, "kind">): KernelChoice {
+  return isGpu(device) ? BY_SHAPE : ONE_FORM;
 }

@@ -119,7 +119,10 @@ function openPlace(digest: string, place: BlobPlace | undefined): ByteReader {
 }
 
 async function openAskedDevice({ device: choice, threads }: TrainingSetup): Promise<Device> {
-  const { device, reason } = await openDevice(choice, threads === null ? {} : { threads });
+  const { device, reason } = await openDevice(choice, {
+    ...(threads === null ? {} : { threads }),
+    onNotice: (reason) => tell({ kind: "waiting", round: 0, reason }),
+  });
   tell({ kind: "device", device: device.description, reason });
   return device;
 }

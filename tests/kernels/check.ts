@@ -27,8 +27,10 @@ import {
   SPAN_ALIGNMENT,
   whole,
 } from "../../runtime/device/device.ts";
+import { openDawnDevice } from "../../runtime/device/dawn.ts";
 import { describeWebGpu, openWebGpuDevice } from "../../runtime/device/webgpu.ts";
 import { chance } from "../chance.ts";
+import { dawnProblem } from "./dawn.ts";
 import { f16Variants, withText } from "./variants.ts";
 
 /** Rounding unit of f32: one operation is off by at most this part of its result. */
@@ -49,17 +51,23 @@ export interface KernelCheck<S extends Shape> {
   readonly inF16?: boolean;
 }
 
-const adapter = await describeWebGpu();
-if (adapter === undefined) console.warn("GPU tests are skipped: no WebGPU adapter (install mesa-vulkan-drivers)");
+/** What runs the kernels of this test file: the WebGPU that is built in, or Dawn if STARLING_TEST_GPU says so. */
+const isOnDawn = Deno.env.get("STARLING_TEST_GPU") === "dawn";
+const problem = isOnDawn
+  ? await dawnProblem()
+  : await describeWebGpu() === undefined
+  ? "no WebGPU adapter (install mesa-vulkan-drivers)"
+  : null;
+if (problem !== null) console.warn(`GPU tests are skipped: ${problem}`);
 
 /** A test that needs a GPU, or a software driver for one; without, it is ignored and counted as such. */
 export function gpuTest(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name: adapter === undefined ? `${name} (no WebGPU adapter)` : name, ignore: adapter === undefined, fn });
+  Deno.test({ name: problem === null ? name : `${name} (${problem})`, ignore: problem !== null, fn });
 }
 
 /** The device of this test file, opened once: it takes longer than most tests. */
 export function testDevice(): Promise<Device> {
-  return sharedDevice ??= openWebGpuDevice().then((device) => {
+  return sharedDevice ??= (isOnDawn ? openDawnDevice() : openWebGpuDevice()).then((device) => {
     if (!device.storesF16) console.warn(`Nothing is tested in f16: ${device.description} cannot store it`);
     if (!device.features.has("subgroups")) console.warn(`No subgroups are tested: ${device.description} has none`);
     return device;
