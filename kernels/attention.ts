@@ -10,7 +10,7 @@
  * @module
  */
 import { defineKernel, readsStored, writes, writesStored } from "./kernel.ts";
-import { headDot, headOffsets, type Heads, packedWidth, panels } from "./packed_heads.ts";
+import { fours, headDot, headOffsets, type Heads, ITEM_ROWS, packedWidth } from "./packed_heads.ts";
 import source from "./attention.wgsl" with { type: "text" };
 import wasmSource from "./attention.as" with { type: "text" };
 
@@ -65,7 +65,7 @@ export const attention = defineKernel<AttentionShape>()({
     source: wasmSource,
     entry: "attention",
     args: ({ B, T, H, G, D }) => [B, T, H, G, D],
-    items: ({ B, H }) => B * H,
-    scratchWords: ({ T, D }) => panels(T) * (D + 4) + panels(D) * (T + 4) + 4 * D + 4,
+    items: ({ B, T, H }) => B * H * Math.ceil(T / ITEM_ROWS),
+    scratchWords: ({ T, D }) => fours(T) * (D + 8) + fours(D) * (T + 8) + 8 * D + 16,
   },
 });

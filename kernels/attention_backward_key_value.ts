@@ -8,7 +8,7 @@
  */
 import type { AttentionShape } from "./attention.ts";
 import { defineKernel, reads, readsStored, writesStored } from "./kernel.ts";
-import { headDot, headOffsets, packedWidth, panels } from "./packed_heads.ts";
+import { fours, headDot, headOffsets, ITEM_ROWS, packedWidth } from "./packed_heads.ts";
 import source from "./attention_backward_key_value.wgsl" with { type: "text" };
 import wasmSource from "./attention_backward_key_value.as" with { type: "text" };
 
@@ -60,7 +60,7 @@ export const attentionBackwardKeyValue = defineKernel<AttentionShape>()({
     source: wasmSource,
     entry: "attention_backward_key_value",
     args: ({ B, T, H, G, D }) => [B, T, H, G, D],
-    items: ({ B, G }) => B * G,
-    scratchWords: ({ T, D }) => panels(T) * (2 * D + 8) + panels(D) * (4 * T + 8) + 8 * D,
+    items: ({ B, T, G }) => B * G * Math.ceil(T / ITEM_ROWS),
+    scratchWords: ({ T, D }) => fours(T) * (2 * D + 16) + fours(D) * (2 * T + 16 * Math.ceil(T / 8)) + 16 * D,
   },
 });

@@ -1,69 +1,71 @@
-// dq of one head of one sequence, an item, four queries at a time: strips of scores and of dy · v (4 × keys) become
-// ds = p · (dy · v − dot) in place, and ds multiplies the keys.
-import { exp4, four_rows, keep_lanes, lanes_sum, madd, pack, pack_transposed, panels, scaled_row, tile } from "./simd";
+// dq of a block of queries of one head of one sequence, an item, by strips of eight queries as in `attention.as`: those
+// of scores and of dy · v (keys × 8) become ds = p · (dy · v − dot) in place, which multiplies the keys turned over.
+import {
+  exp4, fours, keep_from, keep_lanes, lanes_sum, madd, pack_columns, pack_rows, packed_strip, scale_values, transpose,
+} from "./simd";
+
+const ROWS = 64;
 
 export function attention_backward_query(
   qkv: usize, dy: usize, y: usize, lse: usize, dot: usize, dqkv: usize,
   B: i32, T: i32, H: i32, G: i32, D: i32,
   scratch: usize, start: i32, stop: i32,
 ): void {
-  const row: usize = ((H + 2 * G) * D) << 2, outRow: usize = (H * D) << 2, keys = panels(T), width = panels(D);
-  const turnedK = scratch, turnedV = turnedK + ((keys * D) << 2), packedK = turnedV + ((keys * D) << 2);
-  const lastQ = packedK + ((T * width) << 2), lastSlope = lastQ + (D << 4);
-  const scores = lastSlope + (D << 4), products = scores + (keys << 4), out = products + (keys << 4);
-  const scale = <f32> (1 / Math.sqrt(<f64> D)), zero = f32x4.splat(0);
-  for (let item = start; item < stop; item++) {
-    const b = item / H, h = item - b * H, g = h / (H / G);
-    const first = qkv + b * T * row, k = first + (((H + g) * D) << 2), v = first + (((H + G + g) * D) << 2);
-    pack_transposed(k, row, D, T, turnedK);
-    pack_transposed(v, row, D, T, turnedV);
-    pack(k, row, T, D, packedK);
-    for (let t = 0; t < T; t += 4) {
-      const seen = min(T, t + 4);
-      let q = first + t * row + ((h * D) << 2), qRow = row;
-      let slope = dy + (b * T + t) * outRow + ((h * D) << 2), slopeRow = outRow;
-      if (T - t < 4) {
-        four_rows(q, row, T - t, D, lastQ);
-        four_rows(slope, outRow, T - t, D, lastSlope);
-        q = lastQ, slope = lastSlope, qRow = slopeRow = D << 2;
+  const row: usize = ((H + 2 * G) * D) << 2, outRow: usize = (H * D) << 2, blocks = (T + ROWS - 1) / ROWS;
+  const panels = (fours(T) * D) << 2, strip = fours(T) << 5;
+  const keys = scratch, values = keys + panels, turned = values + panels, query = turned + ((T * fours(D)) << 2);
+  const slope = query + (D << 5), out = slope + (D << 5), scores = out + (fours(D) << 5), products = scores + strip;
+  const scale = <f32> (1 / Math.sqrt(<f64> D));
+  for (let item = start; item < stop;) {
+    const head = item / blocks, first = item - head * blocks, last = min(blocks, first + stop - item);
+    const b = head / H, h = head - b * H, g = h / (H / G), end = min(T, last * ROWS);
+    const rows = qkv + b * T * row, k = rows + (((H + g) * D) << 2), v = rows + (((H + G + g) * D) << 2);
+    const offset = (h * D) << 2, outputs = b * T * outRow + offset, from = rows + offset;
+    pack_rows(k, row, D, end, 4, keys);
+    pack_rows(v, row, D, end, 4, values);
+    pack_columns(k, row, end, D, 4, turned);
+    for (let t = first * ROWS; t < end; t += 8) {
+      const there = min(8, T - t), seen = t + there, output = outputs + t * outRow, statistics = (head * T + t) << 2;
+      pack_rows(from + t * row, row, D, there, 8, query);
+      pack_rows(dy + output, outRow, D, there, 8, slope);
+      scale_values(query, D << 3, scale);
+      for (let r = 0; r < there; r++) {
+        const at = output + r * outRow;
+        f32.store(dot + statistics + (r << 2), dot_product(dy + at, y + at, D));
       }
-      for (let s = 0; s < seen; s += 16) {
-        const panel = (s * D) << 2, to = s << 2;
-        tile(q, qRow, turnedK + panel, 64, D, 0, scores + to, keys << 2, false);
-        tile(slope, slopeRow, turnedV + panel, 64, D, 0, products + to, keys << 2, false);
-      }
-      for (let r = 0; r < seen - t; r++) {
-        const statistic = (item * T + t + r) << 2, factor = f32x4.splat(scale);
-        const output = (b * T + t + r) * outRow + ((h * D) << 2), dyY = dy_dot_y(dy + output, y + output, D);
-        f32.store(dot + statistic, dyY);
-        const shift = v128.load32_splat(lse + statistic), mean = f32x4.splat(dyY);
-        for (let s = 0; s < seen; s += 4) {
-          const at = (r * keys + s) << 2;
-          const p = exp4(f32x4.sub(f32x4.mul(v128.load(scores + at), factor), shift));
-          let ds = f32x4.mul(p, f32x4.sub(v128.load(products + at), mean));
-          if (s > t + r - 3) ds = keep_lanes(ds, t + r + 1 - s, zero);
-          v128.store(scores + at, ds);
-        }
-      }
-      for (let d = 0; d < D; d += 16) {
-        tile(scores, keys << 2, packedK + ((d * T) << 2), 64, seen, 0, out + (d << 2), width << 2, false);
-      }
-      for (let r = 0; r < seen - t; r++) {
-        const to = dqkv + (b * T + t + r) * row + ((h * D) << 2);
-        scaled_row(out + ((r * width) << 2), scale, D, to);
-      }
+      packed_strip(keys, D << 4, query, D, seen, scores, false);
+      packed_strip(values, D << 4, slope, D, seen, products, false);
+      differentiate(scores, products, t, seen, lse + statistics, dot + statistics);
+      packed_strip(turned, end << 4, scores, seen, D, out, false);
+      scale_values(out, D << 3, scale);
+      transpose(out, 32, D, there, dqkv + b * T * row + t * row + offset, row);
     }
+    item += last - first;
   }
 }
 
-/** Σ dy · y over the D values of a head. */
-function dy_dot_y(dy: usize, y: usize, D: i32): f32 {
+/** Turns a strip of scores of the queries t, t + 1, … into ds. Lanes of queries that there are not hold anything. */
+function differentiate(strip: usize, products: usize, t: i32, seen: i32, lse: usize, dot: usize): void {
+  const zero = f32x4.splat(0), shift0 = v128.load(lse), shift1 = v128.load(lse, 16);
+  const mean0 = v128.load(dot), mean1 = v128.load(dot, 16);
+  for (let s = 0; s < seen; s++, strip += 32, products += 32) {
+    const p0 = exp4(f32x4.sub(v128.load(strip), shift0)), p1 = exp4(f32x4.sub(v128.load(strip, 16), shift1));
+    let ds0 = f32x4.mul(p0, f32x4.sub(v128.load(products), mean0));
+    let ds1 = f32x4.mul(p1, f32x4.sub(v128.load(products, 16), mean1));
+    if (s > t) ds0 = keep_from(ds0, s - t, zero), ds1 = keep_from(ds1, s - t - 4, zero);
+    v128.store(strip, ds0);
+    v128.store(strip, ds1, 16);
+  }
+}
+
+/** Σ a · b over the D values of a head. */
+function dot_product(a: usize, b: usize, D: i32): f32 {
   const zero = f32x4.splat(0), whole = D & ~3;
   let sum = zero;
-  for (let d = 0; d < whole; d += 4) sum = madd(v128.load(dy + (d << 2)), v128.load(y + (d << 2)), sum);
+  for (let d = 0; d < whole; d += 4) sum = madd(v128.load(a + (d << 2)), v128.load(b + (d << 2)), sum);
   if (whole < D) {
     const at: usize = whole << 2;
-    sum = f32x4.add(sum, keep_lanes(f32x4.mul(v128.load(dy + at), v128.load(y + at)), D - whole, zero));
+    sum = f32x4.add(sum, keep_lanes(f32x4.mul(v128.load(a + at), v128.load(b + at)), D - whole, zero));
   }
   return lanes_sum(sum);
 }

@@ -13,7 +13,7 @@
  */
 import type { AttentionShape } from "./attention.ts";
 import { defineKernel, reads, readsStored, writes, writesStored } from "./kernel.ts";
-import { headDot, headOffsets, packedWidth, panels } from "./packed_heads.ts";
+import { fours, headDot, headOffsets, ITEM_ROWS, packedWidth } from "./packed_heads.ts";
 import source from "./attention_backward_query.wgsl" with { type: "text" };
 import wasmSource from "./attention_backward_query.as" with { type: "text" };
 
@@ -60,7 +60,7 @@ export const attentionBackwardQuery = defineKernel<AttentionShape>()({
     source: wasmSource,
     entry: "attention_backward_query",
     args: ({ B, T, H, G, D }) => [B, T, H, G, D],
-    items: ({ B, H }) => B * H,
-    scratchWords: ({ T, D }) => panels(T) * (2 * D + 8) + panels(D) * (T + 4) + 8 * D,
+    items: ({ B, T, H }) => B * H * Math.ceil(T / ITEM_ROWS),
+    scratchWords: ({ T, D }) => fours(T) * (2 * D + 16) + fours(D) * (T + 8) + 16 * D,
   },
 });

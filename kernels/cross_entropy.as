@@ -17,17 +17,32 @@ export function cross_entropy(
       if (GRADIENT && target === IGNORED) memory.fill(row, 0, V << 2);
       continue;
     }
-    let most = lowest;
-    for (let v = 0; v < V; v += 4) {
-      const x = v128.load(row + (v << 2));
-      most = f32x4.pmax(most, v + 4 > V ? keep_lanes(x, V - v, lowest) : x);
+    let most = lowest, other = lowest;
+    const whole = V & ~7;
+    for (let v = 0; v < whole; v += 8) {
+      const at = row + (v << 2);
+      most = f32x4.pmax(most, v128.load(at));
+      other = f32x4.pmax(other, v128.load(at, 16));
+    }
+    most = f32x4.pmax(most, other);
+    for (let v = whole; v < V; v += 4) {
+      most = f32x4.pmax(most, keep_lanes(v128.load(row + (v << 2)), V - v, lowest));
     }
     const largest = lanes_max(most), shift = f32x4.splat(largest), wanted = f32.load(row + (target << 2));
     let sum: f64 = 0;
     for (let block = 0; block < V; block += COLUMNS) {
       const end = min(V, block + COLUMNS);
-      let sums = zero;
-      for (let v = block; v < end; v += 4) {
+      let sums = zero, v = block;
+      for (const even = end & ~7; v < even; v += 8) { // two at once: each waits for itself most of the time
+        const at = row + (v << 2);
+        const e0 = exp4(f32x4.sub(v128.load(at), shift)), e1 = exp4(f32x4.sub(v128.load(at, 16), shift));
+        if (GRADIENT) {
+          v128.store(at, e0);
+          v128.store(at, e1, 16);
+        }
+        sums = f32x4.add(sums, f32x4.add(e0, e1));
+      }
+      for (; v < end; v += 4) {
         const at = row + (v << 2);
         let e = exp4(f32x4.sub(v128.load(at), shift));
         if (v + 4 > V) e = keep_lanes(e, V - v, zero);

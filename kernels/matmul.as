@@ -1,7 +1,7 @@
 // y = [y +] a · b [+ bias] [+ residual] by 4 × 8 tiles. An item is a block of 64 × 128 of y; blocks of one column of
 // blocks follow each other, so that a thread packs a panel of b once for all of its rows. K is cut into slices of 256
 // that fit the caches; the slices are added in order, whatever thread runs the item.
-import { keep_lanes, lanes_sum, madd, store_lanes, transpose } from "./simd";
+import { keep_lanes, lanes_sum, madd, pack_columns, pack_rows, packed_tile, store_lanes } from "./simd";
 
 const ROWS = 64, COLUMNS = 128, DEPTH = 256;
 
@@ -49,74 +49,6 @@ export function matmul(
     }
     item += last - first;
   }
-}
-
-/**
- * Packs a matrix (`depth` × `columns`, rows `row` bytes apart) in panels of `width` columns, 4 or 8, one panel after
- * another, with zeros behind the last column.
- */
-function pack_columns(from: usize, row: usize, depth: i32, columns: i32, width: i32, to: usize): void {
-  const bytes = width << 2;
-  for (let j = 0; j < columns; j += width, from += bytes, to += depth * bytes) {
-    const there = min(width, columns - j);
-    let at = from, into = to;
-    if (there < width) {
-      memory.fill(to, 0, depth * bytes);
-      for (let k = 0; k < depth; k++, at += row, into += bytes) memory.copy(into, at, there << 2);
-    } else {
-      for (let k = 0; k < depth; k++, at += row, into += bytes) {
-        v128.store(into, v128.load(at));
-        if (width === 8) v128.store(into, v128.load(at, 16), 16);
-      }
-    }
-  }
-}
-
-/** The same for a matrix that is stored the other way round: `columns` rows of `depth` values. */
-function pack_rows(from: usize, row: usize, depth: i32, columns: i32, width: i32, to: usize): void {
-  const bytes = width << 2;
-  for (let j = 0; j < columns; j += width, from += width * row, to += depth * bytes) {
-    const there = min(width, columns - j);
-    if (there < width) memory.fill(to, 0, depth * bytes);
-    transpose(from, row, there, depth, to, bytes);
-  }
-}
-
-/**
- * y (4 × 8) = [y if `keep`] + [bias (8) if not 0] + a (4 × depth) · b (depth × 8), both packed. Eight sums and their
- * operands fit the sixteen registers of x86; of more, engines put some aside in every step. One load and four shuffles
- * give the factors of four rows sooner than four loads.
- */
-function packed_tile(a: usize, b: usize, depth: i32, bias: usize, y: usize, yRow: usize, keep: bool): void {
-  let y00 = f32x4.splat(0), y01 = y00;
-  if (bias) {
-    y00 = v128.load(bias);
-    y01 = v128.load(bias, 16);
-  }
-  let y10 = y00, y11 = y01, y20 = y00, y21 = y01, y30 = y00, y31 = y01;
-  for (let k = 0; k < depth; k++) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16), four = v128.load(a);
-    const x0 = v128.shuffle<f32>(four, four, 0, 0, 0, 0);
-    y00 = madd(x0, b0, y00), y01 = madd(x0, b1, y01);
-    const x1 = v128.shuffle<f32>(four, four, 1, 1, 1, 1);
-    y10 = madd(x1, b0, y10), y11 = madd(x1, b1, y11);
-    const x2 = v128.shuffle<f32>(four, four, 2, 2, 2, 2);
-    y20 = madd(x2, b0, y20), y21 = madd(x2, b1, y21);
-    const x3 = v128.shuffle<f32>(four, four, 3, 3, 3, 3);
-    y30 = madd(x3, b0, y30), y31 = madd(x3, b1, y31);
-    a += 16, b += 32;
-  }
-  store_eight(y, keep, y00, y01);
-  store_eight(y + yRow, keep, y10, y11);
-  store_eight(y + 2 * yRow, keep, y20, y21);
-  store_eight(y + 3 * yRow, keep, y30, y31);
-}
-
-// @ts-ignore: decorator
-@inline
-function store_eight(y: usize, keep: bool, y0: v128, y1: v128): void {
-  v128.store(y, keep ? f32x4.add(v128.load(y), y0) : y0);
-  v128.store(y, keep ? f32x4.add(v128.load(y, 16), y1) : y1, 16);
 }
 
 /** y = [y] [+ bias] [+ residual] in a block of y, to which a product is then added. */

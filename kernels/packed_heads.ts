@@ -58,7 +58,10 @@ export function headDot(
   return sum;
 }
 
-/** `value` rounded up to whole panels of 16, in which the WebAssembly forms keep keys and values. */
-export function panels(value: number): number {
-  return Math.ceil(value / 16) * 16;
+/** Queries or keys of an item of the WebAssembly forms, the `ROWS` of their texts: some strips of eight. */
+export const ITEM_ROWS = 64;
+
+/** `value` rounded up to whole panels of 4 rows, which the WebAssembly forms multiply. */
+export function fours(value: number): number {
+  return Math.ceil(value / 4) * 4;
 }

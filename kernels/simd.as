@@ -1,4 +1,4 @@
-// Shared by the WebAssembly forms: four f32 at a time, and the 4 × 16 tile that every product of matrices is made of.
+// Shared by the WebAssembly forms: four f32 at a time, and the 4 × 8 tile that every product of matrices is made of.
 // Sums here have one fixed order, whatever thread runs them.
 
 /** a · b + c, fused where the engine offers it; one engine always does the same. */
@@ -30,6 +30,13 @@ export function lanes_max(v: v128): f32 {
 @inline
 export function keep_lanes(v: v128, count: i32, other: v128): v128 {
   return v128.bitselect(v, other, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count)));
+}
+
+/** `v` with the lanes before `first` replaced by `other`; `first` may be any number. */
+// @ts-ignore: decorator
+@inline
+export function keep_from(v: v128, first: i32, other: v128): v128 {
+  return v128.bitselect(other, v, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(first)));
 }
 
 /** Stores the first `count` ≤ 4 lanes. Reading a whole vector past an end is safe (buffers are padded), writing is not. */
@@ -74,9 +81,10 @@ export function constant(index: i32): v128 {
 }
 
 /**
- * eˣ, relative error ≤ 2⁻²²: eˣ = 2ⁿ · eʳ with |r| ≤ ln 2 / 2, eʳ by the degree-6 polynomial of Cephes `expf`.
- * Below −87 it stays at e⁻⁸⁷ and above 88 at e⁸⁸; NaN stays NaN. Adding 1.5 · 2²³ + 127 rounds to a whole number and
- * leaves the exponent's bits lowest: the instructions that round and convert cost several times as much.
+ * eˣ, off by at most 2 units in the last place: eˣ = 2ⁿ · eʳ with |r| ≤ ln 2 / 2, eʳ by the degree-6 polynomial of Cephes
+ * `expf`, in pairs of terms (Estrin), since a processor waits for the longest chain. Below −87 it stays at e⁻⁸⁷ and above
+ * 88 at e⁸⁸; NaN stays NaN. Adding 1.5 · 2²³ + 127 rounds to a whole number and leaves the exponent's bits lowest: the
+ * instructions that round and convert cost several times as much.
  */
 // @ts-ignore: decorator
 @inline
@@ -85,13 +93,9 @@ export function exp4(value: v128): v128 {
   const rounded = madd(x, constant(3), constant(2)), n = f32x4.sub(rounded, constant(2));
   let r = madd(n, constant(4), x);
   r = madd(n, constant(5), r);
-  let p = constant(6);
-  p = madd(p, r, constant(7));
-  p = madd(p, r, constant(8));
-  p = madd(p, r, constant(9));
-  p = madd(p, r, constant(10));
-  p = madd(p, r, constant(11));
-  p = madd(p, f32x4.mul(r, r), f32x4.add(r, constant(ONE)));
+  const square = f32x4.mul(r, r), low = madd(constant(10), r, constant(11)), middle = madd(constant(8), r, constant(9));
+  const high = madd(constant(6), r, constant(7)), rest = madd(madd(high, square, middle), square, low);
+  const p = madd(rest, square, f32x4.add(r, constant(ONE)));
   return f32x4.mul(p, i32x4.shl(rounded, 23));
 }
 
@@ -141,131 +145,107 @@ export function transpose(from: usize, fromRow: usize, rows: i32, columns: i32, 
 }
 
 /**
- * Packs a matrix (`depth` × `columns`, rows `row` bytes apart) for `tile`: panels of 16 columns one after another, each
- * row of a panel one cache line, zeros behind the last column.
+ * Packs a matrix (`depth` × `columns`, rows `row` bytes apart) for `packed_tile`: panels of `width` columns, 4 or 8, one
+ * panel after another, with zeros behind the last column. It goes by whole cache lines: rows that are a power of two
+ * apart share few places of a cache, and a line read in pieces would be gone before the next piece.
  */
-export function pack(from: usize, row: usize, depth: i32, columns: i32, to: usize): void {
-  for (let j = 0; j < columns; j += 16, from += 64) {
-    const width = min(16, columns - j);
-    if (width < 16) memory.fill(to, 0, depth << 6);
-    for (let k = 0, at = from; k < depth; k++, at += row, to += 64) {
-      if (width === 16) {
-        v128.store(to, v128.load(at));
-        v128.store(to, v128.load(at, 16), 16);
-        v128.store(to, v128.load(at, 32), 32);
-        v128.store(to, v128.load(at, 48), 48);
+export function pack_columns(from: usize, row: usize, depth: i32, columns: i32, width: i32, to: usize): void {
+  const bytes = width << 2, panel: usize = depth * bytes;
+  let j = 0;
+  for (; j + 16 <= columns; j += 16, from += 64, to += depth << 6) {
+    for (let k = 0, at = from, into = to; k < depth; k++, at += row, into += bytes) {
+      const v0 = v128.load(at), v1 = v128.load(at, 16), v2 = v128.load(at, 32), v3 = v128.load(at, 48);
+      if (width === 8) {
+        v128.store(into, v0);
+        v128.store(into, v1, 16);
+        v128.store(into + panel, v2);
+        v128.store(into + panel, v3, 16);
       } else {
-        memory.copy(to, at, width << 2);
+        v128.store(into, v0);
+        v128.store(into + panel, v1);
+        v128.store(into + 2 * panel, v2);
+        v128.store(into + 3 * panel, v3);
       }
+    }
+  }
+  for (; j < columns; j += width, from += bytes, to += panel) {
+    const there = min(width, columns - j);
+    if (there < width) memory.fill(to, 0, panel);
+    for (let k = 0, at = from, into = to; k < depth; k++, at += row, into += bytes) {
+      if (there < width) {
+        memory.copy(into, at, there << 2);
+        continue;
+      }
+      v128.store(into, v128.load(at));
+      if (width === 8) v128.store(into, v128.load(at, 16), 16);
     }
   }
 }
 
 /** The same for a matrix that is stored the other way round: `columns` rows of `depth` values. */
-export function pack_transposed(from: usize, row: usize, depth: i32, columns: i32, to: usize): void {
-  for (let j = 0; j < columns; j += 16, from += row << 4, to += depth << 6) {
-    const width = min(16, columns - j);
-    if (width < 16) memory.fill(to, 0, depth << 6);
-    transpose(from, row, width, depth, to, 64);
+export function pack_rows(from: usize, row: usize, depth: i32, columns: i32, width: i32, to: usize): void {
+  const bytes = width << 2;
+  for (let j = 0; j < columns; j += width, from += width * row, to += depth * bytes) {
+    const there = min(width, columns - j);
+    if (there < width) memory.fill(to, 0, depth * bytes);
+    transpose(from, row, there, depth, to, bytes);
   }
-}
-
-/** Copies the rows that there are, at most 4 of `columns`, one behind the other; the rest of the four is zeros. */
-export function four_rows(from: usize, row: usize, rows: i32, columns: i32, to: usize): void {
-  if (rows < 4) memory.fill(to, 0, columns << 4);
-  for (let r = 0; r < min(4, rows); r++) memory.copy(to + ((r * columns) << 2), from + r * row, columns << 2);
-}
-
-/** Copies `count` values times `factor`. */
-export function scaled_row(from: usize, factor: f32, count: i32, to: usize): void {
-  const scale = f32x4.splat(factor);
-  for (let i = 0; i < count; i += 4) {
-    store_lanes(to + (i << 2), f32x4.mul(v128.load(from + (i << 2)), scale), count - i);
-  }
-}
-
-/** `value` rounded up to a multiple of 16, the width of a panel. */
-// @ts-ignore: decorator
-@inline
-export function panels(value: i32): i32 {
-  return (value + 15) & ~15;
 }
 
 /**
- * y (4 × 16) = [y if `keep`] + [bias (16) if not 0] + a (4 × depth) · b (depth × 16). Rows of a, b and y are `aRow`,
- * `bRow` and `yRow` bytes apart; `aRow` may be 0. Sixteen accumulators fill the registers of a 128-bit machine.
+ * y (4 × 8) = [y if `keep`] + [bias (8) if not 0] + a (4 × depth) · b (depth × 8), both packed. Eight sums and their
+ * operands fit the sixteen registers of x86; of more, engines put some aside in every step. One load and four shuffles
+ * give the factors of four rows sooner than four loads.
  */
-export function tile(
-  a: usize, aRow: usize, b: usize, bRow: usize, depth: i32, bias: usize, y: usize, yRow: usize, keep: bool,
-): void {
-  let a0 = a, a1 = a + aRow, a2 = a1 + aRow, a3 = a2 + aRow;
-  let y00 = f32x4.splat(0), y01 = y00, y02 = y00, y03 = y00;
+export function packed_tile(a: usize, b: usize, depth: i32, bias: usize, y: usize, yRow: usize, keep: bool): void {
+  let y00 = f32x4.splat(0), y01 = y00;
   if (bias) {
     y00 = v128.load(bias);
     y01 = v128.load(bias, 16);
-    y02 = v128.load(bias, 32);
-    y03 = v128.load(bias, 48);
   }
-  let y10 = y00, y11 = y01, y12 = y02, y13 = y03;
-  let y20 = y00, y21 = y01, y22 = y02, y23 = y03;
-  let y30 = y00, y31 = y01, y32 = y02, y33 = y03;
-  let b0: v128, b1: v128, b2: v128, b3: v128, x: v128;
-
-  let k = 0;
-  for (const even = depth & ~1; k < even; k += 2) {
-    b0 = v128.load(b);
-    b1 = v128.load(b, 16);
-    b2 = v128.load(b, 32);
-    b3 = v128.load(b, 48);
-    x = v128.load32_splat(a0);
-    y00 = madd(x, b0, y00), y01 = madd(x, b1, y01), y02 = madd(x, b2, y02), y03 = madd(x, b3, y03);
-    x = v128.load32_splat(a1);
-    y10 = madd(x, b0, y10), y11 = madd(x, b1, y11), y12 = madd(x, b2, y12), y13 = madd(x, b3, y13);
-    x = v128.load32_splat(a2);
-    y20 = madd(x, b0, y20), y21 = madd(x, b1, y21), y22 = madd(x, b2, y22), y23 = madd(x, b3, y23);
-    x = v128.load32_splat(a3);
-    y30 = madd(x, b0, y30), y31 = madd(x, b1, y31), y32 = madd(x, b2, y32), y33 = madd(x, b3, y33);
-    b += bRow;
-    b0 = v128.load(b);
-    b1 = v128.load(b, 16);
-    b2 = v128.load(b, 32);
-    b3 = v128.load(b, 48);
-    x = v128.load32_splat(a0, 4);
-    y00 = madd(x, b0, y00), y01 = madd(x, b1, y01), y02 = madd(x, b2, y02), y03 = madd(x, b3, y03);
-    x = v128.load32_splat(a1, 4);
-    y10 = madd(x, b0, y10), y11 = madd(x, b1, y11), y12 = madd(x, b2, y12), y13 = madd(x, b3, y13);
-    x = v128.load32_splat(a2, 4);
-    y20 = madd(x, b0, y20), y21 = madd(x, b1, y21), y22 = madd(x, b2, y22), y23 = madd(x, b3, y23);
-    x = v128.load32_splat(a3, 4);
-    y30 = madd(x, b0, y30), y31 = madd(x, b1, y31), y32 = madd(x, b2, y32), y33 = madd(x, b3, y33);
-    b += bRow;
-    a0 += 8, a1 += 8, a2 += 8, a3 += 8;
+  let y10 = y00, y11 = y01, y20 = y00, y21 = y01, y30 = y00, y31 = y01;
+  for (let k = 0; k < depth; k++) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), four = v128.load(a);
+    const x0 = v128.shuffle<f32>(four, four, 0, 0, 0, 0);
+    y00 = madd(x0, b0, y00), y01 = madd(x0, b1, y01);
+    const x1 = v128.shuffle<f32>(four, four, 1, 1, 1, 1);
+    y10 = madd(x1, b0, y10), y11 = madd(x1, b1, y11);
+    const x2 = v128.shuffle<f32>(four, four, 2, 2, 2, 2);
+    y20 = madd(x2, b0, y20), y21 = madd(x2, b1, y21);
+    const x3 = v128.shuffle<f32>(four, four, 3, 3, 3, 3);
+    y30 = madd(x3, b0, y30), y31 = madd(x3, b1, y31);
+    a += 16, b += 32;
   }
-  if (k < depth) {
-    b0 = v128.load(b);
-    b1 = v128.load(b, 16);
-    b2 = v128.load(b, 32);
-    b3 = v128.load(b, 48);
-    x = v128.load32_splat(a0);
-    y00 = madd(x, b0, y00), y01 = madd(x, b1, y01), y02 = madd(x, b2, y02), y03 = madd(x, b3, y03);
-    x = v128.load32_splat(a1);
-    y10 = madd(x, b0, y10), y11 = madd(x, b1, y11), y12 = madd(x, b2, y12), y13 = madd(x, b3, y13);
-    x = v128.load32_splat(a2);
-    y20 = madd(x, b0, y20), y21 = madd(x, b1, y21), y22 = madd(x, b2, y22), y23 = madd(x, b3, y23);
-    x = v128.load32_splat(a3);
-    y30 = madd(x, b0, y30), y31 = madd(x, b1, y31), y32 = madd(x, b2, y32), y33 = madd(x, b3, y33);
-  }
-  store_row(y, keep, y00, y01, y02, y03);
-  store_row(y + yRow, keep, y10, y11, y12, y13);
-  store_row(y + 2 * yRow, keep, y20, y21, y22, y23);
-  store_row(y + 3 * yRow, keep, y30, y31, y32, y33);
+  store_eight(y, keep, y00, y01);
+  store_eight(y + yRow, keep, y10, y11);
+  store_eight(y + 2 * yRow, keep, y20, y21);
+  store_eight(y + 3 * yRow, keep, y30, y31);
 }
 
 // @ts-ignore: decorator
 @inline
-function store_row(y: usize, keep: bool, y0: v128, y1: v128, y2: v128, y3: v128): void {
+function store_eight(y: usize, keep: bool, y0: v128, y1: v128): void {
   v128.store(y, keep ? f32x4.add(v128.load(y), y0) : y0);
   v128.store(y, keep ? f32x4.add(v128.load(y, 16), y1) : y1, 16);
-  v128.store(y, keep ? f32x4.add(v128.load(y, 32), y2) : y2, 32);
-  v128.store(y, keep ? f32x4.add(v128.load(y, 48), y3) : y3, 48);
+}
+
+/**
+ * y (rows × 8) = [y if `keep`] + a (rows × depth) · b (depth × 8), all packed, by whole panels of four rows. Panels of a
+ * are `panel` bytes apart: they may be longer than depth.
+ */
+export function packed_strip(a: usize, panel: usize, b: usize, depth: i32, rows: i32, y: usize, keep: bool): void {
+  for (let i = 0; i < rows; i += 4, a += panel, y += 128) packed_tile(a, b, depth, 0, y, 32, keep);
+}
+
+/** Multiplies `count` values, a multiple of 4, by a factor. */
+export function scale_values(at: usize, count: i32, factor: f32): void {
+  const scale = f32x4.splat(factor);
+  for (const end = at + (count << 2); at < end; at += 16) v128.store(at, f32x4.mul(v128.load(at), scale));
+}
+
+/** `value` rounded up to a multiple of 4: the rows of whole panels. */
+// @ts-ignore: decorator
+@inline
+export function fours(value: i32): i32 {
+  return (value + 3) & ~3;
 }

@@ -168,7 +168,13 @@ const cases: readonly Case[] = [
     inputs: { positions: [8, 0, 3, 3, 1], table: ropeTable({ positionCount: 9, headSize: 12, base: 1e4 }) },
     units: 4,
   })),
-  ...[[2, 37, 4, 2, 8], [1, 5, 1, 1, 3], [2, 16, 2, 2, 32], [1, 70, 6, 2, 20], [1, 1, 1, 1, 1], [1, 33, 2, 1, 64]]
+  ...[[2, 37, 4, 2, 8], [1, 5, 1, 1, 3], [2, 16, 2, 2, 32], [1, 70, 6, 2, 20], [1, 1, 1, 1, 1], [1, 33, 2, 1, 64], [
+    1,
+    131,
+    4,
+    1,
+    12,
+  ]]
     .flatMap(([B, T, H, G, D]) => {
       const shape: AttentionShape = { B: B!, T: T!, H: H!, G: G!, D: D! };
       const qkv = noise(attention.bindings["qkv"]!.length(shape), 7, 2), y = new Float64Array(B! * T! * H! * D!);
@@ -208,6 +214,24 @@ blasTest(
     for (const example of products([...ODD_SIZES, [300, 530, 60]])) await tryOn(devices, example);
   },
 );
+
+Deno.test("a NaN in a query, a key or a value reaches all outputs that depend on it", async () => {
+  const shape: AttentionShape = { B: 1, T: 21, H: 1, G: 1, D: 8 }, at = 10;
+  await using device = await openCpuDevice({ threads: 1 });
+  for (
+    const [part, reaches] of [[0, (t: number) => t === at], [1, (t: number) => t >= at], [
+      2,
+      (t: number) => t >= at,
+    ]] as const
+  ) {
+    const before = initial({ kernel: attention, shape, units: 0 });
+    before[0]![(at * 3 + part) * shape.D] = NaN;
+    const y = (await runOn(device, { kernel: attention, shape, units: 0 }, before))[1]!;
+    for (let t = 0; t < shape.T; t++) {
+      if (reaches(t)) assert.ok(Number.isNaN(y[t * shape.D]), `part ${part}, position ${t}`);
+    }
+  }
+});
 
 /** Devices with 1, 2 and 3 threads. */
 async function openThree(options: CpuDeviceOptions) {
