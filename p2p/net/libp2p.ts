@@ -26,6 +26,7 @@ import {
   parseRelayed,
   type Reachability,
   type RequestHandler,
+  type RequestOptions,
   type Transport,
   type TransportEvent,
 } from "./transport.ts";
@@ -180,7 +181,7 @@ class Libp2pTransport implements Transport {
     to: PeerId,
     name: string,
     request: Uint8Array,
-    options: { readonly signal?: AbortSignal } = {},
+    options: RequestOptions = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
     return this.#requests.ask(to, name, request, options);
   }
