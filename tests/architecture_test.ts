@@ -52,10 +52,12 @@ const FOREIGN = "runtime/device/blas.ts";
 const MAY_SAY_DENO = [
   "p2p/store/disk.ts",
   "p2p/store/disk_journal.ts",
+  "p2p/store/disk_partial.ts",
   "p2p/store/files.ts",
   "p2p/store/journal_file.ts",
   "p2p/store/key_file.ts",
   "p2p/store/lock.ts",
+  "p2p/store/shared_file.ts",
   "runtime/data/text_files.ts",
   FOREIGN,
   "runtime/device/dawn.ts",

@@ -1,12 +1,10 @@
 /**
  * Blobs for other peers: each serves what it holds, to whoever asks, a piece at a time.
  *
- * It keeps nothing between two requests but the chunk lists asked for last, so a reader can come, go and return, and a
- * slow one costs nothing.
+ * It keeps nothing between two requests, so a reader can come, go and return, and a slow one costs nothing.
  * @module
  */
-import { type BlobStore, CHUNK_BYTES } from "../store/blob_store.ts";
-import { type ChunkList, chunkListDigest, encodeChunkList, sha256 } from "../store/chunks.ts";
+import type { BlobStore } from "../store/blob_store.ts";
 import type { Digest } from "../sync/types.ts";
 import { BLOBS_PROTOCOL, decodeBlobRequest } from "./blob_requests.ts";
 import { Deadline } from "./deadline.ts";
@@ -18,8 +16,6 @@ import type { RequestHandler, Transport } from "./transport.ts";
  * what a reader takes for slow.
  */
 const RELAY_PATIENCE_MS = 4_000;
-/** Chunk lists remembered. */
-const MOST_LISTS = 32;
 
 /** What a peer does for two others that cannot reach each other. */
 export interface BlobRelay {
@@ -54,40 +50,10 @@ export function relayBlobs(transport: Transport, answer: RequestHandler, { under
 }
 
 function answersFrom(store: BlobStore): RequestHandler {
-  const lists = new Map<Digest, Promise<ChunkList | null>>();
-  const listOf = (digest: Digest): Promise<ChunkList | null> => {
-    const list = lists.get(digest) ?? hashStored(store, digest);
-    lists.delete(digest);
-    lists.set(digest, list); // the last asked for is the last forgotten
-    for (const oldest of lists.keys()) {
-      if (lists.size <= MOST_LISTS) break;
-      lists.delete(oldest);
-    }
-    return list;
-  };
   return async (_, request) => {
     const asked = decodeBlobRequest(request);
     if (asked === null) return null;
     const { digest, piece } = asked;
-    if (piece !== null) return await store.slice(digest, piece.start, piece.end);
-    const list = await listOf(digest);
-    if (list === null) lists.delete(digest); // it may be stored later
-    return list === null ? null : encodeChunkList(list);
+    return piece === null ? await store.chunkList(digest) : await store.slice(digest, piece.start, piece.end);
   };
-}
-
-/** Hashes a stored blob chunk by chunk; null if it is not there, or no longer what its name says. */
-async function hashStored(store: BlobStore, digest: Digest): Promise<ChunkList | null> {
-  const sizeBytes = await store.sizeOf(digest);
-  if (sizeBytes === null) return null;
-  const chunks: Digest[] = [];
-  for (let start = 0; start < sizeBytes; start += CHUNK_BYTES) {
-    const chunk = await store.slice(digest, start, start + CHUNK_BYTES);
-    if (chunk === null) return null;
-    chunks.push(await sha256(chunk));
-  }
-  const list = { sizeBytes, chunks };
-  if (await chunkListDigest(list) === digest) return list;
-  await store.get(digest); // verifies, and drops what is damaged
-  return null;
 }

@@ -16,8 +16,9 @@ export class Copy {
   readonly source: Source;
   /** Aborts the requests for it. */
   readonly stop = new AbortController();
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly sizeBytes: number;
   readonly #start: number;
+  #bytes: Uint8Array<ArrayBuffer> | null = null;
   #asked = 0;
   #arrived = 0;
 
@@ -25,28 +26,38 @@ export class Copy {
     const { start, end } = chunkSpan(sizeBytes, index);
     this.index = index;
     this.source = source;
-    this.bytes = new Uint8Array(end - start);
+    this.sizeBytes = end - start;
     this.#start = start;
   }
 
   get isAsked(): boolean {
-    return this.#asked === this.bytes.length;
+    return this.#asked === this.sizeBytes;
   }
 
   get leftBytes(): number {
-    return this.bytes.length - this.#arrived;
+    return this.sizeBytes - this.#arrived;
   }
 
   /** The next piece to ask for, at most this large. */
   take(mostBytes: number): Piece {
     const start = this.#start + this.#asked;
-    this.#asked = Math.min(this.bytes.length, this.#asked + mostBytes);
+    this.#asked = Math.min(this.sizeBytes, this.#asked + mostBytes);
     return { start, end: this.#start + this.#asked };
   }
 
-  put({ start }: Piece, bytes: Uint8Array): void {
-    this.bytes.set(bytes, start - this.#start);
+  /** A piece has come; it is the copy's from now on. */
+  put({ start }: Piece, bytes: Uint8Array<ArrayBuffer>): void {
+    if (bytes.length === this.sizeBytes) this.#bytes = bytes;
+    else {
+      this.#bytes ??= new Uint8Array(this.sizeBytes);
+      this.#bytes.set(bytes, start - this.#start);
+    }
     this.#arrived += bytes.length;
+  }
+
+  /** The chunk, once nothing is left. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes ?? new Uint8Array();
   }
 }
 
@@ -153,7 +164,7 @@ export class ChunkCopies {
     for (const [index, [copy, second]] of this.#copies) {
       if (copy === undefined || second !== undefined || copy.source === source || copy.leftBytes === 0) continue;
       const leftMs = isOverdue(copy.source) ? Infinity : copy.source.expectMs(copy.leftBytes, nowMs);
-      const mineMs = source.expectMs(copy.bytes.length, nowMs);
+      const mineMs = source.expectMs(copy.sizeBytes, nowMs);
       const isSooner = mineMs < leftMs || leftMs === Infinity && isOverdue(copy.source);
       if (isSooner && leftMs > longestMs) [slowest, longestMs] = [index, leftMs];
     }

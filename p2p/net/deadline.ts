@@ -17,6 +17,7 @@ export class Deadline implements Disposable {
   readonly #clock: Clock;
   readonly #abort: (event: Event) => void;
   #alarm: Disposable | null = null;
+  #dueMs = 0;
   #expired = false;
 
   constructor(ms: number, { others = [], clock = systemClock }: DeadlineOptions = {}) {
@@ -38,18 +39,25 @@ export class Deadline implements Disposable {
     return this.#expired;
   }
 
-  /** Counts the whole time again from now. */
+  /** Counts the whole time again from now. It costs next to nothing: the alarm that is set looks whether it is time. */
   restart(): void {
-    this.stop();
-    this.#alarm = this.#clock.alarm(this.#clock.now() + this.#ms, () => {
-      this.#expired = true;
-      this.#controller.abort(new DOMException(`Nothing happened for ${this.#ms} ms`, "TimeoutError"));
-    });
+    this.#dueMs = this.#clock.now() + this.#ms;
+    if (this.#alarm === null) this.#setAlarm();
   }
 
   /** Only the other signals count from now on. */
   stop(): void {
     this.#alarm?.[Symbol.dispose]();
+    this.#alarm = null;
+  }
+
+  #setAlarm(): void {
+    this.#alarm = this.#clock.alarm(this.#dueMs, () => {
+      if (this.#clock.now() < this.#dueMs) return this.#setAlarm();
+      this.#alarm = null;
+      this.#expired = true;
+      this.#controller.abort(new DOMException(`Nothing happened for ${this.#ms} ms`, "TimeoutError"));
+    });
   }
 
   [Symbol.dispose](): void {

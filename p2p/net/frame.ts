@@ -1,21 +1,24 @@
 /**
- * One bounded message on a libp2p stream: its length as 4 bytes big-endian, then its bytes.
+ * Bounded messages on a libp2p stream, one after another: each its length as 4 bytes big-endian, then its bytes.
  *
  * A sender that is killed looks like one that has finished, so the end of a stream means nothing here: a frame is whole
  * when its length says so. Reading never buffers more than the one frame it was asked for, nor more of it than has come.
  * @module
  */
 import type { Stream } from "@libp2p/interface";
+import { Uint8ArrayList } from "uint8arraylist";
 import { TransportError } from "./transport_error.ts";
 
 const LENGTH_BYTES = 4;
 
-/** Queues a frame. Bounded by its size: a stream of ours carries one frame each way. */
-export function sendFrame(stream: Stream, bytes: Uint8Array): void {
+/**
+ * Queues a frame of these parts, without a copy of them: they must not change any more. Bounded by its size, because a
+ * stream of ours carries one frame at a time each way.
+ */
+export function sendFrame(stream: Stream, ...parts: readonly Uint8Array[]): void {
   const length = new Uint8Array(LENGTH_BYTES);
-  new DataView(length.buffer).setUint32(0, bytes.length);
-  stream.send(length);
-  if (bytes.length > 0) stream.send(bytes);
+  new DataView(length.buffer).setUint32(0, parts.reduce((sum, part) => sum + part.length, 0));
+  stream.send(new Uint8ArrayList(length, ...parts)); // at once: what is sent alone is encrypted and written alone
 }
 
 export interface ReadFrameOptions {
@@ -27,7 +30,7 @@ export interface ReadFrameOptions {
 }
 
 /**
- * Reads the one frame that a stream brings.
+ * Reads the next frame that a stream brings; nothing may follow it before it is answered.
  * @throws {TransportError} if the frame is too large, or cut short.
  */
 export function readFrame(stream: Stream, options: ReadFrameOptions): Promise<Uint8Array<ArrayBuffer>> {
@@ -96,12 +99,12 @@ export function readFrame(stream: Stream, options: ReadFrameOptions): Promise<Ui
 
 const LEAST_BUFFER_BYTES = 4096;
 
-/** A larger buffer with the same beginning; at most twice what has come, so that claims cost what they bring. */
+/** A larger buffer with the same beginning; at most four times what has come, so that claims cost what they bring. */
 function grown(
   body: Uint8Array<ArrayBuffer>,
   { filled, least, most }: { readonly filled: number; readonly least: number; readonly most: number },
 ): Uint8Array<ArrayBuffer> {
-  const larger = new Uint8Array(Math.min(most, Math.max(LEAST_BUFFER_BYTES, least, 2 * body.length)));
+  const larger = new Uint8Array(Math.min(most, Math.max(LEAST_BUFFER_BYTES, least, 4 * body.length)));
   larger.set(body.subarray(0, filled));
   return larger;
 }

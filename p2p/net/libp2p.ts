@@ -26,6 +26,7 @@ import {
   parseRelayed,
   type Reachability,
   type RequestHandler,
+  type RequestOptions,
   type Transport,
   type TransportEvent,
 } from "./transport.ts";
@@ -49,8 +50,8 @@ class Libp2pTransport implements Transport {
   readonly #gate: Gate;
   readonly #run: Digest;
   readonly #clock: Clock;
-  /** Peers that listen to this run, with the address of their connection. */
-  readonly #peers = new Map<PeerId, string>();
+  /** Peers that listen to this run, under the names that libp2p has for them: to make one again costs more than to ask. */
+  readonly #peers = new Map<PeerId, Libp2pPeerId>();
   readonly #announcementHandlers: ((bytes: Uint8Array, from: PeerId) => void)[] = [];
   readonly #eventHandlers: ((event: TransportEvent) => void)[] = [];
   /** Work under way that `close` waits for: requests served, publications. */
@@ -180,7 +181,7 @@ class Libp2pTransport implements Transport {
     to: PeerId,
     name: string,
     request: Uint8Array,
-    options: { readonly signal?: AbortSignal } = {},
+    options: RequestOptions = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
     return this.#requests.ask(to, name, request, options);
   }
@@ -228,7 +229,7 @@ class Libp2pTransport implements Transport {
     if (connected) {
       const connection = this.#connectionTo(peer), link = linkOf(connection);
       const address = connection?.remoteAddr.toString() ?? "";
-      this.#peers.set(peer, address);
+      this.#peers.set(peer, peerId);
       this.#emit({ kind: "connected", peer, address, link });
       if (link.kind === "relayed") return;
       if (connection?.direction === "inbound") this.#dialBack.heardFrom(peer);
@@ -282,7 +283,7 @@ class Libp2pTransport implements Transport {
   }
 
   #connectionTo(peer: PeerId): Connection | undefined {
-    return bestOf(this.#node.getConnections(peerIdFromString(peer)));
+    return bestOf(this.#node.getConnections(this.#peers.get(peer) ?? peerIdFromString(peer)));
   }
 
   /** Resolves when the peer has said that it listens to this run; fails at once if it hangs up instead. */

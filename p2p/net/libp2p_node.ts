@@ -30,6 +30,7 @@ import type { Gate } from "./libp2p_gater.ts";
 import { catchStrayErrors } from "./stray_errors.ts";
 import { topicOf, topicsAbove } from "./topics.ts";
 import { LARGEST_ANNOUNCEMENT_BYTES } from "./transport.ts";
+import { wholeWrites } from "./whole_writes.ts";
 
 export const DIAL_TIMEOUT_MS = 15_000;
 const MOST_CONNECTIONS = 300;
@@ -86,7 +87,7 @@ export async function startNode(
       privateKey,
       addresses: { listen: [...listen], announce: [...announce] },
       transports: [tcp(), webSockets(), relayTransport()],
-      connectionEncrypters: [noise()],
+      connectionEncrypters: [wholeWrites(noise())],
       connectionGater: gate.gater,
       // A pre-shared key wraps every connection, before noise: strangers do not get as far as a handshake.
       ...(networkKey === null

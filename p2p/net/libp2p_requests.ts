@@ -1,7 +1,7 @@
 /**
- * Requests through libp2p: one stream for each, with a frame each way, a bound on its bytes and one on its silence.
+ * Requests through libp2p: a stream for each, with a frame each way, a bound on its bytes and one on its silence.
  *
- * Each side holds a stream until both have ended it, and resets it when the other sends nothing, takes nothing of what
+ * Whoever has many requests for one peer asks again on a stream that has had its answer (`kept_streams.ts`). Each side holds a stream until both have ended it, and resets it when the other sends nothing, takes nothing of what
  * it is sent, or keeps its own end open: so whoever dawdles has its slot for no longer than these limits.
  * @module
  */
@@ -11,10 +11,11 @@ import { isPeerId } from "../identity.ts";
 import type { PeerId } from "../sync/types.ts";
 import { Deadline } from "./deadline.ts";
 import { readFrame, sendFrame } from "./frame.ts";
+import { KeptStreams } from "./kept_streams.ts";
 import { deepMessage } from "./libp2p_errors.ts";
 import type { Gate } from "./libp2p_gater.ts";
 import type { StarlingNode } from "./libp2p_node.ts";
-import { LARGEST_MESSAGE_BYTES, type RequestHandler } from "./transport.ts";
+import { LARGEST_MESSAGE_BYTES, type RequestHandler, type RequestOptions } from "./transport.ts";
 import { requestError, TransportError } from "./transport_error.ts";
 
 /** A request is given up when nothing has moved for this long. */
@@ -39,9 +40,11 @@ export interface RequestsOptions {
 
 export class Requests {
   readonly #options: RequestsOptions;
+  readonly #kept: KeptStreams;
 
   constructor(options: RequestsOptions) {
     this.#options = options;
+    this.#kept = new KeptStreams(options.clock, (stream) => options.track(this.#hangUp(stream)));
   }
 
   /** As `Transport.request`. */
@@ -49,7 +52,7 @@ export class Requests {
     to: PeerId,
     name: string,
     request: Uint8Array,
-    options: { readonly signal?: AbortSignal } = {},
+    options: RequestOptions = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
     const { connectionTo, closing, track, clock } = this.#options;
     const connection = connectionTo(to);
@@ -63,7 +66,7 @@ export class Requests {
     using stall = new Deadline(STALLED_MS, { others: [whole.signal], clock });
     let stream: Stream | undefined;
     try {
-      stream = await connection.newStream(`/starling/${name}`, {
+      stream = this.#kept.take(connection, name) ?? await connection.newStream(`/starling/${name}`, {
         signal: stall.signal,
         maxOutboundStreams: MOST_STREAMS,
         runOnLimitedConnection: true,
@@ -74,9 +77,10 @@ export class Requests {
         signal: stall.signal,
         onProgress: () => stall.restart(),
       });
-      track(this.#hangUp(stream));
+      if (options.isOneOfMany === true) this.#kept.put(connection, name, stream);
+      else track(this.#hangUp(stream));
       if (bytes[0] !== ANSWERED) throw fail("refused", "it refused");
-      return bytes.slice(1);
+      return bytes.subarray(1);
     } catch (error) {
       if (error instanceof TransportError && error.kind === "refused") throw error;
       stream?.abort(asError(error));
@@ -108,18 +112,19 @@ export class Requests {
     const { gate, closing, clock } = this.#options, from = connection.remotePeer.toString();
     using whole = new Deadline(LONGEST_REQUEST_MS, { others: [closing], clock }); // else a byte now and then holds it for ever
     using stall = new Deadline(STALLED_MS, { others: [whole.signal], clock });
+    const limits = { whole, stall };
     try {
       if (!isPeerId(from)) throw new TransportError("invalid", "its key is not Ed25519");
       if (!gate.admits(from)) throw new TransportError("invalid", "it is not admitted");
-      const request = await readFrame(stream, {
-        mostBytes: LARGEST_MESSAGE_BYTES,
-        signal: stall.signal,
-        onProgress: () => stall.restart(),
-      });
-      stall.stop();
-      const answer = await unlessAborted(answerOf(handler, from, request), whole.signal);
-      stall.restart();
-      sendFrame(stream, answer === null ? new Uint8Array([REFUSED]) : prefixed(ANSWERED, answer));
+      for (;;) {
+        const request = await nextRequest(stream, limits);
+        if (request === null) break;
+        stall.stop();
+        const answer = await unlessAborted(answerOf(handler, from, request), whole.signal);
+        stall.restart();
+        if (answer === null) sendFrame(stream, Uint8Array.of(REFUSED));
+        else sendFrame(stream, Uint8Array.of(ANSWERED), answer);
+      }
       await ended(stream, { signal: stall.signal, onProgress: () => stall.restart() });
     } catch (error) {
       stream.abort(asError(error));
@@ -138,31 +143,60 @@ export class Requests {
   }
 }
 
+/** The asker's next request, when it has taken the answer to the one before; null if it asks no more. */
+async function nextRequest(
+  stream: Stream,
+  { whole, stall }: { readonly whole: Deadline; readonly stall: Deadline },
+): Promise<Uint8Array | null> {
+  let hasBegun = false;
+  using _taken = whenTaken(stream, () => stall.restart());
+  try {
+    return await readFrame(stream, {
+      mostBytes: LARGEST_MESSAGE_BYTES,
+      signal: stall.signal,
+      onProgress() {
+        if (!hasBegun) whole.restart(); // a request is given up after so long, not a stream that carries many
+        hasBegun = true;
+        stall.restart();
+      },
+    });
+  } catch (error) {
+    if (!hasBegun && stream.status === "open" && stream.readableEnded) return null;
+    throw error;
+  }
+}
+
 /** Ends our side when all that was sent is taken, and resolves when the other has ended its own. */
 async function ended(
   stream: Stream,
-  { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress?: () => void },
+  { signal, onProgress = () => {} }: { readonly signal: AbortSignal; readonly onProgress?: () => void },
 ): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
+  using _taken = whenTaken(stream, onProgress);
+  stream.addEventListener("close", () => resolve());
+  signal.addEventListener("abort", () => resolve());
+  await stream.close({ signal });
+  if (stream.status === "open") await promise;
+  signal.throwIfAborted();
+}
+
+/** Calls `act` whenever the other side has taken some of what was sent to it, until disposed. */
+function whenTaken(stream: Stream, act: () => void): Disposable {
   let leftBytes = stream.writeBufferLength, isOver = false;
   // The stream sends more just after this event, which also comes when the connection has room for some other stream.
   const onDrain = (): void =>
     queueMicrotask(() => {
       if (isOver || stream.writeBufferLength >= leftBytes) return;
       leftBytes = stream.writeBufferLength;
-      onProgress?.();
+      act();
     });
   stream.addEventListener("drain", onDrain);
-  stream.addEventListener("close", () => resolve());
-  signal.addEventListener("abort", () => resolve());
-  try {
-    await stream.close({ signal });
-    if (stream.status === "open") await promise;
-    signal.throwIfAborted();
-  } finally {
-    isOver = true;
-    stream.removeEventListener("drain", onDrain);
-  }
+  return {
+    [Symbol.dispose]() {
+      isOver = true;
+      stream.removeEventListener("drain", onDrain);
+    },
+  };
 }
 
 /** @throws the signal's reason as soon as it aborts, even if the work never ends. */
@@ -184,13 +218,6 @@ async function answerOf(handler: RequestHandler, from: PeerId, request: Uint8Arr
   } catch {
     return null;
   }
-}
-
-function prefixed(first: number, bytes: Uint8Array): Uint8Array {
-  const all = new Uint8Array(bytes.length + 1);
-  all[0] = first;
-  all.set(bytes, 1);
-  return all;
 }
 
 function asError(error: unknown): Error {

@@ -219,6 +219,81 @@ Deno.test("a server that answers and keeps its end of the stream open loses it a
   assert.equal(clock.alarmCount, 0);
 });
 
+function askOneOfMany(peer: Transport, request: number): Promise<Uint8Array> {
+  return peer.request(identity(1).peer, "slow/1", Uint8Array.of(request), { isOneOfMany: true });
+}
+
+/** Answers all requests of a stream with what they ask. */
+async function echo(stream: Stream): Promise<void> {
+  const signal = new AbortController().signal;
+  for (;;) {
+    const request = await readFrame(stream, { mostBytes: 9, signal }).catch(() => null);
+    if (request === null) return void await stream.close();
+    sendFrame(stream, Uint8Array.of(1), request);
+  }
+}
+
+Deno.test("one of many requests goes on the stream of the one before, which ends after 5 s without another", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { clock, peer, node, connection } = await scene(stack);
+  const streams = await serve(node, echo);
+  for (const i of [1, 2, 3]) {
+    assert.deepEqual(await askOneOfMany(peer, i), Uint8Array.of(i));
+    clock.advance(4_999);
+    await exchange(connection, clock);
+    assert.deepEqual([streams.length, streams[0]!.status], [1, "open"]);
+  }
+  clock.advance(1);
+  await until("it is over", () => clock.alarmCount === 0);
+  assert.equal(streams[0]!.status, "closed");
+  assert.deepEqual(await askOneOfMany(peer, 4), Uint8Array.of(4));
+  assert.equal(streams.length, 2);
+});
+
+Deno.test("requests that are under way together have a stream each, and those after them no more", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { peer, node } = await scene(stack);
+  const streams = await serve(node, echo);
+  for (let i = 0; i < 3; i++) {
+    const answers = await Promise.all([10, 11, 12].map((request) => askOneOfMany(peer, request)));
+    assert.deepEqual(answers, [10, 11, 12].map((request) => Uint8Array.of(request)));
+  }
+  assert.equal(streams.length, 3);
+});
+
+for (
+  const [what, act] of [
+    ["ends it", (stream: Stream) => void stream.close()],
+    ["resets it", (stream: Stream) => stream.abort(new Error("no more"))],
+    ["sends what nobody asked for", (stream: Stream) => void stream.send(Uint8Array.of(1))],
+  ] as const
+) {
+  Deno.test(`a stream that waits for a request is not used again when its server ${what}`, async () => {
+    await using stack = new AsyncDisposableStack();
+    const { clock, peer, node, connection } = await scene(stack);
+    const streams = await serve(node, echo);
+    await askOneOfMany(peer, 1);
+    act(streams[0]!);
+    await exchange(connection, clock);
+    assert.deepEqual(await askOneOfMany(peer, 2), Uint8Array.of(2));
+    assert.equal(streams.length, 2);
+  });
+}
+
+Deno.test("a peer answers many requests on one stream, each with its own two minutes", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { clock, connection } = await scene(stack);
+  const stream = await open(connection), signal = new AbortController().signal;
+  for (let passedMs = 0; passedMs < 2 * WHOLE_MS; passedMs += SLOW_MS) {
+    sendFrame(stream, Uint8Array.of(passedMs / SLOW_MS));
+    assert.deepEqual(await readFrame(stream, { mostBytes: 2, signal }), Uint8Array.of(1, passedMs / SLOW_MS));
+    clock.advance(SLOW_MS);
+  }
+  clock.advance(SILENCE_MS - SLOW_MS);
+  await until("it is reset", () => isOver(stream));
+  assert.equal(clock.alarmCount, 0);
+});
+
 Deno.test("an address where somebody takes the connection and says nothing is given up after 15 s", async () => {
   const clock = new ManualClock();
   using mute = Deno.listen({ hostname: "127.0.0.1", port: 0 });

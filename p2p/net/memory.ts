@@ -13,6 +13,7 @@ import {
   type Link,
   parseRelayed,
   type RequestHandler,
+  type RequestOptions,
   type Transport,
   type TransportEvent,
 } from "./transport.ts";
@@ -192,7 +193,7 @@ class MemoryTransport implements Transport {
     to: PeerId,
     name: string,
     request: Uint8Array,
-    options: { readonly signal?: AbortSignal } = {},
+    options: RequestOptions = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
     const end = () => {

@@ -45,7 +45,7 @@ export function serveRelay({ transport, name, answer, onRelayed }: RelayOptions)
     // One hop: who is reached through another relay is that relay's to serve.
     if (transport.link(asked.to)?.kind !== "direct" || !await turns.take()) return null;
     try {
-      const passedOn = await transport.request(asked.to, name, asked.request);
+      const passedOn = await transport.request(asked.to, name, asked.request, { isOneOfMany: true });
       onRelayed(passedOn.length);
       return passedOn;
     } finally {
@@ -63,9 +63,9 @@ export function requestBulk(
   to: PeerId,
   name: string,
   request: Uint8Array,
-  options: { readonly signal?: AbortSignal } = {},
+  { signal }: { readonly signal: AbortSignal },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const link = transport.link(to);
+  const link = transport.link(to), options = { signal, isOneOfMany: true };
   if (link?.kind !== "relayed") return transport.request(to, name, request, options);
   return transport.request(link.relay, PROTOCOL, formatRequest(to, request), options).catch((cause: unknown) => {
     const because = `through ${link.relay}: ${reasonOf(cause)}`;

@@ -40,6 +40,12 @@ export type TransportEvent =
 /** Answers a request; throwing or returning null refuses it. */
 export type RequestHandler = (from: PeerId, request: Uint8Array) => Promise<Uint8Array | null>;
 
+export interface RequestOptions {
+  readonly signal?: AbortSignal;
+  /** More of them follow to the same peer within seconds, as for the pieces of a blob: then each of them costs less. */
+  readonly isOneOfMany?: boolean;
+}
+
 /** The address of a peer as one dials it through another. */
 export function relayedAddress(relay: PeerId, peer: PeerId): string {
   return `/p2p/${relay}/p2p-circuit/p2p/${peer}`;
@@ -88,7 +94,7 @@ export interface Transport extends AsyncDisposable {
     to: PeerId,
     name: string,
     request: Uint8Array,
-    options?: { readonly signal?: AbortSignal },
+    options?: RequestOptions,
   ): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * Only these peers may be connected from now on, whoever dials; null: everybody, as at first. Others are disconnected,

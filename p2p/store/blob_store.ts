@@ -13,13 +13,18 @@ export const CHUNK_BYTES = 256 * 1024;
 /** Blobs by digest. */
 export interface BlobStore {
   has(digest: Digest): Promise<boolean>;
-  /** Stores whole bytes and returns their name. Durable when it resolves (on disk: written, synced, renamed). */
-  put(bytes: Uint8Array<ArrayBuffer>): Promise<Digest>;
+  /** Stores whole bytes, in shared memory or not, and returns their name; nobody may change them meanwhile. Durable when it resolves (on disk: written, synced, renamed). */
+  put(bytes: Uint8Array): Promise<Digest>;
   /** The bytes, verified against the digest, or null if absent or damaged (then it is dropped). */
   get(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null>;
   /** A part of a stored blob, or null. Not verified: the reader checks chunks. */
   slice(digest: Digest, start: number, end: number): Promise<Uint8Array<ArrayBuffer> | null>;
   sizeOf(digest: Digest): Promise<number | null>;
+  /**
+   * The encoded chunk list of a stored blob (`chunks.ts`), by which whoever fetches it checks it, or null. It was
+   * verified once, when the blob was stored or first asked about: the reader notices what the disk has done since.
+   */
+  chunkList(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null>;
   delete(digest: Digest): Promise<void>;
   /** Every blob stored, sorted. */
   list(): Promise<readonly Digest[]>;

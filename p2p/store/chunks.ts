@@ -26,13 +26,21 @@ export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Digest> {
   return asDigest(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 }
 
-/** Hashes every chunk; one at a time, so that the memory in flight stays small. */
-export async function chunkListOf(bytes: Uint8Array<ArrayBuffer>): Promise<ChunkList> {
+/** Hashes every chunk; one at a time, so that the memory in flight stays small. Shared memory is copied by the chunk. */
+export async function chunkListOf(bytes: Uint8Array): Promise<ChunkList> {
   const chunks: Digest[] = [];
-  for (let start = 0; start < bytes.length; start += CHUNK_BYTES) {
-    chunks.push(await sha256(bytes.subarray(start, start + CHUNK_BYTES)));
-  }
+  for (let index = 0; index < chunkCount(bytes.length); index++) chunks.push(await sha256(chunkOf(bytes, index)));
   return { sizeBytes: bytes.length, chunks };
+}
+
+/** Bytes of one chunk, as WebCrypto and files take them: a copy only if they lie in shared memory. */
+export function chunkOf(bytes: Uint8Array, index: number): Uint8Array<ArrayBuffer> {
+  const { start, end } = chunkSpan(bytes.length, index), chunk = bytes.subarray(start, end);
+  return isUnshared(chunk) ? chunk : new Uint8Array(chunk);
+}
+
+function isUnshared(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer;
 }
 
 /** The name of the blob that has this list. */
@@ -41,11 +49,11 @@ export function chunkListDigest(list: ChunkList): Promise<Digest> {
 }
 
 /** The name of these bytes as a blob. */
-export async function blobDigest(bytes: Uint8Array<ArrayBuffer>): Promise<Digest> {
+export async function blobDigest(bytes: Uint8Array): Promise<Digest> {
   return await chunkListDigest(await chunkListOf(bytes));
 }
 
-function chunkCount(sizeBytes: number): number {
+export function chunkCount(sizeBytes: number): number {
   return Math.ceil(sizeBytes / CHUNK_BYTES);
 }
 

@@ -7,9 +7,12 @@
  * @module
  */
 import type { BlobName, Digest } from "../sync/types.ts";
-import type { BlobStore, PartialBlob } from "./blob_store.ts";
-import { blobDigest, checkChunk, checkChunkList, checkComplete, chunkSpan, sha256 } from "./chunks.ts";
-import { nullIfAbsent, readAt, removeIfThere, syncFolder, writeAll } from "./files.ts";
+import { type BlobStore, CHUNK_BYTES, type PartialBlob } from "./blob_store.ts";
+import { blobDigest, chunkCount, chunkListDigest, chunkOf, encodeChunkList, sha256 } from "./chunks.ts";
+import { DiskPartialBlob } from "./disk_partial.ts";
+import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "./files.ts";
+import { KnownLists } from "./known_lists.ts";
+import { SharedFile } from "./shared_file.ts";
 import { onDisk } from "./storage_error.ts";
 
 const DIGEST_NAME = /^[0-9a-f]{64}$/;
@@ -34,6 +37,9 @@ export async function openDiskBlobStore(folder: string): Promise<BlobStore> {
 class DiskBlobStore implements BlobStore {
   readonly #folder: string;
   readonly #partials = new Map<Digest, DiskPartialBlob>();
+  readonly #lists = new KnownLists();
+  /** Blobs that are being read. */
+  readonly #reading = new Map<Digest, { readonly file: SharedFile; readers: number }>();
   #writes = 0;
 
   constructor(folder: string) {
@@ -44,22 +50,20 @@ class DiskBlobStore implements BlobStore {
     return await this.sizeOf(digest) !== null;
   }
 
-  async put(bytes: Uint8Array<ArrayBuffer>): Promise<Digest> {
-    const digest = await blobDigest(bytes);
+  async put(bytes: Uint8Array): Promise<Digest> {
     const temporary = `${this.#folder}/writing-${this.#writes++}`;
-    await onDisk(`store blob ${digest} in ${this.#folder}`, async () => {
+    return await onDisk(`store a blob of ${bytes.length} bytes in ${this.#folder}`, async () => {
       try {
-        using file = await Deno.open(temporary, { write: true, create: true, truncate: true });
-        await writeAll(file, bytes);
-        await file.sync();
+        const list = await writeHashed(temporary, bytes), digest = await sha256(list);
         await Deno.rename(temporary, this.#path(digest));
+        await syncFolder(this.#folder);
+        this.#lists.set(digest, list);
+        return digest;
       } catch (error) {
         await removeIfThere(temporary);
         throw error;
       }
-      await syncFolder(this.#folder);
     });
-    return digest;
   }
 
   async get(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
@@ -70,10 +74,19 @@ class DiskBlobStore implements BlobStore {
   }
 
   async slice(digest: Digest, start: number, end: number): Promise<Uint8Array<ArrayBuffer> | null> {
-    return await onDisk(`read blob ${digest} in ${this.#folder}`, async () => {
-      using file = await nullIfAbsent(Deno.open(this.#path(digest)));
-      return file === null ? null : await readAt(file, start, end);
-    });
+    const reading = this.#reading.get(digest) ??
+      { file: new SharedFile(this.#path(digest), { read: true }), readers: 0 };
+    this.#reading.set(digest, reading);
+    reading.readers++;
+    try {
+      return await onDisk(`read blob ${digest} in ${this.#folder}`, () => nullIfAbsent(reading.file.read(start, end)));
+    } finally {
+      if (--reading.readers === 0) this.#reading.delete(digest);
+    }
+  }
+
+  chunkList(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#lists.get(digest, () => this.#hashStored(digest));
   }
 
   async sizeOf(digest: Digest): Promise<number | null> {
@@ -89,6 +102,7 @@ class DiskBlobStore implements BlobStore {
       await removeIfThere(this.#path(digest));
       await removeIfThere(`${this.#folder}/partial/${digest}`);
       this.#partials.delete(digest);
+      this.#lists.forget(digest);
     });
   }
 
@@ -109,16 +123,33 @@ class DiskBlobStore implements BlobStore {
   partial(digest: Digest, sizeBytes: number): Promise<PartialBlob> {
     const open = this.#partials.get(digest);
     if (open?.sizeBytes === sizeBytes) return Promise.resolve(open);
+    const path = `${this.#folder}/partial/${digest}`;
     const partial = new DiskPartialBlob(digest, sizeBytes, {
-      path: `${this.#folder}/partial/${digest}`,
-      keep: async (path) => {
+      path,
+      keep: async (list) => {
         await Deno.rename(path, this.#path(digest));
         await syncFolder(this.#folder);
         this.#partials.delete(digest);
+        this.#lists.set(digest, list);
       },
     });
     this.#partials.set(digest, partial);
     return Promise.resolve(partial);
+  }
+
+  /** Null if the blob is not there, or not what its name says: then it is dropped. */
+  async #hashStored(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
+    const sizeBytes = await this.sizeOf(digest), chunks: Digest[] = [];
+    if (sizeBytes === null) return null;
+    for (let start = 0; start < sizeBytes; start += CHUNK_BYTES) {
+      const chunk = await this.slice(digest, start, start + CHUNK_BYTES);
+      if (chunk === null) return null;
+      chunks.push(await sha256(chunk));
+    }
+    const list = { sizeBytes, chunks };
+    if (await chunkListDigest(list) === digest) return encodeChunkList(list);
+    await this.delete(digest);
+    return null;
   }
 
   async #digestsIn(folder: string): Promise<readonly Digest[]> {
@@ -134,6 +165,18 @@ class DiskBlobStore implements BlobStore {
   }
 }
 
+/** Writes bytes to a new file and syncs it; each chunk is hashed while it is written. Returns the encoded chunk list. */
+async function writeHashed(path: string, bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  const chunks: Digest[] = [];
+  for (let index = 0; index < chunkCount(bytes.length); index++) {
+    const chunk = chunkOf(bytes, index), [digest] = await Promise.all([sha256(chunk), writeAll(file, chunk)]);
+    chunks.push(digest);
+  }
+  await file.sync();
+  return encodeChunkList({ sizeBytes: bytes.length, chunks });
+}
+
 async function dropOldPartials(folder: string): Promise<void> {
   const found: { readonly name: string; readonly touched: number }[] = [];
   for await (const { name } of Deno.readDir(folder)) {
@@ -142,64 +185,4 @@ async function dropOldPartials(folder: string): Promise<void> {
   }
   found.sort((a, b) => b.touched - a.touched);
   for (const { name } of found.slice(MOST_PARTIALS)) await Deno.remove(`${folder}/${name}`);
-}
-
-class DiskPartialBlob implements PartialBlob {
-  readonly sizeBytes: number;
-  readonly #path: string;
-  readonly #digest: Digest;
-  readonly #keep: (path: string) => Promise<void>;
-  readonly #held = new Set<number>();
-  #chunks: readonly Digest[] | null = null;
-
-  constructor(
-    digest: Digest,
-    sizeBytes: number,
-    place: { readonly path: string; readonly keep: (path: string) => Promise<void> },
-  ) {
-    this.#digest = digest;
-    this.sizeBytes = sizeBytes;
-    this.#path = place.path;
-    this.#keep = place.keep;
-  }
-
-  held(): Promise<readonly number[]> {
-    return Promise.resolve([...this.#held].sort((a, b) => a - b));
-  }
-
-  async begin(chunkDigests: readonly Digest[]): Promise<void> {
-    await checkChunkList(this.#digest, { sizeBytes: this.sizeBytes, chunks: chunkDigests });
-    if (this.#chunks !== null) return;
-    await onDisk(`resume blob ${this.#digest}`, async () => {
-      using file = await nullIfAbsent(Deno.open(this.#path));
-      if (file === null) return;
-      const written = (await file.stat()).size;
-      for (const [index, wanted] of chunkDigests.entries()) {
-        const { start, end } = chunkSpan(this.sizeBytes, index);
-        if (end > written) break;
-        if (await sha256(await readAt(file, start, end)) === wanted) this.#held.add(index);
-      }
-    });
-    this.#chunks = chunkDigests;
-  }
-
-  async write(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    await checkChunk(this.#digest, this.#chunks, { index, bytes });
-    await onDisk(`store chunk ${index} of blob ${this.#digest}`, async () => {
-      using file = await Deno.open(this.#path, { write: true, create: true });
-      await file.seek(chunkSpan(this.sizeBytes, index).start, Deno.SeekMode.Start);
-      await writeAll(file, bytes);
-    });
-    this.#held.add(index);
-  }
-
-  async finish(): Promise<void> {
-    checkComplete(this.#digest, this.#chunks, this.#held);
-    await onDisk(`store blob ${this.#digest}`, async () => {
-      using file = await Deno.open(this.#path, { write: true, create: true });
-      await file.truncate(this.sizeBytes);
-      await file.sync();
-      await this.#keep(this.#path);
-    });
-  }
 }

@@ -25,6 +25,32 @@ Deno.test("DiskBlobStore drops a blob that the disk has changed", async () => {
   });
 });
 
+Deno.test("DiskBlobStore gives no chunk list of a blob that the disk changed before it was opened, and drops it", async () => {
+  await inFolder(async (folder) => {
+    const digest = await (await openDiskBlobStore(folder)).put(pattern(1000));
+    await Deno.writeFile(`${folder}/${digest}`, pattern(999));
+    const store = await openDiskBlobStore(folder);
+    assert.equal(await store.chunkList(digest), null);
+    assert.equal(await store.has(digest), false);
+  });
+});
+
+Deno.test("DiskBlobStore writes and reads on after a write that failed, without a file left open", async () => {
+  await inFolder(async (folder) => {
+    const bytes = pattern(3 * CHUNK_BYTES), list = await chunkListOf(bytes), digest = await chunkListDigest(list);
+    const store = await openDiskBlobStore(folder), partial = await store.partial(digest, bytes.length);
+    await partial.begin(list.chunks);
+    await Deno.mkdir(`${folder}/partial/${digest}`); // in its place
+    await assert.rejects(partial.write(0, bytes.slice(0, CHUNK_BYTES)), StorageError);
+    await Deno.remove(`${folder}/partial/${digest}`);
+    const writes = [2, 0, 1].map((i) => partial.write(i, bytes.slice(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)));
+    await Promise.all(writes);
+    await partial.finish();
+    assert.deepEqual(await store.get(digest), bytes);
+    assert.equal(await store.slice("f".repeat(64) as typeof digest, 0, 9), null);
+  });
+});
+
 Deno.test("DiskBlobStore drops chunks of an unfinished blob that the disk has changed, and only those", async () => {
   await inFolder(async (folder) => {
     const bytes = pattern(3 * CHUNK_BYTES), list = await chunkListOf(bytes), digest = await chunkListDigest(list);
@@ -81,7 +107,7 @@ Deno.test("DiskBlobStore says that its folder is gone instead of losing a blob i
   await inFolder(async (folder) => {
     const store = await openDiskBlobStore(`${folder}/blobs`);
     await Deno.remove(`${folder}/blobs`, { recursive: true });
-    await assert.rejects(store.put(pattern(10)), /Cannot store blob .*the folder is gone/);
+    await assert.rejects(store.put(pattern(10)), /Cannot store a blob of 10 bytes .*the folder is gone/);
   });
 });
 

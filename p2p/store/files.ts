@@ -16,13 +16,18 @@ export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<vo
 export async function readAt(file: Deno.FsFile, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(Math.max(0, Math.min(end, (await file.stat()).size) - start));
   await file.seek(start, Deno.SeekMode.Start);
+  return bytes.subarray(0, await readInto(file, bytes));
+}
+
+/** Fills the bytes from where the file stands; returns how many it had. */
+export async function readInto(file: Deno.FsFile, bytes: Uint8Array<ArrayBuffer>): Promise<number> {
   let filled = 0;
   while (filled < bytes.length) {
     const count = await file.read(bytes.subarray(filled, filled + PIECE_BYTES));
     if (count === null) break;
     filled += count;
   }
-  return bytes.subarray(0, filled);
+  return filled;
 }
 
 /** Makes a rename outlive a power cut. Windows cannot open a folder; it orders renames itself. */

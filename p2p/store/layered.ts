@@ -13,6 +13,7 @@ export function layered(own: BlobStore, below: BlobStore): BlobStore {
     get: async (digest) => await own.get(digest) ?? await below.get(digest),
     slice: async (digest, start, end) => await own.slice(digest, start, end) ?? await below.slice(digest, start, end),
     sizeOf: async (digest) => await own.sizeOf(digest) ?? await below.sizeOf(digest),
+    chunkList: async (digest) => await own.chunkList(digest) ?? await below.chunkList(digest),
     put: (bytes) => own.put(bytes),
     delete: (digest) => own.delete(digest),
     list: () => own.list(),

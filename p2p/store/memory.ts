@@ -4,19 +4,29 @@
  */
 import type { BlobName, Digest } from "../sync/types.ts";
 import type { BlobStore, PartialBlob } from "./blob_store.ts";
-import { blobDigest, checkChunk, checkChunkList, checkComplete, chunkSpan } from "./chunks.ts";
+import {
+  blobDigest,
+  checkChunk,
+  checkChunkList,
+  checkComplete,
+  chunkListOf,
+  chunkSpan,
+  encodeChunkList,
+} from "./chunks.ts";
+import { KnownLists } from "./known_lists.ts";
 
 /** A blob store that ends with the process. */
 export class MemoryBlobStore implements BlobStore {
   readonly #blobs = new Map<Digest, Uint8Array<ArrayBuffer>>();
   readonly #partials = new Map<Digest, MemoryPartialBlob>();
+  readonly #lists = new KnownLists();
 
   has(digest: Digest): Promise<boolean> {
     return Promise.resolve(this.#blobs.has(digest));
   }
 
-  async put(bytes: Uint8Array<ArrayBuffer>): Promise<Digest> {
-    const kept = bytes.slice();
+  async put(bytes: Uint8Array): Promise<Digest> {
+    const kept = new Uint8Array(bytes);
     const digest = await blobDigest(kept);
     this.#keep(digest, kept);
     return digest;
@@ -34,7 +44,15 @@ export class MemoryBlobStore implements BlobStore {
     return Promise.resolve(this.#blobs.get(digest)?.length ?? null);
   }
 
+  chunkList(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#lists.get(digest, async () => {
+      const bytes = this.#blobs.get(digest);
+      return bytes === undefined ? null : encodeChunkList(await chunkListOf(bytes));
+    });
+  }
+
   delete(digest: Digest): Promise<void> {
+    this.#lists.forget(digest);
     this.#blobs.delete(digest);
     this.#partials.delete(digest);
     return Promise.resolve();

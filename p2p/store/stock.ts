@@ -95,7 +95,7 @@ export class Stock implements BlobStore {
     return this.#store.has(digest);
   }
 
-  async put(bytes: Uint8Array<ArrayBuffer>): Promise<Digest> {
+  async put(bytes: Uint8Array): Promise<Digest> {
     await this.#inTurn(async () => {
       await this.#makeRoom(bytes.length, "certain");
       this.#promisedBytes += bytes.length;
@@ -110,10 +110,12 @@ export class Stock implements BlobStore {
     return digest;
   }
 
-  async get(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
-    const bytes = await this.#store.get(digest);
-    if (bytes === null && this.#blobs.has(digest)) await this.#inTurn(() => this.#drop(digest)); // it was damaged
-    return bytes;
+  get(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#verified(digest, this.#store.get(digest));
+  }
+
+  chunkList(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#verified(digest, this.#store.chunkList(digest));
   }
 
   slice(digest: Digest, start: number, end: number): Promise<Uint8Array<ArrayBuffer> | null> {
@@ -209,6 +211,13 @@ export class Stock implements BlobStore {
       if (!isSpared) throw error;
       return await work();
     }
+  }
+
+  /** What the store has read and verified of a blob. If that is null and the blob was there, it was damaged, and is gone. */
+  async #verified<T>(digest: Digest, read: Promise<T | null>): Promise<T | null> {
+    const found = await read;
+    if (found === null && this.#blobs.has(digest)) await this.#inTurn(() => this.#drop(digest));
+    return found;
   }
 
   /** Counts an unfinished blob at its size. In turn. */

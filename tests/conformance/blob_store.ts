@@ -4,7 +4,7 @@
  */
 import { strict as assert } from "node:assert";
 import { type BlobStore, CHUNK_BYTES } from "../../p2p/store/blob_store.ts";
-import { blobDigest, chunkListOf, chunkSpan } from "../../p2p/store/chunks.ts";
+import { blobDigest, chunkListOf, chunkSpan, decodeChunkList } from "../../p2p/store/chunks.ts";
 import type { Digest } from "../../p2p/sync/types.ts";
 
 /** A place that can be opened again, as after a restart. */
@@ -56,6 +56,37 @@ export function testBlobStore(name: string, place: () => Promise<BlobStorePlace>
     assert.deepEqual(await store.slice(digest, 5, 15), bytes.slice(5, 15));
     assert.deepEqual(await store.slice(digest, CHUNK_BYTES, CHUNK_BYTES + 99), bytes.slice(CHUNK_BYTES));
     assert.deepEqual(await store.slice(digest, CHUNK_BYTES * 2, CHUNK_BYTES * 3), new Uint8Array());
+  });
+
+  test("gives the chunk list of what was put, put together, or lay there when it was opened", async (store, place) => {
+    const bytes = pattern(2 * CHUNK_BYTES + 3), list = await chunkListOf(bytes), digest = await blobDigest(bytes);
+    assert.equal(await store.chunkList(digest), null);
+    const partial = await store.partial(digest, bytes.length);
+    await partial.begin(list.chunks);
+    for (const index of [0, 1, 2]) await partial.write(index, chunk(bytes, index));
+    assert.equal(await store.chunkList(digest), null);
+    await partial.finish();
+    assert.deepEqual(decodeChunkList((await store.chunkList(digest))!), list);
+    await store.delete(digest);
+    assert.equal(await store.chunkList(digest), null);
+    await store.put(bytes);
+    for (const opened of [store, await place.open()]) {
+      assert.deepEqual(decodeChunkList((await opened.chunkList(digest))!), list);
+    }
+  });
+
+  test("stores bytes in shared memory under the name that they have elsewhere", async (store) => {
+    const bytes = pattern(CHUNK_BYTES + 10), shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+    shared.set(bytes);
+    assert.equal(await store.put(shared), await blobDigest(bytes));
+    assert.deepEqual(await store.get(await blobDigest(bytes)), bytes);
+  });
+
+  test("gives parts of a blob to many at once, in any order", async (store) => {
+    const bytes = pattern(3 * CHUNK_BYTES), digest = await store.put(bytes);
+    const starts = [2, 0, 1, 1, 0, 2].map((index) => index * CHUNK_BYTES + 100);
+    const parts = await Promise.all(starts.map((start) => store.slice(digest, start, start + 1000)));
+    assert.deepEqual(parts, starts.map((start) => bytes.slice(start, start + 1000)));
   });
 
   test("lists blobs sorted and forgets a deleted one", async (store) => {
