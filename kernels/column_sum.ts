@@ -3,6 +3,7 @@
  * @module
  */
 import { defineKernel, readsStored, spread, writes } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./column_sum.wgsl" with { type: "text" };
 import wasmSource from "./column_sum.as" with { type: "text" };
 
@@ -26,6 +27,7 @@ export const columnSum = defineKernel<ColumnSumShape>()({
     sum: writes<ColumnSumShape>(({ C }) => C),
   },
   grid: ({ C }) => spread(Math.ceil(C / COLUMNS)),
+  variants: variantsOf(source, { wide: { fits: ({ C }) => C % 4 === 0 } }),
   flops: ({ N, C }) => N * C,
   reference({ dy, sum }, { N, C, ACCUMULATE }) {
     for (let c = 0; c < C; c++) {

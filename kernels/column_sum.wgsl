@@ -1,30 +1,32 @@
 // sum = Σ over rows of dy. dy is (N, C), sum is (C). A workgroup takes 16 neighbouring columns, so that its reads are
-// whole cache lines; 16 invocations share a column, each adds every 16th row, and a tree adds the shares in a fixed
-// order.
+// whole cache lines; 16 invocations share a column, or 64 one of four columns in a place, each adds every 16th or 64th
+// row, and a tree adds the shares in a fixed order.
 
 override N: u32;
 override C: u32;
 override ACCUMULATE: u32;
 
 @group(0) @binding(0) var<storage, read> dy: array<stored_dy>;
-@group(0) @binding(1) var<storage, read_write> sum: array<f32>;
+@group(0) @binding(1) var<storage, read_write> sum: array<reals>;
 
-const COLUMNS = 16u;
-const SHARES = 16u;
-var<workgroup> partial: array<f32, SHARES * COLUMNS>;
+const LANES = 256u;
+const COLUMNS = 16u / WIDTH; // places
+const SHARES = LANES / COLUMNS;
+var<workgroup> partial: array<reals, LANES>;
 
-@compute @workgroup_size(SHARES * COLUMNS)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
+  let width = C / WIDTH;
   let column = (group.x + group.y * groups.x) * COLUMNS + lane % COLUMNS;
   let share = lane / COLUMNS;
 
-  var total = 0.0;
-  if (column < C) {
-    for (var row = share; row < N; row += SHARES) { total += f32(dy[row * C + column]); }
+  var total = reals();
+  if (column < width) {
+    for (var row = share; row < N; row += SHARES) { total += reals(dy[row * width + column]); }
   }
   partial[lane] = total;
 
@@ -33,7 +35,7 @@ fn main(
     if (share < half) { partial[lane] += partial[lane + half * COLUMNS]; }
   }
 
-  if (share == 0u && column < C) {
-    sum[column] = partial[lane] + select(0.0, sum[column], ACCUMULATE == 1u);
+  if (share == 0u && column < width) {
+    sum[column] = partial[lane] + select(reals(), sum[column], ACCUMULATE == 1u);
   }
 }

@@ -15,6 +15,7 @@ for (
     { N: 1, C: 1, ACCUMULATE: 0 },
     { N: 15, C: 17, ACCUMULATE: 1 },
     { N: 16, C: 16, ACCUMULATE: 0 },
+    { N: 131, C: 36, ACCUMULATE: 1 },
     { N: 331, C: 37, ACCUMULATE: 1 },
   ]
 ) {

@@ -4,6 +4,7 @@
  * @module
  */
 import { defineKernel, reads, readsStored, spread, writes } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./layer_norm_weights_backward.wgsl" with { type: "text" };
 import wasmSource from "./layer_norm_weights_backward.as" with { type: "text" };
 
@@ -31,6 +32,7 @@ export const layerNormWeightsBackward = defineKernel<LayerNormWeightsBackwardSha
     db: writes<LayerNormWeightsBackwardShape>(({ C }) => C),
   },
   grid: ({ C }) => spread(Math.ceil(C / COLUMNS)),
+  variants: variantsOf(source, { wide: { fits: ({ C }) => C % 4 === 0 } }),
   flops: ({ N, C }) => 5 * N * C,
   reference({ dy, x, mean, inverse, dw, db }, { N, C, ACCUMULATE }) {
     for (let c = 0; c < C; c++) {

@@ -10,7 +10,7 @@
  * @module
  */
 import { defineKernel, type Kernel, reads, readsStored, writesStored } from "./kernel.ts";
-import { tiledProduct } from "./tiled_product.ts";
+import { productVariants, tiledProduct } from "./tiled_product.ts";
 import { DEFAULT_TILING, forEachTiling, tileGrid } from "./tiling.ts";
 import source from "./matmul.wgsl" with { type: "text" };
 import wasmSource from "./matmul.as" with { type: "text" };
@@ -41,6 +41,9 @@ export const matmulForms: ReadonlyMap<string, Kernel<MatmulShape>> = forEachTili
     defineKernel<MatmulShape>()({
       name,
       source: tiledProduct(source, tiling),
+      variants: productVariants(source, tiling, {
+        sides: ({ N, ...shape }) => ({ ...shape, columns: N }),
+      }),
       bindings: {
         a: readsStored<MatmulShape>(({ M, K }) => M * K),
         b: readsStored<MatmulShape>(({ K, N }) => K * N),

@@ -16,11 +16,11 @@ override ACCUMULATE: u32;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<stored_y>;
 
-fn store(row: u32, column: u32, sum: f32) {
+fn store(row: u32, column: u32, sum: reals) {
   let i = row * N + column;
   var value = sum;
-  if (BIAS == 1u) { value += bias[column]; }
-  if (RESIDUAL == 1u) { value += residual[i]; }
-  if (ACCUMULATE == 1u) { value += f32(y[i]); }
-  y[i] = to_y(value);
+  if (BIAS == 1u) { value += bias_from(column); }
+  if (RESIDUAL == 1u) { value += residual_from(i); }
+  if (ACCUMULATE == 1u) { value += reals(y[i / WIDTH]); }
+  y[i / WIDTH] = to_y(value);
 }

@@ -13,22 +13,32 @@ const plain = { TRANSPOSE_A: 0, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE
 
 /** No side is a multiple of a tile's; less than a tile; whole tiles. */
 const odd = { M: 131, N: 67, K: 37 }, small = { M: 5, N: 23, K: 3 }, exact = { M: 128, N: 256, K: 32 };
+/** Rows that are multiples of four and no side a multiple of a tile's, for what reads four values at once. */
+const fours = { M: 132, N: 76, K: 44 };
 const transposes = [[0, 0], [0, 1], [1, 0], [1, 1]] as const;
 
-for (const [t, { name }] of TILINGS.entries()) {
+for (const [t, { name, staging }] of TILINGS.entries()) {
   gpuTest(`the tiling ${name} makes products within rounding, however operands are stored`, async () => {
     for (const [i, [TRANSPOSE_A, TRANSPOSE_B]] of transposes.entries()) {
       // One each that is small and that is exact: which transposes have them changes from tiling to tiling.
-      for (const size of [odd, (i + t) % 2 === 0 ? small : exact].slice(0, i < 2 ? 2 : 1)) {
-        const shape = { ...plain, ...size, TRANSPOSE_A, TRANSPOSE_B, ACCUMULATE: i % 2 };
-        await checkProduct(matmulForms.get(name)!, shape, { inF16: size === small });
+      const sizes = staging === "blocks"
+        ? [fours, ...(i < 2 ? [[odd, small][(i + t) % 2]!] : [])]
+        : [odd, (i + t) % 2 === 0 ? small : exact].slice(0, i < 2 ? 2 : 1);
+      for (const size of sizes) {
+        const added = { BIAS: i % 2, RESIDUAL: i === 3 ? 1 : 0, ACCUMULATE: i === 1 ? 1 : 0 };
+        const shape = { ...plain, ...size, TRANSPOSE_A, TRANSPOSE_B, ...added };
+        await checkProduct(matmulForms.get(name)!, shape, {
+          inF16: size === small || (size === fours && i === 1),
+          allTexts: size !== fours, // the others compute the other sizes
+        });
       }
     }
   });
 
   gpuTest(`the tiling ${name} makes products in parts within rounding`, async () => {
     for (const [i, [TRANSPOSE_A, TRANSPOSE_B]] of transposes.entries()) {
-      const size = [{ M: 33, N: 35, K: 101 }, { M: 3, N: 130, K: 64 }][i % 2]!;
+      const isBlocks = staging === "blocks";
+      const size = [isBlocks ? { M: 36, N: 36, K: 108 } : { M: 33, N: 35, K: 101 }, { M: 3, N: 130, K: 64 }][i % 2]!;
       const shape = { ...size, TRANSPOSE_A, TRANSPOSE_B, SPLIT: 3 };
       const { M, N, K } = shape, inputs = { a: noise(M * K, 1), b: noise(K * N, 2) };
       const tolerances = { partial: roundings(matmulPartial, { shape, inputs, output: "partial", count: K }) };
@@ -98,8 +108,9 @@ Deno.test("every tiling keeps within what WebGPU grants everywhere, and its invo
   for (const tiling of TILINGS) {
     const { name, BM, BN, BK, TM, TN, staging } = tiling, lanes = lanesOf(tiling);
     assert.ok(lanes <= 256, name);
-    const words = staging === "none" ? 0 : staging === "vec4" ? BK * (BM + BN + 8) : BK * (BM + BN + 2);
+    const words = staging === "none" ? 0 : staging === "scalar" ? BK * (BM + BN + 2) : BK * (BM + BN + 8);
     assert.ok(4 * words <= 16_384, name);
+    if (staging === "blocks") assert.deepEqual([BK % 4, TN % 8], [0, 0], name); // two matrices have a vector each
     for (const side of [BM, BN]) {
       assert.equal(BK * side / (staging === "scalar" ? 1 : 4) % (staging === "none" ? 1 : lanes), 0, name);
     }
@@ -111,7 +122,7 @@ Deno.test("every tiling keeps within what WebGPU grants everywhere, and its invo
 async function checkProduct(
   form: Kernel<MatmulShape>,
   shape: MatmulShape,
-  { inF16 }: { inF16: boolean },
+  options: { readonly inF16: boolean; readonly allTexts?: boolean },
 ): Promise<void> {
   const { M, N, K, BIAS, RESIDUAL, ACCUMULATE } = shape;
   const inputs = {
@@ -122,7 +133,7 @@ async function checkProduct(
     ...(ACCUMULATE === 1 ? { y: noise(M * N, 4) } : {}),
   };
   const tolerances = { y: roundings(matmul, { shape, inputs, output: "y", count: K }) };
-  await checkKernel(form, { shape, inputs, tolerances, inF16 });
+  await checkKernel(form, { shape, inputs, tolerances, ...options });
 }
 
 /** As in `matmul_test.ts`: of a sum of `count` terms, some √count roundings of the sum of the terms' sizes. */

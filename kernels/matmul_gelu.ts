@@ -8,7 +8,7 @@
 import { geluOf } from "./gelu.ts";
 import { defineKernel, type Kernel, reads, readsStored, writesStored } from "./kernel.ts";
 import type { MatmulShape } from "./matmul.ts";
-import { tiledProduct } from "./tiled_product.ts";
+import { productVariants, tiledProduct } from "./tiled_product.ts";
 import { DEFAULT_TILING, forEachTiling, tileGrid } from "./tiling.ts";
 import source from "./matmul_gelu.wgsl" with { type: "text" };
 
@@ -21,6 +21,9 @@ export const matmulGeluForms: ReadonlyMap<string, Kernel<MatmulGeluShape>> = for
     defineKernel<MatmulGeluShape>()({
       name,
       source: tiledProduct(source, tiling),
+      variants: productVariants(source, tiling, {
+        sides: ({ M, N, K }) => ({ M, K, columns: N, TRANSPOSE_A: 0, TRANSPOSE_B: 1 }),
+      }),
       bindings: {
         a: readsStored<MatmulGeluShape>(({ M, K }) => M * K),
         b: readsStored<MatmulGeluShape>(({ K, N }) => K * N),

@@ -16,13 +16,13 @@ const TRANSPOSE_A = 0u;
 const TRANSPOSE_B = 1u;
 const ROOT_2_OVER_PI = 0.7978845608028654;
 
-fn store(row: u32, column: u32, sum: f32) {
-  let i = row * N + column;
+fn store(row: u32, column: u32, sum: reals) {
+  let i = (row * N + column) / WIDTH;
   var whole = sum;
-  if (BIAS == 1u) { whole += bias[column]; }
+  if (BIAS == 1u) { whole += bias_from(column); }
   pre[i] = to_pre(whole);
-  let value = f32(to_pre(whole)); // what is stored, so that GELU of it gives the same y again
-  let z = clamp(value, -20.0, 20.0);
+  let value = reals(to_pre(whole)); // what is stored, so that GELU of it gives the same y again
+  let z = clamp(value, reals(-20.0), reals(20.0));
   let inner = ROOT_2_OVER_PI * fma(0.044715 * z * z, z, z);
-  y[i] = to_y(value / (1.0 + exp(min(-2.0 * inner, 80.0))));
+  y[i] = to_y(value / (1.0 + exp(min(-2.0 * inner, reals(80.0)))));
 }

@@ -8,7 +8,7 @@
 import { geluSlope } from "./gelu_backward.ts";
 import { defineKernel, type Kernel, readsStored, writesStored } from "./kernel.ts";
 import type { MatmulShape } from "./matmul.ts";
-import { tiledProduct } from "./tiled_product.ts";
+import { productVariants, tiledProduct } from "./tiled_product.ts";
 import { DEFAULT_TILING, forEachTiling, tileGrid } from "./tiling.ts";
 import source from "./matmul_gelu_backward.wgsl" with { type: "text" };
 
@@ -21,6 +21,9 @@ export const matmulGeluBackwardForms: ReadonlyMap<string, Kernel<MatmulGeluBackw
     defineKernel<MatmulGeluBackwardShape>()({
       name,
       source: tiledProduct(source, tiling),
+      variants: productVariants(source, tiling, {
+        sides: ({ M, N, K }) => ({ M, K, columns: N, TRANSPOSE_A: 0, TRANSPOSE_B: 0 }),
+      }),
       bindings: {
         a: readsStored<MatmulGeluBackwardShape>(({ M, K }) => M * K),
         b: readsStored<MatmulGeluBackwardShape>(({ K, N }) => K * N),

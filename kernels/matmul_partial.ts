@@ -7,7 +7,7 @@
  */
 import { defineKernel, type Kernel, readsStored, writes } from "./kernel.ts";
 import type { MatmulShape } from "./matmul.ts";
-import { partLength, tiledProduct } from "./tiled_product.ts";
+import { partLength, productVariants, tiledProduct } from "./tiled_product.ts";
 import { DEFAULT_TILING, forEachTiling, tileGrid } from "./tiling.ts";
 import source from "./matmul_partial.wgsl" with { type: "text" };
 
@@ -23,6 +23,10 @@ export const matmulPartialForms: ReadonlyMap<string, Kernel<MatmulPartialShape>>
     defineKernel<MatmulPartialShape>()({
       name,
       source: tiledProduct(source, tiling, { isSplit: true }),
+      variants: productVariants(source, tiling, {
+        isSplit: true,
+        sides: ({ N, ...shape }) => ({ ...shape, columns: N }),
+      }),
       bindings: {
         a: readsStored<MatmulPartialShape>(({ M, K }) => M * K),
         b: readsStored<MatmulPartialShape>(({ K, N }) => K * N),

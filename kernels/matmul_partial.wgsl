@@ -9,8 +9,8 @@ override SPLIT: u32;
 
 @group(0) @binding(0) var<storage, read> a: array<stored_a>;
 @group(0) @binding(1) var<storage, read> b: array<stored_b>;
-@group(0) @binding(2) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(2) var<storage, read_write> partial: array<reals>;
 
-fn store(part: u32, row: u32, column: u32, sum: f32) {
-  partial[(part * M + row) * N + column] = sum;
+fn store(part: u32, row: u32, column: u32, sum: reals) {
+  partial[((part * M + row) * N + column) / WIDTH] = sum;
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { defineKernel, reads, spread, writesStored } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import type { MatmulShape } from "./matmul.ts";
 import source from "./matmul_sum.wgsl" with { type: "text" };
 
@@ -21,6 +22,9 @@ export const matmulSum = defineKernel<MatmulSumShape>()({
     y: writesStored<MatmulSumShape>(({ M, N }) => M * N),
   },
   grid: ({ M, N }) => spread(Math.ceil(M * N / 256)),
+  variants: variantsOf(source, {
+    wide: { fits: ({ N }) => N % 4 === 0, grid: ({ M, N }) => spread(Math.ceil(M * N / 4 / 256)) },
+  }),
   flops: ({ M, N, SPLIT }) => M * N * SPLIT,
   reference({ partial, bias, residual, y }, { M, N, SPLIT, BIAS, RESIDUAL, ACCUMULATE }) {
     for (let i = 0; i < M * N; i++) {

@@ -7,7 +7,7 @@
  * @module
  */
 import { defineKernel, type Kernel, readsStored, writesStored } from "./kernel.ts";
-import { tiledProduct } from "./tiled_product.ts";
+import { productVariants, tiledProduct } from "./tiled_product.ts";
 import { DEFAULT_TILING, forEachTiling, tileGrid } from "./tiling.ts";
 import source from "./matmul_swiglu.wgsl" with { type: "text" };
 
@@ -27,6 +27,11 @@ export const matmulSwigluForms: ReadonlyMap<string, Kernel<MatmulSwigluShape>> =
     defineKernel<MatmulSwigluShape>()({
       name,
       source: tiledProduct(source, tiling, { columns: "F", isPaired: true }),
+      variants: productVariants(source, tiling, {
+        columns: "F",
+        isPaired: true,
+        sides: ({ M, F, K }) => ({ M, K, columns: F, TRANSPOSE_A: 0, TRANSPOSE_B: 1 }),
+      }),
       bindings: {
         a: readsStored<MatmulSwigluShape>(({ M, K }) => M * K),
         b: readsStored<MatmulSwigluShape>(({ F, K }) => 2 * F * K),

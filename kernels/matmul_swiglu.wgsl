@@ -13,11 +13,11 @@ override K: u32;
 const TRANSPOSE_A = 0u;
 const TRANSPOSE_B = 1u;
 
-fn store(row: u32, column: u32, gate_sum: f32, up_sum: f32) {
-  let i = row * 2u * F + column;
+fn store(row: u32, column: u32, gate_sum: reals, up_sum: reals) {
+  let i = (row * 2u * F + column) / WIDTH;
   pre[i] = to_pre(gate_sum);
-  pre[i + F] = to_pre(up_sum);
-  let gate = f32(to_pre(gate_sum)); // what is stored, so that SwiGLU of it gives the same y again
-  let up = f32(to_pre(up_sum));
-  y[row * F + column] = to_y(gate / (1.0 + exp(min(-gate, 80.0))) * up);
+  pre[i + F / WIDTH] = to_pre(up_sum);
+  let gate = reals(to_pre(gate_sum)); // what is stored, so that SwiGLU of it gives the same y again
+  let up = reals(to_pre(up_sum));
+  y[(row * F + column) / WIDTH] = to_y(gate / (1.0 + exp(min(-gate, reals(80.0)))) * up);
 }

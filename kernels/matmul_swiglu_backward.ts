@@ -7,7 +7,7 @@
  */
 import { defineKernel, type Kernel, readsStored, writesStored } from "./kernel.ts";
 import type { MatmulSwigluShape } from "./matmul_swiglu.ts";
-import { tiledProduct } from "./tiled_product.ts";
+import { productVariants, tiledProduct } from "./tiled_product.ts";
 import { DEFAULT_TILING, forEachTiling, tileGrid } from "./tiling.ts";
 import source from "./matmul_swiglu_backward.wgsl" with { type: "text" };
 
@@ -18,6 +18,10 @@ export const matmulSwigluBackwardForms: ReadonlyMap<string, Kernel<MatmulSwigluS
     defineKernel<MatmulSwigluShape>()({
       name,
       source: tiledProduct(source, tiling, { columns: "F" }),
+      variants: productVariants(source, tiling, {
+        columns: "F",
+        sides: ({ M, F, K }) => ({ M, K, columns: F, TRANSPOSE_A: 0, TRANSPOSE_B: 0 }),
+      }),
       bindings: {
         a: readsStored<MatmulSwigluShape>(({ M, K }) => M * K),
         b: readsStored<MatmulSwigluShape>(({ K, F }) => K * F),

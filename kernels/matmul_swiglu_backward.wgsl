@@ -13,12 +13,12 @@ override K: u32;
 const TRANSPOSE_A = 0u;
 const TRANSPOSE_B = 0u;
 
-fn store(row: u32, column: u32, sum: f32) {
-  let i = row * 2u * F + column;
-  let gate = f32(pre[i]);
+fn store(row: u32, column: u32, sum: reals) {
+  let i = (row * 2u * F + column) / WIDTH;
+  let gate = reals(pre[i]);
   let small = exp(-abs(gate)); // of |gate|: it cannot overflow, and neither sigma nor its complement cancels
-  let sigma = select(small, 1.0, gate >= 0.0) / (1.0 + small);
-  let complement = select(1.0, small, gate >= 0.0) / (1.0 + small);
-  y[i] = to_y(sum * f32(pre[i + F]) * sigma * (1.0 + gate * complement));
-  y[i + F] = to_y(sum * gate * sigma);
+  let sigma = select(small, reals(1.0), gate >= reals()) / (1.0 + small);
+  let complement = select(reals(1.0), small, gate >= reals()) / (1.0 + small);
+  y[i] = to_y(sum * reals(pre[i + F / WIDTH]) * sigma * (1.0 + gate * complement));
+  y[i + F / WIDTH] = to_y(sum * gate * sigma);
 }

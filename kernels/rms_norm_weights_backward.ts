@@ -3,6 +3,7 @@
  * @module
  */
 import { defineKernel, reads, readsStored, spread, writes } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./rms_norm_weights_backward.wgsl" with { type: "text" };
 import wasmSource from "./rms_norm_weights_backward.as" with { type: "text" };
 
@@ -28,6 +29,7 @@ export const rmsNormWeightsBackward = defineKernel<RmsNormWeightsBackwardShape>(
     dw: writes<RmsNormWeightsBackwardShape>(({ C }) => C),
   },
   grid: ({ C }) => spread(Math.ceil(C / COLUMNS)),
+  variants: variantsOf(source, { wide: { fits: ({ C }) => C % 4 === 0 } }),
   flops: ({ N, C }) => 3 * N * C,
   reference({ dy, x, inverse, dw }, { N, C, ACCUMULATE }) {
     for (let c = 0; c < C; c++) {

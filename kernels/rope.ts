@@ -10,6 +10,7 @@
  * @module
  */
 import { defineKernel, reads, readsStored, readsWords, spread, writesStored } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./rope.wgsl" with { type: "text" };
 import wasmSource from "./rope.as" with { type: "text" };
 
@@ -36,6 +37,12 @@ export const rope = defineKernel<RopeShape>()({
     y: writesStored(({ N, ROW }) => N * ROW),
   },
   grid: ({ N, ROW }) => spread(Math.ceil(N * ROW / 256)),
+  variants: variantsOf(source, {
+    wide: {
+      fits: ({ ROW, D }) => ROW % 4 === 0 && D % 8 === 0,
+      grid: ({ N, ROW }) => spread(Math.ceil(N * ROW / 4 / 256)),
+    },
+  }),
   flops: ({ N, ROTATED_HEADS, D }) => 3 * N * ROTATED_HEADS * D,
   moves: ({ N, P }) => ({ table: Math.min(1, N / P) }),
   reference({ x, positions, table, y }, { N, ROTATED_HEADS, ROW, D, INVERSE, ACCUMULATE }) {

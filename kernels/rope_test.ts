@@ -44,6 +44,16 @@ for (const [INVERSE, ACCUMULATE] of [[0, 0], [1, 1], [0, 1], [1, 0]] as const) {
   });
 }
 
+gpuTest("rope on a GPU equals its reference for heads that are read four values at once", async () => {
+  const N = 40, wide = { N, ROTATED_HEADS: 3, ROW: 4 * 8 + 4, D: 8, P: 9, INVERSE: 1, ACCUMULATE: 1 };
+  const count = N * wide.ROW, positions = Uint32Array.from({ length: N }, (_, n) => n * 7 % 9);
+  await checkKernel(rope, {
+    shape: wide,
+    inputs: { x: noise(count, 1), positions, table: noise(9 * 8, 2), y: noise(count, 3) },
+    tolerances: { y: () => 4 * U * 3 },
+  });
+});
+
 gpuTest("rope on a GPU copies exactly what it does not turn", async () => {
   const { y } = await checkKernel(rope, { shape, inputs, tolerances: { y: () => 4 * U * 3 } });
   for (let n = 0; n < shape.N; n++) {

@@ -37,6 +37,17 @@ export function storedLines({ bindings }: Pick<Kernel, "bindings">, f16: F16Bind
 }
 
 /**
+ * For bindings that have one value in a place whatever the text: `x_from(i)`, those from the i-th on that are opposite
+ * one place of the others. Only functions that the text calls.
+ */
+export function readerLines({ bindings }: Pick<Kernel, "bindings">, source: string, width: 1 | 4): string[] {
+  const value = (name: string) =>
+    width === 1 ? `${name}[i]` : `vec4f(${[0, 1, 2, 3].map((k) => `${name}[i + ${k}u]`).join(", ")})`;
+  return Object.keys(bindings).filter((name) => source.includes(`${name}_from(`))
+    .map((name) => `fn ${name}_from(i: u32) -> reals { return ${value(name)}; }`);
+}
+
+/**
  * What texts of one and of four values in a place have in common. `across` adds the values of a place, `highest` takes
  * the largest; `places` are the indices of its values, if places are counted, and `indices` their type.
  */

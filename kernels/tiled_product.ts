@@ -1,5 +1,6 @@
 /**
- * Writes the WGSL of a product of matrices for one tiling: the one place outside `*.wgsl` where shaders are written.
+ * Writes the WGSL of a product of matrices for one tiling: the one place outside `*.wgsl` where shaders are written, with
+ * `product_operands.ts`, which writes how operands come from storage.
  *
  * An operation's own `.wgsl` has its constants, its bindings and `store`, which says what becomes of a finished value;
  * added here is `main`, which makes the values. What differs between tilings is how often things are repeated: sums
@@ -8,27 +9,18 @@
  *
  * The one thing to know before editing: an invocation's rows are not neighbours but a quarter of the tile apart, and so
  * are its columns. A vector of four is one value of each quarter. So neighbouring invocations touch neighbouring words of
- * storage however an operand lies there, and no row need start at a multiple of four.
+ * storage however an operand lies there, and no row need start at a multiple of four. Only where operands are staged in
+ * blocks a vector is four neighbours, and then there is a second text, whose places in storage have four values.
  *
  * After what an operation declares, M, K, TRANSPOSE_A, TRANSPOSE_B and the name in `columns` must have a meaning.
  * @module
  */
+import type { KernelVariant, Shape } from "./kernel.ts";
+import { operandFunctions, type ProductOptions, sliceLoads, sliceOf, strideOf } from "./product_operands.ts";
 import { lanesOf, type Tiling } from "./tiling.ts";
 
-export interface ProductOptions {
-  /** Name of the count of columns of the result. Default N. */
-  readonly columns?: string;
-  /**
-   * Whether K is cut in SPLIT parts (`partLength`), one for each layer of the grid. Then `store` gets the part's index
-   * first. Default false.
-   */
-  readonly isSplit?: boolean;
-  /**
-   * Whether op(b) is two matrices side by side. Then half of a tile is of the first and half of the second, and `store`
-   * gets both sums of a place. Default false.
-   */
-  readonly isPaired?: boolean;
-}
+/** What decides whether rows of operands and result are multiples of four. */
+export type ProductSides = Readonly<Record<"M" | "K" | "columns" | "TRANSPOSE_A" | "TRANSPOSE_B", number>>;
 
 /** Every part of K but the last is a multiple of it: of the depth of every tiling. */
 const PART_MULTIPLE = 32;
@@ -38,6 +30,21 @@ export function partLength(K: number, split: number): number {
   return Math.ceil(Math.ceil(K / split) / PART_MULTIPLE) * PART_MULTIPLE;
 }
 
+/** The variants of a tiling's text: with four values in a place, if it is in blocks and the rows are multiples of four. */
+export function productVariants<S extends Shape>(
+  operation: string,
+  tiling: Tiling,
+  { sides, ...options }: ProductOptions & { sides(shape: S): ProductSides },
+): readonly KernelVariant<S>[] {
+  if (tiling.staging !== "blocks") return [];
+  const fits = (shape: S) => {
+    const { M, K, columns, TRANSPOSE_A, TRANSPOSE_B } = sides(shape);
+    const rows = [TRANSPOSE_A === 1 ? M : K, TRANSPOSE_B === 1 ? K : columns, columns];
+    return rows.every((length) => length % 4 === 0);
+  };
+  return [{ name: "vec4", source: tiledProduct(operation, tiling, { ...options, width: 4 }), width: 4, fits }];
+}
+
 /** The whole text. */
 export function tiledProduct(operation: string, tiling: Tiling, options: ProductOptions = {}): string {
   const { BM, BN, TN, staging } = tiling, { columns = "N", isSplit = false, isPaired = false } = options;
@@ -45,7 +52,7 @@ export function tiledProduct(operation: string, tiling: Tiling, options: Product
   return [
     operation.trimEnd(),
     "",
-    ...(isStaged ? [slice("a", BM, tiling), slice("b", BN, tiling), ""] : []),
+    ...(isStaged ? [...sliceOf("a", tiling, options), ...sliceOf("b", tiling, options), ""] : []),
     `@compute @workgroup_size(${lanesOf(tiling)})`,
     "fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {",
     `  let first_row = select(group.y, group.x, M <= ${columns}) * ${BM}u;`,
@@ -68,54 +75,22 @@ export function tiledProduct(operation: string, tiling: Tiling, options: Product
     ...stores(tiling, options),
     "}",
     "",
-    ...elements(tiling, options),
+    ...operandFunctions(tiling, options),
     "",
   ].join("\n");
-}
-
-/** A slice of one depth in workgroup memory: K-major, and padded so that a column of it is not in one bank. */
-function slice(operand: "a" | "b", side: number, { BK, staging }: Tiling): string {
-  return `var<workgroup> ${operand}_slice: array<${staging === "vec4" ? "vec4f" : "f32"}, ${
-    BK * strideOf(side, staging)
-  }>;`;
-}
-
-function strideOf(side: number, staging: Tiling["staging"]): number {
-  return (staging === "vec4" ? side / 4 : side) + 1;
 }
 
 function stagedLoop(tiling: Tiling): string[] {
   const { BK } = tiling;
   return [
     `  for (var first_k = start; first_k < end; first_k += ${BK}u) {`,
-    ...loads("a", tiling),
-    ...loads("b", tiling),
+    ...sliceLoads("a", tiling),
+    ...sliceLoads("b", tiling),
     "    workgroupBarrier();",
     ...range(BK).flatMap((k) => stagedProducts(k, tiling)),
     "    workgroupBarrier();",
     "  }",
   ];
-}
-
-/** Each invocation brings its share of a slice, along the rows that are in storage. */
-function loads(operand: "a" | "b", tiling: Tiling): string[] {
-  const { BM, BN, BK, staging } = tiling, isRows = operand === "a", side = isRows ? BM : BN;
-  const places = staging === "vec4" ? side / 4 : side, lanes = lanesOf(tiling);
-  const along = isRows ? "TRANSPOSE_A == 1u" : "TRANSPOSE_B == 0u"; // neighbours in storage are neighbours of one k
-  const element = (quarter: number) => {
-    const place = `place${quarter === 0 ? "" : ` + ${quarter * side / 4}u`}`;
-    return isRows ? `a_at(row_at(first_row, ${place}), k)` : `b_at(k, column_at(first_column, ${place}))`;
-  };
-  const value = staging === "vec4" ? `vec4f(${range(4).map(element).join(", ")})` : element(0);
-  return range(BK * places / lanes).flatMap((turn) => [
-    "    {",
-    `      let i = lane${turn === 0 ? "" : ` + ${turn * lanes}u`};`,
-    `      let place = select(i / ${BK}u, i % ${places}u, ${along});`,
-    `      let depth = select(i % ${BK}u, i / ${places}u, ${along});`,
-    `      let k = first_k + depth;`,
-    `      ${operand}_slice[depth * ${strideOf(side, staging)}u + place] = ${value};`,
-    "    }",
-  ]);
 }
 
 /** The products of one depth. */
@@ -124,7 +99,8 @@ function stagedProducts(k: number, tiling: Tiling): string[] {
   const vector = (operand: "a" | "b", side: number, first: string, step: number) => (group: number) => {
     const at = (offset: number) =>
       `${operand}_slice[${k * strideOf(side, staging) + group * step + offset}u + ${first}]`;
-    const read = staging === "vec4" ? at(0) : `vec4f(${range(4).map((q) => at(q * side / 4)).join(", ")})`;
+    const quarters = () => range(4).map((q) => at(q * side / 4)).join(", ");
+    const read = staging === "vec4" ? at(0) : `vec4f(${staging === "blocks" ? at(0) : quarters()})`;
     return `      let ${operand}${group} = ${read};`;
   };
   return [
@@ -173,55 +149,49 @@ function sumsOf({ TM, TN }: Tiling): string[][] {
   return range(TM).map((row) => range(TN / 4).map((group) => `sum${row}_${group}`));
 }
 
-function stores(tiling: Tiling, { columns = "N", isSplit = false, isPaired = false }: ProductOptions): string[] {
-  const { BM, BN, TM, TN } = tiling, part = isSplit ? "group.z, " : "";
-  return sumsOf(tiling).flatMap((sums, row) => [
-    "  {",
-    `    let row = first_row + ty + ${(row >> 2) * (BM / TM) + (row & 3) * BM / 4}u;`,
-    ...sums.flatMap((sum, group) =>
-      range(isPaired ? 2 : 4).map((quarter) => {
-        const offset = group * (BN / TN) + quarter * BN / 4, value = `${sum}.${"xyzw"[quarter]}`;
-        const values = isPaired ? `${value}, ${sum}.${"xyzw"[quarter + 2]}` : value;
-        return `    if (row < M && first_column + tx + ${offset}u < ${columns}) ` +
-          `{ store(${part}row, first_column + tx + ${offset}u, ${values}); }`;
-      })
-    ),
-    "  }",
-  ]);
+/** Hands the sums over, those inside the result. */
+function stores(tiling: Tiling, options: ProductOptions): string[] {
+  const { BM, TM } = tiling, isBlocks = tiling.staging === "blocks";
+  return sumsOf(tiling).flatMap((sums, row) => {
+    const first = (row >> 2) * (BM / TM), part = row & 3;
+    return [
+      "  {",
+      `    let row = first_row + ${isBlocks ? `4u * ty + ${4 * first + part}u` : `ty + ${first + part * BM / 4}u`};`,
+      ...(isBlocks ? rowOfBlocks(sums, tiling, options) : rowOfQuarters(sums, tiling, options)),
+      "  }",
+    ];
+  });
 }
 
-/**
- * How an operand is read. Rows and columns beyond its edge are replaced by its last, since their sums are not stored;
- * what is beyond K must be 0.
- */
-function elements({ BM, BN, BK, staging }: Tiling, { columns = "N", isPaired = false }: ProductOptions): string[] {
-  const guard = staging === "none" ? [] : [`  if (K % ${BK}u != 0u && k >= K) { return 0.0; }`];
-  const all = isPaired ? `(2u * ${columns})` : columns, width = isPaired ? BN / 2 : BN;
-  const inside = (place: string) => `select(min(${place}, ${columns} - 1u), ${place}, ${columns} % ${width}u == 0u)`;
-  return [
-    "fn row_at(first: u32, place: u32) -> u32 {",
-    `  return select(min(first + place, M - 1u), first + place, M % ${BM}u == 0u);`,
-    "}",
-    "",
-    "fn column_at(first: u32, place: u32) -> u32 {",
-    ...(isPaired
-      ? [
-        `  let column = first + place % ${width}u;`,
-        `  return ${inside("column")} + select(0u, ${columns}, place >= ${width}u);`,
-      ]
-      : [`  return ${inside("first + place")};`]),
-    "}",
-    "",
-    "fn a_at(row: u32, k: u32) -> f32 {",
-    ...guard,
-    "  return f32(a[select(row * K + k, k * M + row, TRANSPOSE_A == 1u)]);",
-    "}",
-    "",
-    "fn b_at(k: u32, column: u32) -> f32 {",
-    ...guard,
-    `  return f32(b[select(k * ${all} + column, column * K + k, TRANSPOSE_B == 1u)]);`,
-    "}",
-  ];
+function rowOfQuarters(sums: readonly string[], { BN, TN }: Tiling, options: ProductOptions): string[] {
+  return sums.flatMap((sum, group) =>
+    range(options.isPaired ? 2 : 4).map((quarter) => {
+      const quarters = options.isPaired ? [quarter, quarter + 2] : [quarter];
+      const values = quarters.map((part) => `${sum}.${"xyzw"[part]}`);
+      return storeInside(`first_column + tx + ${group * (BN / TN) + quarter * BN / 4}u`, values, options);
+    })
+  );
+}
+
+/** Of two matrices, the first half of an invocation's sums are of the one and the second half of the other. */
+function rowOfBlocks(sums: readonly string[], { BN, TN }: Tiling, options: ProductOptions): string[] {
+  const { isPaired = false, width = 1 } = options, count = isPaired ? sums.length / 2 : sums.length;
+  return range(count).flatMap((group) => {
+    const values = isPaired ? [sums[group]!, sums[group + count]!] : [sums[group]!];
+    return range(4 / width).map((part) => {
+      const parts = width === 4 ? values : values.map((value) => `${value}.${"xyzw"[part]}`);
+      return storeInside(`first_column + 4u * tx + ${4 * group * (BN / TN) + part}u`, parts, options);
+    });
+  });
+}
+
+function storeInside(
+  column: string,
+  values: readonly string[],
+  { columns = "N", isSplit = false }: ProductOptions,
+): string {
+  const place = [...(isSplit ? ["group.z"] : []), "row", column];
+  return `    if (row < M && ${column} < ${columns}) { store(${[...place, ...values].join(", ")}); }`;
 }
 
 function range(count: number): number[] {

@@ -18,10 +18,11 @@ export interface Tiling {
   readonly TM: number;
   readonly TN: number;
   /**
-   * Where the operands of one depth wait: in workgroup memory, four values a word or one, or nowhere: then each
-   * invocation reads storage itself and leaves sharing to the caches.
+   * Where the operands of one depth wait: in workgroup memory, four values a word or one; there too, but in blocks of
+   * neighbours, as they lie in storage (f16 stays f16 until it is multiplied), which come four at once where rows are
+   * multiples of four; or nowhere: then each invocation reads storage itself and leaves sharing to the caches.
    */
-  readonly staging: "vec4" | "scalar" | "none";
+  readonly staging: "vec4" | "scalar" | "blocks" | "none";
 }
 
 /** The tiling of a product that nobody chose one for: of those in the table the one that is nowhere far from the best. */
@@ -37,6 +38,10 @@ export const TILINGS: readonly Tiling[] = [
   tiling("vec4", [64, 64, 8], [8, 8]),
   tiling("vec4", [128, 64, 16], [8, 8]),
   tiling("vec4", [128, 128, 8], [8, 8]),
+  tiling("blocks", [32, 64, 16], [4, 8]),
+  tiling("blocks", [64, 64, 8], [8, 8]),
+  tiling("blocks", [128, 64, 8], [8, 8]),
+  tiling("blocks", [128, 128, 8], [8, 8]),
   tiling("none", [32, 32, 4], [4, 4]),
 ];
 
@@ -77,6 +82,6 @@ function tiling(
   [BM, BN, BK]: readonly [number, number, number],
   [TM, TN]: readonly [number, number],
 ): Tiling {
-  const kind = { vec4: "", scalar: "_scalar", none: "_direct" }[staging];
+  const kind = { vec4: "", scalar: "_scalar", blocks: "_blocks", none: "_direct" }[staging];
   return { name: `${BM}x${BN}x${BK}_${TM}x${TN}${kind}`, BM, BN, BK, TM, TN, staging };
 }

@@ -6,7 +6,7 @@ import { BY_SHAPE, type ProductChoice, type ProductUse, ROWS } from "../../kerne
 import { fitsRows } from "../../kernels/matmul_rows.ts";
 import { TILINGS } from "../../kernels/tiling.ts";
 
-export const MOST_CANDIDATES = 8;
+export const MOST_CANDIDATES = 10;
 
 /** So many tiles of 64 × 64 keep every GPU busy: then only tiles differ; below, cutting along K may help. */
 const MANY_TILES = 512;
@@ -15,8 +15,8 @@ const SHORTEST_PART = 128;
 const MOST_PARTS = 16;
 
 /** For many tiles, larger ones first. */
-const LARGE = ["128x128x8_8x8", "128x64x16_8x8", "64x128x16_8x4", "64x128x16_8x4_scalar", "64x64x16_8x4"];
-const MIDDLE = ["64x64x16_4x4", "64x64x16_4x4_scalar", "64x64x8_8x8"];
+const LARGE = ["128x128x8_8x8", "128x128x8_8x8_blocks", "128x64x16_8x8", "128x64x8_8x8_blocks", "64x128x16_8x4"];
+const MIDDLE = ["64x64x8_8x8_blocks", "64x128x16_8x4_scalar", "64x64x16_8x4", "64x64x16_4x4", "64x64x8_8x8"];
 const SMALL = ["32x32x16_4x4", "32x32x4_4x4_direct"];
 
 /** The one by shape first, then others; at most `MOST_CANDIDATES`. */
@@ -31,10 +31,12 @@ export function candidatesFor(use: ProductUse): ProductChoice[] {
   const many = Math.ceil(MANY_TILES / tiles);
   const found = tiles >= MANY_TILES ? whole([...LARGE, ...MIDDLE, ...SMALL]) : [
     ...(fitsRows(use) ? whole([ROWS]) : []),
-    ...whole(["64x64x16_4x4", "32x32x16_4x4", "64x64x16_8x4"]),
+    ...whole(["64x64x16_4x4", "32x32x16_4x4", "64x64x8_8x8_blocks"]),
     ...inParts(["64x64x16_4x4"], [many, Math.ceil(many / 2)]),
-    ...whole(["32x32x4_4x4_direct", "64x64x16_4x4_scalar"]),
-    ...inParts(["32x32x16_4x4", "64x128x16_8x4"], [Math.ceil(many / 2)]),
+    ...whole(["32x64x16_4x8_blocks", "32x32x4_4x4_direct", "64x64x16_4x4_scalar"]),
+    ...inParts(["64x64x8_8x8_blocks", "32x32x16_4x4"], [Math.ceil(many / 2)]),
+    ...whole(["64x64x16_8x4"]),
+    ...inParts(["64x128x16_8x4"], [Math.ceil(many / 2)]),
   ];
   const sensible = [BY_SHAPE.product(use), ...found.filter((choice) => isSensible(choice, use))];
   const distinct = new Map(sensible.map((choice) => [`${choice.form} ${choice.split}`, choice]));

@@ -60,7 +60,8 @@ export function subjectOf({ description }: Pick<Device, "description">): string 
 
 /** A number that changes with the kernels' texts (FNV-1a). */
 const KERNELS = [...matmulForms.values(), ...matmulPartialForms.values(), matmulRows, matmulSum]
-  .reduce((hash, { name, source }) => fnv(fnv(hash, name), source), 0x811c9dc5).toString(16);
+  .flatMap(({ name, source, variants = [] }) => [name, source, ...variants.map(({ source }) => source)])
+  .reduce(fnv, 0x811c9dc5).toString(16);
 
 function fnv(hash: number, text: string): number {
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);

@@ -49,6 +49,8 @@ export interface KernelCheck<S extends Shape> {
   readonly tolerances?: Readonly<Record<string, Tolerance>>;
   /** Whether it is checked with bindings in f16 too, as training has it. Default true. */
   readonly inF16?: boolean;
+  /** Whether texts are checked too that the device would leave for a better one. Default true. */
+  readonly allTexts?: boolean;
 }
 
 /** What runs the kernels of this test file: the WebGPU that is built in, or Dawn if STARLING_TEST_GPU says so. */
@@ -86,8 +88,8 @@ export async function checkKernel<S extends Shape>(
 ): Promise<Readonly<Record<string, Float32Array<ArrayBuffer>>>> {
   const { storesF16, features } = await testDevice();
   const all = check.inF16 !== false && storesF16 ? [[], ...f16Variants(kernel)] : [[]], found = [];
-  for (const { name, needs } of textsOf(kernel, check.shape)) {
-    if (needs !== undefined && !features.has(needs)) continue;
+  const texts = textsOf(kernel, check.shape).filter(({ needs }) => needs === undefined || features.has(needs));
+  for (const { name } of check.allTexts === false ? texts.slice(0, 1) : texts) {
     for (const f16 of all) found.push(await checkVariant(withText(kernel, name), check, { name, f16 }));
   }
   return found[0]!;
