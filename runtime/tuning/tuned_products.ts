@@ -14,16 +14,22 @@ import {
   type ProductUse,
   ROWS,
 } from "../../kernels/product_choice.ts";
-import type { Device } from "../device/device.ts";
+import { type Device, isGpu } from "../device/device.ts";
 import { choiceFor } from "../graph/choice.ts";
 import { classOf } from "./product_class.ts";
 
-export interface TunedProducts {
+/** Of every device that was measured on this machine, the newest first: a machine has two GPUs, or two ways to one. */
+export type TunedProducts = readonly TunedDevice[];
+
+export interface TunedDevice {
   /** Device, program and kernels that it holds for. */
   readonly subject: string;
   /** By class of product. */
   readonly classes: Readonly<Record<string, TunedClass>>;
 }
+
+/** More than a machine has; what an old driver or program left is forgotten in time. */
+export const MOST_DEVICES = 8;
 
 /** The fastest form of a class, and what was measured of it. */
 export interface TunedClass extends ProductChoice {
@@ -39,11 +45,24 @@ const MOST_PARTIAL_WORDS = 1 << 23;
 
 /** The choice for a device of which this is known; null: nothing. */
 export function choiceOf(device: Pick<Device, "kind" | "description">, tuned: TunedProducts | null): KernelChoice {
-  const isOfDevice = device.kind === "webgpu" && tuned?.subject === subjectOf(device);
-  return isOfDevice ? { fuses: true, product: (use) => measuredOrByShape(use, tuned) } : choiceFor(device);
+  const own = isGpu(device) ? tunedOf(device, tuned) : undefined;
+  return own === undefined ? choiceFor(device) : { fuses: true, product: (use) => measuredOrByShape(use, own) };
 }
 
-function measuredOrByShape(use: ProductUse, { classes }: TunedProducts): ProductChoice {
+/** What is known of this device. */
+export function tunedOf(device: Pick<Device, "description">, tuned: TunedProducts | null): TunedDevice | undefined {
+  const subject = subjectOf(device);
+  return tuned?.find((one) => one.subject === subject);
+}
+
+/** What is known with what was found now: of its device, the classes that it lacks stay. */
+export function withTuned(tuned: TunedProducts | null, { subject, classes }: TunedDevice): TunedProducts {
+  const others = (tuned ?? []).filter((one) => one.subject !== subject);
+  const before = tuned?.find((one) => one.subject === subject)?.classes;
+  return [{ subject, classes: { ...before, ...classes } }, ...others].slice(0, MOST_DEVICES);
+}
+
+function measuredOrByShape(use: ProductUse, { classes }: TunedDevice): ProductChoice {
   const found = classes[classOf(use)];
   const isPossible = found !== undefined && (found.form !== ROWS || fitsRows(use)) &&
     (found.split === 1 || found.split * use.M * use.N <= MOST_PARTIAL_WORDS);
@@ -67,7 +86,7 @@ function fnv(hash: number, text: string): number {
   return hash >>> 0;
 }
 
-const schema = z.object({
+const schema = z.array(z.object({
   subject: z.string(),
   classes: z.record(
     z.string(),
@@ -79,7 +98,7 @@ const schema = z.object({
       gflopsByShape: z.number().positive(),
     }).refine(({ form, split }) => form !== ROWS || split === 1),
   ),
-});
+})).max(MOST_DEVICES);
 
 /** Reads what `JSON.stringify` made of it. Null if it is damaged, or something else. */
 export function parseTuned(text: string): TunedProducts | null {
