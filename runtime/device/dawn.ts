@@ -53,7 +53,6 @@ export async function openDawnDevice(options: DawnOptions = {}): Promise<Device>
     ...(timestamps === undefined ? {} : { timestamps }),
     kind: "dawn",
     description,
-    dialect: "tint",
   });
 }
 

@@ -30,7 +30,6 @@ export async function openWebGpuDevice(options: WebGpuOptions = {}): Promise<Dev
     ...options,
     kind: "webgpu",
     description: describe(adapter.info),
-    dialect: /^Deno\/|Firefox\//.test(navigator.userAgent) ? "naga" : "tint",
   });
 }
 

@@ -25,7 +25,7 @@ import {
   type Program,
   type Span,
 } from "./device.ts";
-import { type GpuDialect, type GrantedGpu, requestGpu } from "./webgpu_features.ts";
+import { type GrantedGpu, requestGpu } from "./webgpu_features.ts";
 import { PipelineCache } from "./webgpu_pipelines.ts";
 import { Readback } from "./webgpu_readback.ts";
 import { type Step, Stopwatch } from "./webgpu_stopwatch.ts";
@@ -45,15 +45,14 @@ export interface FoundAdapter extends WebGpuOptions {
   readonly kind: "webgpu" | "dawn";
   /** For people, and what measurements are kept by. */
   readonly description: string;
-  readonly dialect: GpuDialect;
 }
 
 /** The adapter with all the limits that its driver has. */
 export async function openOnAdapter(
   adapter: GPUAdapter,
-  { kind, description, dialect, timestamps = true }: FoundAdapter,
+  { kind, description, timestamps = true }: FoundAdapter,
 ): Promise<Device> {
-  return new WebGpuDevice(await requestGpu(adapter, { timestamps, dialect }), { kind, description });
+  return new WebGpuDevice(await requestGpu(adapter, { timestamps }), { kind, description });
 }
 
 /** Says of a driver that runs shaders on the processor that it does; `isSoftware` goes by it. */

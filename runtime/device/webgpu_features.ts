@@ -4,18 +4,14 @@
  */
 import type { Device } from "./device.ts";
 
-/** Whose WGSL a provider compiles: naga's (Deno, Firefox) or Tint's (Dawn, Chrome). They differ in what is enabled. */
-export type GpuDialect = "naga" | "tint";
-
 /** A GPU as it was granted. */
 export interface GrantedGpu extends Pick<Device, "storesF16" | "features"> {
   readonly gpu: GPUDevice;
-  readonly dialect: GpuDialect;
 }
 
 export async function requestGpu(
   adapter: GPUAdapter,
-  { timestamps, dialect }: { readonly timestamps: boolean; readonly dialect: GpuDialect },
+  { timestamps }: { readonly timestamps: boolean },
 ): Promise<GrantedGpu> {
   const { limits } = adapter, storesF16 = adapter.features.has("shader-f16");
   const used = ["shader-f16", ...timestamps ? ["timestamp-query"] as const : []] as const;
@@ -31,5 +27,5 @@ export async function requestGpu(
       maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
     },
   });
-  return { gpu, storesF16, dialect, features: new Set() };
+  return { gpu, storesF16, features: new Set() };
 }
