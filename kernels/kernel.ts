@@ -82,7 +82,7 @@ export interface MatrixProduct {
 }
 
 /** What a GPU may have beyond what WebGPU grants everywhere, and a variant may need. f16 is told by `storesF16`. */
-export type GpuFeature = "subgroups" | "subgroup-matrix";
+export type GpuFeature = "subgroups" | "subgroup-matrix" | "subgroup-matrix-f16";
 
 /** Another text of a kernel, with the same contract, constants and bindings, for the shapes and devices that it fits. */
 export interface KernelVariant<S extends Shape = Shape> {

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Device } from "./device.ts";
+import { MATRIX_UNITS } from "./matrix_units.ts";
 
 /** A GPU as it was granted. */
 export interface GrantedGpu extends Pick<Device, "storesF16" | "features"> {
@@ -14,7 +15,7 @@ export async function requestGpu(
   { timestamps }: { readonly timestamps: boolean },
 ): Promise<GrantedGpu> {
   const { limits } = adapter, storesF16 = adapter.features.has("shader-f16");
-  const used = ["shader-f16", ...timestamps ? ["timestamp-query"] as const : []] as const;
+  const used = ["shader-f16", "subgroups", MATRIX_UNITS, ...timestamps ? ["timestamp-query"] as const : []] as const;
   const gpu = await adapter.requestDevice({
     requiredFeatures: used.filter((feature) => adapter.features.has(feature)),
     requiredLimits: {

@@ -73,7 +73,7 @@ async function tuneClass(
   options: TuneOptions,
   isOver: () => boolean,
 ): Promise<TunedClass | null> {
-  const { device } = options, choices = candidatesFor(sized);
+  const { device } = options, choices = candidatesFor(sized, device.features);
   try {
     using bench = new ProductBench(device, sized, Math.max(...choices.map(({ split }) => split)));
     const [byShape, ...others] = await measure(bench, await compiled(bench, { choices, options, isOver }));
@@ -165,7 +165,14 @@ function errorBound({ K }: ProductUse): number {
 
 /** How fast the device is, roughly; as fast as can be if it has no memory for the question. */
 async function flopsPerMs(device: Device): Promise<number> {
-  const cube = { M: LEAST_SIDE, N: LEAST_SIDE, K: LEAST_SIDE, TRANSPOSE_A: 0, TRANSPOSE_B: 1, inF16: false };
+  const cube = {
+    M: LEAST_SIDE,
+    N: LEAST_SIDE,
+    K: LEAST_SIDE,
+    TRANSPOSE_A: 0,
+    TRANSPOSE_B: 1,
+    inF16: false,
+  };
   try {
     using bench = new ProductBench(device, cube, 1);
     const [, second] = await bench.time([ONE_FORM.product(cube)], 2);

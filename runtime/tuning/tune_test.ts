@@ -6,6 +6,7 @@ import { tinyGpt2 } from "../../tests/tiny_models.ts";
 import { type Device, DeviceMemoryError, type Dispatch, KernelError, type Program } from "../device/device.ts";
 import { openPlainDevice } from "../device/plain.ts";
 import { trainingGraph } from "../train/training_graph.ts";
+import type { GpuFeature } from "../../kernels/kernel.ts";
 import { candidatesFor, MOST_CANDIDATES } from "./candidates.ts";
 import { classOf, representatives, usesIn } from "./product_class.ts";
 import { tuneProducts } from "./tune.ts";
@@ -206,6 +207,18 @@ Deno.test("candidates are few and distinct, begin with the form by shape, and ha
   }
 });
 
+Deno.test("the forms of a device's matrix units are candidates for the products that they fit", () => {
+  const use = { ...layer, M: 2048, N: 768, K: 768 },
+    features = new Set(["subgroup-matrix", "subgroup-matrix-f16"] as const);
+  const units = (use: ProductUse, ...given: [ReadonlySet<GpuFeature>?]) =>
+    candidatesFor(use, ...given).map(({ form }) => form).filter((form) => form.includes("matrix"));
+  assert.deepEqual(units(use), []);
+  assert.deepEqual(units(use, features), ["64x64x16_matrix"]);
+  const inF16 = { ...use, inF16: true, areF16: true };
+  assert.deepEqual(units(inF16, features), ["64x64x16_matrix", "64x64x32_matrix_f16", "128x64x16_matrix_f16"]);
+  assert.ok(candidatesFor(inF16, features).length <= MOST_CANDIDATES);
+});
+
 const example: TunedDevice = {
   subject: subjectOf({ description: "a GPU" }),
   classes: {
@@ -235,6 +248,14 @@ Deno.test("a measured form is not taken where it is impossible, or takes much me
     choiceOf({ kind: "webgpu", description: "a GPU" }, [rows]).product({ ...layer, M: 5, N: 64, K: 64 }).form,
     "rows",
   );
+  const units = { form: "64x64x32_matrix_f16", split: 1, sizes: [64, 64, 64], gflops: 2, gflopsByShape: 1 } as const;
+  const [both, one] = ["f16 × f16", "f16"].map((stored) => `NT 64 × 64 × 64 ${stored}`);
+  const onUnits = choiceOf({ kind: "dawn", description: "a GPU" }, [
+    { ...example, classes: { [both!]: units, [one!]: units } },
+  ]);
+  const cube = { ...layer, M: 64, N: 64, K: 64, inF16: true };
+  assert.equal(onUnits.product({ ...cube, areF16: true }).form, "64x64x32_matrix_f16");
+  assert.notEqual(onUnits.product(cube).form, "64x64x32_matrix_f16", "what is in f32 is not rounded to f16");
   assert.equal(choice.product({ ...layer, M: 4096, N: 64, K: 64 }).split, 8);
   assert.equal(choice.product({ ...layer, M: 40_960, N: 64, K: 64 }).split, 1);
 });

@@ -6,13 +6,15 @@ import { z } from "zod";
 import { matmulForms } from "../../kernels/matmul.ts";
 import { matmulPartialForms } from "../../kernels/matmul_partial.ts";
 import { matmulSum } from "../../kernels/matmul_sum.ts";
-import { fitsRows, matmulRows } from "../../kernels/matmul_rows.ts";
+import { matmulMatrixForms } from "../../kernels/matmul_matrix.ts";
+import { matmulRows } from "../../kernels/matmul_rows.ts";
 import {
   BY_SHAPE,
+  fitsForm,
+  FORMS,
   type KernelChoice,
   type ProductChoice,
   type ProductUse,
-  ROWS,
 } from "../../kernels/product_choice.ts";
 import { type Device, isGpu } from "../device/device.ts";
 import { choiceFor } from "../graph/choice.ts";
@@ -64,7 +66,7 @@ export function withTuned(tuned: TunedProducts | null, { subject, classes }: Tun
 
 function measuredOrByShape(use: ProductUse, { classes }: TunedDevice): ProductChoice {
   const found = classes[classOf(use)];
-  const isPossible = found !== undefined && (found.form !== ROWS || fitsRows(use)) &&
+  const isPossible = found !== undefined && fitsForm(found.form, use) &&
     (found.split === 1 || found.split * use.M * use.N <= MOST_PARTIAL_WORDS);
   return isPossible ? found : BY_SHAPE.product(use);
 }
@@ -78,7 +80,10 @@ export function subjectOf({ description }: Pick<Device, "description">): string 
 }
 
 /** A number that changes with the kernels' texts (FNV-1a). */
-const KERNELS = [...matmulForms.values(), ...matmulPartialForms.values(), matmulRows, matmulSum]
+const KERNELS = [
+  ...[...matmulForms.values(), ...matmulPartialForms.values(), matmulRows, matmulSum],
+  ...[...matmulMatrixForms].map(([name, { variants }]) => ({ name, source: variants![0]!.source })),
+]
   .reduce((hash, { name, source }) => fnv(fnv(hash, name), source), 0x811c9dc5).toString(16);
 
 function fnv(hash: number, text: string): number {
@@ -91,12 +96,12 @@ const schema = z.array(z.object({
   classes: z.record(
     z.string(),
     z.object({
-      form: z.enum([ROWS, ...matmulForms.keys()]),
+      form: z.enum(FORMS),
       split: z.int().min(1).max(64),
       sizes: z.tuple([z.int().min(1), z.int().min(1), z.int().min(1)]),
       gflops: z.number().positive(),
       gflopsByShape: z.number().positive(),
-    }).refine(({ form, split }) => form !== ROWS || split === 1),
+    }).refine(({ form, split }) => matmulPartialForms.has(form) || split === 1),
   ),
 })).max(MOST_DEVICES);
 
