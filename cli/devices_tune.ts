@@ -5,7 +5,8 @@
  * of a software driver, and with more time.
  * @module
  */
-import { openDevice } from "../runtime/device/open.ts";
+import { type Device, isGpu } from "../runtime/device/device.ts";
+import { openDevice, type OpenDeviceOptions } from "../runtime/device/open.ts";
 import { classOf, representatives } from "../runtime/tuning/product_class.ts";
 import { tuneProducts } from "../runtime/tuning/tune.ts";
 import type { TunedClass } from "../runtime/tuning/tuned_products.ts";
@@ -18,10 +19,15 @@ import { loadTuned, saveTuned, tunedPath } from "./tuned_file.ts";
 /** Long enough for every class of a model of two families and precisions on a GPU. */
 const BUDGET_MS = 60_000;
 
+export interface TuneFlags {
+  readonly device: "auto" | "webgpu" | "dawn";
+  readonly manner: Manner;
+}
+
 /** Measures, keeps and prints. @param source A run's folder, its run.json, or the name of a preset. */
-export async function tuneDevices(source: string, manner: Manner): Promise<void> {
+export async function tuneDevices(source: string, { device: choice, manner }: TuneFlags): Promise<void> {
   const isTold = manner === "live" || manner === "plain", { model, training } = await chosenRun(source);
-  const { device } = await openDevice("webgpu");
+  const device = await openGpu(choice, { onNotice: (message) => isTold && note(message) });
   await using _ = device;
   if (isTold) note(`Device: ${device.description}. Measuring the matrix products of a training step there …`);
   const microBatch = likelyMicroBatch(model, training.batch),
@@ -34,9 +40,8 @@ export async function tuneDevices(source: string, manner: Manner): Promise<void>
     onProgress: (done, count) => isTold && note(`${done} of ${count} classes`),
     onFault: (message) => faults.push(message),
   });
-  const before = await loadTuned((message) => isTold && note(message));
-  const kept = before?.subject === found.subject ? before.classes : {};
-  await saveTuned({ ...found, classes: { ...kept, ...found.classes } });
+  await loadTuned((message) => isTold && note(message)); // says so if it is damaged
+  await saveTuned([found]);
 
   const classes = representatives(uses).map(classOf).map((name) => ({ name, found: found.classes[name] ?? null }));
   if (manner === "json") {
@@ -46,6 +51,14 @@ export async function tuneDevices(source: string, manner: Manner): Promise<void>
   for (const text of table(["product", " M × N × K", "form", " GFLOP/s", " × by shape"], classes.map(row))) line(text);
   for (const fault of faults) line(fault);
   if (tunedPath() !== null) line(`Kept in ${tunedPath()}; every peer on this machine uses it.`);
+}
+
+/** The GPU that peers on this machine take by themselves; the one that is built in if they take none. */
+async function openGpu(choice: TuneFlags["device"], options: OpenDeviceOptions): Promise<Device> {
+  const { device } = await openDevice(choice, options);
+  if (isGpu(device)) return device;
+  await device[Symbol.asyncDispose]();
+  return (await openDevice("webgpu")).device;
 }
 
 function row({ name, found }: { readonly name: string; readonly found: TunedClass | null }): string[] {

@@ -197,10 +197,15 @@ export function program(): Command {
       "--tune [run]",
       "measure instead which matrix products are fastest on the GPU, for the model of a run's folder or a preset",
     )
+    .addOption(
+      new Option("--device <kind>", "with --tune: which of the GPU's devices").choices(["auto", "webgpu", "dawn"])
+        .default("auto", "the one that auto takes"),
+    )
     .addOption(jsonOption()).addOption(quietOption())
-    .action(async ({ tune, ...options }) => {
+    .action(async ({ tune, device, ...options }) => {
       if (tune === undefined) return await (await import("./devices.ts")).devices(options);
-      await (await import("./devices_tune.ts")).tuneDevices(tune === true ? "gpt2" : tune, mannerOf(options));
+      const { tuneDevices } = await import("./devices_tune.ts");
+      await tuneDevices(tune === true ? "gpt2" : tune, { device, manner: mannerOf(options) });
     });
 
   command(

@@ -7,7 +7,7 @@
  */
 import { join } from "node:path";
 import { userCacheFolder } from "../runtime/device/user_cache.ts";
-import { parseTuned, type TunedProducts } from "../runtime/tuning/tuned_products.ts";
+import { parseTuned, type TunedProducts, withTuned } from "../runtime/tuning/tuned_products.ts";
 
 /** The file, or null if this user has no folder for such things. */
 export function tunedPath(...where: Parameters<typeof userCacheFolder>): string | null {
@@ -31,9 +31,13 @@ export async function loadTuned(
   }
 }
 
-/** Beside the file, then renamed, so that a reader sees the old one or the new. Throws what the disk refuses. */
-export async function saveTuned(products: TunedProducts, path = tunedPath()): Promise<void> {
-  if (path === null) return;
+/**
+ * Adds to the file what was found of the device that comes first. It is written beside the file, then renamed, so that a
+ * reader sees the old one or the new. Throws what the disk refuses.
+ */
+export async function saveTuned([found]: TunedProducts, path = tunedPath()): Promise<void> {
+  if (path === null || found === undefined) return;
+  const products = withTuned(await loadTuned(() => {}, path), found); // damage was told of when it was read
   await Deno.mkdir(join(path, ".."), { recursive: true });
   const temporary = `${path}.${Deno.pid}`;
   await Deno.writeTextFile(temporary, `${JSON.stringify(products, null, 2)}\n`);

@@ -1,14 +1,15 @@
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
-import type { TunedProducts } from "../runtime/tuning/tuned_products.ts";
+import type { TunedDevice, TunedProducts } from "../runtime/tuning/tuned_products.ts";
 import { loadTuned, saveTuned, tunedPath } from "./tuned_file.ts";
 
-const products: TunedProducts = {
+const found: TunedDevice = {
   subject: "a GPU",
   classes: {
     "NT 4 × 4 × 4 f32": { form: "64x64x16_4x4", split: 2, sizes: [4, 4, 4], gflops: 2, gflopsByShape: 1 },
   },
 };
+const products: TunedProducts = [found];
 
 Deno.test("the file lies where each system keeps what can be found out again, or where a variable says", () => {
   const path = (os: typeof Deno.build.os, environment: Record<string, string>) =>
@@ -31,6 +32,11 @@ Deno.test("what is saved is loaded again; without a file nothing is known, and n
     await saveTuned(products, path);
     assert.deepEqual(await loadTuned((message) => said.push(message), path), products);
     assert.deepEqual([...Deno.readDirSync(join(folder, "new"))].map(({ name }) => name), ["products.json"]);
+    const other = { ...found, subject: "a GPU, through Dawn" }, newClass = Object.values(found.classes)[0]!;
+    await saveTuned([other], path); // of a peer that knew of no other
+    await saveTuned([{ ...found, classes: { "TN 8 × 8 × 8 f32": newClass } }, other], path);
+    const wanted = [{ ...found, classes: { ...found.classes, "TN 8 × 8 × 8 f32": newClass } }, other];
+    assert.deepEqual(await loadTuned((message) => said.push(message), path), wanted);
     await saveTuned(products, null);
     assert.equal(await loadTuned((message) => said.push(message), null), null);
     assert.deepEqual(said, []);

@@ -82,7 +82,7 @@ export interface MatrixProduct {
 }
 
 /** What a GPU may have beyond what WebGPU grants everywhere, and a variant may need. f16 is told by `storesF16`. */
-export type GpuFeature = "subgroups" | "subgroup-matrix";
+export type GpuFeature = "subgroups" | "subgroup-matrix" | "subgroup-matrix-f16";
 
 /** What a workgroup can add up. */
 export type ReducedType = "f32" | "vec2f" | "vec3f";

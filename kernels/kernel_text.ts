@@ -22,10 +22,13 @@ export interface KernelText {
   readonly grid: readonly [number, number, number];
 }
 
+const MATRIX_UNITS = ["enable subgroups;", "enable chromium_experimental_subgroup_matrix;"];
+
 /** What a shader must be told before it uses a feature; f16 always is. */
 export const ENABLES: Readonly<Record<GpuFeature, readonly string[]>> = {
   "subgroups": ["enable subgroups;"],
-  "subgroup-matrix": ["enable subgroups;", "enable chromium_experimental_subgroup_matrix;"],
+  "subgroup-matrix": MATRIX_UNITS,
+  "subgroup-matrix-f16": MATRIX_UNITS,
 };
 
 /** All texts that compute this shape, the best first; the kernel's own is the last, and needs nothing. */

@@ -8,6 +8,7 @@
  */
 import type { Kernel } from "./kernel.ts";
 import { matmulForms, type MatmulShape } from "./matmul.ts";
+import { matmulMatrixForms, MATRIX_TILINGS } from "./matmul_matrix.ts";
 import { fitsRows, matmulRows } from "./matmul_rows.ts";
 import { DEFAULT_TILING, type Tiling, TILINGS } from "./tiling.ts";
 
@@ -15,12 +16,14 @@ import { DEFAULT_TILING, type Tiling, TILINGS } from "./tiling.ts";
 export type ProductUse = Pick<MatmulShape, "M" | "N" | "K" | "TRANSPOSE_A" | "TRANSPOSE_B"> & {
   /** Whether an operand lies in memory as f16. */
   readonly inF16: boolean;
+  /** Whether both do, which units that multiply f16 need. Default false. */
+  readonly areF16?: boolean;
 };
 
 export interface ProductChoice {
-  /** Name of a tiling, or `ROWS`. */
+  /** Name of a tiling, of one of matrix units (`matmul_matrix.ts`), or `ROWS`. */
   readonly form: string;
-  /** Parts that K is cut in; 1 if the product is made whole. `ROWS` is always whole. */
+  /** Parts that K is cut in; 1 if the product is made whole. Only the tilings of `tiling.ts` make parts. */
   readonly split: number;
 }
 
@@ -42,9 +45,18 @@ export const BY_SHAPE: KernelChoice = { fuses: true, product: choiceByShape };
 
 /** The kernel of a form. @throws {RangeError} if there is none of this name. */
 export function formOf(form: string): Kernel<MatmulShape> {
-  const kernel = form === ROWS ? matmulRows : matmulForms.get(form);
+  const kernel = form === ROWS ? matmulRows : matmulForms.get(form) ?? matmulMatrixForms.get(form);
   if (kernel !== undefined) return kernel;
-  throw new RangeError(`There is no form '${form}' of a matrix product: ${[ROWS, ...matmulForms.keys()].join(", ")}`);
+  throw new RangeError(`There is no form '${form}' of a matrix product: ${FORMS.join(", ")}`);
+}
+
+/** The names of all forms. */
+export const FORMS: readonly string[] = [ROWS, ...matmulForms.keys(), ...matmulMatrixForms.keys()];
+
+/** Whether a form computes a product; on devices without what it needs, it does so as another form. */
+export function fitsForm(form: string, use: ProductUse): boolean {
+  if (form === ROWS) return fitsRows(use);
+  return MATRIX_TILINGS.find(({ name }) => name === form)?.component !== "f16" || use.areF16 === true;
 }
 
 /** More than a hundred compute units have work, most of them for two workgroups at once. */

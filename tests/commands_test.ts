@@ -53,7 +53,7 @@ const REFUSALS: readonly (readonly [title: string, args: readonly string[], code
   ["a flag out of range", ["start", "{folder}", "--throttle", "0"], 2, /whole number from 1 to 100/],
   ["a run of a newer version", ["start", "{folder}/newer"], 4, /of version 2, newer than this program .*\(1\). Update/],
   ["an unknown preset", ["init", "{folder}/new", "--preset", "huge"], 2, /Allowed choices are demo, small, gpt2/],
-  ["an unknown device", ["devices", "--device", "tpu"], 2, /unknown option '--device'/],
+  ["an unknown device", ["devices", "--device", "tpu"], 2, /Allowed choices are auto, webgpu, dawn/],
   [
     "a --peer that is no address",
     ["start", "{folder}/run", "--peer", "nonsense"],

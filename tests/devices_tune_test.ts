@@ -37,9 +37,9 @@ Deno.test({
       assert.ok(err.includes(`${file} is damaged, or of another version`), err);
       assert.match(out, /^ {2}product +M × N × K +form +GFLOP\/s +× by shape$/m);
       const rows = out.match(/^ {2}[NT]{2} \d+ × \d+ × \d+ f(32|16) .*$/gm)!;
-      const kept = parseTuned(await Deno.readTextFile(file))!;
-      assert.ok(rows.length > 5 && Object.keys(kept.classes).length === rows.length, out);
-      assert.ok(kept.subject.startsWith(adapter!));
+      const [kept] = parseTuned(await Deno.readTextFile(file))!;
+      assert.ok(rows.length > 5 && Object.keys(kept!.classes).length === rows.length, out);
+      assert.ok(kept!.subject.startsWith(adapter!));
       assert.ok(out.includes(`Kept in ${file}; every peer on this machine uses it.`));
     } finally {
       await Deno.remove(place, { recursive: true });

@@ -1,7 +1,7 @@
 /**
  * The file of the Dawn library (Chrome's WebGPU, as an add-on of native code): found, or fetched once.
  *
- * It is no dependency of ours: it is 46 MB to fetch, which who does without it need not pay. So it has a folder of its
+ * It is no dependency of ours: it is 51 MB to fetch, which who does without it need not pay. So it has a folder of its
  * own in the user's cache, where `deno install` puts it, once, from the package registry. The lock file there is the one
  * below: what was fetched has these digests or is not used. It does not load the library; `dawn.ts` does.
  *
@@ -79,7 +79,7 @@ function libraryPath(): readonly string[] {
 async function fetchInto(folder: string, options: DawnFileOptions): Promise<void> {
   const { fetching, onNotice, install = installPackage } = options, failed = `${folder}.failed`;
   if (fetching === "brief") await expectNoFreshFailure(failed);
-  onNotice?.(`Fetching Dawn ${DAWN_VERSION} (46 MB, once) …`);
+  onNotice?.(`Fetching Dawn ${DAWN_VERSION} (51 MB, once) …`);
   const temporary = `${folder}.${Deno.pid}`;
   try {
     await Deno.mkdir(temporary, { recursive: true });

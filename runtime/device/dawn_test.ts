@@ -96,7 +96,7 @@ Deno.test("the library is fetched once, with a word about it, with the digests t
     const file = await dawnFile(options);
     assert.equal(await Deno.readTextFile(file), "native code");
     assert.equal(await dawnFile(options), file);
-    assert.deepEqual([installCount, said], [1, ["Fetching Dawn 0.6.2 (46 MB, once) …"]]);
+    assert.deepEqual([installCount, said], [1, ["Fetching Dawn 0.6.2 (51 MB, once) …"]]);
     assert.deepEqual([...Deno.readDirSync(cacheFolder)].map(({ name }) => name), [`dawn-${DAWN_VERSION}`]);
   });
 });

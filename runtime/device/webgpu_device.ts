@@ -25,6 +25,7 @@ import {
   type Program,
   type Span,
 } from "./device.ts";
+import { MATRIX_UNITS, matrixFeatures, offeredMatrixUnits, whyMatrixUnitsAreWrong } from "./matrix_units.ts";
 import { type GrantedGpu, requestGpu } from "./webgpu_features.ts";
 import { PipelineCache } from "./webgpu_pipelines.ts";
 import { Readback } from "./webgpu_readback.ts";
@@ -47,12 +48,19 @@ export interface FoundAdapter extends WebGpuOptions {
   readonly description: string;
 }
 
-/** The adapter with all the limits that its driver has. */
+/** The adapter with all the limits that its driver has, and those of its matrix units that are right. */
 export async function openOnAdapter(
   adapter: GPUAdapter,
   { kind, description, timestamps = true }: FoundAdapter,
 ): Promise<Device> {
-  return new WebGpuDevice(await requestGpu(adapter, { timestamps }), { kind, description });
+  const granted = await requestGpu(adapter, { timestamps }), features = new Set(granted.features);
+  const device = new WebGpuDevice({ ...granted, features }, { kind, description });
+  if (!granted.gpu.features.has(MATRIX_UNITS)) return device;
+  for (const feature of matrixFeatures(offeredMatrixUnits(adapter.info))) {
+    features.add(feature); // before the test, which is of kernels that need it
+    if (await whyMatrixUnitsAreWrong(device, feature) !== null) features.delete(feature);
+  }
+  return device;
 }
 
 /** Says of a driver that runs shaders on the processor that it does; `isSoftware` goes by it. */

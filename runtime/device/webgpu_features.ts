@@ -9,6 +9,7 @@
 import type { GpuFeature } from "../../kernels/kernel.ts";
 import { ENABLES } from "../../kernels/kernel_text.ts";
 import type { Device } from "./device.ts";
+import { MATRIX_UNITS } from "./matrix_units.ts";
 import { selfTestSubgroups } from "./subgroups.ts";
 import type { Dialect } from "./webgpu_pipelines.ts";
 
@@ -22,7 +23,7 @@ export async function requestGpu(
   { timestamps }: { readonly timestamps: boolean },
 ): Promise<GrantedGpu> {
   const { limits } = adapter, storesF16 = adapter.features.has("shader-f16");
-  const used = ["shader-f16", ...timestamps ? ["timestamp-query"] as const : []] as const;
+  const used = ["shader-f16", MATRIX_UNITS, ...timestamps ? ["timestamp-query"] as const : []] as const;
   const listed = used.filter((feature) => adapter.features.has(feature));
   const request = (requiredFeatures: GPUFeatureName[]) =>
     adapter.requestDevice({

@@ -34,7 +34,8 @@ export type ProductShape = Omit<MatmulShape, "BIAS" | "RESIDUAL">;
 /** Appends y = op(a)·op(b) + bias + residual, or with ACCUMULATE adds it to y. */
 export function product(graph: Graph, shape: ProductShape, tensors: ProductTensors): void {
   const { a, b, y } = tensors, none = firstWord(tensors.unused), { bias = none, residual = none } = tensors;
-  const { form, split } = graph.choice.product({ ...shape, inF16: a.type === "f16" || b.type === "f16" });
+  const f16 = [a, b].filter(({ type }) => type === "f16");
+  const { form, split } = graph.choice.product({ ...shape, inF16: f16.length > 0, areF16: f16.length === 2 });
   const switches = { BIAS: bias === none ? 0 : 1, RESIDUAL: residual === none ? 0 : 1 };
   if (split === 1) return graph.run(formOf(form), { ...shape, ...switches }, { a, b, bias, residual, y });
 

@@ -3,6 +3,8 @@
  * @module
  */
 import { BY_SHAPE, type ProductChoice, type ProductUse, ROWS } from "../../kernels/product_choice.ts";
+import type { GpuFeature } from "../../kernels/kernel.ts";
+import { matrixFormsFor } from "../../kernels/matmul_matrix.ts";
 import { fitsRows } from "../../kernels/matmul_rows.ts";
 import { TILINGS } from "../../kernels/tiling.ts";
 
@@ -19,8 +21,8 @@ const LARGE = ["128x128x8_8x8", "128x128x8_8x8_blocks", "128x64x16_8x8", "128x64
 const MIDDLE = ["64x64x8_8x8_blocks", "64x128x16_8x4_scalar", "64x64x16_8x4", "64x64x16_4x4", "64x64x8_8x8"];
 const SMALL = ["32x32x16_4x4", "32x32x4_4x4_direct"];
 
-/** The one by shape first, then others; at most `MOST_CANDIDATES`. */
-export function candidatesFor(use: ProductUse): ProductChoice[] {
+/** The one by shape first, then those of the device's matrix units, then others; at most `MOST_CANDIDATES`. */
+export function candidatesFor(use: ProductUse, features: ReadonlySet<GpuFeature> = new Set()): ProductChoice[] {
   const { M, N, K } = use, tiles = Math.ceil(M / 64) * Math.ceil(N / 64);
   const whole = (names: readonly string[]) => names.map((form) => ({ form, split: 1 }));
   const inParts = (names: readonly string[], counts: readonly number[]) =>
@@ -38,7 +40,8 @@ export function candidatesFor(use: ProductUse): ProductChoice[] {
     ...whole(["64x64x16_8x4"]),
     ...inParts(["64x128x16_8x4"], [Math.ceil(many / 2)]),
   ];
-  const sensible = [BY_SHAPE.product(use), ...found.filter((choice) => isSensible(choice, use))];
+  const units = matrixFormsFor(features, use.areF16 === true).map(({ name }) => ({ form: name, split: 1 }));
+  const sensible = [BY_SHAPE.product(use), ...units, ...found.filter((choice) => isSensible(choice, use))];
   const distinct = new Map(sensible.map((choice) => [`${choice.form} ${choice.split}`, choice]));
   return [...distinct.values()].slice(0, MOST_CANDIDATES);
 }

@@ -9,11 +9,13 @@ import { type KernelChoice, ONE_FORM, type ProductUse } from "../../kernels/prod
 
 const LARGEST_SIZE = 4096;
 
-/** Name of a product's class: "NT 512 × 1024 × 4096 f32", with M, N and K. */
-export function classOf({ M, N, K, TRANSPOSE_A, TRANSPOSE_B, inF16 }: ProductUse): string {
+/** Name of a product's class: "NT 512 × 1024 × 4096 f32", with M, N and K; of one operand in f16 "f16", of two "f16 × f16". */
+export function classOf({ M, N, K, TRANSPOSE_A, TRANSPOSE_B, inF16, areF16 = false }: ProductUse): string {
   const stored = (transposed: number) => transposed === 1 ? "T" : "N";
   const sizes = [M, N, K].map((size) => Math.min(LARGEST_SIZE, 2 ** Math.ceil(Math.log2(size))));
-  return `${stored(TRANSPOSE_A)}${stored(TRANSPOSE_B)} ${sizes.join(" × ")} ${inF16 ? "f16" : "f32"}`;
+  return `${stored(TRANSPOSE_A)}${stored(TRANSPOSE_B)} ${sizes.join(" × ")} ${
+    areF16 ? "f16 × f16" : inF16 ? "f16" : "f32"
+  }`;
 }
 
 /** Every product that a graph asks a form for, in order; `build` makes the graph with the choice that it is given. */

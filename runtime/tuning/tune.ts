@@ -12,13 +12,13 @@ import { type Device, DeviceMemoryError, KernelError } from "../device/device.ts
 import { ProductBench } from "./bench_product.ts";
 import { candidatesFor } from "./candidates.ts";
 import { classOf, flopsOf, representatives } from "./product_class.ts";
-import { subjectOf, type TunedClass, type TunedProducts } from "./tuned_products.ts";
+import { subjectOf, type TunedClass, type TunedDevice, tunedOf, type TunedProducts } from "./tuned_products.ts";
 
 export interface TuneOptions {
   readonly device: Device;
   /** All products of a step, as often as they occur. */
   readonly uses: readonly ProductUse[];
-  /** What is known already, and stays if it is of this device. */
+  /** What is known already, of this device and others. */
   readonly known?: TunedProducts | null;
   /** After this time no class is begun, and of the one in hand no form is compiled that is not yet. */
   readonly budgetMs?: number;
@@ -46,11 +46,10 @@ const MOST_VALUES = 1 << 24, MOST_MS = 20;
 /** No side is made shorter than this for the sake of time; a cube of it is what speed is told by at first. */
 const LEAST_SIDE = 256;
 
-/** Measures the classes that are not known yet. */
-export async function tuneProducts(options: TuneOptions): Promise<TunedProducts> {
+/** Measures the classes that are not known yet, and gives all of this device. */
+export async function tuneProducts(options: TuneOptions): Promise<TunedDevice> {
   const { device, uses, known = null, budgetMs = BUDGET_MS, now = () => performance.now() } = options;
-  const subject = subjectOf(device), classes: Record<string, TunedClass> = {};
-  if (known?.subject === subject) Object.assign(classes, known.classes);
+  const subject = subjectOf(device), classes: Record<string, TunedClass> = { ...tunedOf(device, known)?.classes };
   const missing = representatives(uses).filter((use) => !(classOf(use) in classes)), startedMs = now();
   const mostFlops = missing.length === 0 ? 0 : MOST_MS * await flopsPerMs(device);
   const isOver = () => now() - startedMs >= budgetMs;
@@ -74,7 +73,7 @@ async function tuneClass(
   options: TuneOptions,
   isOver: () => boolean,
 ): Promise<TunedClass | null> {
-  const { device } = options, choices = candidatesFor(sized);
+  const { device } = options, choices = candidatesFor(sized, device.features);
   try {
     using bench = new ProductBench(device, sized, Math.max(...choices.map(({ split }) => split)));
     const [byShape, ...others] = await measure(bench, await compiled(bench, { choices, options, isOver }));
@@ -166,7 +165,14 @@ function errorBound({ K }: ProductUse): number {
 
 /** How fast the device is, roughly; as fast as can be if it has no memory for the question. */
 async function flopsPerMs(device: Device): Promise<number> {
-  const cube = { M: LEAST_SIDE, N: LEAST_SIDE, K: LEAST_SIDE, TRANSPOSE_A: 0, TRANSPOSE_B: 1, inF16: false };
+  const cube = {
+    M: LEAST_SIDE,
+    N: LEAST_SIDE,
+    K: LEAST_SIDE,
+    TRANSPOSE_A: 0,
+    TRANSPOSE_B: 1,
+    inF16: false,
+  };
   try {
     using bench = new ProductBench(device, cube, 1);
     const [, second] = await bench.time([ONE_FORM.product(cube)], 2);

@@ -6,10 +6,19 @@ import { tinyGpt2 } from "../../tests/tiny_models.ts";
 import { type Device, DeviceMemoryError, type Dispatch, KernelError, type Program } from "../device/device.ts";
 import { openPlainDevice } from "../device/plain.ts";
 import { trainingGraph } from "../train/training_graph.ts";
+import type { GpuFeature } from "../../kernels/kernel.ts";
 import { candidatesFor, MOST_CANDIDATES } from "./candidates.ts";
 import { classOf, representatives, usesIn } from "./product_class.ts";
 import { tuneProducts } from "./tune.ts";
-import { choiceOf, parseTuned, subjectOf, type TunedProducts } from "./tuned_products.ts";
+import {
+  choiceOf,
+  MOST_DEVICES,
+  parseTuned,
+  subjectOf,
+  type TunedDevice,
+  type TunedProducts,
+  withTuned,
+} from "./tuned_products.ts";
 
 const layer = { TRANSPOSE_A: 0, TRANSPOSE_B: 1, inF16: false };
 const square: ProductUse = { ...layer, M: 40, N: 50, K: 30 }, flat: ProductUse = { ...layer, M: 40, N: 50, K: 600 };
@@ -132,15 +141,15 @@ Deno.test("a class for which the device has no memory is left to the form by sha
   assert.equal(device.memory().bytes, 0);
 });
 
-Deno.test("what is known of this device is not measured again, and what is of another is forgotten", async () => {
+Deno.test("what is known of this device is not measured again, and what is of another does not count", async () => {
   const device = scriptedDevice({ ms: () => 1 }), asked: [number, number][] = [];
   const onProgress = (done: number, count: number) => asked.push([done, count]);
   const first = await tuneProducts({ device, uses: [square, flat], onProgress });
   assert.deepEqual(asked, [[0, 2], [1, 2]]);
-  const again = await tuneProducts({ device, uses: [square, flat], known: first, onProgress });
+  const again = await tuneProducts({ device, uses: [square, flat], known: [first], onProgress });
   assert.deepEqual(again, first);
   assert.equal(asked.length, 2);
-  const foreign = { ...first, subject: "another GPU" };
+  const foreign = [{ ...first, subject: "another GPU" }];
   assert.deepEqual(await tuneProducts({ device, uses: [square], known: foreign, budgetMs: 0 }), {
     subject: subjectOf(device),
     classes: {},
@@ -198,7 +207,19 @@ Deno.test("candidates are few and distinct, begin with the form by shape, and ha
   }
 });
 
-const example: TunedProducts = {
+Deno.test("the forms of a device's matrix units are candidates for the products that they fit", () => {
+  const use = { ...layer, M: 2048, N: 768, K: 768 },
+    features = new Set(["subgroup-matrix", "subgroup-matrix-f16"] as const);
+  const units = (use: ProductUse, ...given: [ReadonlySet<GpuFeature>?]) =>
+    candidatesFor(use, ...given).map(({ form }) => form).filter((form) => form.includes("matrix"));
+  assert.deepEqual(units(use), []);
+  assert.deepEqual(units(use, features), ["64x64x16_matrix"]);
+  const inF16 = { ...use, inF16: true, areF16: true };
+  assert.deepEqual(units(inF16, features), ["64x64x16_matrix", "64x64x32_matrix_f16", "128x64x16_matrix_f16"]);
+  assert.ok(candidatesFor(inF16, features).length <= MOST_CANDIDATES);
+});
+
+const example: TunedDevice = {
   subject: subjectOf({ description: "a GPU" }),
   classes: {
     "NT 4 × 64 × 64 f32": { form: "rows", split: 1, sizes: [4, 64, 64], gflops: 2, gflopsByShape: 1 },
@@ -208,35 +229,47 @@ const example: TunedProducts = {
 
 Deno.test("a GPU has the forms that were measured on it; another, or another kind of device, has not", () => {
   const device = { kind: "webgpu", description: "a GPU" } as const, large = { ...layer, M: 4096, N: 64, K: 64 };
-  assert.equal(choiceOf(device, example).product(large).form, "64x64x16_8x4");
+  const known: TunedProducts = [{ ...example, subject: "an older driver" }, example];
+  assert.equal(choiceOf(device, known).product(large).form, "64x64x16_8x4");
+  assert.equal(choiceOf({ ...device, kind: "dawn" }, known).product(large).form, "64x64x16_8x4");
   assert.equal(choiceOf(device, null).product(large).form, BY_SHAPE.product(large).form);
   assert.equal(
-    choiceOf({ ...device, description: "a newer GPU" }, example).product(large).form,
+    choiceOf({ ...device, description: "a newer GPU" }, known).product(large).form,
     BY_SHAPE.product(large).form,
   );
-  assert.equal(choiceOf({ ...device, kind: "cpu" }, example).fuses, false);
+  assert.equal(choiceOf({ ...device, kind: "cpu" }, known).fuses, false);
 });
 
 Deno.test("a measured form is not taken where it is impossible, or takes much memory", () => {
-  const choice = choiceOf({ kind: "webgpu", description: "a GPU" }, example);
+  const choice = choiceOf({ kind: "webgpu", description: "a GPU" }, [example]);
   assert.equal(choice.product({ ...layer, M: 4, N: 64, K: 64 }).form, "rows");
   const rows = { ...example, classes: { "NT 8 × 64 × 64 f32": example.classes["NT 4 × 64 × 64 f32"]! } };
   assert.notEqual(
-    choiceOf({ kind: "webgpu", description: "a GPU" }, rows).product({ ...layer, M: 5, N: 64, K: 64 }).form,
+    choiceOf({ kind: "webgpu", description: "a GPU" }, [rows]).product({ ...layer, M: 5, N: 64, K: 64 }).form,
     "rows",
   );
+  const units = { form: "64x64x32_matrix_f16", split: 1, sizes: [64, 64, 64], gflops: 2, gflopsByShape: 1 } as const;
+  const [both, one] = ["f16 × f16", "f16"].map((stored) => `NT 64 × 64 × 64 ${stored}`);
+  const onUnits = choiceOf({ kind: "dawn", description: "a GPU" }, [
+    { ...example, classes: { [both!]: units, [one!]: units } },
+  ]);
+  const cube = { ...layer, M: 64, N: 64, K: 64, inF16: true };
+  assert.equal(onUnits.product({ ...cube, areF16: true }).form, "64x64x32_matrix_f16");
+  assert.notEqual(onUnits.product(cube).form, "64x64x32_matrix_f16", "what is in f32 is not rounded to f16");
   assert.equal(choice.product({ ...layer, M: 4096, N: 64, K: 64 }).split, 8);
   assert.equal(choice.product({ ...layer, M: 40_960, N: 64, K: 64 }).split, 1);
 });
 
 Deno.test("tuned products outlive their session as JSON; what is damaged or something else is null", () => {
-  const text = JSON.stringify(example);
-  assert.deepEqual(parseTuned(text), example);
+  const text = JSON.stringify([example]);
+  assert.deepEqual(parseTuned(text), [example]);
   for (
     const other of [
       "",
       "{}",
-      text.slice(0, -9),
+      JSON.stringify(example),
+      JSON.stringify(Array.from({ length: MOST_DEVICES + 1 }, () => example)),
+      text.slice(0, -10),
       text.replace("64x64x16_8x4", "7x7"),
       text.replace('"split":8', '"split":0'),
     ]
@@ -244,6 +277,16 @@ Deno.test("tuned products outlive their session as JSON; what is damaged or some
     assert.equal(parseTuned(other), null, other);
   }
   assert.equal(parseTuned(text.replace('"form":"rows","split":1', '"form":"rows","split":2')), null);
+});
+
+Deno.test("what was found now stands before what is known of other devices, and the oldest is forgotten", () => {
+  const [small, large] = Object.entries(example.classes).map(([name, found]) => ({ [name]: found }));
+  const devices = Array.from({ length: MOST_DEVICES + 3 }, (_, i) => ({ subject: `GPU ${i}`, classes: small! }));
+  const known = devices.reduce<TunedProducts>(withTuned, []);
+  assert.deepEqual(known.map(({ subject }) => subject), devices.slice(3).reverse().map(({ subject }) => subject));
+  const again = withTuned(known, { subject: "GPU 5", classes: large! });
+  assert.deepEqual([again.length, again[0]], [MOST_DEVICES, { subject: "GPU 5", classes: { ...small, ...large } }]);
+  assert.equal(again.filter(({ subject }) => subject === "GPU 5").length, 1);
 });
 
 gpuTest("products are tuned on a GPU, by whatever it is timed with, and nothing stays allocated", async () => {

@@ -6,24 +6,32 @@ import { z } from "zod";
 import { matmulForms } from "../../kernels/matmul.ts";
 import { matmulPartialForms } from "../../kernels/matmul_partial.ts";
 import { matmulSum } from "../../kernels/matmul_sum.ts";
-import { fitsRows, matmulRows } from "../../kernels/matmul_rows.ts";
+import { matmulMatrixForms } from "../../kernels/matmul_matrix.ts";
+import { matmulRows } from "../../kernels/matmul_rows.ts";
 import {
   BY_SHAPE,
+  fitsForm,
+  FORMS,
   type KernelChoice,
   type ProductChoice,
   type ProductUse,
-  ROWS,
 } from "../../kernels/product_choice.ts";
-import type { Device } from "../device/device.ts";
+import { type Device, isGpu } from "../device/device.ts";
 import { choiceFor } from "../graph/choice.ts";
 import { classOf } from "./product_class.ts";
 
-export interface TunedProducts {
+/** Of every device that was measured on this machine, the newest first: a machine has two GPUs, or two ways to one. */
+export type TunedProducts = readonly TunedDevice[];
+
+export interface TunedDevice {
   /** Device, program and kernels that it holds for. */
   readonly subject: string;
   /** By class of product. */
   readonly classes: Readonly<Record<string, TunedClass>>;
 }
+
+/** More than a machine has; what an old driver or program left is forgotten in time. */
+export const MOST_DEVICES = 8;
 
 /** The fastest form of a class, and what was measured of it. */
 export interface TunedClass extends ProductChoice {
@@ -39,13 +47,26 @@ const MOST_PARTIAL_WORDS = 1 << 23;
 
 /** The choice for a device of which this is known; null: nothing. */
 export function choiceOf(device: Pick<Device, "kind" | "description">, tuned: TunedProducts | null): KernelChoice {
-  const isOfDevice = device.kind === "webgpu" && tuned?.subject === subjectOf(device);
-  return isOfDevice ? { fuses: true, product: (use) => measuredOrByShape(use, tuned) } : choiceFor(device);
+  const own = isGpu(device) ? tunedOf(device, tuned) : undefined;
+  return own === undefined ? choiceFor(device) : { fuses: true, product: (use) => measuredOrByShape(use, own) };
 }
 
-function measuredOrByShape(use: ProductUse, { classes }: TunedProducts): ProductChoice {
+/** What is known of this device. */
+export function tunedOf(device: Pick<Device, "description">, tuned: TunedProducts | null): TunedDevice | undefined {
+  const subject = subjectOf(device);
+  return tuned?.find((one) => one.subject === subject);
+}
+
+/** What is known with what was found now: of its device, the classes that it lacks stay. */
+export function withTuned(tuned: TunedProducts | null, { subject, classes }: TunedDevice): TunedProducts {
+  const others = (tuned ?? []).filter((one) => one.subject !== subject);
+  const before = tuned?.find((one) => one.subject === subject)?.classes;
+  return [{ subject, classes: { ...before, ...classes } }, ...others].slice(0, MOST_DEVICES);
+}
+
+function measuredOrByShape(use: ProductUse, { classes }: TunedDevice): ProductChoice {
   const found = classes[classOf(use)];
-  const isPossible = found !== undefined && (found.form !== ROWS || fitsRows(use)) &&
+  const isPossible = found !== undefined && fitsForm(found.form, use) &&
     (found.split === 1 || found.split * use.M * use.N <= MOST_PARTIAL_WORDS);
   return isPossible ? found : BY_SHAPE.product(use);
 }
@@ -61,6 +82,9 @@ export function subjectOf({ description }: Pick<Device, "description">): string 
 /** A number that changes with the kernels' texts (FNV-1a). */
 const KERNELS = [...matmulForms.values(), ...matmulPartialForms.values(), matmulRows, matmulSum]
   .flatMap(({ name, source, variants = [] }) => [name, source, ...variants.map(({ source }) => source)])
+  .concat(
+    [...matmulMatrixForms].flatMap(([name, { variants = [] }]) => [name, ...variants.map(({ source }) => source)]),
+  )
   .reduce(fnv, 0x811c9dc5).toString(16);
 
 function fnv(hash: number, text: string): number {
@@ -68,19 +92,19 @@ function fnv(hash: number, text: string): number {
   return hash >>> 0;
 }
 
-const schema = z.object({
+const schema = z.array(z.object({
   subject: z.string(),
   classes: z.record(
     z.string(),
     z.object({
-      form: z.enum([ROWS, ...matmulForms.keys()]),
+      form: z.enum(FORMS),
       split: z.int().min(1).max(64),
       sizes: z.tuple([z.int().min(1), z.int().min(1), z.int().min(1)]),
       gflops: z.number().positive(),
       gflopsByShape: z.number().positive(),
-    }).refine(({ form, split }) => form !== ROWS || split === 1),
+    }).refine(({ form, split }) => matmulPartialForms.has(form) || split === 1),
   ),
-});
+})).max(MOST_DEVICES);
 
 /** Reads what `JSON.stringify` made of it. Null if it is damaged, or something else. */
 export function parseTuned(text: string): TunedProducts | null {

@@ -5,13 +5,13 @@
  * @module
  */
 import type { ProductUse } from "../../kernels/product_choice.ts";
-import type { Device } from "../device/device.ts";
+import { type Device, isGpu } from "../device/device.ts";
 import { isSoftware } from "../device/open.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { type Precision, trainingGraph } from "../train/training_graph.ts";
 import { usesIn } from "../tuning/product_class.ts";
 import { tuneProducts } from "../tuning/tune.ts";
-import { subjectOf, type TunedProducts } from "../tuning/tuned_products.ts";
+import { type TunedProducts, withTuned } from "../tuning/tuned_products.ts";
 import type { Clock } from "./clock.ts";
 import type { LearnerEvent } from "./messages.ts";
 
@@ -50,13 +50,9 @@ const TOLD_EVERY_MS = 1000;
 /** What is known of the device then; as before, if it is none to tune. Tells what is new. */
 export async function tuneForTraining(options: TrainingTuning): Promise<TunedProducts | null> {
   const { device, model, known, clock, tell } = options;
-  if (device.kind !== "webgpu" || isSoftware(device.description)) return known;
-  if (known !== null && known.subject !== subjectOf(device)) {
-    const message = `What was measured of ${known.subject} does not hold for ${subjectOf(device)}; it is measured anew`;
-    tell({ kind: "warning", message });
-  }
+  if (!isGpu(device) || isSoftware(device.description)) return known;
   let toldMs = -Infinity, isNew = false;
-  const products = await tuneProducts({
+  const found = await tuneProducts({
     device,
     uses: trainingUses(model, options),
     known,
@@ -69,6 +65,8 @@ export async function tuneForTraining(options: TrainingTuning): Promise<TunedPro
     },
     onFault: (message) => tell({ kind: "warning", message }),
   });
-  if (isNew) tell({ kind: "tuned", products });
+  if (!isNew) return known;
+  const products = withTuned(known, found);
+  tell({ kind: "tuned", products });
   return products;
 }

@@ -11,6 +11,8 @@ import { forms, kernels } from "../../kernels/all.ts";
 import type { Kernel, Shape } from "../../kernels/kernel.ts";
 import { type KernelText, textsOf } from "../../kernels/kernel_text.ts";
 import type { F16Bindings } from "../../kernels/stored.ts";
+import { matmulMatrixForms, MATRIX_TILINGS } from "../../kernels/matmul_matrix.ts";
+import type { MatrixTiling } from "../../kernels/matrix_product.ts";
 import { whole, wordsOf } from "../../runtime/device/device.ts";
 import { gpuTest, testDevice } from "./check.ts";
 import { SHAPES } from "./shapes.ts";
@@ -20,16 +22,13 @@ import { f16Variants, operationOf, withText } from "./variants.ts";
 const all = [...kernels, ...forms];
 
 const refusals = await compileUnderTint([
-  ...all.flatMap((kernel) =>
-    uses(kernel).map(({ text, shapes, f16 }) => {
-      const { bindings, reduces } = kernel;
-      return { ...text, name: nameOf(text, f16), bindings, ...(reduces && { reduces }), shapes, f16 };
-    })
-  ),
+  ...all.flatMap((kernel) => uses(kernel).map((use) => jobOf(kernel, use))),
+  ...MATRIX_TILINGS.map((tiling) => matrixJob(tiling)),
   probe("16 KiB", "4096", "workgroupBarrier();"),
   probe("16 KiB and a word", "4097", "workgroupBarrier();"),
   probe("a barrier in divergent flow", "64", "if (lane > 3u) { workgroupBarrier(); }"),
 ]);
+
 Deno.test("every .wgsl in kernels/ belongs to a kernel of its name in kernels/all.ts, and has shapes here", () => {
   const files = [...Deno.readDirSync(new URL("../../kernels", import.meta.url))].map(({ name }) => name);
   const shaders = files.filter((name) => name.endsWith(".wgsl")).map((name) => name.slice(0, -".wgsl".length)).sort();
@@ -103,6 +102,12 @@ Deno.test("Tint refuses what naga lets pass: a barrier in divergent flow, and mo
   assert.match(refusals.get("a barrier in divergent flow")!, /uniform/);
 });
 
+for (const { name } of MATRIX_TILINGS) {
+  Deno.test(`${name}, on matrix units, compiles under Tint within WebGPU's default limits`, () => {
+    assert.equal(refusals.get(name), null);
+  });
+}
+
 interface Use {
   readonly text: KernelText;
   /** Those of `SHAPES` that it fits. */
@@ -112,15 +117,25 @@ interface Use {
 
 /**
  * Every text of a kernel, all in f32, then in every other way in which training has it; of the tilings of one operation,
- * only the first in all. Matrix units are for Dawn alone, and tested there.
+ * only the first in all. Matrix units, which naga does not know, are apart.
  */
 function uses(kernel: Kernel): readonly Use[] {
-  const found = shapesOf(kernel).flatMap((shape) => textsOf(kernel, shape).map((text) => ({ text, shape })))
-    .filter(({ text: { needs } }) => needs !== "subgroup-matrix");
+  const found = shapesOf(kernel).flatMap((shape) => textsOf(kernel, shape).map((text) => ({ text, shape })));
   const f16Uses = [[], ...f16Variants(kernel).slice(0, kernels.includes(kernel) ? Infinity : 1)];
   return [...Map.groupBy(found, ({ text }) => text.name).values()].flatMap((uses) =>
     f16Uses.map((f16) => ({ text: uses[0]!.text, shapes: uses.map(({ shape }) => shape), f16 }))
   );
+}
+
+function jobOf({ bindings, reduces }: Kernel, { text, shapes, f16 }: Use): TintJob {
+  return { ...text, name: nameOf(text, f16), bindings, ...(reduces && { reduces }), shapes, f16 };
+}
+
+/** With operands as its units take them. */
+function matrixJob({ name, component }: MatrixTiling): TintJob {
+  const kernel = matmulMatrixForms.get(name)!, shapes = SHAPES["matmul"]!;
+  const text = textsOf(kernel, shapes[0]!)[0]!;
+  return { ...jobOf(kernel, { text, shapes, f16: component === "f16" ? ["a", "b", "y"] : [] }), name };
 }
 
 function shapesOf(kernel: Kernel): readonly Shape[] {

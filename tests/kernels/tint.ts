@@ -8,6 +8,7 @@
 import type { Binding, Kernel, Shape } from "../../kernels/kernel.ts";
 import type { KernelText } from "../../kernels/kernel_text.ts";
 import type { F16Bindings } from "../../kernels/stored.ts";
+import { MATRIX_UNITS } from "../../runtime/device/matrix_units.ts";
 import { PipelineCache } from "../../runtime/device/webgpu_pipelines.ts";
 
 /** Named at run time, and run without the lock file: who only trains need not download 130 MB of another compiler. */
@@ -29,9 +30,11 @@ interface Tint {
 if (import.meta.main) {
   const jobs: readonly TintJob[] = await new Response(Deno.stdin.readable).json();
   const { create }: { create(options: string[]): GPU } = await import(DAWN);
-  const dawn = create(["backend=null"]);
-  const gpu = await (await dawn.requestAdapter())!.requestDevice({ requiredFeatures: ["shader-f16", "subgroups"] });
-  const tint: Tint = { dawn, pipelines: new PipelineCache(gpu, { features: new Set(["subgroups"]), enables: true }) };
+  const dawn = create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]); // which matrix units are
+  const requiredFeatures: GPUFeatureName[] = ["shader-f16", "subgroups", MATRIX_UNITS];
+  const gpu = await (await dawn.requestAdapter())!.requestDevice({ requiredFeatures });
+  const features = new Set(["subgroups", "subgroup-matrix", "subgroup-matrix-f16"] as const);
+  const tint: Tint = { dawn, pipelines: new PipelineCache(gpu, { features, enables: true }) };
   const answers: [name: string, refusal: string | null][] = [];
   for (const job of jobs) answers.push([job.name, await refusal(tint, job)]);
   console.log(JSON.stringify(answers));

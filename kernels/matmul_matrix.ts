@@ -1,0 +1,42 @@
+/**
+ * `matmul` on matrix units, where a GPU has them and was found to compute rightly with them: forms to choose from, like
+ * the tilings.
+ *
+ * Contract, reference and WebAssembly form are those of `matmul`. A device without the units computes the same by the
+ * default tiling, so that a form is never wrong, only slow. Units that multiply f16 get operands that lie in memory as
+ * f16, and no others: nothing is rounded that was not before. They all add in f32.
+ * @module
+ */
+import type { GpuFeature, Kernel } from "./kernel.ts";
+import { matmul, type MatmulShape } from "./matmul.ts";
+import { matrixProduct, type MatrixTiling } from "./matrix_product.ts";
+import { tileGrid } from "./tiling.ts";
+import operation from "./matmul.wgsl" with { type: "text" };
+
+const F32 = { needs: "subgroup-matrix", component: "f32", side: 8, staging: "vec4" } as const;
+const F16 = { needs: "subgroup-matrix-f16", component: "f16", side: 16, staging: "vec4" } as const;
+
+export const MATRIX_TILINGS: readonly MatrixTiling[] = [
+  { ...F32, name: "64x64x16_matrix", BM: 64, BN: 64, BK: 16, TM: 8, TN: 4, subgroups: [2, 2] },
+  { ...F16, name: "64x64x32_matrix_f16", BM: 64, BN: 64, BK: 32, TM: 8, TN: 4, subgroups: [2, 2] },
+  { ...F16, name: "128x64x16_matrix_f16", BM: 128, BN: 64, BK: 16, TM: 8, TN: 8, subgroups: [2, 2] },
+];
+
+/** By name of their tiling. */
+export const matmulMatrixForms: ReadonlyMap<string, Kernel<MatmulShape>> = new Map(
+  MATRIX_TILINGS.map((tiling) => [tiling.name, {
+    ...matmul,
+    name: `matmul_${tiling.name}`,
+    variants: [{
+      name: "matrix",
+      source: matrixProduct(operation, tiling),
+      needs: tiling.needs,
+      grid: ({ M, N }) => tileGrid(tiling, { rows: M, columns: N }),
+    }],
+  }]),
+);
+
+/** The forms that a device with these features has for a product. @param areF16 Whether both operands are in f16. */
+export function matrixFormsFor(features: ReadonlySet<GpuFeature>, areF16: boolean): readonly MatrixTiling[] {
+  return MATRIX_TILINGS.filter(({ needs, component }) => features.has(needs) && (component === "f32" || areF16));
+}
