@@ -1,5 +1,5 @@
 // An item is a row.
-import { keep_lanes, lanes_sum, madd, store_lanes } from "./simd";
+import { squares_around, store_lanes } from "./simd";
 
 export function rms_norm(
   x: usize, w: usize, y: usize, inverse: usize,
@@ -9,13 +9,7 @@ export function rms_norm(
   const zero = f32x4.splat(0);
   for (let n = start; n < stop; n++) {
     const row = x + ((n * C) << 2), out = y + ((n * C) << 2);
-    let squares = zero;
-    for (let c = 0; c < C; c += 4) {
-      let v = v128.load(row + (c << 2));
-      if (c + 4 > C) v = keep_lanes(v, C - c, zero);
-      squares = madd(v, v, squares);
-    }
-    const scale = <f32> 1 / Mathf.sqrt(lanes_sum(squares) / <f32> C + EPSILON), factor = f32x4.splat(scale);
+    const scale = <f32> 1 / Mathf.sqrt(squares_around(row, C, zero) / <f32> C + EPSILON), factor = f32x4.splat(scale);
     for (let c = 0; c < C; c += 4) {
       const at = c << 2;
       store_lanes(out + at, f32x4.mul(f32x4.mul(v128.load(row + at), factor), v128.load(w + at)), C - c);

@@ -39,7 +39,10 @@ export function keep_from(v: v128, first: i32, other: v128): v128 {
   return v128.bitselect(other, v, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(first)));
 }
 
-/** Stores the first `count` ≤ 4 lanes. Reading a whole vector past an end is safe (buffers are padded), writing is not. */
+/**
+ * Stores the first `count` lanes: all from 4 on, none up to 0. Reading past an end is safe (behind every buffer there is
+ * memory), writing is not.
+ */
 // @ts-ignore: decorator
 @inline
 export function store_lanes(address: usize, v: v128, count: i32): void {
@@ -47,9 +50,25 @@ export function store_lanes(address: usize, v: v128, count: i32): void {
     v128.store(address, v);
     return;
   }
-  f32.store(address, f32x4.extract_lane(v, 0));
+  if (count > 0) f32.store(address, f32x4.extract_lane(v, 0));
   if (count > 1) f32.store(address, f32x4.extract_lane(v, 1), 4);
   if (count > 2) f32.store(address, f32x4.extract_lane(v, 2), 8);
+}
+
+/** Σ (v − centre)² over `count` values. Eight sums are made at once, since each addition waits for the one before it. */
+export function squares_around(from: usize, count: i32, centre: v128): f32 {
+  const zero = f32x4.splat(0), whole = count & ~7;
+  let even = zero, odd = zero;
+  for (const end = from + (whole << 2); from < end; from += 32) {
+    const a = f32x4.sub(v128.load(from), centre), b = f32x4.sub(v128.load(from, 16), centre);
+    even = madd(a, a, even);
+    odd = madd(b, b, odd);
+  }
+  for (let left = count - whole; left > 0; left -= 4, from += 16) {
+    const v = keep_lanes(f32x4.sub(v128.load(from), centre), left, zero);
+    even = madd(v, v, even);
+  }
+  return lanes_sum(f32x4.add(even, odd));
 }
 
 /** Four f32 to the first (0) or last (1) two f64. */

@@ -14,8 +14,11 @@ import { LARGEST_PAGE_COUNT } from "./wasm_module.ts";
 const PAGE_BYTES = 65_536;
 const ALIGNMENT_BYTES = SPAN_ALIGNMENT * 4;
 
+/** What lies behind the last block, in no block: kernels read whole vectors, a little past the end of their last row. */
+export const BEHIND_BYTES = ALIGNMENT_BYTES;
+
 /** Addresses below this belong to the threads' control block; 0 is never a block. */
-export const RESERVED_BYTES = PAGE_BYTES;
+export const RESERVED_BYTES = PAGE_BYTES - BEHIND_BYTES;
 
 export interface CpuMemoryOptions {
   /** Most bytes of the whole memory; the default and the upper bound is what 32-bit addresses reach, 4 GiB. */
@@ -33,7 +36,7 @@ export class CpuMemory {
   /** Invariant: sorted by address, no two touch. */
   readonly #free: Block[] = [];
   readonly #given = new Map<number, number>();
-  #pages = RESERVED_BYTES / PAGE_BYTES;
+  #pages = 1;
   #bytes = 0;
 
   constructor({ limitBytes = LARGEST_PAGE_COUNT * PAGE_BYTES }: CpuMemoryOptions = {}) {
@@ -83,7 +86,7 @@ export class CpuMemory {
 
   /** Grows so that the last free block holds `bytes`, and returns its index. */
   #grow(bytes: number, label: string): number {
-    const last = this.#free.at(-1), end = this.#pages * PAGE_BYTES;
+    const last = this.#free.at(-1), end = this.#pages * PAGE_BYTES - BEHIND_BYTES;
     const tailBytes = last !== undefined && last.address + last.bytes === end ? last.bytes : 0;
     const missing = Math.ceil((bytes - tailBytes) / PAGE_BYTES);
     // Growing by an eighth keeps the number of calls small; when that is too much, exactly what is missing.

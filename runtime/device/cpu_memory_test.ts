@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { CpuMemory, RESERVED_BYTES } from "./cpu_memory.ts";
+import { BEHIND_BYTES, CpuMemory, RESERVED_BYTES } from "./cpu_memory.ts";
 import { DeviceMemoryError } from "./device.ts";
 
 Deno.test("CpuMemory gives aligned zeros, after freed memory was written to as well", () => {
@@ -29,6 +29,14 @@ Deno.test("CpuMemory grows a free end by what is missing, not by all", () => {
   memory.take(memory.give(1_000_000, "end"));
   memory.give(1_200_000, "larger");
   assert.ok(memory.memory.buffer.byteLength < 6_000_000, `${memory.memory.buffer.byteLength}`);
+});
+
+Deno.test("CpuMemory gives no block that ends where the memory ends: a vector may be read from its last value on", () => {
+  const memory = new CpuMemory();
+  for (const words of [16_384, 16_320, 3 * 16_384, 64]) {
+    const address = memory.give(words, "whole pages");
+    assert.ok(address + words * 4 + 60 <= memory.memory.buffer.byteLength, `${words} words at ${address}`);
+  }
 });
 
 Deno.test("CpuMemory refuses what is beyond its limit by name and with numbers, and works on", () => {
@@ -69,7 +77,7 @@ for (const seed of [1, 2, 3]) {
     blocks.forEach(({ address }) => memory.take(address));
     assert.equal(memory.bytes, 0);
     const sizeBytes = memory.memory.buffer.byteLength;
-    memory.give((sizeBytes - RESERVED_BYTES) / 4, "all that there is");
+    memory.give((sizeBytes - RESERVED_BYTES - BEHIND_BYTES) / 4, "all that there is");
     assert.equal(memory.memory.buffer.byteLength, sizeBytes);
   });
 }
