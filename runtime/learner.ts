@@ -12,7 +12,7 @@ import type { RunConfig } from "./config.ts";
 import type { DeviceChoice } from "./device/open.ts";
 import { HeldWeights, type Pin } from "./held_weights.ts";
 import { RunningAverage } from "./running_average.ts";
-import { allocateWeights, setsIn, weightsLayout, weightsSizeBytes } from "./state/weights.ts";
+import { allocateWeights, setsIn, sizeError, weightsLayout, weightsSizeBytes } from "./state/weights.ts";
 import type { TunedProducts } from "./tuning/tuned_products.ts";
 import type {
   BlobPlace,
@@ -128,13 +128,16 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
       return digest;
     },
     sizeOf: (sets) => weightsSizeBytes(layout, sets),
-    async load(bytes) {
-      const sets = Math.min(first, setsIn(bytes.length, layout) ?? 1); // if it is another number, they are refused
-      const { digest } = await held.make(sets, (into) => folding.call("load", { bytes, into }));
+    async load({ sizeBytes, readInto }) {
+      const sets = setsIn(sizeBytes, layout);
+      if (sets === null || sets > first) throw sizeError(sizeBytes, layout);
+      const { digest } = await held.make(sets, async (into) => {
+        await readInto(into);
+        return await folding.call("check", into);
+      });
       return digest;
     },
-    save: async (digest) =>
-      held.has(digest) ? await held.use([digest], ([bytes]) => folding.call("save", bytes!)) : null,
+    save: async (digest, use) => held.has(digest) ? await held.use([digest], ([bytes]) => use(bytes!)) : null,
     train(order: TrainOrder) {
       orders.give(order, report);
       held.use([order.weights], ([bytes]) => average.take(bytes!, order)).catch(report);
