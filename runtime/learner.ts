@@ -43,9 +43,9 @@ export interface LearnerOptions {
   readonly speeds?: DeviceSpeeds;
   /** What the event `tuned` of an earlier session gave: what is known of the machine's GPU is not measured again. */
   readonly tuned?: TunedProducts;
-  /** What `checkpoint` of an earlier session gave. */
+  /** What `checkpoint` of an earlier session gave. It is moved to the thread that uses it: the caller loses it. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
-  /** What `average` of an earlier session gave. */
+  /** What `average` of an earlier session gave; moved as well. */
   readonly average?: Uint8Array<ArrayBuffer>;
   readonly onEvent?: (event: LearnerEvent) => void;
 }
@@ -80,9 +80,11 @@ export async function openLearner(options: LearnerOptions): Promise<LocalLearner
   const folding = openRemote<FoldPort, never>(foldThread(), () => {});
   try {
     const [opened] = await Promise.all([
-      training.call("open", {
-        ...{ config, device, threads, blobs, microBatch, precision, speeds, tuned, percent, checkpoint },
-      }),
+      training.call(
+        "open",
+        { config, device, threads, blobs, microBatch, precision, speeds, tuned, percent, checkpoint },
+        checkpoint === null ? [] : [checkpoint.buffer],
+      ),
       folding.call("open", { config, threads }),
     ]);
     const average = new RunningAverage({ config, words: weightsLayout(config).parameterWords, folding });
