@@ -357,10 +357,14 @@ async function initialWeights(learner: Learner, store: BlobStore, isFirst: boole
   const digest = await learner.initial();
   const storedBytes = await store.sizeOf(digest);
   if (storedBytes !== null) return { digest, sizeBytes: storedBytes };
-  const bytes = await learner.save(digest);
-  if (bytes === null) throw new Error(`Cannot start: the learner does not hold the initial weights ${digest} it named`);
-  if (isFirst) await store.put(bytes);
-  return { digest, sizeBytes: bytes.length };
+  const sizeBytes = await learner.save(digest, async (bytes) => {
+    if (isFirst) await store.put(bytes);
+    return bytes.length;
+  });
+  if (sizeBytes === null) {
+    throw new Error(`Cannot start: the learner does not hold the initial weights ${digest} it named`);
+  }
+  return { digest, sizeBytes };
 }
 
 /** What the blobs of a peer's own journal are for. Its offers are this peer's own, and those that records count. */

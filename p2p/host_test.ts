@@ -224,7 +224,7 @@ function forgetfulLearner(n: number): StubLearner {
   let loaded = "";
   return {
     ...learner,
-    load: async (bytes) => loaded = await learner.load(bytes),
+    load: async (weights) => loaded = await learner.load(weights),
     train(order) {
       if (order.weights !== loaded) throw new Error(`Cannot use weights ${order.weights}: they are not held`);
       learner.train(order);

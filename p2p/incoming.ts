@@ -15,11 +15,14 @@ import type { Transport } from "./net/transport.ts";
 import { isFullDisk, whyRefused, whyWithout } from "./own_failure.ts";
 import type { Stock } from "./store/stock.ts";
 import { StorageError } from "./store/storage_error.ts";
+import { loadStored } from "./stored_weights.ts";
 import type { Effect, Input } from "./sync/effects.ts";
 import type { BlobName, ChainState, PeerId } from "./sync/types.ts";
 
 /** After so long without another it is told again that there was no room for a contribution. */
 const NO_ROOM_QUIET_MS = 10 * 60_000;
+/** How often weights are loaded that turn out to be damaged where they are stored. */
+const TRIES_TO_LOAD = 2;
 
 export interface IncomingOptions {
   readonly bringer: Bringer;
@@ -95,19 +98,18 @@ export class Incoming {
     }
     store.name(weights.digest, { kind: "weights", round: 0 }); // until they are those of a state
     const wanted = { donors: from, others: transport.peers().filter((peer) => !from.includes(peer)) };
-    let failure = await bringer.bring(weights, wanted);
-    let bytes = failure === null ? await store.get(weights.digest) : null;
-    if (bytes === null && failure === null) { // they lay here, damaged, and are dropped now: others may have them
-      failure = await bringer.bring(weights, wanted);
-      bytes = failure === null ? await store.get(weights.digest) : null;
+    for (let tries = 0; tries < TRIES_TO_LOAD; tries++) { // what lay here damaged is dropped: others may have it
+      const failure = await bringer.bring(weights, wanted);
+      if (failure !== null) return failed(failure);
+      try {
+        const found = await loadStored(learner, store, weights.digest);
+        if (found === weights.digest) return loaded;
+        if (found !== null) return failed(`the learner took them for ${found}`);
+      } catch (error) {
+        return failed(whyRefused(error));
+      }
     }
-    if (bytes === null) return failed(failure ?? "they were damaged on this disk");
-    try {
-      const found = await learner.load(bytes);
-      return found === weights.digest ? loaded : failed(`the learner took them for ${found}`);
-    } catch (error) {
-      return failed(whyRefused(error));
-    }
+    return failed("they were damaged on this disk");
   }
 
   /** Null if the blob is here, or why it is not: for want of room, too. */

@@ -84,6 +84,21 @@ export type Verdict =
  */
 export type Place = number;
 
+/** Bytes that are somewhere else, and are read to where they are needed, without another copy of all of them. */
+export interface Content {
+  readonly sizeBytes: number;
+  /**
+   * Fills `into`, which has their size and may be shared memory.
+   * @throws {Error} if they cannot be had.
+   */
+  readonly readInto: (into: Uint8Array) => Promise<void>;
+}
+
+/** Bytes in memory as content. */
+export function contentIn(bytes: Uint8Array): Content {
+  return { sizeBytes: bytes.length, readInto: (into) => Promise.resolve(into.set(bytes)) };
+}
+
 /** One contribution to a fold, in the order to fold it. */
 export interface FoldPart {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -150,9 +165,12 @@ export interface Learner {
    * Takes weights that another peer folded.
    * @throws {Error} with a reason, if the bytes do not fit this run's model.
    */
-  load(bytes: Uint8Array<ArrayBuffer>): Promise<Digest>;
-  /** The bytes of weights still held, the outer optimizer's momentum included, or null. Their blob digest is `digest`. */
-  save(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null>;
+  load(weights: Content): Promise<Digest>;
+  /**
+   * Lends the bytes of weights still held, the outer optimizer's momentum included, whose blob digest is `digest`: they
+   * are not to be changed, nor kept beyond the promise. Gives what `use` gives; null if they are not held.
+   */
+  save<T>(digest: Digest, use: (bytes: Uint8Array) => Promise<T>): Promise<T | null>;
   /**
    * Begins with an order at once. Its weights stay held until another names others.
    * @throws {Error} if its weights are not held any more.

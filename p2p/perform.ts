@@ -17,6 +17,7 @@ import { LARGEST_ANNOUNCEMENT_BYTES, type Transport } from "./net/transport.ts";
 import { whyRefused } from "./own_failure.ts";
 import { reasonOf } from "./reason.ts";
 import type { Stock } from "./store/stock.ts";
+import { loadStored } from "./stored_weights.ts";
 import { isIn, partsOf } from "./sync/cells.ts";
 import type { Effect, Input, JournalEntry } from "./sync/effects.ts";
 import type { BlobName, Digest, PeerId } from "./sync/types.ts";
@@ -143,9 +144,7 @@ export class Performer {
       learner.train(order);
     } catch (error) {
       // Weights of other states may have come in between, and the learner holds only so many.
-      const kept = await store.get(order.weights);
-      if (kept === null) throw error;
-      await learner.load(kept);
+      if (await loadStored(learner, store, order.weights) === null) throw error;
       learner.train(order);
     }
   }
@@ -190,9 +189,8 @@ export class Performer {
   async #keep({ digest }: BlobName): Promise<void> {
     const { learner, store } = this.#options;
     if (await store.has(digest)) return;
-    const bytes = await learner.save(digest);
-    if (bytes === null) throw new Error(`Cannot keep weights ${digest}: the learner holds them no more`);
-    const stored = await store.put(bytes);
+    const stored = await learner.save(digest, (bytes) => store.put(bytes));
+    if (stored === null) throw new Error(`Cannot keep weights ${digest}: the learner holds them no more`);
     if (stored === digest) return;
     await store.delete(stored);
     throw new Error(`Cannot keep weights ${digest}: the learner gave bytes whose digest is ${stored}`);
@@ -218,9 +216,7 @@ export class Performer {
     try {
       const { digest, screen } = await learner.fold(order).catch(async (error: unknown) => {
         // The learner may have let the parent's weights go; if they were kept, it can have them back.
-        const kept = await store.get(parent);
-        if (kept === null) throw error;
-        await learner.load(kept);
+        if (await loadStored(learner, store, parent) === null) throw error;
         return await learner.fold(order);
       });
       const weights = { digest, sizeBytes: learner.sizeOf(sets) };
@@ -236,9 +232,7 @@ export class Performer {
     try {
       const digest = await learner.merge(sets).catch(async (error: unknown) => {
         for (const side of new Set(sets.flat().map(({ weights }) => weights))) {
-          const kept = await store.get(side);
-          if (kept === null) throw error;
-          await learner.load(kept);
+          if (await loadStored(learner, store, side) === null) throw error;
         }
         return await learner.merge(sets);
       });

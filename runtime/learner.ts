@@ -12,7 +12,7 @@ import type { RunConfig } from "./config.ts";
 import type { DeviceChoice } from "./device/open.ts";
 import { HeldWeights, type Pin } from "./held_weights.ts";
 import { RunningAverage } from "./running_average.ts";
-import { allocateWeights, setsIn, weightsLayout, weightsSizeBytes } from "./state/weights.ts";
+import { allocateWeights, setsIn, sizeError, weightsLayout, weightsSizeBytes } from "./state/weights.ts";
 import type { TunedProducts } from "./tuning/tuned_products.ts";
 import type {
   BlobPlace,
@@ -43,9 +43,9 @@ export interface LearnerOptions {
   readonly speeds?: DeviceSpeeds;
   /** What the event `tuned` of an earlier session gave: what is known of the machine's GPU is not measured again. */
   readonly tuned?: TunedProducts;
-  /** What `checkpoint` of an earlier session gave. */
+  /** What `checkpoint` of an earlier session gave. It is moved to the thread that uses it: the caller loses it. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
-  /** What `average` of an earlier session gave. */
+  /** What `average` of an earlier session gave; moved as well. */
   readonly average?: Uint8Array<ArrayBuffer>;
   readonly onEvent?: (event: LearnerEvent) => void;
 }
@@ -80,9 +80,11 @@ export async function openLearner(options: LearnerOptions): Promise<LocalLearner
   const folding = openRemote<FoldPort, never>(foldThread(), () => {});
   try {
     const [opened] = await Promise.all([
-      training.call("open", {
-        ...{ config, device, threads, blobs, microBatch, precision, speeds, tuned, percent, checkpoint },
-      }),
+      training.call(
+        "open",
+        { config, device, threads, blobs, microBatch, precision, speeds, tuned, percent, checkpoint },
+        checkpoint === null ? [] : [checkpoint.buffer],
+      ),
       folding.call("open", { config, threads }),
     ]);
     const average = new RunningAverage({ config, words: weightsLayout(config).parameterWords, folding });
@@ -128,13 +130,16 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
       return digest;
     },
     sizeOf: (sets) => weightsSizeBytes(layout, sets),
-    async load(bytes) {
-      const sets = Math.min(first, setsIn(bytes.length, layout) ?? 1); // if it is another number, they are refused
-      const { digest } = await held.make(sets, (into) => folding.call("load", { bytes, into }));
+    async load({ sizeBytes, readInto }) {
+      const sets = setsIn(sizeBytes, layout);
+      if (sets === null || sets > first) throw sizeError(sizeBytes, layout);
+      const { digest } = await held.make(sets, async (into) => {
+        await readInto(into);
+        return await folding.call("check", into);
+      });
       return digest;
     },
-    save: async (digest) =>
-      held.has(digest) ? await held.use([digest], ([bytes]) => folding.call("save", bytes!)) : null,
+    save: async (digest, use) => held.has(digest) ? await held.use([digest], ([bytes]) => use(bytes!)) : null,
     train(order: TrainOrder) {
       orders.give(order, report);
       held.use([order.weights], ([bytes]) => average.take(bytes!, order)).catch(report);

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import type { TrainOrder } from "../p2p/learner.ts";
+import { contentIn, type TrainOrder } from "../p2p/learner.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import { testLearner } from "../tests/conformance/learner.ts";
 import { openStubLearner } from "../tests/stub_learner.ts";
@@ -86,7 +86,7 @@ Deno.test("a learner averages the weights of its orders by their steps, and goes
     const first = await learner.initial();
     learner.train(order(first, 0));
     assert.equal(await learner.average(), null, "the weights that a run begins with are no result");
-    weights = (await learner.save(first))!;
+    weights = (await learner.save(first, (bytes) => Promise.resolve(new Uint8Array(bytes))))!;
     learner.train(order(first, 1_000 * batchTokens));
     saved = (await learner.average())!;
   }
@@ -98,7 +98,7 @@ Deno.test("a learner averages the weights of its orders by their steps, and goes
     await using learner = await open(saved);
     third = weights.slice();
     parametersIn(third)[0]! += 1;
-    learner.train(order(await learner.load(third), 1_010 * batchTokens));
+    learner.train(order(await learner.load(contentIn(third)), 1_010 * batchTokens));
     const after = await decodeEwa((await learner.average())!, { words });
     assert.ok(after.ok);
     // Ten steps, with a horizon of a tenth of 1,010: 1 − (1 − 1/101)¹⁰ of the way, as the mass is nearly 1.

@@ -60,9 +60,9 @@ export interface PeerOptions {
   readonly speeds?: DeviceSpeeds;
   /** What `onTuned` of an earlier session, of any peer on this machine, was given last. */
   readonly tuned?: TunedProducts;
-  /** What `checkpoint` of an earlier session gave. */
+  /** What `checkpoint` of an earlier session gave. It is moved to the thread that uses it: the caller loses it. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
-  /** What `average` of an earlier session gave. */
+  /** What `average` of an earlier session gave; moved as well. */
   readonly average?: Uint8Array<ArrayBuffer>;
   readonly clock?: Clock;
   readonly onEvent?: (event: PeerEvent) => void;

@@ -14,7 +14,7 @@ import { judge } from "../runtime/state/fold.ts";
 import { averageSets, foldSets } from "../runtime/state/sets.ts";
 import {
   allocateWeights,
-  readWeights,
+  checkWeights,
   viewWeights,
   type Weights,
   type WeightSet,
@@ -52,7 +52,7 @@ export function openStubLearner(
   let order: TrainOrder | null = null;
 
   const hold = async (bytes: Uint8Array<SharedArrayBuffer>): Promise<Digest> => {
-    const digest = await blobDigest(bytes.slice());
+    const digest = await blobDigest(bytes);
     held.delete(digest); // to be the newest
     held.set(digest, bytes);
     for (const oldest of held.keys()) if (held.size > MOST_HELD && oldest !== order?.weights) held.delete(oldest);
@@ -72,8 +72,15 @@ export function openStubLearner(
   return {
     initial: () => hold(allocateWeights(layout, lineages).bytes),
     sizeOf: (sets) => weightsSizeBytes(layout, sets),
-    load: async (bytes) => await hold(readWeights(bytes, layout).bytes),
-    save: (digest) => Promise.resolve(held.get(digest)?.slice() ?? null),
+    async load({ sizeBytes, readInto }) {
+      const bytes = new Uint8Array(new SharedArrayBuffer(sizeBytes));
+      await readInto(bytes);
+      return await hold(checkWeights(bytes, layout).bytes);
+    },
+    async save(digest, use) {
+      const bytes = held.get(digest);
+      return bytes === undefined ? null : await use(bytes);
+    },
     train(next) {
       setOf(next.weights, next.lineage.at);
       order = next;

@@ -17,6 +17,11 @@ export interface BlobStore {
   put(bytes: Uint8Array): Promise<Digest>;
   /** The bytes, verified against the digest, or null if absent or damaged (then it is dropped). */
   get(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * Reads a whole blob into memory of its size, shared or not, verified against the digest. False if it is absent, of
+   * another size, or damaged (then it is dropped); then anything may be in there.
+   */
+  read(digest: Digest, into: Uint8Array): Promise<boolean>;
   /** A part of a stored blob, or null. Not verified: the reader checks chunks. */
   slice(digest: Digest, start: number, end: number): Promise<Uint8Array<ArrayBuffer> | null>;
   sizeOf(digest: Digest): Promise<number | null>;

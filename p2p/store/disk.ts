@@ -8,7 +8,7 @@
  */
 import type { BlobName, Digest } from "../sync/types.ts";
 import { type BlobStore, CHUNK_BYTES, type PartialBlob } from "./blob_store.ts";
-import { blobDigest, chunkCount, chunkListDigest, chunkOf, encodeChunkList, sha256 } from "./chunks.ts";
+import { chunkCount, chunkListDigest, chunkOf, encodeChunkList, sha256 } from "./chunks.ts";
 import { DiskPartialBlob } from "./disk_partial.ts";
 import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "./files.ts";
 import { KnownLists } from "./known_lists.ts";
@@ -67,10 +67,13 @@ class DiskBlobStore implements BlobStore {
   }
 
   async get(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
-    const bytes = await this.slice(digest, 0, Infinity);
-    if (bytes === null || await blobDigest(bytes) === digest) return bytes;
-    await this.delete(digest);
-    return null;
+    const bytes = new Uint8Array(await this.sizeOf(digest) ?? 0);
+    return await this.read(digest, bytes) ? bytes : null;
+  }
+
+  async read(digest: Digest, into: Uint8Array): Promise<boolean> {
+    if (await this.sizeOf(digest) !== into.length) return false;
+    return await this.#hashed(digest, into) !== null;
   }
 
   async slice(digest: Digest, start: number, end: number): Promise<Uint8Array<ArrayBuffer> | null> {
@@ -86,7 +89,7 @@ class DiskBlobStore implements BlobStore {
   }
 
   chunkList(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
-    return this.#lists.get(digest, () => this.#hashStored(digest));
+    return this.#lists.get(digest, () => this.#hashed(digest, null));
   }
 
   async sizeOf(digest: Digest): Promise<number | null> {
@@ -137,13 +140,17 @@ class DiskBlobStore implements BlobStore {
     return Promise.resolve(partial);
   }
 
-  /** Null if the blob is not there, or not what its name says: then it is dropped. */
-  async #hashStored(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
+  /**
+   * Reads and hashes a blob, chunk by chunk, and copies it if told where to. Gives its encoded chunk list; null if it is
+   * not there, or not what its name says: then it is dropped.
+   */
+  async #hashed(digest: Digest, into: Uint8Array | null): Promise<Uint8Array<ArrayBuffer> | null> {
     const sizeBytes = await this.sizeOf(digest), chunks: Digest[] = [];
     if (sizeBytes === null) return null;
     for (let start = 0; start < sizeBytes; start += CHUNK_BYTES) {
       const chunk = await this.slice(digest, start, start + CHUNK_BYTES);
       if (chunk === null) return null;
+      into?.set(chunk, start);
       chunks.push(await sha256(chunk));
     }
     const list = { sizeBytes, chunks };

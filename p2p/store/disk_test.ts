@@ -20,6 +20,7 @@ Deno.test("DiskBlobStore drops a blob that the disk has changed", async () => {
     const bytes = await Deno.readFile(`${folder}/${digest}`);
     bytes[500]! ^= 1;
     await Deno.writeFile(`${folder}/${digest}`, bytes);
+    assert.equal(await store.read(digest, new Uint8Array(1000)), false);
     assert.equal(await store.get(digest), null);
     assert.equal(await store.has(digest), false);
   });

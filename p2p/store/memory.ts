@@ -36,6 +36,13 @@ export class MemoryBlobStore implements BlobStore {
     return Promise.resolve(this.#blobs.get(digest)?.slice() ?? null);
   }
 
+  read(digest: Digest, into: Uint8Array): Promise<boolean> {
+    const bytes = this.#blobs.get(digest);
+    if (bytes?.length !== into.length) return Promise.resolve(false);
+    into.set(bytes);
+    return Promise.resolve(true);
+  }
+
   slice(digest: Digest, start: number, end: number): Promise<Uint8Array<ArrayBuffer> | null> {
     return Promise.resolve(this.#blobs.get(digest)?.slice(start, end) ?? null);
   }

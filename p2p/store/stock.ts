@@ -114,6 +114,10 @@ export class Stock implements BlobStore {
     return this.#verified(digest, this.#store.get(digest));
   }
 
+  async read(digest: Digest, into: Uint8Array): Promise<boolean> {
+    return await this.#verified(digest, this.#store.read(digest, into).then((isRead) => isRead || null)) ?? false;
+  }
+
   chunkList(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
     return this.#verified(digest, this.#store.chunkList(digest));
   }
@@ -213,11 +217,12 @@ export class Stock implements BlobStore {
     }
   }
 
-  /** What the store has read and verified of a blob. If that is null and the blob was there, it was damaged, and is gone. */
+  /** What the store has read and verified of a blob. If that is null and the blob is not there any more, it was damaged. */
   async #verified<T>(digest: Digest, read: Promise<T | null>): Promise<T | null> {
     const found = await read;
-    if (found === null && this.#blobs.has(digest)) await this.#inTurn(() => this.#drop(digest));
-    return found;
+    if (found !== null || !this.#blobs.has(digest) || await this.#store.has(digest)) return found;
+    await this.#inTurn(() => this.#drop(digest));
+    return null;
   }
 
   /** Counts an unfinished blob at its size. In turn. */

@@ -49,7 +49,7 @@ export async function encodeCheckpoint(lineages: readonly KeptLineage[]): Promis
   return bytes;
 }
 
-/** Reads a checkpoint; `words` is the arena of the run's model. */
+/** Reads a checkpoint, of whose memory the moments are; `words` is the arena of the run's model. */
 export async function decodeCheckpoint(
   bytes: Uint8Array<ArrayBuffer>,
   { words }: { readonly words: number },
@@ -64,10 +64,10 @@ export async function decodeCheckpoint(
   }
   const end = bytes.length - CHECKSUM_BYTES, checksum = await sha256(bytes.subarray(0, end));
   if (checksum.some((byte, i) => bytes[end + i] !== byte)) return wrong("is damaged: its checksum does not fit");
-  const aligned = bytes.slice();
+  const aligned = bytes.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
   const lineages = Array.from({ length: count }, (_, i): KeptLineage => {
     const at = startOf(words, i), mask = view.getUint32(at, true);
-    const [first, second, residual] = [0, 1, 2].map((n) => arenaAt(aligned, words, { at, n }).slice());
+    const [first, second, residual] = [0, 1, 2].map((n) => arenaAt(aligned, words, { at, n }));
     return {
       from: Array.from({ length: MOST_IDS }, (_, id) => id).filter((id) => Math.floor(mask / 2 ** id) % 2 === 1),
       moments: {

@@ -28,23 +28,24 @@ export async function encodeEwa(
   return bytes;
 }
 
-/** Reads an average; `words` is the arena of the run's model. */
+/** Reads an average, of whose bytes' memory it is; `words` is the arena of the run's model. */
 export async function decodeEwa(
   bytes: Uint8Array<ArrayBuffer>,
   { words }: { readonly words: number },
 ): Promise<DecodedEwa> {
   const wrong = (reason: string) => ({ ok: false, reason }) as const;
   if (bytes.length < HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) return wrong("it is not of version 1");
-  const copy = bytes.slice(), view = new DataView(copy.buffer), wanted = HEADER_BYTES + 4 * words + CHECKSUM_BYTES;
+  const aligned = bytes.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
+  const view = new DataView(aligned.buffer, aligned.byteOffset), wanted = HEADER_BYTES + 4 * words + CHECKSUM_BYTES;
   if (view.getUint32(4, true) !== words) return wrong("it is of another model");
-  if (copy.length !== wanted) return wrong(`it has ${copy.length} bytes and needs ${wanted}`);
-  const end = copy.length - CHECKSUM_BYTES, checksum = await sha256(copy.subarray(0, end));
-  if (checksum.some((byte, i) => copy[end + i] !== byte)) return wrong("it is damaged: its checksum does not fit");
+  if (bytes.length !== wanted) return wrong(`it has ${bytes.length} bytes and needs ${wanted}`);
+  const end = bytes.length - CHECKSUM_BYTES, checksum = await sha256(bytes.subarray(0, end));
+  if (checksum.some((byte, i) => bytes[end + i] !== byte)) return wrong("it is damaged: its checksum does not fit");
   const [tokens, steps, mass] = [0, 1, 2].map((i) => view.getFloat64(8 + 8 * i, true));
   return {
     ok: true,
     progress: { tokens: tokens!, steps: steps!, mass: mass! },
-    average: new Float32Array(copy.buffer, HEADER_BYTES, words),
+    average: new Float32Array(aligned.buffer, aligned.byteOffset + HEADER_BYTES, words),
   };
 }
 

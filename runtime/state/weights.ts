@@ -87,14 +87,23 @@ export function allocateWeights(layout: Omit<WeightsLayout, "padding">, sets = 1
 
 /**
  * Copies received bytes into shared memory and checks them.
- * @param into A block of their size; a new one unless given. If this throws, anything may be in it.
+ * @throws {WeightsError} as `checkWeights`.
+ */
+export function readWeights(received: Uint8Array, layout: WeightsLayout): Weights {
+  const bytes = new Uint8Array(new SharedArrayBuffer(received.length));
+  bytes.set(received);
+  return checkWeights(bytes, layout);
+}
+
+/**
+ * Checks received bytes where they are.
  * @throws {WeightsError} if they do not fit the layout, or hold values that are not finite or in its padding.
  */
-export function readWeights(received: Uint8Array, layout: WeightsLayout, into?: Weights["bytes"]): Weights {
-  if (received.length < HEADER_BYTES || MAGIC.some((byte, i) => received[i] !== byte)) {
+export function checkWeights(bytes: Weights["bytes"], layout: WeightsLayout): Weights {
+  if (bytes.length < HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) {
     throw new WeightsError("Cannot use received weights: they are not of version 1; fetch them from another peer");
   }
-  const view = new DataView(received.buffer, received.byteOffset, HEADER_BYTES);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
   const words = view.getUint32(4, true), flag = view.getUint32(8, true);
   if (words !== layout.parameterWords) {
     throw new WeightsError(
@@ -109,13 +118,7 @@ export function readWeights(received: Uint8Array, layout: WeightsLayout, into?: 
     );
   }
   const wantedBytes = weightsSizeBytes(layout, 1 + view.getUint32(12, true));
-  if (received.length !== wantedBytes || (into !== undefined && into.length !== wantedBytes)) {
-    throw new WeightsError(
-      `Cannot use received weights: found ${received.length} bytes, wanted ${wantedBytes}; fetch them again`,
-    );
-  }
-  const bytes = into ?? new Uint8Array(new SharedArrayBuffer(wantedBytes));
-  bytes.set(received);
+  if (bytes.length !== wantedBytes) throw sizeError(bytes.length, layout, 1 + view.getUint32(12, true));
   const weights = viewWeights(bytes, layout);
   const wrong = new Float32Array(bytes.buffer, HEADER_BYTES).findIndex((value) => !Number.isFinite(value));
   if (wrong >= 0) {
@@ -132,6 +135,14 @@ export function readWeights(received: Uint8Array, layout: WeightsLayout, into?: 
     );
   }
   return weights;
+}
+
+/** That received weights are of a size that these sets do not have. */
+export function sizeError(foundBytes: number, layout: Omit<WeightsLayout, "padding">, sets = 1): WeightsError {
+  const wantedBytes = weightsSizeBytes(layout, sets);
+  return new WeightsError(
+    `Cannot use received weights: found ${foundBytes} bytes, wanted ${wantedBytes}; fetch them again`,
+  );
 }
 
 /** The arrays in bytes that are known to be good, e.g. those another thread allocated. */

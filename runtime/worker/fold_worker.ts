@@ -14,7 +14,7 @@ import { moveAverage } from "../state/ewa.ts";
 import { decodeEwa, encodeEwa } from "../state/ewa_bytes.ts";
 import { type ContributionForm, judge } from "../state/fold.ts";
 import { averageSets, foldSets } from "../state/sets.ts";
-import { readWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
+import { checkWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
 import { FoldThreads } from "./fold_threads.ts";
 import type { FoldPort, NamedWeights, WeightsBytes } from "./messages.ts";
 import { Moved, serve } from "./remote.ts";
@@ -41,12 +41,7 @@ serve<FoldPort, never>(self, {
     return await named(into);
   },
 
-  load: async ({ bytes, into }) => await named(readWeights(bytes, layout, into).bytes),
-
-  save(bytes) {
-    const copy = bytes.slice();
-    return new Moved(copy, [copy.buffer]);
-  },
+  check: async (received) => await named(checkWeights(received, layout).bytes),
 
   judge: (bytes) => judge(bytes, form),
 
@@ -81,7 +76,6 @@ serve<FoldPort, never>(self, {
   },
 });
 
-/** WebCrypto hashes no shared memory, hence the copy. */
 async function named(bytes: WeightsBytes): Promise<NamedWeights> {
-  return { digest: await blobDigest(bytes.slice()) };
+  return { digest: await blobDigest(bytes) };
 }

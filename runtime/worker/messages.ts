@@ -40,9 +40,8 @@ export interface FoldPort {
   /** @param setup Threads that fold; null: one a core, but no more than a few. */
   open(setup: { readonly config: RunConfig; readonly threads: number | null }): void;
   initial(order: WrittenInto): Promise<NamedWeights>;
-  load(order: WrittenInto & { readonly bytes: Uint8Array<ArrayBuffer> }): Promise<NamedWeights>;
-  /** A copy that can leave this peer. */
-  save(bytes: WeightsBytes): Moved<Uint8Array<ArrayBuffer>>;
+  /** Names weights that came from elsewhere, if they are of this run's model. */
+  check(received: WeightsBytes): Promise<NamedWeights>;
   judge(bytes: Uint8Array<ArrayBuffer>): Verdict;
   fold(
     order: WrittenInto & {

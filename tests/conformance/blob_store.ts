@@ -82,6 +82,17 @@ export function testBlobStore(name: string, place: () => Promise<BlobStorePlace>
     assert.deepEqual(await store.get(await blobDigest(bytes)), bytes);
   });
 
+  test("reads a blob into memory of its size, shared or not, and into no other", async (store) => {
+    const bytes = pattern(2 * CHUNK_BYTES + 3), digest = await store.put(bytes), { length } = bytes;
+    for (const into of [new Uint8Array(length), new Uint8Array(new SharedArrayBuffer(length))]) {
+      assert.equal(await store.read(digest, into), true);
+      assert.deepEqual(new Uint8Array(into), bytes);
+    }
+    assert.equal(await store.read(digest, new Uint8Array(length - 1)), false);
+    assert.equal(await store.read(NOBODY, new Uint8Array(length)), false);
+    assert.equal(await store.has(digest), true);
+  });
+
   test("gives parts of a blob to many at once, in any order", async (store) => {
     const bytes = pattern(3 * CHUNK_BYTES), digest = await store.put(bytes);
     const starts = [2, 0, 1, 1, 0, 2].map((index) => index * CHUNK_BYTES + 100);

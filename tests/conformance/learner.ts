@@ -6,7 +6,7 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import type { Contribution, FoldPart, Learner } from "../../p2p/learner.ts";
+import { contentIn, type Contribution, type FoldPart, type Learner } from "../../p2p/learner.ts";
 import { blobDigest } from "../../p2p/store/chunks.ts";
 import type { Digest, Offer, Range } from "../../p2p/sync/types.ts";
 
@@ -27,7 +27,7 @@ export function testLearner({ name, open }: LearnerSuite): void {
       await t.step("names the same initial weights on every peer, by the digest of their bytes", async () => {
         const digest = await one.initial();
         assert.equal(await two.initial(), digest);
-        assert.equal(await blobDigest((await one.save(digest))!), digest);
+        assert.equal(await one.save(digest, blobDigest), digest);
       });
 
       await t.step("contributes nothing before an order came", async () => {
@@ -129,7 +129,7 @@ export function testLearner({ name, open }: LearnerSuite): void {
           const sides = [[{ weights: mine!, at: 0, share: 3 }, { weights: parent, at: 0, share: 1 }]];
           const merged = await one.merge(sides);
           assert.equal(await two.merge(sides), merged);
-          assert.equal(await blobDigest((await one.save(merged))!), merged);
+          assert.equal(await one.save(merged, blobDigest), merged);
           assert.ok(merged !== mine && merged !== parent);
           assert.notEqual(
             await one.merge([[{ weights: mine!, at: 0, share: 1 }, { weights: parent, at: 0, share: 3 }]]),
@@ -157,10 +157,10 @@ export function testLearner({ name, open }: LearnerSuite): void {
         const mine = alone[0]!.digest, set = { weights: parent, at: 0, share: 1 }, loss = await one.evaluate(mine, 0);
         const [both, same] = await Promise.all([one, two].map((learner) => learner.merge([[set], [set]])));
         assert.equal(both, same);
-        assert.equal((await one.save(both!))!.length, one.sizeOf(2));
+        assert.equal((await copyOf(one, both!)).length, one.sizeOf(2));
         const order = { parent: both!, parts: [{ ...part, at: 1 }], joined: null };
         const { digest } = await one.fold({ ...order, joined: { kept: 0, gone: 1, shares: [1, 3] } });
-        assert.equal((await one.save(digest))!.length, one.sizeOf(1));
+        assert.equal((await copyOf(one, digest)).length, one.sizeOf(1));
         assert.equal(digest, await two.merge([[set, { ...set, weights: mine, share: 3 }]]), "by their shares");
         const folded = (await two.fold(order)).digest;
         assert.equal(folded, await one.merge([[set], [{ ...set, weights: mine }]]), "the other set stays");
@@ -171,21 +171,28 @@ export function testLearner({ name, open }: LearnerSuite): void {
         const parent = await one.initial();
         const part = toPart(await trainAlone(one, { round: 8, weights: parent }));
         const { digest } = await one.fold({ parent, parts: [part], joined: null });
-        const bytes = await one.save(digest);
-        assert.equal(await two.load(bytes!), digest);
-        assert.deepEqual(await two.save(digest), bytes);
+        const bytes = await copyOf(one, digest);
+        assert.equal(await two.load(contentIn(bytes)), digest);
+        assert.deepEqual(await copyOf(two, digest), bytes);
       });
 
       await t.step("refuses weights that are damaged or of another model, and says why", async () => {
-        const bytes = (await one.save(await one.initial()))!;
+        const bytes = await copyOf(one, await one.initial());
         for (const damaged of [bytes.slice(0, -4), new Uint8Array(bytes.length), new Uint8Array()]) {
-          await assert.rejects(two.load(damaged), /Cannot use received weights/);
+          await assert.rejects(two.load(contentIn(damaged)), /Cannot use received weights/);
         }
+      });
+
+      await t.step("passes on why bytes cannot be read, and holds nothing of them", async () => {
+        const sizeBytes = one.sizeOf(1), initial = await one.initial();
+        const readInto = () => Promise.reject(new Error("the disk has changed them"));
+        await assert.rejects(one.load({ sizeBytes, readInto }), /the disk has changed them/);
+        assert.equal(await one.load(contentIn(await copyOf(one, initial))), initial);
       });
 
       await t.step("has nothing to save or fold of weights that it never saw", async () => {
         const unknown = "0".repeat(64) as Digest;
-        assert.equal(await one.save(unknown), null);
+        assert.equal(await one.save(unknown, blobDigest), null);
         await assert.rejects(one.fold({ parent: unknown, parts: [], joined: null }), /Cannot use weights/);
       });
     } finally {
@@ -193,6 +200,12 @@ export function testLearner({ name, open }: LearnerSuite): void {
     }
     await t.step("closes twice without complaint", () => one.close());
   });
+}
+
+async function copyOf(learner: Learner, digest: Digest): Promise<Uint8Array<ArrayBuffer>> {
+  const copy = await learner.save(digest, (bytes) => Promise.resolve(new Uint8Array(bytes)));
+  assert.ok(copy !== null, `weights ${digest} are not held`);
+  return copy;
 }
 
 function leaseOf(round: number): Range {

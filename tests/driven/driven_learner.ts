@@ -22,7 +22,7 @@ import { judge } from "../../runtime/state/fold.ts";
 import { averageSets, foldSets } from "../../runtime/state/sets.ts";
 import {
   allocateWeights,
-  readWeights,
+  checkWeights,
   type Weights,
   weightsLayout,
   weightsSizeBytes,
@@ -144,8 +144,15 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
       return hold(weights);
     },
     sizeOf: (sets) => weightsSizeBytes(layout, sets),
-    load: async (bytes) => await hold(readWeights(bytes, layout)),
-    save: (digest) => Promise.resolve(held.get(digest)?.bytes.slice() ?? null),
+    async load({ sizeBytes, readInto }) {
+      const bytes = new Uint8Array(new SharedArrayBuffer(sizeBytes));
+      await readInto(bytes);
+      return await hold(checkWeights(bytes, layout));
+    },
+    async save(digest, use) {
+      const weights = held.get(digest);
+      return weights === undefined ? null : await use(weights.bytes);
+    },
     train(order) {
       const { parameters } = find(order.weights).sets[order.lineage.at]!;
       inTurnUnasked(() => clock.hold(training.train(alter(order), parameters)));
