@@ -7,6 +7,7 @@
  */
 import { Command, InvalidArgumentError } from "commander";
 import { type Baseline, lineText, readBaseline } from "./baseline.ts";
+import { hostFacts } from "./host.ts";
 import type { Bench, BenchOptions } from "./line.ts";
 
 /** Loaded one by one, so that `--only` starts nothing else. */
@@ -88,7 +89,7 @@ const baseline: Baseline = compare === undefined ? new Map() : await readBaselin
 for (const name of only === undefined ? Object.keys(BENCHES).filter((name) => !LONG.has(name)) : [only]) {
   const bench = await BENCHES[name]!();
   const loadBefore = Number(Deno.loadavg()[0]!.toFixed(2));
-  const host = { deno: Deno.version.deno, os: Deno.build.os, cores: navigator.hardwareConcurrency, loadBefore };
+  const host = { ...hostFacts(), loadBefore };
   if (!json) console.log(`\n${bench.name}: ${bench.question}`);
   for await (const line of bench.run(options)) {
     console.log(json ? JSON.stringify({ bench: name, ...host, ...line }) : lineText(name, line, baseline));
