@@ -23,11 +23,12 @@ export interface OurCpu {
   readonly missing: readonly BenchLine[];
 }
 
-export async function openOurCpu(): Promise<OurCpu> {
+/** Opens both with each of some numbers of threads. */
+export async function openOurCpu(threadCounts: readonly number[] = THREAD_COUNTS): Promise<OurCpu> {
   const { blas, problem } = findBlas(blasChoice());
   blas?.[Symbol.dispose]();
   const wasm = new Map<number, Contestant>(), library = new Map<number, Contestant>();
-  for (const threads of THREAD_COUNTS) {
+  for (const threads of threadCounts) {
     wasm.set(threads, await open(threads, "off", ""));
     if (blas !== null) library.set(threads, await open(threads, blas.file, blas.name));
   }

@@ -44,7 +44,7 @@ export const HOST_KEYS: ReadonlySet<string> = new Set([
 ]);
 /** Keys that say what was measured; a reason says why nothing was. */
 export const SUBJECT_KEYS: ReadonlySet<string> = new Set([
-  ...["name", "device", "threads", "codec", "run", "round", "reason"],
+  ...["name", "device", "threads", "codec", "run", "round", "size", "reason"],
 ]);
 
 /** Equal for lines of different runs that measured the same thing. */

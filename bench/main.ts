@@ -15,6 +15,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   matmul: async () => (await import("./matmul.ts")).matmulBench,
   kernels: async () => (await import("./kernels.ts")).kernelsBench,
   step: async () => (await import("./step.ts")).stepBench,
+  growth: async () => (await import("./growth.ts")).growthBench,
   memory: async () => (await import("./memory.ts")).memoryBench,
   noise: async () => (await import("./noise.ts")).noiseBench,
   f16: async () => (await import("./f16.ts")).f16Bench,
