@@ -24,6 +24,8 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   unequal: async () => (await import("./unequal.ts")).unequalBench,
   lag: async () => (await import("./lag.ts")).lagBench,
   blobs: async () => (await import("./blobs.ts")).blobsBench,
+  gossip: async () => (await import("./gossip.ts")).gossipBench,
+  "round-trip": async () => (await import("./round_trip.ts")).roundTripBench,
   cbs: async () => (await import("./cbs.ts")).cbsBench,
   hostile: async () => (await import("./hostile.ts")).hostileBench,
   balance: async () => (await import("./balance.ts")).balanceBench,
