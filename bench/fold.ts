@@ -70,6 +70,7 @@ function measure({ codec, peers, crew, robust = "median-clip" }: Setting) {
   const nsPerValueAndPeer = Number((ms * 1e6 / LENGTH / peers).toFixed(2));
   return {
     name: `fold of ${peers}${robust === "median-clip" ? "" : ` by ${robust}`}`,
+    device: "cpu",
     codec: codec.name,
     contributionBytes: bytes.length,
     ms: Math.round(ms),
