@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { BaselineError, lineText, readBaseline } from "./baseline.ts";
+import { BaselineError, lineText, missingFrom, readBaseline } from "./baseline.ts";
 import type { RecordedLine } from "./line.ts";
 
 const host = { os: "linux", cores: 2, deno: "2.9.6", loadBefore: 0.5, bench: "matmul" };
@@ -7,7 +7,9 @@ const earlier: readonly RecordedLine[] = [
   { ...host, name: "64×64×64", device: "cpu", threads: 1, gflops: 20, fractionOfPeak: 0.5 },
   { ...host, name: "64×64×64", device: "cpu", threads: 2, gflops: 40, fractionOfPeak: 0 },
   { ...host, name: "64×64×64", device: "cpu", threads: 2, gflops: 30, fractionOfPeak: 0 },
+  { ...host, name: "64×64×64", device: "cpu", threads: 2, gflops: 10, fractionOfPeak: 0 },
 ];
+const inLines = (lines: readonly RecordedLine[]) => lines.map((line) => `${JSON.stringify(line)}\n`).join("");
 
 async function inFile<T>(text: string, use: (path: string) => Promise<T>): Promise<T> {
   const path = await Deno.makeTempFile({ prefix: "starling-baseline-" });
@@ -19,8 +21,8 @@ async function inFile<T>(text: string, use: (path: string) => Promise<T>): Promi
   }
 }
 
-Deno.test("a line is set beside the last line of a baseline that measured the same thing", async () => {
-  const baseline = await inFile(earlier.map((line) => `${JSON.stringify(line)}\n`).join(""), readBaseline);
+Deno.test("a line is set beside the median of a baseline's lines that measured the same thing", async () => {
+  const baseline = await inFile(inLines(earlier), readBaseline);
   const text = (line: Parameters<typeof lineText>[1]) =>
     lineText("matmul", line, baseline).trim().replaceAll(/ {2,}/g, " ");
   const product = { name: "64×64×64", device: "cpu", threads: 1 };
@@ -36,6 +38,21 @@ Deno.test("a line is set beside the last line of a baseline that measured the sa
     assert.match(text({ ...product, ...other, gflops: 25 }), /gflops 25$/);
   }
   assert.match(text({ ...product, gflops: null }), /gflops null$/);
+});
+
+Deno.test("a line of a seed is set beside the lines of that seed, if there are any", async () => {
+  const course = { ...host, bench: "f16", name: "a course" };
+  const lines = [{ ...course, seed: 1, loss: 2 }, { ...course, seed: 2, loss: 4 }, { ...course, seed: 3, loss: 8 }];
+  const baseline = await inFile(inLines(lines), readBaseline);
+  assert.match(lineText("f16", { name: "a course", seed: 1, loss: 3 }, baseline), /loss 3 \(×1\.50\)/);
+  assert.match(lineText("f16", { name: "a course", seed: 7, loss: 2 }, baseline), /loss 2 \(×0\.50\)/);
+});
+
+Deno.test("what a baseline has of the benchmarks that ran, and the run has not, is told", async () => {
+  const baseline = await inFile(inLines([...earlier, { ...host, bench: "fold", name: "fold of 8" }]), readBaseline);
+  const ran = [{ bench: "matmul", name: "64×64×64", device: "cpu", threads: 1, gflops: 1 }];
+  assert.deepEqual(missingFrom(ran, baseline), ["matmul: 64×64×64, cpu, 2"]);
+  assert.deepEqual(missingFrom([...ran, { ...ran[0]!, threads: 2 }], baseline), []);
 });
 
 Deno.test("a baseline that is not there, or is no lines of figures, is refused by name", async () => {

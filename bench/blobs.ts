@@ -13,6 +13,7 @@ import { openDiskBlobStore } from "../p2p/store/disk.ts";
 import type { Bench, BenchLine } from "./line.ts";
 import { type Donor, NETWORK_KEY, RUN, SIZE_BYTES } from "./blobs_donor.ts";
 import { readLines } from "./read_lines.ts";
+import { targetLine } from "./target.ts";
 
 const BLOBS = 5;
 const MIB = 2 ** 20;
@@ -21,11 +22,17 @@ export const blobsBench: Bench = {
   name: "blobs",
   question: `how fast does a blob of ${SIZE_BYTES / MIB} MiB go from disk to disk between two processes?`,
   async *run() {
-    for (const membership of ["open", "private"] as const) yield await measure(membership);
+    for (const membership of ["open", "private"] as const) {
+      const line = await measure(membership), figure = Number(line["bestMibPerSecond"]), { device } = line;
+      yield line;
+      if (membership === "open") {
+        yield targetLine("blobs, MiB per second", { device, figure, wanted: { atLeast: 150 } });
+      }
+    }
   },
 };
 
-async function measure(membership: "open" | "private"): Promise<BenchLine> {
+async function measure(membership: "open" | "private"): Promise<BenchLine & { readonly device: string }> {
   const folder = await Deno.makeTempDir({ prefix: "starling-blobs-" });
   const donorProcess = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", new URL("blobs_donor.ts", import.meta.url).href, `${folder}/donor`, membership, String(BLOBS)],

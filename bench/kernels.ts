@@ -5,16 +5,19 @@
  * It profiles the step that a peer makes, as `starling profile` does, and so follows the model's graph by itself.
  * @module
  */
+import { type BlasChoice, blasChoice } from "../runtime/device/blas.ts";
 import { openCpuDevice } from "../runtime/device/cpu.ts";
 import type { Device } from "../runtime/device/device.ts";
 import { measurePeak } from "../runtime/device/peak.ts";
-import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
 import type { ModelConfig } from "../runtime/model/config.ts";
 import { presets } from "../runtime/presets.ts";
 import { reportProfile } from "../runtime/profile/report.ts";
 import { profileStep } from "../runtime/profile/step_profile.ts";
+import type { About } from "./contest.ts";
+import { THREAD_COUNTS } from "./cpu_contestants.ts";
+import { openGpus } from "./gpu_providers.ts";
 import type { Bench, BenchLine } from "./line.ts";
-import { GPT2_124M, isSoftware, openOrSay, SETTINGS } from "./training.ts";
+import { GPT2_124M, SETTINGS } from "./training.ts";
 
 interface Case {
   readonly model: ModelConfig;
@@ -22,7 +25,7 @@ interface Case {
   readonly batch: number;
   /** Behind the name of a kernel. */
   readonly of?: string;
-  readonly threads?: number;
+  readonly about: About;
 }
 
 const DEMO = { model: presets.demo.model, batch: 8 };
@@ -31,21 +34,26 @@ export const kernelsBench: Bench = {
   name: "kernels",
   question: "What does each kernel of a training step cost, and what of the device's peak is that?",
   async *run() {
-    for (const threads of new Set([1, navigator.hardwareConcurrency])) {
-      await using device = await openCpuDevice({ threads });
-      yield* kernelsOf(device, { ...DEMO, threads });
+    const inWasm = THREAD_COUNTS.map((threads): [number, BlasChoice] => [threads, "off"]);
+    for (const [threads, blas] of [...inWasm, [THREAD_COUNTS.at(-1)!, blasChoice()] as const]) {
+      await using device = await openCpuDevice({ threads, blas });
+      const isByLibrary = /products by/.test(device.description);
+      if (blas !== "off" && !isByLibrary) continue; // there is no library: the same as before
+      yield* kernelsOf(device, { ...DEMO, about: { device: device.description, threads } });
     }
-    const device = await openOrSay(openWebGpuDevice);
-    if (typeof device === "string") return yield { name: "kernels", device: "webgpu, skipped", reason: device };
-    await using _ = device;
-    if (isSoftware(device)) return yield { name: "kernels", device: "webgpu, skipped", reason: device.description };
-    yield* kernelsOf(device, DEMO);
-    yield* kernelsOf(device, { model: GPT2_124M, batch: 4, of: " of GPT-2 of 124 M" });
+    for await (const gpu of openGpus("kernels")) {
+      if (!gpu.ok) yield gpu.line;
+      else if (gpu.isSoftware) {
+        yield { name: "kernels", ...gpu.about, reason: "a software driver says nothing of a GPU" };
+      } else {
+        yield* kernelsOf(gpu.device, { ...DEMO, about: gpu.about });
+        yield* kernelsOf(gpu.device, { model: GPT2_124M, batch: 4, of: " of GPT-2 of 124 M", about: gpu.about });
+      }
+    }
   },
 };
 
-async function* kernelsOf(device: Device, { model, batch, of = "", threads }: Case): AsyncGenerator<BenchLine> {
-  const about = { device: device.description, ...(threads === undefined ? {} : { threads }) };
+async function* kernelsOf(device: Device, { model, batch, of = "", about }: Case): AsyncGenerator<BenchLine> {
   const profile = await profileStep({ device, model, settings: SETTINGS, batch });
   const peak = await measurePeak(device), report = reportProfile(profile, peak);
   yield { name: `peak${of}`, ...about, ...peak };

@@ -38,11 +38,13 @@ export type RecordedLine = BenchLine & {
   readonly loadBefore: number;
 };
 
-/** Keys that say where a line was measured. */
-export const HOST_KEYS: ReadonlySet<string> = new Set(["bench", "os", "cores", "deno", "loadBefore"]);
+/** Keys that say where a line was measured, and with which programs; some lines have some of them. */
+export const HOST_KEYS: ReadonlySet<string> = new Set([
+  ...["bench", "os", "cores", "processor", "deno", "starling", "driver", "versions", "loadBefore"],
+]);
 /** Keys that say what was measured; a reason says why nothing was. */
 export const SUBJECT_KEYS: ReadonlySet<string> = new Set([
-  ...["name", "device", "threads", "codec", "run", "round", "reason"],
+  ...["name", "device", "threads", "codec", "run", "round", "size", "reason"],
 ]);
 
 /** Equal for lines of different runs that measured the same thing. */

@@ -1,30 +1,27 @@
 /**
- * Matrix products on the cpu device, on one thread and on all, in WebAssembly and by a library if there is one, beside
- * direct calls of that library and jax-js's WebAssembly backend in the same run; and on a GPU, if there is a real one.
- * Ours are timed by the device itself where it can, and set beside the peak that multiply-adds reach there: on the cpu in
- * WebAssembly, which a library passes.
+ * Matrix products in f32: ours beside others' on the same processor and on the same GPU, in turns.
  *
- * jax-js is not a dependency: it is imported when the benchmark runs, and said to be absent where it cannot be.
+ * On the processor ours are WebAssembly on one thread and on all, and by the machine's library if there is one; others
+ * are that library called directly, jax-js, TensorFlow.js and PyTorch. On a GPU ours have the fastest of the forms that
+ * the tuner would try. All are timed alike: by the clock, around as many products as fill a turn and the wait for them.
+ * The fraction is of the peak that our own multiply-adds reach on the same device: on the cpu that of WebAssembly,
+ * which a library passes.
  * @module
  */
-import { matmul } from "../kernels/matmul.ts";
-import { reasonOf } from "../p2p/reason.ts";
-import { type Blas, blasChoice, findBlas } from "../runtime/device/blas.ts";
-import { openCpuDevice } from "../runtime/device/cpu.ts";
-import { type Device, whole } from "../runtime/device/device.ts";
 import { measurePeak } from "../runtime/device/peak.ts";
-import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
+import { openCpuDevice } from "../runtime/device/cpu.ts";
+import { contest, type Contestant, flopsOfProducts, type Outcome, type Product, productName } from "./contest.ts";
+import { openOurCpu, THREAD_COUNTS } from "./cpu_contestants.ts";
+import { openGpus } from "./gpu_providers.ts";
 import type { Bench, BenchLine } from "./line.ts";
-import { isSoftware, openOrSay } from "./training.ts";
+import { ourContestant } from "./our_contestant.ts";
+import { denoRival, openRivals, pytorchRival } from "./rivals/rival.ts";
+import { targetLine } from "./target.ts";
 
-type Product = readonly [M: number, N: number, K: number, TRANSPOSE_A: number, TRANSPOSE_B: number];
-
-const SQUARES: readonly Product[] = [[512, 512, 512, 0, 0], [1024, 1024, 1024, 0, 0]];
-/** A GPU is not busy with less. */
-const LARGE: readonly Product[] = [[2048, 2048, 2048, 0, 0], [4096, 4096, 4096, 0, 0], [4096, 4096, 4096, 0, 1]];
+const square = (size: number): readonly Product[] => [[size, size, size, 0, 0]];
 
 /** Those of the demo's model, 1024 tokens: forward, gradient of the input, gradient of the weights. */
-const LAYERS: readonly Product[] = [[128, 384], [128, 128], [128, 512], [512, 128], [128, 256]].flatMap(
+const DEMO: readonly Product[] = [[128, 384], [128, 128], [128, 512], [512, 128], [128, 256]].flatMap(
   ([inner, outer]): Product[] => [
     [1024, outer!, inner!, 0, 1],
     [1024, inner!, outer!, 0, 0],
@@ -32,140 +29,148 @@ const LAYERS: readonly Product[] = [[128, 384], [128, 128], [128, 512], [512, 12
   ],
 );
 
-/** Best of these, each of as many products as take about 5 ms. */
-const ROUNDS = 15, ROUND_FLOPS = 2e8;
+const ON_CPU = [square(512), square(1024), DEMO];
+/** A GPU is not busy with less; a software driver has no end of more. */
+const ON_GPU = [square(2048), square(4096), [[4096, 4096, 4096, 0, 1]] as const, DEMO];
+const ON_SOFTWARE = [square(512), DEMO];
+
+const CPU_TURNS = { rounds: 7, turnMs: 100 }, GPU_TURNS = { rounds: 9, turnMs: 400 };
+const SOFTWARE_TURNS = { rounds: 5, turnMs: 300 };
+
+/** The product that the targets on the processor are of. */
+const JUDGED = productName(square(1024)[0]!);
 
 export const matmulBench: Bench = {
   name: "matmul",
-  question: "How fast are matrix products in f32 on this machine's devices, and in jax-js's WebAssembly?",
+  question: "How fast are matrix products in f32 on this machine's devices, and in others' libraries?",
   async *run() {
-    const { blas, problem } = findBlas(blasChoice());
-    if (problem !== null) yield { name: "matmul", device: "library, skipped", reason: problem };
-    for (const threads of new Set([1, navigator.hardwareConcurrency])) {
-      for (const library of ["off", ...(blas === null ? [] : [blas.file])]) {
-        await using device = await openCpuDevice({ threads, blas: library });
-        for await (const line of ours(device, [...SQUARES, ...LAYERS])) yield { ...line, threads };
+    yield* onCpu();
+    for await (const gpu of openGpus("matmul")) {
+      if (!gpu.ok) {
+        yield gpu.line;
+        continue;
       }
-      if (blas !== null) { for await (const line of direct(blas, threads)) yield { ...line, threads }; }
+      const peak = (await measurePeak(gpu.device)).gflops, ours = ourContestant(gpu);
+      const { rivals, missing } = await openRivals([
+        denoRival("jax-js webgpu", "jax.ts", ["webgpu", "1"]),
+        denoRival("TensorFlow.js webgpu", "tfjs.ts", ["webgpu"]),
+        ...(gpu.isSoftware ? [] : [pytorchRival("cuda", 1)]),
+      ]);
+      yield* missing;
+      const [works, turns] = gpu.isSoftware ? [ON_SOFTWARE, SOFTWARE_TURNS] : [ON_GPU, GPU_TURNS];
+      try {
+        for (const products of works) {
+          const outcomes = await contest([ours, ...rivals], { kind: "products", products }, turns);
+          yield* lines(products, outcomes, new Map([[ours.about, peak]]));
+          if (gpu.isSoftware && products === works[0]) yield* softwareTarget(products, outcomes);
+        }
+      } finally {
+        await closeAll([ours, ...rivals]);
+      }
     }
-    blas?.[Symbol.dispose]();
-    yield* jax();
-    yield* gpu();
   },
 };
 
-async function* gpu(): AsyncGenerator<BenchLine> {
-  const device = await openOrSay(openWebGpuDevice);
-  if (typeof device === "string") return yield { name: "matmul", device: "webgpu, skipped", reason: device };
-  await using _ = device;
-  if (isSoftware(device)) return yield { name: "matmul", device: "webgpu, skipped", reason: device.description };
-  yield* ours(device, [...SQUARES, ...LARGE]);
-}
-
-async function* ours(device: Device, products: readonly Product[]): AsyncGenerator<BenchLine> {
-  const peak = await measurePeak(device);
-  for (const [M, N, K, TRANSPOSE_A, TRANSPOSE_B] of products) {
-    const [a, b, bias, y] = [M * K, K * N, 1, M * N].map((words) => device.allocate(words, "matrix")) as Four;
-    for (const buffer of [a, b]) device.write(whole(buffer), ramp(buffer.words));
-    const shape = { M, N, K, TRANSPOSE_A, TRANSPOSE_B, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 0 };
-    const spans = { a: whole(a), b: whole(b), bias: whole(bias), residual: whole(bias), y: whole(y) };
-    const flops = 2 * M * N * K, dispatch = { kernel: matmul, shape, spans };
-    const program = await device.prepare(Array.from({ length: countOf(flops) }, () => dispatch), "matmul");
-    const gflops = await best(flops, async () => (await device.profile(program)).reduce((sum, ms) => sum + ms));
-    for (const buffer of [a, b, bias, y]) device.free(buffer);
-    const fractionOfPeak = gflops / peak.gflops;
-    yield { name: title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]), device: device.description, gflops, fractionOfPeak };
+async function* onCpu(): AsyncGenerator<BenchLine> {
+  const ours = await openOurCpu(), { file, wasm, library } = ours, peaks = new Map<Outcome["about"], number>();
+  for (const [threads, { about }] of wasm) {
+    await using device = await openCpuDevice({ threads, blas: "off" });
+    peaks.set(about, (await measurePeak(device)).gflops);
   }
-}
-
-/** The library alone, in a memory of ours, with as many threads of its own: what the device could reach at best. */
-async function* direct(blas: Blas, threads: number): AsyncGenerator<BenchLine> {
-  const library = Deno.dlopen(blas.file, {
-    openblas_set_num_threads: { parameters: ["i32"], result: "void", optional: true },
-  });
-  library.symbols.openblas_set_num_threads?.(threads);
-  for (const [M, N, K, TRANSPOSE_A, TRANSPOSE_B] of SQUARES) {
-    const a = 0, b = a + M * K * 4, y = b + K * N * 4;
-    const values = new Float32Array((y + M * N * 4) / 4).map((_, i) => (i * 7 % 13 - 6) / 13);
-    const sgemm = blas.over(new Uint8Array(values.buffer));
-    const call = {
-      ...{ M, N, K, adds: false, y: { at: y, stride: N } },
-      a: { at: a, stride: TRANSPOSE_A === 1 ? M : K, transposed: TRANSPOSE_A === 1 },
-      b: { at: b, stride: TRANSPOSE_B === 1 ? K : N, transposed: TRANSPOSE_B === 1 },
-    };
-    const gflops = await best(2 * M * N * K, (count) => {
-      const startedAtMs = performance.now();
-      for (let i = 0; i < count; i++) sgemm(call);
-      return Promise.resolve(performance.now() - startedAtMs);
-    });
-    yield { name: title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]), device: `${blas.name} called directly`, gflops };
-  }
-  library.symbols.openblas_set_num_threads?.(1);
-  library.close();
-}
-
-type Four = [Buffer, Buffer, Buffer, Buffer];
-type Buffer = Parameters<typeof whole>[0];
-
-/** The part of jax-js that is used here. */
-interface Jax {
-  init(device: string): Promise<unknown>;
-  defaultDevice(device: string): unknown;
-  readonly numpy: {
-    array(values: Float32Array): JaxArray;
-    matmul(a: JaxArray, b: JaxArray): JaxArray;
-  };
-}
-
-interface JaxArray {
-  readonly ref: JaxArray;
-  reshape(shape: readonly number[]): JaxArray;
-  data(): Promise<ArrayLike<number>>;
-}
-
-async function* jax(): AsyncGenerator<BenchLine> {
-  const specifier = "npm:@jax-js/jax@0.1.25";
-  let library: Jax;
+  const { rivals, missing } = await openRivals([
+    ...THREAD_COUNTS.flatMap((threads) => [
+      ...(file === null ? [] : [denoRival("the library called directly", "library.ts", [file, `${threads}`])]),
+      denoRival("jax-js wasm", "jax.ts", ["wasm", `${threads}`]),
+      pytorchRival("cpu", threads),
+    ]),
+    denoRival("TensorFlow.js wasm", "tfjs.ts", ["wasm"]),
+  ]);
+  yield* [...ours.missing, ...missing];
+  const contestants = [...wasm.values(), ...library.values(), ...rivals];
   try {
-    library = await import(specifier) as Jax;
-    await library.init("wasm");
-    library.defaultDevice("wasm");
-  } catch (error) {
-    yield { name: "jax-js", device: "skipped", reason: reasonOf(error) };
-    return;
-  }
-  const { numpy } = library;
-  for (const product of SQUARES) {
-    const [M, N, K] = product;
-    const a = numpy.array(ramp(M * K)).reshape([M, K]), b = numpy.array(ramp(K * N)).reshape([K, N]);
-    await a.ref.data(); // the operands exist before the clock starts
-    await b.ref.data();
-    const gflops = await best(2 * M * N * K, async (count) => {
-      const startedAtMs = performance.now();
-      for (let i = 0; i < count; i++) await numpy.matmul(a.ref, b.ref).data();
-      return performance.now() - startedAtMs;
-    });
-    yield { name: title(product), device: "jax-js wasm", gflops };
+    for (const products of ON_CPU) {
+      const outcomes = await contest(contestants, { kind: "products", products }, CPU_TURNS);
+      yield* lines(products, outcomes, peaks);
+      if (titleOf(products) === JUDGED) yield* cpuTargets(outcomes);
+    }
+  } finally {
+    await closeAll(contestants);
   }
 }
 
-/** GFLOP/s of the fastest round; `run` gives the milliseconds of one. */
-async function best(flops: number, run: (count: number) => Promise<number>): Promise<number> {
-  const count = countOf(flops);
-  let fastestMs = Infinity;
-  for (let round = 0; round < ROUNDS; round++) fastestMs = Math.min(fastestMs, await run(count));
-  return flops * count / fastestMs / 1e6;
+function* lines(
+  products: readonly Product[],
+  outcomes: readonly Outcome[],
+  peaks: ReadonlyMap<Outcome["about"], number>,
+): Generator<BenchLine> {
+  const name = titleOf(products), flops = flopsOfProducts(products);
+  for (const outcome of outcomes) {
+    if (!outcome.ok) {
+      yield { name, ...outcome.about, reason: outcome.reason };
+      continue;
+    }
+    const gflops = flops / outcome.bestMs / 1e6, peak = peaks.get(outcome.about);
+    yield {
+      name,
+      ...outcome.about,
+      gflops,
+      medianGflops: flops / outcome.medianMs / 1e6,
+      ...(peak === undefined ? {} : { fractionOfPeak: gflops / peak }),
+    };
+  }
 }
 
-/** Products of a round. */
-function countOf(flops: number): number {
-  return Math.max(1, Math.round(ROUND_FLOPS / flops));
+/** What is wanted of 1024³ on the processor, by the best turns. */
+function* cpuTargets(outcomes: readonly Outcome[]): Generator<BenchLine> {
+  const most = THREAD_COUNTS.at(-1)!;
+  const speed = (device: RegExp, threads: number) => {
+    const found = outcomes.find(({ about }) => device.test(about.device) && about.threads === threads);
+    return found?.ok ? 1 / found.bestMs : NaN;
+  };
+  const wasm = /^cpu \(WebAssembly SIMD, \d+ threads?\)$/, library = /^cpu .*products by/;
+  const direct = /^the library/, jax = /^jax-js wasm/;
+  for (const threads of THREAD_COUNTS) {
+    yield* ratio(`${JUDGED}: WebAssembly, of jax-js wasm`, [speed(wasm, threads), speed(jax, threads)], 1.3, threads);
+    yield* ratio(
+      `${JUDGED}: by a library, of calling it`,
+      [speed(library, threads), speed(direct, threads)],
+      0.9,
+      threads,
+    );
+  }
+  if (most > 1) {
+    yield* ratio(`${JUDGED}: WebAssembly, of 1 thread`, [speed(wasm, most), speed(wasm, 1)], 0.9 * most, most);
+  }
 }
 
-function title([M, N, K, TRANSPOSE_A, TRANSPOSE_B]: Product): string {
-  return `${M}×${N}×${K}${TRANSPOSE_A === 1 ? " aᵀ" : ""}${TRANSPOSE_B === 1 ? " bᵀ" : ""}`;
+/** Nothing, if one of both is missing. */
+function* ratio(
+  name: string,
+  [ours, theirs]: readonly [number, number],
+  atLeast: number,
+  threads: number,
+): Generator<BenchLine> {
+  const figure = ours / theirs;
+  if (Number.isFinite(figure)) {
+    yield { ...targetLine(name, { device: "cpu", figure, wanted: { atLeast } }), threads };
+  }
 }
 
-function ramp(length: number): Float32Array<ArrayBuffer> {
-  return Float32Array.from({ length }, (_, i) => (i * 7 % 13 - 6) / 13);
+/** Of jax-js, if it had the same adapter. */
+function* softwareTarget(products: readonly Product[], [ours, ...rivals]: readonly Outcome[]): Generator<BenchLine> {
+  const theirs = rivals.find(({ about }) => about.device === "jax-js webgpu");
+  if (!ours?.ok || !theirs?.ok || !ours.about.driver!.startsWith(theirs.about.driver!)) return;
+  yield targetLine(`${titleOf(products)}: WebGPU, of jax-js on the same adapter`, {
+    device: ours.about.device,
+    figure: theirs.bestMs / ours.bestMs,
+    wanted: { atLeast: 2 },
+  });
+}
+
+function titleOf(products: readonly Product[]): string {
+  return products.length === 1 ? productName(products[0]!) : `the ${products.length} products of the demo's model`;
+}
+
+async function closeAll(contestants: readonly Contestant[]): Promise<void> {
+  for (const contestant of contestants) await contestant[Symbol.asyncDispose]();
 }

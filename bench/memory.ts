@@ -7,15 +7,15 @@
  */
 import { openCpuDevice } from "../runtime/device/cpu.ts";
 import type { Device } from "../runtime/device/device.ts";
-import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
 import { exampleWindows } from "../runtime/profile/step_profile.ts";
 import { presets } from "../runtime/presets.ts";
 import { openTrainer } from "../runtime/train/trainer.ts";
 import { realClock } from "../runtime/worker/clock.ts";
 import { choiceFor } from "../runtime/graph/choice.ts";
 import { probeSpeed } from "../runtime/worker/speed_probe.ts";
+import { openGpus } from "./gpu_providers.ts";
 import type { Bench, BenchLine } from "./line.ts";
-import { isSoftware, openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
+import { SETTINGS, TINY_MODEL } from "./training.ts";
 
 const B = 8, STEPS = 500;
 /** Metrics are read as often, as a learner does; the ring holds 64 steps. */
@@ -28,15 +28,17 @@ export const memoryBench: Bench = {
   name: "memory",
   question: "Does a training step take the memory that was planned, and no more after 500 steps?",
   async *run() {
-    for (const open of [openCpuDevice, openWebGpuDevice]) {
-      const device = await openOrSay(open);
-      if (typeof device === "string") {
-        yield { name: "memory", device: "webgpu, skipped", reason: device };
-        continue;
-      }
-      await using _ = device;
+    {
+      await using device = await openCpuDevice();
       yield await plan(device);
       yield await course(device);
+    }
+    for await (const gpu of openGpus("memory")) {
+      if (!gpu.ok) yield gpu.line;
+      else {
+        yield await plan(gpu.device);
+        yield await course(gpu.device);
+      }
     }
     yield* peaksOfStarts();
   },
@@ -66,34 +68,36 @@ async function plan(device: Device): Promise<BenchLine> {
  * was tried is freed, but the largest of it stays the peak. Software drivers are too slow for the search.
  */
 async function* peaksOfStarts(): AsyncGenerator<BenchLine> {
-  const { model, training } = presets.demo;
-  for (const open of [openCpuDevice, openWebGpuDevice]) {
-    const device = await openOrSay(open);
-    if (typeof device === "string") continue; // said above
-    await using _ = device;
-    if (isSoftware(device)) continue;
-    const { microBatch } = await probeSpeed({
-      device,
-      model,
-      precision: "f32",
-      products: choiceFor(device),
-      most: training.batch,
-      clock: realClock,
-    });
-    const { peakBytes: searchedBytes } = device.memory();
-    await using trainer = await openTrainer({ device, model, microBatch });
-    const { peakBytes } = device.memory(), { plannedBytes } = trainer;
-    const peakToPlan = peakBytes / plannedBytes;
-    yield {
-      name: "search and plan",
-      device: device.description,
-      microBatch,
-      plannedBytes,
-      searchedBytes,
-      peakBytes,
-      peakToPlan,
-    };
+  {
+    await using device = await openCpuDevice();
+    yield await peakOfStart(device);
   }
+  for await (const gpu of openGpus("memory")) if (gpu.ok && !gpu.isSoftware) yield await peakOfStart(gpu.device);
+}
+
+async function peakOfStart(device: Device): Promise<BenchLine> {
+  const { model, training } = presets.demo;
+  const { microBatch } = await probeSpeed({
+    device,
+    model,
+    precision: "f32",
+    products: choiceFor(device),
+    most: training.batch,
+    clock: realClock,
+  });
+  const { peakBytes: searchedBytes } = device.memory();
+  await using trainer = await openTrainer({ device, model, microBatch });
+  const { peakBytes } = device.memory(), { plannedBytes } = trainer;
+  const peakToPlan = peakBytes / plannedBytes;
+  return {
+    name: "search and plan",
+    device: device.description,
+    microBatch,
+    plannedBytes,
+    searchedBytes,
+    peakBytes,
+    peakToPlan,
+  };
 }
 
 /** Buffers and resident set along many steps of a tiny model. */

@@ -3,7 +3,8 @@
  * each benchmark's from the newest file that has any. A table that no file has lines of stays as it is, and is named.
  *
  * A table stands between `<!-- table <bench> -->` and `<!-- end -->`; `<!-- table <bench>: <name> -->` holds only the
- * lines of one name. Where a file holds several runs of one thing, a cell shows the least and the most of them: that is
+ * lines of one name. Lines that say what is wanted of a figure (`target.ts`) stand in `<!-- table targets -->` alone, all
+ * of them together. Where a file holds several runs of one thing, a cell shows the least and the most of them: that is
  * the noise. A column in which no line has anything is left out.
  *
  *     deno run -A bench/redraw.ts [folder of results]
@@ -12,6 +13,8 @@
 import { HOST_KEYS, readResults, type RecordedLine, RESULTS, SUBJECT_KEYS, subjectOf } from "./line.ts";
 
 const DOCS = new URL("../docs/", import.meta.url);
+/** The mark of the table of targets. */
+const TARGETS = "targets";
 /** Keys whose figures differ in the fourth digit. */
 const FINE_KEYS: ReadonlySet<string> = new Set([
   "loss",
@@ -54,7 +57,11 @@ export function redraw(
   const tables = /<!-- table ([\w-]+)(?:: (.+))? -->[^]*?<!-- end -->/g, undrawn: string[] = [];
   const drawn = page.replaceAll(tables, (whole, bench: string, name: string | undefined) => {
     const mark = name === undefined ? bench : `${bench}: ${name}`;
-    const own = lines.filter((line) => line.bench === bench && (name === undefined || line.name === name));
+    const own = lines.filter((line) =>
+      bench === TARGETS
+        ? isTarget(line)
+        : line.bench === bench && !isTarget(line) && (name === undefined || line.name === name)
+    );
     if (own.length > 0) {
       return `<!-- table ${mark} -->\n\n${table(own, name === undefined ? [] : ["name"])}\n\n<!-- end -->`;
     }
@@ -62,6 +69,10 @@ export function redraw(
     return whole;
   });
   return { page: drawn, undrawn };
+}
+
+function isTarget(line: RecordedLine): boolean {
+  return line["wanted"] !== undefined;
 }
 
 function table(lines: readonly RecordedLine[], hidden: readonly string[]): string {

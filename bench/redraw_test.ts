@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { parseLines, type RecordedLine } from "./line.ts";
 import { newestOfEach, redraw } from "./redraw.ts";
+import { targetLine } from "./target.ts";
 
 const host = { os: "linux", cores: 2, deno: "2.9.6", loadBefore: 0.5 };
 const line = (msPerStep: number, more = {}): RecordedLine => ({
@@ -62,4 +63,24 @@ Deno.test("redraw() shows losses with four digits, and small figures whole", () 
     redraw(marked, [{ ...line(1), bench: "codec-cost", loss: 1.89276, learningRate: 0.0004 }]).page,
     /\| tiny \| 1 \| 1\.893 \| 0\.0004 \|/,
   );
+});
+
+Deno.test("redraw() puts what is wanted of figures into the table of targets, of all benchmarks, and nowhere else", () => {
+  const target: RecordedLine = {
+    ...line(1),
+    ...targetLine("a step", { device: "cpu", figure: 2, wanted: { atMost: 3 } }),
+  };
+  const { msPerStep: _, ...step } = target, lines = [line(5), step, { ...step, bench: "fold" }, fold];
+  const { page: drawn } = redraw("<!-- table targets -->\n<!-- end -->\n<!-- table step -->\n<!-- end -->", lines);
+  assert.equal(
+    drawn,
+    "<!-- table targets -->\n\n| name | device | figure | wanted | met |\n| --- | --- | --: | --- | --- |\n" +
+      "| a step | cpu | 2 | ≤ 3 | true |\n| a step | cpu | 2 | ≤ 3 | true |\n\n<!-- end -->\n" +
+      "<!-- table step -->\n\n| name | ms per step |\n| --- | --: |\n| tiny | 5 |\n\n<!-- end -->",
+  );
+});
+
+Deno.test("a table shows neither drivers nor versions, which are kept in the lines", () => {
+  const known = line(5, { driver: "llvmpipe", versions: "torch 2", processor: "a processor", starling: "0.1.0" });
+  assert.match(redraw(page, [known, fold]).page, /\| name \| ms per step \|\n/);
 });

@@ -27,15 +27,18 @@ export const TINY_MODEL: ModelConfig = {
 /** GPT-2's smallest, as it was published. */
 export const GPT2_124M: ModelConfig = { ...presets.gpt2.model, vocabularySize: 50_257 };
 
-/** Counts what a device is asked to run, from now on: each program is one submit. */
-export function countRuns(device: Device): { dispatches: number; submits: number } {
-  const counts = { dispatches: 0, submits: 0 }, run = device.run.bind(device);
+/** What a device is asked to run meanwhile: each program is one submit. */
+export function countsOf(device: Device, act: () => void): { readonly dispatches: number; readonly submits: number } {
+  const { run } = device;
+  let dispatches = 0, submits = 0;
   device.run = (program) => {
-    counts.submits++;
-    counts.dispatches += program.dispatchCount;
-    run(program);
+    submits++;
+    dispatches += program.dispatchCount;
+    run.call(device, program);
   };
-  return counts;
+  act();
+  device.run = run;
+  return { dispatches, submits };
 }
 
 /** Whether a device is a driver that runs shaders on the processor. */

@@ -1,0 +1,71 @@
+/**
+ * The providers of GPU devices that benchmarks open, each with what is to be known of its driver.
+ *
+ * A provider that is added to the list is in every benchmark that goes through it.
+ * @module
+ */
+import type { Device } from "../runtime/device/device.ts";
+import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
+import type { About } from "./contest.ts";
+import type { BenchLine } from "./line.ts";
+import { isSoftware, openOrSay } from "./training.ts";
+
+interface GpuProvider {
+  /** Before the adapter's name in lines. */
+  readonly name: string;
+  open(): Promise<Device>;
+  /** What its adapter tells of itself and its driver. */
+  adapterInfo(): Promise<GPUAdapterInfo | undefined>;
+}
+
+const GPU_PROVIDERS: readonly GpuProvider[] = [
+  {
+    name: "webgpu",
+    open: () => openWebGpuDevice(),
+    adapterInfo: async () => (await navigator.gpu.requestAdapter({ powerPreference: "high-performance" }))?.info,
+  },
+];
+
+export type OpenedGpu =
+  | { readonly ok: true; readonly device: Device; readonly about: About; readonly isSoftware: boolean }
+  /** Why there is none, as a line. */
+  | { readonly ok: false; readonly line: BenchLine };
+
+/** Opens one after the other; each is closed when the next is asked for. */
+export async function* openGpus(name: string): AsyncGenerator<OpenedGpu> {
+  for (const provider of GPU_PROVIDERS) {
+    const device = await openOrSay(() => provider.open());
+    if (typeof device === "string") {
+      yield { ok: false, line: { name, device: `${provider.name}, skipped`, reason: device } };
+      continue;
+    }
+    await using _ = device;
+    const about = { device: `${provider.name}: ${device.description}`, driver: await driverOf(provider) };
+    yield { ok: true, device, about, isSoftware: isSoftware(device) };
+  }
+}
+
+/** The adapter's own words; of NVIDIA's, which leave the version out, that too. */
+async function driverOf(provider: GpuProvider): Promise<string> {
+  const info = await provider.adapterInfo();
+  if (info === undefined) return "an adapter that says nothing";
+  const { description, vendor, architecture, device } = info;
+  const parts = [
+    description,
+    vendor === "" ? "" : `vendor ${vendor}`,
+    architecture,
+    device === "" ? "" : `device ${device}`,
+  ];
+  const version = /nvidia/i.test(description) ? await nvidiaDriver() : "";
+  return [...parts, version].filter((part) => part !== "").join(", ");
+}
+
+async function nvidiaDriver(): Promise<string> {
+  try {
+    const args = ["--query-gpu=driver_version", "--format=csv,noheader"];
+    const { code, stdout } = await new Deno.Command("nvidia-smi", { args, stderr: "null" }).output();
+    return code === 0 ? `driver ${new TextDecoder().decode(stdout).trim().split("\n")[0]}` : "";
+  } catch {
+    return ""; // the program is not there
+  }
+}
