@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { checkKernel, gpuTest, noise, U } from "../tests/kernels/check.ts";
 import { matmul, type MatmulShape } from "./matmul.ts";
-import { matmulMatrixForms, MATRIX_TILINGS, matrixFormsFor } from "./matmul_matrix.ts";
+import { MATRIX_TILINGS, matrixFormsFor } from "./matmul_matrix.ts";
 import { matrixProduct, type MatrixUnits, SUBGROUP_LANES } from "./matrix_product.ts";
 import { lanesOf, tileGrid } from "./tiling.ts";
 import operation from "./matmul.wgsl" with { type: "text" };
