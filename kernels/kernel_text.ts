@@ -10,7 +10,7 @@
  */
 import { type GpuFeature, type Kernel, type KernelVariant, type Shape, spread } from "./kernel.ts";
 import { reductionLines } from "./reduction.ts";
-import { type F16Bindings, readerLines, storedLines, widthLines } from "./stored.ts";
+import { accessLines, type F16Bindings, storedLines, widthLines } from "./stored.ts";
 
 /** One text of a kernel, for one shape. */
 export interface KernelText {
@@ -64,7 +64,8 @@ export function wgslOf(
     ...(f16.length === 0 ? [] : ["enable f16;"]),
     ...(needs === undefined || !enables ? [] : ENABLES[needs]),
     ...storedLines(kernel, f16, width),
-    ...(/\breals\b/.test(source) ? [...widthLines(width), ...readerLines(kernel, source, width)] : []),
+    ...(/\breals\b/.test(source) ? widthLines(width) : []),
+    ...accessLines(kernel, source, width),
     ...(reduces === undefined ? [] : reductionLines(reduces, needs === "subgroups" ? "subgroups" : "tree")),
   ];
   return lines.length === 0 ? source : `${lines.join("\n")}\n\n${source}`;
