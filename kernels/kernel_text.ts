@@ -22,11 +22,10 @@ export interface KernelText {
   readonly grid: readonly [number, number, number];
 }
 
-/** What a shader must be told before it uses a feature; f16 always is. */
-export const ENABLES: Readonly<Record<GpuFeature, readonly string[]>> = {
-  "subgroups": ["enable subgroups;"],
-  "subgroup-matrix": ["enable subgroups;", "enable chromium_experimental_subgroup_matrix;"],
-};
+/** What a shader says before it uses a feature, where the compiler wants to be told. */
+export function directivesOf(feature: GpuFeature): readonly string[] {
+  return ["enable subgroups;", ...(feature === "subgroups" ? [] : ["enable chromium_experimental_subgroup_matrix;"])];
+}
 
 /** All texts that compute this shape, the best first; the kernel's own is the last, and needs nothing. */
 export function textsOf<S extends Shape>(kernel: Kernel<S>, shape: S): readonly KernelText[] {
@@ -62,7 +61,7 @@ export function wgslOf(
   const { reduces } = kernel;
   const lines = [
     ...(f16.length === 0 ? [] : ["enable f16;"]),
-    ...(needs === undefined || !enables ? [] : ENABLES[needs]),
+    ...(needs === undefined || !enables ? [] : directivesOf(needs)),
     ...storedLines(kernel, f16, width),
     ...(/\breals\b/.test(source) ? widthLines(width) : []),
     ...accessLines(kernel, source, width),

@@ -116,7 +116,7 @@ interface Use {
  */
 function uses(kernel: Kernel): readonly Use[] {
   const found = shapesOf(kernel).flatMap((shape) => textsOf(kernel, shape).map((text) => ({ text, shape })))
-    .filter(({ text: { needs } }) => needs !== "subgroup-matrix");
+    .filter(({ text: { needs } }) => needs === undefined || needs === "subgroups");
   const f16Uses = [[], ...f16Variants(kernel).slice(0, kernels.includes(kernel) ? Infinity : 1)];
   return [...Map.groupBy(found, ({ text }) => text.name).values()].flatMap((uses) =>
     f16Uses.map((f16) => ({ text: uses[0]!.text, shapes: uses.map(({ shape }) => shape), f16 }))
