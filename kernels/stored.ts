@@ -41,14 +41,14 @@ export function storedLines({ bindings }: Pick<Kernel, "bindings">, f16: F16Bind
  * place has four, i must be a multiple of four.
  *
  * `x_from(i)`, of a binding with one value in a place always: those from the i-th on that are opposite one place of the
- * others. `x_four(i)`, of a stored one: four from the i-th on, of which those beyond the end are anything. And
+ * others. `x_four(i)`: four from the i-th on, of which those beyond the end are anything. And
  * `put_x(i, values, count)` writes the first `count` of four there, or all if there are more.
  */
 export function accessLines({ bindings }: Pick<Kernel, "bindings">, source: string, width: 1 | 4): string[] {
   const all = (element: (k: number) => string) => `vec4f(${[0, 1, 2, 3].map(element).join(", ")})`;
-  return Object.keys(bindings).flatMap((name) => {
+  return Object.entries(bindings).flatMap(([name, { stored = false }]) => {
     const from = width === 1 ? `${name}[i]` : all((k) => `${name}[i + ${k}u]`);
-    const four = width === 1 ? all((k) => `f32(${name}[i + ${k}u])`) : `vec4f(${name}[i / 4u])`;
+    const four = width === 1 || !stored ? all((k) => `f32(${name}[i + ${k}u])`) : `vec4f(${name}[i / 4u])`;
     const put = width === 1
       ? [0, 1, 2, 3].map((k) => `  if (count > ${k}u) { ${name}[i + ${k}u] = to_${name}(values[${k}]); }`)
       : [`  ${name}[i / 4u] = to_${name}(values);`];

@@ -41,6 +41,7 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   matmul_rows: [
     { M: 1, N: 1, K: 1, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 1, RESIDUAL: 1, ACCUMULATE: 0 },
     { M: 4, N: 131, K: 45, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 1 },
+    { M: 4, N: 132, K: 44, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 1 },
   ],
   matmul_sum: [
     { M: 1, N: 1, SPLIT: 1, BIAS: 1, RESIDUAL: 1, ACCUMULATE: 0 },
