@@ -10,6 +10,7 @@
  * @module
  */
 import { defineKernel, readsStored, writes, writesStored } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import { fours, headDot, headOffsets, type Heads, ITEM_ROWS, packedWidth } from "./packed_heads.ts";
 import source from "./attention.wgsl" with { type: "text" };
 import wasmSource from "./attention.as" with { type: "text" };
@@ -33,6 +34,7 @@ export const attention = defineKernel<AttentionShape>()({
     lse: writes<AttentionShape>(({ B, T, H }) => B * H * T),
   },
   grid: ({ B, T, H }) => [Math.ceil(T / ROWS), H, B],
+  variants: variantsOf(source, { wide: { fits: ({ D }) => D % 4 === 0 } }),
   flops: ({ B, T, H, D }) => 2 * D * B * H * T * (T + 1),
   reference({ qkv, y, lse }, shape) {
     const { B, T, H, D } = shape, width = packedWidth(shape);

@@ -4,6 +4,8 @@
 // and a running sum for each row (online softmax). Its 64 invocations form an 8×8 grid; each holds, in registers, a 4×4
 // part of the 32×32 scores, and of the same 4 rows of the output 4 columns in every 32. A `mat4x4f` is such a part, one
 // vector a row. Heads go through workgroup memory in slices of 32 values; what lies outside a matrix is read as 0.
+// Both factors of a product lie there by depth (what is summed over), as vectors of 4 neighbouring rows or columns, so
+// that an invocation makes 16 products of two vectors: what has its depths beside each other in storage is turned.
 // An invocation sums only its own columns of a row; the 8 partial sums meet once, at the end, in a fixed order.
 
 override B: u32;
@@ -20,12 +22,11 @@ const TILE = 32u; // rows, keys, and values of a head in one slice
 const PART = 4u;
 const SIDE = TILE / PART; // the workgroup is SIDE × SIDE invocations
 const LANES = SIDE * SIDE;
-const STRIDE = TILE + 1u; // the padding keeps a column of a tile out of one memory bank
 const LOWEST = -1.0e30; // below every score; an infinity would make NaN of a difference
 
-var<workgroup> left: array<f32, TILE * STRIDE>; // a slice of the queries, then the tile's probabilities
-var<workgroup> right: array<f32, TILE * STRIDE>; // a slice of the keys, then one of the values
-var<workgroup> partial: array<f32, TILE * SIDE>;
+var<workgroup> left: array<vec4f, TILE * SIDE>; // a slice of the queries, then the tile's probabilities
+var<workgroup> right: array<vec4f, TILE * SIDE>; // a slice of the keys, then one of the values
+var<workgroup> partial: array<vec4f, LANES>; // of each invocation, 4 rows
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -45,9 +46,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var first_key = 0u; first_key <= first_row; first_key += TILE) {
     var scores = mat4x4f();
     for (var d = 0u; d < D; d += TILE) {
-      load_left(sequence, first_row, q_offset, d, lane);
-      load_right(sequence, first_key, k_offset, d, lane);
-      scores = add_dots(lane, scores);
+      load_queries(sequence, first_row, q_offset, d, lane);
+      load_keys(sequence, first_key, k_offset, d, lane);
+      scores = add_product(min(TILE, D), lane, scores);
     }
     scores = masked(scores * inverseSqrt(f32(D)), first_row, first_key, lane);
 
@@ -56,7 +57,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let weights = exponentials(scores, largest);
     let fade = exp(before - largest);
     sums = fma(sums, fade, row_sums(weights));
-    store_left(weights, lane);
+    store_left(weights, lane % SIDE * PART, lane / SIDE);
 
     y0 = add_values(sequence, first_key, v_offset, 0u, lane, faded(y0, fade));
     if (D > TILE) { y1 = add_values(sequence, first_key, v_offset, TILE, lane, faded(y1, fade)); }
@@ -80,94 +81,84 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 /// before + the tile's probabilities · one slice of its values
 fn add_values(sequence: u32, first_key: u32, offset: u32, first_d: u32, lane: u32, before: mat4x4f) -> mat4x4f {
-  load_right(sequence, first_key, offset, first_d, lane);
-  return add_product(lane, before);
-}
-
-fn load_left(sequence: u32, first: u32, offset: u32, first_d: u32, lane: u32) {
-  for (var i = lane; i < TILE * TILE; i += LANES) {
-    left[i / TILE * STRIDE + i % TILE] = packed(sequence, first + i / TILE, offset, first_d + i % TILE);
+  for (var i = lane; i < TILE * SIDE; i += LANES) {
+    right[at(i / SIDE, i % SIDE)] = packed(sequence, first_key + i / SIDE, offset, first_d + i % SIDE * PART);
   }
+  return add_product(TILE, lane, before);
 }
 
-fn load_right(sequence: u32, first: u32, offset: u32, first_d: u32, lane: u32) {
-  for (var i = lane; i < TILE * TILE; i += LANES) {
-    right[i / TILE * STRIDE + i % TILE] = packed(sequence, first + i / TILE, offset, first_d + i % TILE);
-  }
+fn load_queries(sequence: u32, first: u32, offset: u32, first_d: u32, lane: u32) {
+  let depth = lane % SIDE * PART;
+  store_left(packed_rows(sequence, first + lane / SIDE * PART, offset, first_d + depth), depth, lane / SIDE);
 }
 
-fn packed(sequence: u32, row: u32, offset: u32, d: u32) -> f32 {
-  if (row >= T || d >= D) { return 0.0; }
-  return f32(qkv[(sequence + row) * (H + 2u * G) * D + offset + d]);
+fn load_keys(sequence: u32, first: u32, offset: u32, first_d: u32, lane: u32) {
+  let depth = lane % SIDE * PART;
+  store_right(packed_rows(sequence, first + lane / SIDE * PART, offset, first_d + depth), depth, lane / SIDE);
 }
 
-fn store_left(part: mat4x4f, lane: u32) {
-  let start = lane / SIDE * PART * STRIDE + lane % SIDE * PART;
-  store_left_row(start, part[0]);
-  store_left_row(start + STRIDE, part[1]);
-  store_left_row(start + 2u * STRIDE, part[2]);
-  store_left_row(start + 3u * STRIDE, part[3]);
-}
-
-fn store_left_row(start: u32, values: vec4f) {
-  left[start] = values[0];
-  left[start + 1u] = values[1];
-  left[start + 2u] = values[2];
-  left[start + 3u] = values[3];
-}
-
-/// before + left · rightᵀ, between barriers.
-fn add_dots(lane: u32, before: mat4x4f) -> mat4x4f {
-  workgroupBarrier();
-  let row = lane / SIDE * PART * STRIDE;
-  let column = lane % SIDE * PART * STRIDE;
-  var part = before;
-  for (var d = 0u; d < min(TILE, D); d += 4u) {
-    part = add_dot(row + d, column + d, part);
-    part = add_dot(row + d + 1u, column + d + 1u, part);
-    part = add_dot(row + d + 2u, column + d + 2u, part);
-    part = add_dot(row + d + 3u, column + d + 3u, part);
-  }
-  workgroupBarrier();
-  return part;
-}
-
-fn add_dot(row: u32, column: u32, part: mat4x4f) -> mat4x4f {
-  let columns = vec4f(
-    right[column],
-    right[column + STRIDE],
-    right[column + 2u * STRIDE],
-    right[column + 3u * STRIDE],
-  );
-  return add_outer(row, columns, part);
-}
-
-/// before + left · right, between barriers.
-fn add_product(lane: u32, before: mat4x4f) -> mat4x4f {
-  workgroupBarrier();
-  let row = lane / SIDE * PART * STRIDE;
-  let column = lane % SIDE * PART;
-  var part = before;
-  for (var k = 0u; k < TILE; k += 4u) {
-    part = add_rank_one(row + k, column + k * STRIDE, part);
-    part = add_rank_one(row + k + 1u, column + (k + 1u) * STRIDE, part);
-    part = add_rank_one(row + k + 2u, column + (k + 2u) * STRIDE, part);
-    part = add_rank_one(row + k + 3u, column + (k + 3u) * STRIDE, part);
-  }
-  workgroupBarrier();
-  return part;
-}
-
-fn add_rank_one(row: u32, column: u32, part: mat4x4f) -> mat4x4f {
-  return add_outer(row, vec4f(right[column], right[column + 1u], right[column + 2u], right[column + 3u]), part);
-}
-
-fn add_outer(row: u32, columns: vec4f, part: mat4x4f) -> mat4x4f {
+/// The same 4 values of 4 rows.
+fn packed_rows(sequence: u32, row: u32, offset: u32, d: u32) -> mat4x4f {
   return mat4x4f(
-    fma(vec4f(left[row]), columns, part[0]),
-    fma(vec4f(left[row + STRIDE]), columns, part[1]),
-    fma(vec4f(left[row + 2u * STRIDE]), columns, part[2]),
-    fma(vec4f(left[row + 3u * STRIDE]), columns, part[3]),
+    packed(sequence, row, offset, d),
+    packed(sequence, row + 1u, offset, d),
+    packed(sequence, row + 2u, offset, d),
+    packed(sequence, row + 3u, offset, d),
+  );
+}
+
+/// 4 values of a head from the d-th on; 0 for those that do not exist.
+fn packed(sequence: u32, row: u32, offset: u32, d: u32) -> vec4f {
+  if (row >= T || d >= D) { return vec4f(); }
+  let values = qkv_four((sequence + row) * (H + 2u * G) * D + offset + d);
+  return select(vec4f(), values, vec4u(d) + vec4u(0u, 1u, 2u, 3u) < vec4u(D));
+}
+
+/// An invocation's 4 vectors become one each of 4 depths.
+fn store_left(part: mat4x4f, depth: u32, place: u32) {
+  let turned = transpose(part);
+  left[at(depth, place)] = turned[0];
+  left[at(depth + 1u, place)] = turned[1];
+  left[at(depth + 2u, place)] = turned[2];
+  left[at(depth + 3u, place)] = turned[3];
+}
+
+fn store_right(part: mat4x4f, depth: u32, place: u32) {
+  let turned = transpose(part);
+  right[at(depth, place)] = turned[0];
+  right[at(depth + 1u, place)] = turned[1];
+  right[at(depth + 2u, place)] = turned[2];
+  right[at(depth + 3u, place)] = turned[3];
+}
+
+/// A place in `left` or `right`: the vector of this depth that the row or column `place` of the workgroup reads. Depths
+/// in the order of their fours change the bank, so that neither a row nor a column of vectors is in one bank.
+fn at(depth: u32, place: u32) -> u32 {
+  return depth * SIDE + (place ^ (depth / PART));
+}
+
+/// before + leftᵀ · right over so many depths, between barriers.
+fn add_product(depths: u32, lane: u32, before: mat4x4f) -> mat4x4f {
+  workgroupBarrier();
+  var part = before;
+  for (var depth = 0u; depth < depths; depth += PART) {
+    let row = at(depth, lane / SIDE);
+    let column = at(depth, lane % SIDE);
+    part = add_outer(left[row], right[column], part);
+    part = add_outer(left[row + SIDE], right[column + SIDE], part);
+    part = add_outer(left[row + 2u * SIDE], right[column + 2u * SIDE], part);
+    part = add_outer(left[row + 3u * SIDE], right[column + 3u * SIDE], part);
+  }
+  workgroupBarrier();
+  return part;
+}
+
+fn add_outer(rows: vec4f, columns: vec4f, part: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    fma(vec4f(rows[0]), columns, part[0]),
+    fma(vec4f(rows[1]), columns, part[1]),
+    fma(vec4f(rows[2]), columns, part[2]),
+    fma(vec4f(rows[3]), columns, part[3]),
   );
 }
 
@@ -199,33 +190,20 @@ fn faded(part: mat4x4f, factors: vec4f) -> mat4x4f {
 /// The largest score of each of the invocation's rows in the whole tile.
 fn row_maxima(scores: mat4x4f, lane: u32) -> vec4f {
   let mine = vec4f(largest_of(scores[0]), largest_of(scores[1]), largest_of(scores[2]), largest_of(scores[3]));
-  share(mine, lane);
-  let start = lane / SIDE * PART * SIDE;
+  partial[lane] = mine;
+  workgroupBarrier();
   var found = mine;
-  for (var i = 0u; i < SIDE; i++) { found = max(found, shared_by(start + i)); }
+  for (var i = 0u; i < SIDE; i++) { found = max(found, partial[lane / SIDE * SIDE + i]); }
   return found;
 }
 
 /// The sum of each of the invocation's rows over all its columns.
 fn row_totals(sums: vec4f, lane: u32) -> vec4f {
-  share(sums, lane);
-  let start = lane / SIDE * PART * SIDE;
-  var found = vec4f();
-  for (var i = 0u; i < SIDE; i++) { found += shared_by(start + i); }
-  return found;
-}
-
-fn share(mine: vec4f, lane: u32) {
-  let start = lane / SIDE * PART * SIDE + lane % SIDE;
-  partial[start] = mine[0];
-  partial[start + SIDE] = mine[1];
-  partial[start + 2u * SIDE] = mine[2];
-  partial[start + 3u * SIDE] = mine[3];
+  partial[lane] = sums;
   workgroupBarrier();
-}
-
-fn shared_by(start: u32) -> vec4f {
-  return vec4f(partial[start], partial[start + SIDE], partial[start + 2u * SIDE], partial[start + 3u * SIDE]);
+  var found = vec4f();
+  for (var i = 0u; i < SIDE; i++) { found += partial[lane / SIDE * SIDE + i]; }
+  return found;
 }
 
 fn largest_of(v: vec4f) -> f32 {
@@ -246,10 +224,6 @@ fn store_slice(sequence: u32, first_row: u32, head: u32, first_d: u32, lane: u32
 }
 
 fn store_row(sequence: u32, row: u32, head: u32, d: u32, values: vec4f) {
-  if (row >= T) { return; }
-  let start = ((sequence + row) * H + head) * D + d;
-  if (d < D) { y[start] = to_y(values[0]); }
-  if (d + 1u < D) { y[start + 1u] = to_y(values[1]); }
-  if (d + 2u < D) { y[start + 2u] = to_y(values[2]); }
-  if (d + 3u < D) { y[start + 3u] = to_y(values[3]); }
+  if (row >= T || d >= D) { return; }
+  put_y(((sequence + row) * H + head) * D + d, values, D - d);
 }

@@ -8,6 +8,7 @@
  */
 import type { AttentionShape } from "./attention.ts";
 import { defineKernel, reads, readsStored, writesStored } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import { fours, headDot, headOffsets, ITEM_ROWS, packedWidth } from "./packed_heads.ts";
 import source from "./attention_backward_key_value.wgsl" with { type: "text" };
 import wasmSource from "./attention_backward_key_value.as" with { type: "text" };
@@ -26,6 +27,7 @@ export const attentionBackwardKeyValue = defineKernel<AttentionShape>()({
     dqkv: writesStored<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
   },
   grid: ({ B, T, G }) => [Math.ceil(T / KEYS), G, B],
+  variants: variantsOf(source, { wide: { fits: ({ D }) => D % 4 === 0 } }),
   flops: ({ B, T, H, D }) => 4 * D * B * H * T * (T + 1),
   moves: ({ H, G }) => ({ dqkv: 2 * G / (H + 2 * G) }),
   reference({ qkv, dy, lse, dot, dqkv }, shape) {

@@ -20,10 +20,9 @@ const TILE = 32u; // rows, keys, and values of a head in one slice
 const PART = 4u;
 const SIDE = TILE / PART; // the workgroup is SIDE × SIDE invocations
 const LANES = SIDE * SIDE;
-const STRIDE = TILE + 1u; // the padding keeps a column of a tile out of one memory bank
 
-var<workgroup> left: array<f32, TILE * STRIDE>; // a slice of the keys or of the values, then the tile's p or ds
-var<workgroup> right: array<f32, TILE * STRIDE>; // a slice of the queries or of dy
+var<workgroup> left: array<vec4f, TILE * SIDE>; // a slice of the keys or of the values, then the tile's p or ds
+var<workgroup> right: array<vec4f, TILE * SIDE>; // a slice of the queries or of dy
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -50,10 +49,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       for (var d = 0u; d < D; d += TILE) {
         load_left(sequence, first_key, k_offset, d, lane);
         load_queries(sequence, first_row, head, d, lane);
-        scores = add_dots(lane, scores);
+        scores = add_product(min(TILE, D), lane, scores);
         load_left(sequence, first_key, v_offset, d, lane);
         load_upstream(sequence, first_row, head, d, lane);
-        dp = add_dots(lane, dp);
+        dp = add_product(min(TILE, D), lane, dp);
       }
 
       let rows = vec4u(first_row + lane % SIDE * PART) + vec4u(0u, 1u, 2u, 3u);
@@ -67,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         probabilities(scores[3] * scale - row_lse, rows, key + 3u),
       );
 
-      store_left(p, lane);
+      store_left(p, lane % SIDE * PART, lane / SIDE);
       dv0 = add_upstream(sequence, first_row, head, 0u, lane, dv0);
       if (D > TILE) { dv1 = add_upstream(sequence, first_row, head, TILE, lane, dv1); }
       if (D > 2u * TILE) { dv2 = add_upstream(sequence, first_row, head, 2u * TILE, lane, dv2); }
@@ -79,7 +78,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         p[2] * (dp[2] - row_dot),
         p[3] * (dp[3] - row_dot),
       );
-      store_left(ds, lane);
+      store_left(ds, lane % SIDE * PART, lane / SIDE);
       dk0 = add_queries(sequence, first_row, head, 0u, lane, dk0);
       if (D > TILE) { dk1 = add_queries(sequence, first_row, head, TILE, lane, dk1); }
       if (D > 2u * TILE) { dk2 = add_queries(sequence, first_row, head, 2u * TILE, lane, dk2); }
@@ -110,111 +109,112 @@ fn probabilities(exponents: vec4f, rows: vec4u, key: u32) -> vec4f {
 
 /// before + the tile's p · one slice of its dy
 fn add_upstream(sequence: u32, first_row: u32, head: u32, first_d: u32, lane: u32, before: mat4x4f) -> mat4x4f {
-  load_upstream(sequence, first_row, head, first_d, lane);
-  return add_product(lane, before);
+  for (var i = lane; i < TILE * SIDE; i += LANES) {
+    right[at(i / SIDE, i % SIDE)] = upstream(sequence, first_row + i / SIDE, head, first_d + i % SIDE * PART);
+  }
+  return add_product(TILE, lane, before);
 }
 
 /// before + the tile's ds · one slice of its queries
 fn add_queries(sequence: u32, first_row: u32, head: u32, first_d: u32, lane: u32, before: mat4x4f) -> mat4x4f {
-  load_queries(sequence, first_row, head, first_d, lane);
-  return add_product(lane, before);
+  for (var i = lane; i < TILE * SIDE; i += LANES) {
+    right[at(i / SIDE, i % SIDE)] = packed(sequence, first_row + i / SIDE, head * D, first_d + i % SIDE * PART);
+  }
+  return add_product(TILE, lane, before);
 }
 
 fn load_left(sequence: u32, first: u32, offset: u32, first_d: u32, lane: u32) {
-  for (var i = lane; i < TILE * TILE; i += LANES) {
-    left[i / TILE * STRIDE + i % TILE] = packed(sequence, first + i / TILE, offset, first_d + i % TILE);
-  }
+  let depth = lane % SIDE * PART;
+  store_left(packed_rows(sequence, first + lane / SIDE * PART, offset, first_d + depth), depth, lane / SIDE);
 }
 
 fn load_queries(sequence: u32, first: u32, head: u32, first_d: u32, lane: u32) {
-  for (var i = lane; i < TILE * TILE; i += LANES) {
-    right[i / TILE * STRIDE + i % TILE] = packed(sequence, first + i / TILE, head * D, first_d + i % TILE);
-  }
+  let depth = lane % SIDE * PART;
+  store_right(packed_rows(sequence, first + lane / SIDE * PART, head * D, first_d + depth), depth, lane / SIDE);
 }
 
 fn load_upstream(sequence: u32, first: u32, head: u32, first_d: u32, lane: u32) {
-  for (var i = lane; i < TILE * TILE; i += LANES) {
-    right[i / TILE * STRIDE + i % TILE] = upstream(sequence, first + i / TILE, head, first_d + i % TILE);
-  }
+  let depth = lane % SIDE * PART;
+  store_right(upstream_rows(sequence, first + lane / SIDE * PART, head, first_d + depth), depth, lane / SIDE);
 }
 
-fn packed(sequence: u32, row: u32, offset: u32, d: u32) -> f32 {
-  if (row >= T || d >= D) { return 0.0; }
-  return f32(qkv[(sequence + row) * (H + 2u * G) * D + offset + d]);
-}
-
-fn upstream(sequence: u32, row: u32, head: u32, d: u32) -> f32 {
-  if (row >= T || d >= D) { return 0.0; }
-  return f32(dy[((sequence + row) * H + head) * D + d]);
-}
-
-fn store_left(part: mat4x4f, lane: u32) {
-  let start = lane / SIDE * PART * STRIDE + lane % SIDE * PART;
-  store_left_row(start, part[0]);
-  store_left_row(start + STRIDE, part[1]);
-  store_left_row(start + 2u * STRIDE, part[2]);
-  store_left_row(start + 3u * STRIDE, part[3]);
-}
-
-fn store_left_row(start: u32, values: vec4f) {
-  left[start] = values[0];
-  left[start + 1u] = values[1];
-  left[start + 2u] = values[2];
-  left[start + 3u] = values[3];
-}
-
-/// before + left · rightᵀ, between barriers.
-fn add_dots(lane: u32, before: mat4x4f) -> mat4x4f {
-  workgroupBarrier();
-  let row = lane / SIDE * PART * STRIDE;
-  let column = lane % SIDE * PART * STRIDE;
-  var part = before;
-  for (var d = 0u; d < min(TILE, D); d += 4u) {
-    part = add_dot(row + d, column + d, part);
-    part = add_dot(row + d + 1u, column + d + 1u, part);
-    part = add_dot(row + d + 2u, column + d + 2u, part);
-    part = add_dot(row + d + 3u, column + d + 3u, part);
-  }
-  workgroupBarrier();
-  return part;
-}
-
-fn add_dot(row: u32, column: u32, part: mat4x4f) -> mat4x4f {
-  let columns = vec4f(
-    right[column],
-    right[column + STRIDE],
-    right[column + 2u * STRIDE],
-    right[column + 3u * STRIDE],
-  );
-  return add_outer(row, columns, part);
-}
-
-/// before + left · right, between barriers.
-fn add_product(lane: u32, before: mat4x4f) -> mat4x4f {
-  workgroupBarrier();
-  let row = lane / SIDE * PART * STRIDE;
-  let column = lane % SIDE * PART;
-  var part = before;
-  for (var k = 0u; k < TILE; k += 4u) {
-    part = add_rank_one(row + k, column + k * STRIDE, part);
-    part = add_rank_one(row + k + 1u, column + (k + 1u) * STRIDE, part);
-    part = add_rank_one(row + k + 2u, column + (k + 2u) * STRIDE, part);
-    part = add_rank_one(row + k + 3u, column + (k + 3u) * STRIDE, part);
-  }
-  workgroupBarrier();
-  return part;
-}
-
-fn add_rank_one(row: u32, column: u32, part: mat4x4f) -> mat4x4f {
-  return add_outer(row, vec4f(right[column], right[column + 1u], right[column + 2u], right[column + 3u]), part);
-}
-
-fn add_outer(row: u32, columns: vec4f, part: mat4x4f) -> mat4x4f {
+/// The same 4 values of 4 rows.
+fn packed_rows(sequence: u32, row: u32, offset: u32, d: u32) -> mat4x4f {
   return mat4x4f(
-    fma(vec4f(left[row]), columns, part[0]),
-    fma(vec4f(left[row + STRIDE]), columns, part[1]),
-    fma(vec4f(left[row + 2u * STRIDE]), columns, part[2]),
-    fma(vec4f(left[row + 3u * STRIDE]), columns, part[3]),
+    packed(sequence, row, offset, d),
+    packed(sequence, row + 1u, offset, d),
+    packed(sequence, row + 2u, offset, d),
+    packed(sequence, row + 3u, offset, d),
+  );
+}
+
+fn upstream_rows(sequence: u32, row: u32, head: u32, d: u32) -> mat4x4f {
+  return mat4x4f(
+    upstream(sequence, row, head, d),
+    upstream(sequence, row + 1u, head, d),
+    upstream(sequence, row + 2u, head, d),
+    upstream(sequence, row + 3u, head, d),
+  );
+}
+
+/// 4 values of a head from the d-th on; 0 for those that do not exist.
+fn packed(sequence: u32, row: u32, offset: u32, d: u32) -> vec4f {
+  if (row >= T || d >= D) { return vec4f(); }
+  let values = qkv_four((sequence + row) * (H + 2u * G) * D + offset + d);
+  return select(vec4f(), values, vec4u(d) + vec4u(0u, 1u, 2u, 3u) < vec4u(D));
+}
+
+fn upstream(sequence: u32, row: u32, head: u32, d: u32) -> vec4f {
+  if (row >= T || d >= D) { return vec4f(); }
+  let values = dy_four(((sequence + row) * H + head) * D + d);
+  return select(vec4f(), values, vec4u(d) + vec4u(0u, 1u, 2u, 3u) < vec4u(D));
+}
+
+/// An invocation's 4 vectors become one each of 4 depths.
+fn store_left(part: mat4x4f, depth: u32, place: u32) {
+  let turned = transpose(part);
+  left[at(depth, place)] = turned[0];
+  left[at(depth + 1u, place)] = turned[1];
+  left[at(depth + 2u, place)] = turned[2];
+  left[at(depth + 3u, place)] = turned[3];
+}
+
+fn store_right(part: mat4x4f, depth: u32, place: u32) {
+  let turned = transpose(part);
+  right[at(depth, place)] = turned[0];
+  right[at(depth + 1u, place)] = turned[1];
+  right[at(depth + 2u, place)] = turned[2];
+  right[at(depth + 3u, place)] = turned[3];
+}
+
+/// A place in `left` or `right`: the vector of this depth that the row or column `place` of the workgroup reads. Depths
+/// in the order of their fours change the bank, so that neither a row nor a column of vectors is in one bank.
+fn at(depth: u32, place: u32) -> u32 {
+  return depth * SIDE + (place ^ (depth / PART));
+}
+
+/// before + leftᵀ · right over so many depths, between barriers.
+fn add_product(depths: u32, lane: u32, before: mat4x4f) -> mat4x4f {
+  workgroupBarrier();
+  var part = before;
+  for (var depth = 0u; depth < depths; depth += PART) {
+    let row = at(depth, lane / SIDE);
+    let column = at(depth, lane % SIDE);
+    part = add_outer(left[row], right[column], part);
+    part = add_outer(left[row + SIDE], right[column + SIDE], part);
+    part = add_outer(left[row + 2u * SIDE], right[column + 2u * SIDE], part);
+    part = add_outer(left[row + 3u * SIDE], right[column + 3u * SIDE], part);
+  }
+  workgroupBarrier();
+  return part;
+}
+
+fn add_outer(rows: vec4f, columns: vec4f, part: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    fma(vec4f(rows[0]), columns, part[0]),
+    fma(vec4f(rows[1]), columns, part[1]),
+    fma(vec4f(rows[2]), columns, part[2]),
+    fma(vec4f(rows[3]), columns, part[3]),
   );
 }
 
@@ -228,10 +228,6 @@ fn store_slice(sequence: u32, first_row: u32, offset: u32, first_d: u32, lane: u
 }
 
 fn store_row(sequence: u32, row: u32, offset: u32, d: u32, values: vec4f) {
-  if (row >= T) { return; }
-  let start = (sequence + row) * (H + 2u * G) * D + offset + d;
-  if (d < D) { dqkv[start] = to_dqkv(values[0]); }
-  if (d + 1u < D) { dqkv[start + 1u] = to_dqkv(values[1]); }
-  if (d + 2u < D) { dqkv[start + 2u] = to_dqkv(values[2]); }
-  if (d + 3u < D) { dqkv[start + 3u] = to_dqkv(values[3]); }
+  if (row >= T || d >= D) { return; }
+  put_dqkv((sequence + row) * (H + 2u * G) * D + offset + d, values, D - d);
 }

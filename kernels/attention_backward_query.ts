@@ -13,6 +13,7 @@
  */
 import type { AttentionShape } from "./attention.ts";
 import { defineKernel, reads, readsStored, writes, writesStored } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import { fours, headDot, headOffsets, ITEM_ROWS, packedWidth } from "./packed_heads.ts";
 import source from "./attention_backward_query.wgsl" with { type: "text" };
 import wasmSource from "./attention_backward_query.as" with { type: "text" };
@@ -32,6 +33,7 @@ export const attentionBackwardQuery = defineKernel<AttentionShape>()({
     dqkv: writesStored<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
   },
   grid: ({ B, T, H }) => [Math.ceil(T / ROWS), H, B],
+  variants: variantsOf(source, { wide: { fits: ({ D }) => D % 4 === 0 } }),
   flops: ({ B, T, H, D }) => D * B * H * T * (3 * (T + 1) + 2),
   moves: ({ H, G }) => ({ dqkv: H / (H + 2 * G) }),
   reference({ qkv, dy, y, lse, dot, dqkv }, shape) {

@@ -62,10 +62,14 @@ gpuTest("attention's backward on a GPU survives scores so low that exp(−lse) o
 });
 
 Deno.test("attention's three shaders share their helper functions to the letter", () => {
-  const helpers = ["packed", "store_left", "store_left_row", "add_dots", "add_dot", "add_product", "add_outer"];
+  const helpers = ["packed", "packed_rows", "store_left", "store_right", "at", "add_product", "add_outer"];
   for (const name of helpers) {
     const wanted = functionText(attention.source, name);
     assert.equal(functionText(attentionBackwardQuery.source, name), wanted);
+    assert.equal(functionText(attentionBackwardKeyValue.source, name), wanted);
+  }
+  for (const name of ["upstream", "upstream_rows"]) {
+    const wanted = functionText(attentionBackwardQuery.source, name);
     assert.equal(functionText(attentionBackwardKeyValue.source, name), wanted);
   }
 });

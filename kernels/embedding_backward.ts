@@ -7,6 +7,7 @@
  * @module
  */
 import { defineKernel, reads, readsWords, spread, writes } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import source from "./embedding_backward.wgsl" with { type: "text" };
 import wasmSource from "./embedding_backward.as" with { type: "text" };
 
@@ -32,6 +33,9 @@ export const embeddingBackward = defineKernel<EmbeddingBackwardShape>()({
     dtable: writes(({ P, C }) => P * C),
   },
   grid: ({ N, C }) => spread(N * Math.ceil(C / COLUMNS)),
+  variants: variantsOf(source, {
+    wide: { fits: ({ C }) => C % 4 === 0, grid: ({ N, C }) => spread(N * Math.ceil(C / 4 / COLUMNS)) },
+  }),
   flops: ({ N, C }) => N * C,
   moves: ({ N, P, ACCUMULATE }) => ({ dtable: ACCUMULATE === 1 ? 2 * Math.min(1, N / P) : 1 }),
   reference({ ids, order, stops, dy, dtable }, { N, C, ACCUMULATE }) {

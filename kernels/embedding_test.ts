@@ -44,7 +44,7 @@ const cases = [
   { title: "one token", N: 1, P: 1, C: 1, id: () => 0 },
   { title: "every token the same", N: 100, P: 3, C: 65, id: () => 2 },
   { title: "as many as are loaded at once, and one more", N: 9, P: 4, C: 3, id: (n: number) => n < 4 ? 1 : 2 },
-  { title: "rows of more than a place", N: 7, P: 9, C: 148, id: (n: number) => n * 5 % 9 },
+  { title: "rows of more than 64 places", N: 7, P: 9, C: 260, id: (n: number) => n * 5 % 9 },
   { title: "tokens more than lanes", N: 131, P: 17, C: 37, id: (n: number) => (n * n * 7 + n) % 17 },
   {
     title: "rows more than a grid's dimension",

@@ -10,7 +10,7 @@
  */
 import { type GpuFeature, type Kernel, type KernelVariant, type Shape, spread } from "./kernel.ts";
 import { reductionLines } from "./reduction.ts";
-import { type F16Bindings, readerLines, storedLines, widthLines } from "./stored.ts";
+import { accessLines, type F16Bindings, storedLines, widthLines } from "./stored.ts";
 
 /** One text of a kernel, for one shape. */
 export interface KernelText {
@@ -22,14 +22,10 @@ export interface KernelText {
   readonly grid: readonly [number, number, number];
 }
 
-const MATRIX_UNITS = ["enable subgroups;", "enable chromium_experimental_subgroup_matrix;"];
-
-/** What a shader must be told before it uses a feature; f16 always is. */
-export const ENABLES: Readonly<Record<GpuFeature, readonly string[]>> = {
-  "subgroups": ["enable subgroups;"],
-  "subgroup-matrix": MATRIX_UNITS,
-  "subgroup-matrix-f16": MATRIX_UNITS,
-};
+/** What a shader says before it uses a feature, where the compiler wants to be told. */
+export function directivesOf(feature: GpuFeature): readonly string[] {
+  return ["enable subgroups;", ...(feature === "subgroups" ? [] : ["enable chromium_experimental_subgroup_matrix;"])];
+}
 
 /** All texts that compute this shape, the best first; the kernel's own is the last, and needs nothing. */
 export function textsOf<S extends Shape>(kernel: Kernel<S>, shape: S): readonly KernelText[] {
@@ -65,9 +61,10 @@ export function wgslOf(
   const { reduces } = kernel;
   const lines = [
     ...(f16.length === 0 ? [] : ["enable f16;"]),
-    ...(needs === undefined || !enables ? [] : ENABLES[needs]),
+    ...(needs === undefined || !enables ? [] : directivesOf(needs)),
     ...storedLines(kernel, f16, width),
-    ...(/\breals\b/.test(source) ? [...widthLines(width), ...readerLines(kernel, source, width)] : []),
+    ...(/\breals\b/.test(source) ? widthLines(width) : []),
+    ...accessLines(kernel, source, width),
     ...(reduces === undefined ? [] : reductionLines(reduces, needs === "subgroups" ? "subgroups" : "tree")),
   ];
   return lines.length === 0 ? source : `${lines.join("\n")}\n\n${source}`;

@@ -49,7 +49,8 @@ for (const [t, { name, staging }] of TILINGS.entries()) {
 
 for (const M of [1, 2, 3, 4]) {
   gpuTest(`matmul_rows makes ${M} of them within rounding`, async () => {
-    for (const [i, { N, K }] of [{ N: 1, K: 1 }, { N: 67, K: 131 }, { N: 8, K: 32 }].entries()) {
+    const sizes = [{ N: 1, K: 1 }, { N: 67, K: 131 }, { N: 20, K: 300 }, { N: 12, K: 36 }];
+    for (const [i, { N, K }] of sizes.entries()) {
       const shape = {
         ...plain,
         M,
@@ -57,7 +58,7 @@ for (const M of [1, 2, 3, 4]) {
         K,
         TRANSPOSE_B: 1,
         BIAS: i % 2,
-        RESIDUAL: i === 1 ? 1 : 0,
+        RESIDUAL: i % 2,
         ACCUMULATE: i === 2 ? 1 : 0,
       };
       assert.ok(fitsRows(shape));

@@ -6,6 +6,7 @@
  * @module
  */
 import { type Kernel, spread } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import { matmul, type MatmulShape } from "./matmul.ts";
 import source from "./matmul_rows.wgsl" with { type: "text" };
 
@@ -16,6 +17,7 @@ export const matmulRows: Kernel<MatmulShape> = {
   ...matmul,
   name: "matmul_rows",
   source,
+  variants: variantsOf<MatmulShape>(source, { wide: { fits: ({ N, K }) => N % 4 === 0 && K % 4 === 0 } }),
   grid: ({ N }) => spread(Math.ceil(N / COLUMNS)),
 };
 

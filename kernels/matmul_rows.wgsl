@@ -1,6 +1,6 @@
 // A product with at most four rows: nothing is read twice, so nothing is staged. A workgroup makes 8 columns of y; for
-// each of them 32 invocations take every 32nd value of its row of b, and the tree below adds their shares in a fixed
-// order. TRANSPOSE_A is 0 and TRANSPOSE_B is 1, so neighbours read neighbouring words.
+// each of them 32 invocations take every 32nd four values of its row of b, and the tree below adds their shares in a
+// fixed order. TRANSPOSE_A is 0 and TRANSPOSE_B is 1, so neighbours read neighbouring values.
 
 override M: u32;
 override N: u32;
@@ -19,6 +19,7 @@ override ACCUMULATE: u32;
 
 const COLUMNS = 8u;
 const SHARES = 32u;
+const FOURS = COLUMNS / 4u; // that an invocation stores
 
 var<workgroup> share: array<vec4f, COLUMNS * SHARES>;
 
@@ -28,15 +29,15 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let column = (group.x + group.y * groups.x) * COLUMNS + lane / SHARES;
-  let start = min(column, N - 1u) * K;
+  let first_column = (group.x + group.y * groups.x) * COLUMNS;
+  let start = min(first_column + lane / SHARES, N - 1u) * K;
   var sums = vec4f();
-  for (var k = lane % SHARES; k < K; k += SHARES) {
-    var left = vec4f(f32(a[k])); // rows that are not there are the first again: their sums are not stored
-    if (M > 1u) { left.y = f32(a[K + k]); }
-    if (M > 2u) { left.z = f32(a[2u * K + k]); }
-    if (M > 3u) { left.w = f32(a[3u * K + k]); }
-    sums = fma(left, vec4f(f32(b[start + k])), sums);
+  for (var k = lane % SHARES * 4u; k < K; k += SHARES * 4u) {
+    let right = inside(b_four(start + k), k);
+    sums.x += dot(inside(a_four(k), k), right);
+    if (M > 1u) { sums.y += dot(inside(a_four(K + k), k), right); }
+    if (M > 2u) { sums.z += dot(inside(a_four(2u * K + k), k), right); }
+    if (M > 3u) { sums.w += dot(inside(a_four(3u * K + k), k), right); }
   }
   share[lane] = sums;
 
@@ -46,12 +47,24 @@ fn main(
   }
   workgroupBarrier();
 
-  let row = lane % SHARES;
+  let row = lane / FOURS;
+  let first = lane % FOURS * 4u;
+  let column = first_column + first;
   if (row >= M || column >= N) { return; }
   let i = row * N + column;
-  var value = share[lane - row][row];
-  if (BIAS == 1u) { value += bias[column]; }
-  if (RESIDUAL == 1u) { value += residual[i]; }
-  if (ACCUMULATE == 1u) { value += f32(y[i]); }
-  y[i] = to_y(value);
+  var values = vec4f(
+    share[first * SHARES][row],
+    share[(first + 1u) * SHARES][row],
+    share[(first + 2u) * SHARES][row],
+    share[(first + 3u) * SHARES][row],
+  );
+  if (BIAS == 1u) { values += bias_four(column); }
+  if (RESIDUAL == 1u) { values += residual_four(i); }
+  if (ACCUMULATE == 1u) { values += y_four(i); }
+  put_y(i, values, N - column);
+}
+
+/// Of 4 values from the k-th of a row on those that are in it, else 0.
+fn inside(values: vec4f, k: u32) -> vec4f {
+  return select(vec4f(), values, vec4u(k) + vec4u(0u, 1u, 2u, 3u) < vec4u(K));
 }

@@ -37,14 +37,27 @@ export function storedLines({ bindings }: Pick<Kernel, "bindings">, f16: F16Bind
 }
 
 /**
- * For bindings that have one value in a place whatever the text: `x_from(i)`, those from the i-th on that are opposite
- * one place of the others. Only functions that the text calls.
+ * Functions for texts that take several values at once, whatever a place holds; only those that the text calls. Where a
+ * place has four, i must be a multiple of four.
+ *
+ * `x_from(i)`, of a binding with one value in a place always: those from the i-th on that are opposite one place of the
+ * others. `x_four(i)`: four from the i-th on, of which those beyond the end are anything. And
+ * `put_x(i, values, count)` writes the first `count` of four there, or all if there are more.
  */
-export function readerLines({ bindings }: Pick<Kernel, "bindings">, source: string, width: 1 | 4): string[] {
-  const value = (name: string) =>
-    width === 1 ? `${name}[i]` : `vec4f(${[0, 1, 2, 3].map((k) => `${name}[i + ${k}u]`).join(", ")})`;
-  return Object.keys(bindings).filter((name) => source.includes(`${name}_from(`))
-    .map((name) => `fn ${name}_from(i: u32) -> reals { return ${value(name)}; }`);
+export function accessLines({ bindings }: Pick<Kernel, "bindings">, source: string, width: 1 | 4): string[] {
+  const all = (element: (k: number) => string) => `vec4f(${[0, 1, 2, 3].map(element).join(", ")})`;
+  return Object.entries(bindings).flatMap(([name, { stored = false }]) => {
+    const from = width === 1 ? `${name}[i]` : all((k) => `${name}[i + ${k}u]`);
+    const four = width === 1 || !stored ? all((k) => `f32(${name}[i + ${k}u])`) : `vec4f(${name}[i / 4u])`;
+    const put = width === 1
+      ? [0, 1, 2, 3].map((k) => `  if (count > ${k}u) { ${name}[i + ${k}u] = to_${name}(values[${k}]); }`)
+      : [`  ${name}[i / 4u] = to_${name}(values);`];
+    return [
+      ...(source.includes(`${name}_from(`) ? [`fn ${name}_from(i: u32) -> reals { return ${from}; }`] : []),
+      ...(source.includes(`${name}_four(`) ? [`fn ${name}_four(i: u32) -> vec4f { return ${four}; }`] : []),
+      ...(source.includes(`put_${name}(`) ? [`fn put_${name}(i: u32, values: vec4f, count: u32) {`, ...put, "}"] : []),
+    ];
+  });
 }
 
 /**

@@ -7,7 +7,7 @@
  * @module
  */
 import type { GpuFeature } from "../../kernels/kernel.ts";
-import { ENABLES } from "../../kernels/kernel_text.ts";
+import { directivesOf } from "../../kernels/kernel_text.ts";
 import type { Device } from "./device.ts";
 import { MATRIX_UNITS } from "./matrix_units.ts";
 import { selfTestSubgroups } from "./subgroups.ts";
@@ -39,7 +39,7 @@ export async function requestGpu(
       },
     });
   const gpu = await request([...listed, "subgroups"]).catch(() => request(listed));
-  const enables = await compiles(gpu, ENABLES["subgroups"]), features = new Set<GpuFeature>();
+  const enables = await compiles(gpu, directivesOf("subgroups")), features = new Set<GpuFeature>();
   if (gpu.features.has("subgroups") && await selfTestSubgroups(gpu, enables) === null) features.add("subgroups");
   return { gpu, storesF16, features, enables };
 }

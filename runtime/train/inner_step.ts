@@ -33,8 +33,8 @@ export interface StepSettings {
 const STARTS = { share: 0, zero: 64, step: 128 } as const;
 const SETTINGS_WORDS = 192;
 
-/** Workgroups of the gradient's norm. */
-const NORM_BLOCKS = 256;
+/** Workgroups of the gradient's norm: enough for what a large GPU has under way at once to hide its memory's latency. */
+const NORM_BLOCKS = 1024;
 
 /** Good steps after which the loss scale is doubled: PyTorch's, of some thousand steps of the paper. */
 const GROWTH_STEPS = 2000;

@@ -18,7 +18,7 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   cross_entropy: [{ N: 1, V: 2, GRADIENT: 0 }, { N: 7, V: 1000, GRADIENT: 1 }],
   delta: [{ COUNT: 1, DECAY: 1 }, { COUNT: 1000, DECAY: 0.95 }],
   embedding: [{ N: 1, P: 1, C: 1 }, { N: 7, P: 100, C: 68 }],
-  embedding_backward: [{ N: 1, P: 1, C: 1, ACCUMULATE: 0 }, { N: 7, P: 100, C: 65, ACCUMULATE: 1 }],
+  embedding_backward: [{ N: 1, P: 1, C: 1, ACCUMULATE: 0 }, { N: 7, P: 100, C: 68, ACCUMULATE: 1 }],
   fill: [{ COUNT: 1 }, { COUNT: 1000 }],
   gelu: [{ COUNT: 1 }, { COUNT: 1000 }],
   gelu_backward: [{ COUNT: 1, ACCUMULATE: 0 }, { COUNT: 1000, ACCUMULATE: 1 }],
@@ -41,6 +41,7 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   matmul_rows: [
     { M: 1, N: 1, K: 1, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 1, RESIDUAL: 1, ACCUMULATE: 0 },
     { M: 4, N: 131, K: 45, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 1 },
+    { M: 4, N: 132, K: 44, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 1 },
   ],
   matmul_sum: [
     { M: 1, N: 1, SPLIT: 1, BIAS: 1, RESIDUAL: 1, ACCUMULATE: 0 },
