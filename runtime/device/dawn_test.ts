@@ -45,11 +45,16 @@ Deno.test("a call that Dawn refuses later is reported once, by the next call tha
   await device.idle();
 });
 
-for (const way of ["closed", "left open", "exit", "worker terminated", "two workers terminated", "worker left"]) {
+const WAYS = [
+  ...["closed", "left open", "exit", "worker terminated", "two workers terminated", "worker left"],
+  "after the garbage collector has looked",
+];
+
+for (const way of WAYS) {
   Deno.test(`a process ends by itself and without a crash with a dawn device at work: ${way}`, async () => {
     const program = new URL("../../tests/kernels/dawn_end.ts", import.meta.url).pathname;
     const { code, signal, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", program, way],
+      args: ["run", "-A", "--quiet", "--v8-flags=--expose-gc", program, way],
       stdout: "piped",
       stderr: "piped",
       signal: AbortSignal.timeout(60_000),
