@@ -2,16 +2,14 @@
  * Writes the WGSL of a product of matrices for GPUs with matrix units, which Dawn's experimental subgroup matrices give
  * access to: a subgroup multiplies squares of 8 or 16 values a side in one operation.
  *
- * Like `tiled_product.ts` it adds `main` to an operation's own text, and the operands are read by the same functions;
- * so edges need no care: what lies beyond them is replaced while a slice is brought to workgroup memory, and is not
- * stored. Which devices have such units, and compute rightly with them, is asked in `runtime/device/matrix_units.ts`.
+ * Like `tiled_product.ts` it adds `main` to an operation's own text. Edges need no care: what lies beyond them is replaced
+ * while a slice is brought to workgroup memory, and is not stored. Which devices have such units, and compute rightly with them, is asked in `runtime/device/matrix_units.ts`.
  *
  * The one thing to know before editing: a square of sums lies across the lanes of its subgroup, nobody knows how. So the
  * finished sums go through workgroup memory, square by square, before `store` gets them.
  * @module
  */
 import type { GpuFeature } from "./kernel.ts";
-import { elements } from "./tiled_product.ts";
 import { lanesOf, type Tiling } from "./tiling.ts";
 
 /** A tiling whose tiles are made by four subgroups of 32 lanes, each with a part of its own. */
@@ -126,9 +124,28 @@ export function matrixProduct(operation: string, tiling: MatrixTiling, units = S
     ),
     "}",
     "",
-    ...elements(tiling, {}),
+    ...readers(tiling),
     "",
   ].join("\n");
+}
+
+/** Rows and columns beyond the edge are replaced by the last, since their sums are not stored; beyond K all is 0. */
+function readers({ BM, BN, BK }: MatrixTiling): string[] {
+  const inside = (size: string, side: number) =>
+    `return select(min(first + place, ${size} - 1u), first + place, ${size} % ${side}u == 0u);`;
+  const guard = `if (K % ${BK}u != 0u && k >= K) { return 0.0; }`;
+  return [
+    `fn row_at(first: u32, place: u32) -> u32 { ${inside("M", BM)} }`,
+    `fn column_at(first: u32, place: u32) -> u32 { ${inside("N", BN)} }`,
+    "fn a_at(row: u32, k: u32) -> f32 {",
+    `  ${guard}`,
+    "  return f32(a[select(row * K + k, k * M + row, TRANSPOSE_A == 1u)]);",
+    "}",
+    "fn b_at(k: u32, column: u32) -> f32 {",
+    `  ${guard}`,
+    "  return f32(b[select(k * N + column, column * K + k, TRANSPOSE_B == 1u)]);",
+    "}",
+  ];
 }
 
 function range(count: number): number[] {

@@ -194,10 +194,7 @@ function stores(tiling: Tiling, { columns = "N", isSplit = false, isPaired = fal
  * How an operand is read. Rows and columns beyond its edge are replaced by its last, since their sums are not stored;
  * what is beyond K must be 0.
  */
-export function elements(
-  { BM, BN, BK, staging }: Tiling,
-  { columns = "N", isPaired = false }: ProductOptions,
-): string[] {
+function elements({ BM, BN, BK, staging }: Tiling, { columns = "N", isPaired = false }: ProductOptions): string[] {
   const guard = staging === "none" ? [] : [`  if (K % ${BK}u != 0u && k >= K) { return 0.0; }`];
   const all = isPaired ? `(2u * ${columns})` : columns, width = isPaired ? BN / 2 : BN;
   const inside = (place: string) => `select(min(${place}, ${columns} - 1u), ${place}, ${columns} % ${width}u == 0u)`;
