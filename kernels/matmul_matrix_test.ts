@@ -54,6 +54,7 @@ for (const [t, tiling] of MATRIX_TILINGS.entries()) {
     const kernel = {
       ...matmul,
       name: `imitated_${name}`,
+      variants: [],
       source: matrixProduct(operation, f32, IMITATED) + imitation,
       grid: ({ M, N }: MatmulShape) => tileGrid(tiling, { rows: M, columns: N }),
     };

@@ -50,14 +50,13 @@ for (const { name, open, test, undeclared } of gpus) {
     `${name} device: a shader that does not compile is named, with the compiler's message and numbered source`,
     async () => {
       await using device = await open();
-      const broken = { ...fill, name: "broken", source: fill.source.replace("value[0]", "valeu[0]") };
+      const broken = { ...fill, name: "broken", variants: [], source: fill.source.replace("value[0]", "valeu[0]") };
       const spans = { value: whole(device.allocate(1, "value")), y: whole(device.allocate(4, "y")) };
       await assert.rejects(device.prepare([{ kernel: broken, shape: { COUNT: 4 }, spans }], "bad"), (error: Error) => {
         assert.ok(error instanceof KernelError);
         assert.match(error.message, /^Cannot compile broken for \{"COUNT":4\}: /);
         assert.match(error.message, undeclared);
-        const line = broken.source.split("\n").findIndex((text) => text.includes("valeu")) + 1;
-        assert.ok(error.message.includes(`${line} |   if (i < COUNT) { y[i] = valeu[0]; }`), error.message);
+        assert.match(error.message, /^ +\d+ \| .*valeu\[0\]/m);
         return true;
       });
       const program = await device.prepare([{ kernel: fill, shape: { COUNT: 4 }, spans }], "good"); // it works on
