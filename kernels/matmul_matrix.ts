@@ -32,7 +32,7 @@ export const matmulMatrixForms: ReadonlyMap<string, Kernel<MatmulShape>> = new M
       source: matrixProduct(operation, tiling),
       needs: tiling.needs,
       grid: ({ M, N }) => tileGrid(tiling, { rows: M, columns: N }),
-    }],
+    }, ...matmul.variants ?? []],
   }]),
 );
 

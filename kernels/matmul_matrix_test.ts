@@ -6,8 +6,8 @@ import { matrixProduct, type MatrixUnits, SUBGROUP_LANES } from "./matrix_produc
 import { lanesOf, tileGrid } from "./tiling.ts";
 import operation from "./matmul.wgsl" with { type: "text" };
 
-// No machine of these tests has matrix units. Tint, which knows them, compiles the texts (tests/kernels); and all of them but
-// the units' own operations is run with others that any GPU has: a square of sums lies in the lanes of 32 neighbours.
+// No machine of these tests has matrix units. Tint, which knows them, compiles the texts (tests/kernels); and all of
+// them but the units' own operations is run with others that any GPU has: a square of sums lies in 32 neighbours' lanes.
 
 const shapes: readonly MatmulShape[] = [
   { M: 131, N: 67, K: 37, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 1, RESIDUAL: 1, ACCUMULATE: 0 },
@@ -52,6 +52,7 @@ for (const [t, tiling] of MATRIX_TILINGS.entries()) {
     const kernel = {
       ...matmul,
       name: `imitated_${name}`,
+      variants: [],
       source: matrixProduct(operation, f32, IMITATED) + imitation,
       grid: ({ M, N }: MatmulShape) => tileGrid(tiling, { rows: M, columns: N }),
     };

@@ -2,9 +2,9 @@
  * Writes the WGSL of a product of matrices for GPUs with matrix units, which Dawn's experimental subgroup matrices give
  * access to: a subgroup multiplies squares of 8 or 16 values a side in one operation.
  *
- * Like `tiled_product.ts` it adds `main` to an operation's own text, and the operands are read by the same functions;
- * so edges need no care: what lies beyond them is replaced while a slice is brought to workgroup memory, and is not
- * stored. Which devices have such units, and compute rightly with them, is asked in `runtime/device/matrix_units.ts`.
+ * Like `tiled_product.ts` it adds `main` to an operation's own text, and operands are read by the same functions; so
+ * edges need no care: what lies beyond them is replaced while a slice is brought to workgroup memory, and is not stored.
+ * Which devices have such units, and compute rightly with them, is asked in `runtime/device/matrix_units.ts`.
  *
  * The one thing to know before editing: a square of sums lies across the lanes of its subgroup, nobody knows how. So the
  * finished sums go through workgroup memory, square by square, before `store` gets them.

@@ -1,7 +1,7 @@
 /**
  * The `dawn` device: WebGPU by the Dawn library, behind the same code as `webgpu`.
  *
- * What it has over Deno's own: waits that do not block the thread and cost 0.2 ms instead of 11, another compiler (Tint),
+ * What it has over Deno's own: waits that cost tenths of a millisecond instead of 11, another compiler (Tint),
  * f16 on NVIDIA's Linux driver, and matrix units. It loads the library and finds the adapter; what a device does is in
  * `webgpu_device.ts`, where the library comes from in `dawn_package.ts`.
  *

@@ -8,7 +8,7 @@
  *
  * The one thing to know before editing: WebGPU tells of some errors later than the call that caused them. Such an error
  * is kept and thrown by the next `prepare`, `read`, `profile` or `idle`, which wait anyway. In Deno each wait for the GPU
- * costs some 11 ms and blocks the thread (with Dawn 0.2 ms, and it does not block), so nothing else here waits.
+ * costs some 11 ms and blocks the thread, so nothing else here waits.
  * @module
  */
 import {

@@ -31,6 +31,16 @@ switch (way) {
     await device[Symbol.asyncDispose]();
     break;
   }
+  case "after the garbage collector has looked": {
+    const device = await openDawnDevice({ backend: "null" });
+    for (let look = 0; look < 20; look++) {
+      (globalThis as unknown as { gc(): void }).gc(); // there by --expose-gc
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await device.read([whole(device.allocate(16, "late"))]);
+    await device[Symbol.asyncDispose]();
+    break;
+  }
   case "left open":
     await openBusy();
     break;
