@@ -165,38 +165,21 @@ export function transpose(from: usize, fromRow: usize, rows: i32, columns: i32, 
 
 /**
  * Packs a matrix (`depth` × `columns`, rows `row` bytes apart) for `packed_tile`: panels of `width` columns, 4 or 8, one
- * panel after another, with zeros behind the last column. It goes by whole cache lines: rows that are a power of two
- * apart share few places of a cache, and a line read in pieces would be gone before the next piece.
+ * panel after another, with zeros behind the last column.
  */
 export function pack_columns(from: usize, row: usize, depth: i32, columns: i32, width: i32, to: usize): void {
-  const bytes = width << 2, panel: usize = depth * bytes;
-  let j = 0;
-  for (; j + 16 <= columns; j += 16, from += 64, to += depth << 6) {
-    for (let k = 0, at = from, into = to; k < depth; k++, at += row, into += bytes) {
-      const v0 = v128.load(at), v1 = v128.load(at, 16), v2 = v128.load(at, 32), v3 = v128.load(at, 48);
-      if (width === 8) {
-        v128.store(into, v0);
-        v128.store(into, v1, 16);
-        v128.store(into + panel, v2);
-        v128.store(into + panel, v3, 16);
-      } else {
-        v128.store(into, v0);
-        v128.store(into + panel, v1);
-        v128.store(into + 2 * panel, v2);
-        v128.store(into + 3 * panel, v3);
-      }
-    }
-  }
-  for (; j < columns; j += width, from += bytes, to += panel) {
+  const bytes = width << 2;
+  for (let j = 0; j < columns; j += width, from += bytes, to += depth * bytes) {
     const there = min(width, columns - j);
-    if (there < width) memory.fill(to, 0, panel);
-    for (let k = 0, at = from, into = to; k < depth; k++, at += row, into += bytes) {
-      if (there < width) {
-        memory.copy(into, at, there << 2);
-        continue;
+    let at = from, into = to;
+    if (there < width) {
+      memory.fill(to, 0, depth * bytes);
+      for (let k = 0; k < depth; k++, at += row, into += bytes) memory.copy(into, at, there << 2);
+    } else {
+      for (let k = 0; k < depth; k++, at += row, into += bytes) {
+        v128.store(into, v128.load(at));
+        if (width === 8) v128.store(into, v128.load(at, 16), 16);
       }
-      v128.store(into, v128.load(at));
-      if (width === 8) v128.store(into, v128.load(at, 16), 16);
     }
   }
 }
