@@ -31,7 +31,8 @@ export class RunningAverage {
   /** Goes on with what `save` gave before, which is moved away; returns why it cannot, or null. */
   async load(saved: Uint8Array<ArrayBuffer>): Promise<string | null> {
     if (this.#decay === 0) return null;
-    const into = this.#place(), loaded = await this.#options.folding.call("loadAverage", { saved, into }, [saved.buffer]);
+    const into = this.#place(),
+      loaded = await this.#options.folding.call("loadAverage", { saved, into }, [saved.buffer]);
     if (!loaded.ok) return `Cannot go on with the average of weights: ${loaded.reason}. It starts anew`;
     this.#progress = loaded.progress;
     return null;
