@@ -1,9 +1,9 @@
 /**
  * How fast does a blob go from one peer's disk to another's, over libp2p on loopback, both hashing all of it?
  *
- * The donor is a process of its own (`blobs_donor.ts`) and holds a blob for each fetch, so that its hash of the chunk
- * list, which it keeps, is part of every one. What it wrote is still in the page cache: its disk is not measured, the
- * reader's is (written, synced, renamed).
+ * The donor is a process of its own (`blobs_donor.ts`) and holds a blob for each fetch; it hashed them when it stored
+ * them. What it wrote is still in the page cache: its disk is not measured, the reader's is (written, synced, renamed).
+ * Beside the speed is what both take of processors for a MiB: other work on the machine changes that less.
  * @module
  */
 import { identityFromSeed } from "../p2p/identity.ts";
@@ -11,7 +11,7 @@ import { fetchBlob } from "../p2p/net/blobs.ts";
 import { startLibp2p } from "../p2p/net/libp2p.ts";
 import { openDiskBlobStore } from "../p2p/store/disk.ts";
 import type { Bench, BenchLine } from "./line.ts";
-import { type Donor, NETWORK_KEY, RUN, SIZE_BYTES } from "./blobs_donor.ts";
+import { cpuMs, type Donor, type DonorCost, NETWORK_KEY, RUN, SIZE_BYTES } from "./blobs_donor.ts";
 import { readLines } from "./read_lines.ts";
 import { targetLine } from "./target.ts";
 
@@ -40,7 +40,7 @@ async function measure(membership: "open" | "private"): Promise<BenchLine & { re
     stdout: "piped",
   }).spawn();
   try {
-    const donor = await firstLine(donorProcess.stdout);
+    const lines = readLines(donorProcess.stdout), donor: Donor = await nextOf(lines);
     await using transport = await startLibp2p({
       identity: identityFromSeed(new Uint8Array(32).fill(1)),
       run: RUN,
@@ -49,13 +49,16 @@ async function measure(membership: "open" | "private"): Promise<BenchLine & { re
     });
     const peer = await transport.connect(donor.address);
     const store = await openDiskBlobStore(`${folder}/reader`);
-    const times: number[] = [];
+    const times: number[] = [], readyMs = cpuMs();
     for (const digest of donor.digests) {
       const startedAtMs = performance.now();
       const fetched = await fetchBlob({ transport, store }, { digest, sizeBytes: SIZE_BYTES }, { donors: [peer] });
       times.push(performance.now() - startedAtMs);
       if (!fetched.ok) throw new Error(`Cannot measure: ${fetched.reason}`);
     }
+    const readerMs = cpuMs() - readyMs, mib = BLOBS * SIZE_BYTES / MIB;
+    await donorProcess.stdin.close();
+    const cost: DonorCost = await nextOf(lines);
     times.sort((a, b) => a - b);
     return {
       name: `${SIZE_BYTES / MIB} MiB, disk to disk`,
@@ -63,15 +66,18 @@ async function measure(membership: "open" | "private"): Promise<BenchLine & { re
       device: "libp2p over TCP on loopback",
       mibPerSecond: SIZE_BYTES / MIB / times[BLOBS >> 1]! * 1000,
       bestMibPerSecond: SIZE_BYTES / MIB / times[0]! * 1000,
+      readerCpuMsPerMib: readerMs / mib,
+      donorCpuMsPerMib: cost.cpuMs / mib,
     };
   } finally {
-    await donorProcess.stdin.close();
+    await donorProcess.stdin.close().catch(() => {}); // it was closed to ask for the cost
     await donorProcess.status;
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-async function firstLine(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<Donor> {
-  for await (const line of readLines(stream)) return JSON.parse(line) as Donor;
-  throw new Error("Cannot measure: the donor ended before it was ready; its message is above");
+async function nextOf<T>(lines: AsyncGenerator<string>): Promise<T> {
+  const { value, done } = await lines.next();
+  if (done) throw new Error("Cannot measure: the donor ended before its time; its message is above");
+  return JSON.parse(value) as T;
 }

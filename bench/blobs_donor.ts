@@ -1,9 +1,11 @@
 /**
  * The other process of `blobs.ts`: stores blobs, serves them until its standard input closes.
  *
- * Arguments: a folder, "open" or "private", how many blobs. Prints one line of JSON, a `Donor`, when it is ready.
+ * Arguments: a folder, "open" or "private", how many blobs. Prints one line of JSON, a `Donor`, when it is ready, and at
+ * its end another, a `DonorCost`.
  * @module
  */
+import process from "node:process";
 import { identityFromSeed } from "../p2p/identity.ts";
 import { serveBlobs } from "../p2p/net/blob_server.ts";
 import { startLibp2p } from "../p2p/net/libp2p.ts";
@@ -19,6 +21,17 @@ export const NETWORK_KEY = new Uint8Array(32).fill(7);
 export interface Donor {
   readonly address: string;
   readonly digests: readonly Digest[];
+}
+
+/** What serving has cost, once its standard input closes. */
+export interface DonorCost {
+  readonly cpuMs: number;
+}
+
+/** Time of all threads of this process on processors so far. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 if (import.meta.main) {
@@ -38,5 +51,7 @@ if (import.meta.main) {
   });
   serveBlobs(transport, store);
   console.log(JSON.stringify({ address: transport.addresses()[0]!, digests } satisfies Donor));
+  const readyMs = cpuMs();
   for await (const _ of Deno.stdin.readable) { /* only its end matters */ }
+  console.log(JSON.stringify({ cpuMs: cpuMs() - readyMs } satisfies DonorCost));
 }

@@ -8,7 +8,7 @@ import { type RunConfig, stateBytes } from "../runtime/config.ts";
 import { DeviceMemoryError } from "../runtime/device/device.ts";
 import { bytes } from "./format.ts";
 
-/** The state that is trained on, the one that is folded from it, the copy that is hashed, and their average. */
+/** The state that is trained on, the one that is folded from it, one for those who ask late, and their average. */
 const STATES_AT_ONCE = 4;
 
 /** @throws {DeviceMemoryError} if not. */

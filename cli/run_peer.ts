@@ -266,12 +266,13 @@ async function blobPlaces({ path, config, data }: RunFolder, state: StateFolder)
 }
 
 function planLine(plan: Extract<PeerEvent, { kind: "plan" }>): string {
-  const { parameters, plannedBytes, peakBytes, microBatch, recompute } = plan;
+  const { parameters, plannedBytes, peakBytes, hostBytes, hostBytesPerContribution, microBatch, recompute } = plan;
   const search = peakBytes > plannedBytes ? ` (${bytes(peakBytes)} for a moment, to find the fastest micro-batch)` : "";
   const saved = recompute === 0 ? "" : `; to save memory, ${recomputedParts(recompute)} are computed again`;
   return `Model: ${counted(parameters)} parameters. Device memory: ${
     bytes(plannedBytes)
-  }${search}; micro-batch ${microBatch}${saved}.`;
+  }${search}; micro-batch ${microBatch}${saved}. Host memory: at most ${bytes(hostBytes)} besides, and ` +
+    `${bytes(hostBytesPerContribution)} for each contribution to a fold.`;
 }
 
 function welcome({ config, path }: RunFolder, { name, peer, flags }: {

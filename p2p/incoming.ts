@@ -40,6 +40,7 @@ type EffectOf<K extends Effect["kind"]> = Extract<Effect, { kind: K }>;
 export class Incoming {
   readonly #options: IncomingOptions;
   #members: ReadonlySet<PeerId> = new Set();
+  #lastJudged: Promise<unknown> = Promise.resolve();
   /** When a contribution was last left for want of room. */
   #leftAtMs = -Infinity;
 
@@ -71,13 +72,14 @@ export class Incoming {
     store.name(blob.digest, { kind: "contribution", round: offer.round, need });
     const bring = isNeeded ? this.#bringNeeded : this.#bringWelcome;
     const failure = await bring.call(this, blob, { donors, others });
-    const bytes = failure === null ? await store.get(blob.digest) : null;
-    if (bytes === null) {
-      return { kind: "missing", offer: digest, reason: failure ?? "it is not on this disk any more" };
-    }
-    if (!isBy(offer.peer, bytes)) return refused("it is copied: its contribution names another author");
-    // A learner that cannot judge is our own failure: to call that a verdict would name the author, and its record's scribe.
-    return { kind: "fetched", offer: digest, verdict: await learner.judge(contentOf(bytes), offer) };
+    if (failure !== null) return { kind: "missing", offer: digest, reason: failure };
+    return await this.#inTurn(async (): Promise<Input> => {
+      const bytes = await store.get(blob.digest);
+      if (bytes === null) return { kind: "missing", offer: digest, reason: "it is not on this disk any more" };
+      if (!isBy(offer.peer, bytes)) return refused("it is copied: its contribution names another author");
+      // A learner that cannot judge is our own failure: to call that a verdict would name the author, and its record's scribe.
+      return { kind: "fetched", offer: digest, verdict: await learner.judge(contentOf(bytes), offer) };
+    });
   }
 
   /**
@@ -138,6 +140,13 @@ export class Incoming {
         isFull,
       });
     }
+  }
+
+  /** One at a time: contributions come together, and all of them in memory would be as many as there are peers. */
+  #inTurn<T>(judge: () => Promise<T>): Promise<T> {
+    const turn = this.#lastJudged.then(judge);
+    this.#lastJudged = turn.catch(() => {}); // whoever waits for it hears
+    return turn;
   }
 
   /** Says once for all that is left in a row why it is. */

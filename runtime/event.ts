@@ -48,6 +48,10 @@ export type PeerEvent =
     readonly plannedBytes: number;
     /** The most device memory at one time: the search for the fastest micro-batch may need more than training. */
     readonly peakBytes: number;
+    /** The most that the host holds besides, but for the contributions to a fold (`host_memory.ts`). */
+    readonly hostBytes: number;
+    /** What each of those adds. */
+    readonly hostBytesPerContribution: number;
     readonly microBatch: number;
     /** What the backward pass computes again to save memory: 0 nothing, 1 norms and activation functions, 2 layers. */
     readonly recompute: 0 | 1 | 2;

@@ -12,6 +12,9 @@
 import type { Digest } from "../p2p/sync/types.ts";
 import type { WeightsBytes } from "./worker/messages.ts";
 
+/** States whose weights a learner holds besides the anchor's: the head's, its parent's, and some for late readers. */
+export const HELD_STATES = 4;
+
 interface Free {
   readonly bytes: WeightsBytes;
   readonly sets: number;

@@ -10,7 +10,7 @@ import { lineageCount } from "../p2p/sync/lineages.ts";
 import type { Contribution, Fate, FoldOrder, Learner, TrainOrder, Verdict } from "../p2p/learner.ts";
 import type { RunConfig } from "./config.ts";
 import type { DeviceChoice } from "./device/open.ts";
-import { HeldWeights, type Pin } from "./held_weights.ts";
+import { HELD_STATES, HeldWeights, type Pin } from "./held_weights.ts";
 import { RunningAverage } from "./running_average.ts";
 import { allocateWeights, setsIn, sizeError, weightsLayout, weightsSizeBytes } from "./state/weights.ts";
 import type { TunedProducts } from "./tuning/tuned_products.ts";
@@ -62,8 +62,6 @@ export interface LocalLearner extends Learner, OpenedTraining, AsyncDisposable {
   average(): Promise<Uint8Array<ArrayBuffer> | null>;
 }
 
-/** States whose weights are held besides the anchor's: the head's, its parent's, and some for late readers. */
-const HELD_STATES = 4;
 /** A step in hand may take as long; a device that hangs may not. */
 const LONGEST_CLOSE_MS = 10_000;
 

@@ -93,12 +93,30 @@ Deno.test("a held-out loss is of the state before the round, if this peer knows 
 Deno.test("totals go on over a restart: time, tokens, bytes, fates and peaks", async () => {
   const first = await open();
   first.take(started, at(0));
-  first.take({ kind: "plan", parameters: 1, plannedBytes: 50, peakBytes: 70, microBatch: 4, recompute: 0 }, at(0));
+  first.take({
+    kind: "plan",
+    parameters: 1,
+    plannedBytes: 50,
+    peakBytes: 70,
+    hostBytes: 9,
+    hostBytesPerContribution: 1,
+    microBatch: 4,
+    recompute: 0,
+  }, at(0));
   first.take({ kind: "offer", round: 1, fate: "counted", reason: "" }, at(0));
   first.take({ kind: "offer", round: 1, fate: "late", reason: "" }, at(0, { residentBytes: 900 }));
   const before = roundLine(first, roundEvent(4), at(60_000, { upBytes: 10, downBytes: 20 }));
   const again = await open(before);
-  again.take({ kind: "plan", parameters: 1, plannedBytes: 50, peakBytes: 50, microBatch: 4, recompute: 0 }, at(0));
+  again.take({
+    kind: "plan",
+    parameters: 1,
+    plannedBytes: 50,
+    peakBytes: 50,
+    hostBytes: 9,
+    hostBytesPerContribution: 1,
+    microBatch: 4,
+    recompute: 0,
+  }, at(0));
   again.take(started, at(1_000_000));
   assert.equal(again.take(roundEvent(4), at(1_000_001)), null, "the last round is told once more, and is known");
   again.take({ kind: "offer", round: 5, fate: "counted", reason: "" }, at(0));

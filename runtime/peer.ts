@@ -19,6 +19,7 @@ import { systemClock } from "../p2p/clock.ts";
 import { formatTicket } from "../p2p/ticket.ts";
 import { blobsOf, genesisBytes, type RunConfig } from "./config.ts";
 import type { PeerEvent } from "./event.ts";
+import { planHost } from "./host_memory.ts";
 import { type LocalLearner, openLearner } from "./learner.ts";
 import type { TunedProducts } from "./tuning/tuned_products.ts";
 import type { DeviceSpeeds } from "./worker/messages.ts";
@@ -110,7 +111,14 @@ export async function startPeer(options: PeerOptions): Promise<Peer> {
     return { addresses: dialable, ticket };
   };
   const rules = syncRules(config, run);
-  const events = peerEvents({ self: identity.peer, config, contact, onEvent: options.onEvent ?? (() => {}) });
+  const hostMemory = planHost(config, options.threads ?? navigator.hardwareConcurrency);
+  const events = peerEvents({
+    self: identity.peer,
+    config,
+    hostMemory,
+    contact,
+    onEvent: options.onEvent ?? (() => {}),
+  });
   const tooLarge = whyBatchTooLarge(rules);
   if (tooLarge !== null) options.onEvent?.({ kind: "warning", message: tooLarge });
   const learner = await openLearner({

@@ -10,11 +10,14 @@ import type { MergedSide, SyncEvent } from "../p2p/sync/effects.ts";
 import type { Digest, Offer, PeerId } from "../p2p/sync/types.ts";
 import type { RunConfig } from "./config.ts";
 import type { MemberRound, PeerEvent } from "./event.ts";
+import type { HostPlan } from "./host_memory.ts";
 import type { LearnerEvent } from "./worker/messages.ts";
 
 export interface PeerEventsOptions {
   readonly self: PeerId;
   readonly config: RunConfig;
+  /** What the run takes of the host. */
+  readonly hostMemory: HostPlan;
   /** Where others can dial this peer now, and the ticket that says so. */
   readonly contact: () => { readonly addresses: readonly string[]; readonly ticket: string | null };
   readonly onEvent: (event: PeerEvent) => void;
@@ -29,7 +32,7 @@ export interface PeerEvents {
 const MOST_REJECTED = 128;
 
 /** Translates until the peer ends. */
-export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions): PeerEvents {
+export function peerEvents({ self, config, hostMemory, contact, onEvent }: PeerEventsOptions): PeerEvents {
   let round = 0, soFar = { round: 0, steps: 0, tokens: 0 };
   const rejected = new Map<string, string>();
   /** A peer that comes back says its last offers with every beat until it has caught up: one word on each is enough. */
@@ -54,7 +57,16 @@ export function peerEvents({ self, config, contact, onEvent }: PeerEventsOptions
           return onEvent(event);
         case "memory": {
           const { microBatch, recompute, plannedBytes, peakBytes, parameterCount } = event;
-          return onEvent({ kind: "plan", parameters: parameterCount, plannedBytes, peakBytes, microBatch, recompute });
+          return onEvent({
+            kind: "plan",
+            parameters: parameterCount,
+            plannedBytes,
+            peakBytes,
+            hostBytes: hostMemory.bytes,
+            hostBytesPerContribution: hostMemory.bytesPerContribution,
+            microBatch,
+            recompute,
+          });
         }
         case "steps": {
           const { loss, rate, batch, microBatch, tokensPerSecond } = event;

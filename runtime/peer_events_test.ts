@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { tinyRun } from "../tests/tiny_run.ts";
 import type { Digest, Offer, PeerId } from "../p2p/sync/types.ts";
 import type { PeerEvent } from "./event.ts";
+import { planHost } from "./host_memory.ts";
 import { peerEvents } from "./peer_events.ts";
 import { emptyStatus, statusAfter } from "./status.ts";
 
@@ -11,7 +12,8 @@ const digest = "ab".repeat(32) as Digest, wren = "wren" as PeerId, finch = "finc
 function scene() {
   const heard: PeerEvent[] = [];
   const contact = () => ({ addresses: [], ticket: null });
-  return { heard, ...peerEvents({ self: wren, config: tinyRun(), contact, onEvent: (event) => heard.push(event) }) };
+  const config = tinyRun(), hostMemory = planHost(config, 1);
+  return { heard, ...peerEvents({ self: wren, config, hostMemory, contact, onEvent: (event) => heard.push(event) }) };
 }
 
 function offer(fields: Partial<Offer>): Offer {

@@ -89,7 +89,10 @@ export interface PeerStatus {
   }[];
   /** Whose counted work pulled against all others', oldest first. */
   readonly screened: readonly ScreenedPeer[];
+  /** Device memory, and what the host holds at most besides: for itself, and for each contribution to a fold. */
   readonly plannedBytes: number;
+  readonly hostBytes: number;
+  readonly hostBytesPerContribution: number;
   /** Bytes that its blobs may take. */
   readonly mostBlobBytes: number;
 }
@@ -133,6 +136,8 @@ export const emptyStatus: PeerStatus = {
   rejections: [],
   screened: [],
   plannedBytes: 0,
+  hostBytes: 0,
+  hostBytesPerContribution: 0,
   mostBlobBytes: 0,
 };
 
@@ -156,7 +161,12 @@ export function statusAfter(status: PeerStatus, event: PeerEvent): PeerStatus {
     case "precision":
       return { ...status, precision: event.precision };
     case "plan":
-      return { ...status, plannedBytes: event.plannedBytes };
+      return {
+        ...status,
+        plannedBytes: event.plannedBytes,
+        hostBytes: event.hostBytes,
+        hostBytesPerContribution: event.hostBytesPerContribution,
+      };
     case "connected":
       return {
         ...status,

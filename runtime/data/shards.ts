@@ -15,7 +15,7 @@ const MAGIC = "STARLTOK", VERSION = 1, HEADER_BYTES = 24;
 const DEFAULT_SHARD_TOKENS = 4 * 1024 * 1024;
 
 /** Bytes read from a shard at once, and how many such pages are kept. */
-const PAGE_BYTES = 16 * 1024, PAGE_COUNT = 64;
+const PAGE_BYTES = 16 * 1024, PAGE_COUNT = 4;
 
 /** A file that is not a shard, or a damaged one. */
 export class ShardError extends Error {

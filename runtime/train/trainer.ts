@@ -200,16 +200,16 @@ export class Trainer implements AsyncDisposable {
     const comparing = halves && this.canCompareHalves
       ? compareHalves(windows, { B, isKept })
       : withoutComparison(windows, B);
-    const { keepAfter, compareAfter, comparison } = comparing, inputs = this.#pack(comparing.microBatches);
+    const { keepAfter, compareAfter, comparison, microBatches: batches } = comparing;
     const beta2Product = this.#beta2Product * settings.beta2;
     const values = settingValues(settings, { tokens, t: this.#stepCount + 1, beta2Product });
     this.#device.write(whole(this.#buffers.settings), values);
 
     this.#device.run(this.#programs.begin);
-    for (const [i, input] of inputs.entries()) {
-      this.#device.write(whole(this.#buffers.inputs), input);
+    for (const [i, batch] of batches.entries()) {
+      this.#device.write(whole(this.#buffers.inputs), this.#pack(batch)); // while the device computes on the one before
       for (const { program, share } of this.#parts) {
-        yield share / inputs.length;
+        yield share / batches.length;
         this.#device.run(program);
       }
       if (i + 1 === keepAfter) measures?.keepFirstHalf();
@@ -255,7 +255,7 @@ export class Trainer implements AsyncDisposable {
    * @param weights Weights to evaluate instead of the trained ones, which are back when it returns.
    */
   async evaluate(windows: readonly Uint32Array[], weights?: Float32Array): Promise<Evaluation> {
-    const inputs = this.#pack(microBatches(windows, this.microBatch));
+    const inputs = microBatches(windows, this.microBatch).map((batch) => this.#pack(batch));
     if (weights !== undefined) {
       expectArena("these weights", weights, this.layout);
       this.#device.run(this.#programs.keepWeights);
@@ -357,9 +357,12 @@ export class Trainer implements AsyncDisposable {
     );
   }
 
-  #pack(batches: readonly (readonly Uint32Array[])[]): Uint32Array[] {
-    const shape = { B: this.microBatch, T: this.#model.contextLength, V: this.#model.vocabularySize };
-    return batches.map((batch) => packWindows(batch, shape));
+  #pack(windows: readonly Uint32Array[]): Uint32Array {
+    return packWindows(windows, {
+      B: this.microBatch,
+      T: this.#model.contextLength,
+      V: this.#model.vocabularySize,
+    });
   }
 }
 

@@ -36,7 +36,12 @@ export class Lease {
   take(count: number): number[] {
     const taken = firstWindows(this.#free(), count);
     this.#pending = union(this.#pending, taken);
-    return taken.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, i) => start + i));
+    return positionsOf(taken);
+  }
+
+  /** The positions that `take` would hand out. */
+  peek(count: number): number[] {
+    return positionsOf(firstWindows(this.#free(), count));
   }
 
   /** Positions handed out since the last cut that the lease still has. */
@@ -67,4 +72,8 @@ export class Lease {
   #free(): Ranges {
     return subtract(this.#ranges, union(this.#pending, ...this.#offered.values()));
   }
+}
+
+function positionsOf(ranges: Ranges): number[] {
+  return ranges.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, i) => start + i));
 }

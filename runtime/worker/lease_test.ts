@@ -13,6 +13,15 @@ Deno.test("a lease hands its positions out in order, across its ranges, until no
   assert.deepEqual(lease.take(3), []);
 });
 
+Deno.test("a look at the next positions says which they will be and hands none of them out", () => {
+  const lease = new Lease();
+  lease.replace([range(3, 5), range(10, 12)]);
+  lease.take(1);
+  assert.deepEqual(lease.peek(9), [4, 10, 11]);
+  assert.deepEqual([lease.left, lease.take(9)], [3, [4, 10, 11]]);
+  assert.deepEqual(lease.peek(9), []);
+});
+
 Deno.test("a cut reports what was handed out since the cut before", () => {
   const lease = new Lease();
   lease.replace([range(0, 3), range(8, 20)]);

@@ -62,6 +62,11 @@ export class Progress {
     return positions;
   }
 
+  /** What `take` would give. */
+  peek(count: number): readonly number[] {
+    return this.#lease.peek(count);
+  }
+
   /** What the next step measures. */
   measures(step: { readonly sequences: number; readonly canCompare: boolean }): Measures {
     return this.#noise.next(step);

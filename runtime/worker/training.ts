@@ -14,6 +14,7 @@ import { renewsMoments, switchModeOf } from "./adloco_steps.ts";
 import type { BatchSplit } from "../batching/split_batch.ts";
 import { Throughput } from "../batching/throughput.ts";
 import { orderedWindow } from "../data/ordered_window.ts";
+import { ReadAhead } from "../data/read_ahead.ts";
 import type { KeptLineage } from "../state/checkpoint.ts";
 import { stepSettings } from "../train/schedule.ts";
 import { type StepMetrics, whySkipped } from "../train/step_metrics.ts";
@@ -43,6 +44,7 @@ const IDLE_MS = 60_000;
 export class Training {
   readonly #options: TrainingOptions;
   readonly #progress: Progress;
+  readonly #windows: ReadAhead;
   readonly #pace = new Pace();
   readonly #throughput = new Throughput();
   readonly #requests = new Requests();
@@ -66,6 +68,7 @@ export class Training {
   constructor(options: TrainingOptions) {
     this.#options = options;
     this.#progress = new Progress(options);
+    this.#windows = new ReadAhead((position) => orderedWindow(options.train, position, options));
   }
 
   /** Runs until `close`; then every request has been done. */
@@ -243,10 +246,10 @@ export class Training {
 
   /** One inner step on the next windows of the lease; false if it was given up in the middle. */
   async #step(burst: Burst): Promise<boolean> {
-    const { local, config, train, clock } = this.#options, { batch } = this.#shape;
+    const { local, config, clock } = this.#options, { batch } = this.#shape;
     const positions = this.#progress.take(batch);
     burst.positions.push(...positions);
-    const windows = positions.map((position) => orderedWindow(train, position, this.#options));
+    const windows = this.#windows.take(positions);
     const { tokens, globalBatch } = burst.order;
     const settings = stepSettings(config, { tokens: tokens + this.#progress.ahead, globalBatch });
     burst.rate = settings.rate;
@@ -265,6 +268,7 @@ export class Training {
       givenMs += partMs;
     }
     local.stepped();
+    this.#windows.fetch(this.#progress.peek(batch));
     return true;
   }
 

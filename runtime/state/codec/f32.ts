@@ -13,8 +13,7 @@ export const f32: Codec = {
   encode(values) {
     const bytes = new Uint8Array(f32.sizeBytes(values.length));
     writeHeader(bytes, { codec: CODEC_IDS.f32, block: 1, length: values.length });
-    const view = new DataView(bytes.buffer);
-    values.forEach((value, i) => view.setFloat32(HEADER_BYTES + 4 * i, value, true));
+    new Float32Array(bytes.buffer, HEADER_BYTES).set(values); // little-endian, as in `valuesOf`
     return { bytes, residual: new Float32Array(values.length) };
   },
 

@@ -56,14 +56,13 @@ export interface QuantisedInt8 {
   readonly block: number;
 }
 
-/** Brings what a device quantised into the codec's bytes. */
+/** Brings what a device quantised into the codec's bytes. A copy: the lowest byte comes first on every machine there is. */
 export function packInt8({ codes, exponents, length, block }: QuantisedInt8): Uint8Array<ArrayBuffer> {
   const blockCount = Math.ceil(length / block);
   const bytes = new Uint8Array(sizeBytes(length, block));
   writeHeader(bytes, { codec: CODEC_IDS.int8, block, length });
   bytes.set(exponents.subarray(0, blockCount), HEADER_BYTES);
-  const at = HEADER_BYTES + blockCount;
-  for (let i = 0; i < length; i++) bytes[at + i] = codes[i >>> 2]! >>> (8 * (i & 3));
+  bytes.set(new Uint8Array(codes.buffer, codes.byteOffset, length), HEADER_BYTES + blockCount);
   return bytes;
 }
 
