@@ -134,16 +134,21 @@ function* cpuTargets(outcomes: readonly Outcome[]): Generator<BenchLine> {
   const wasm = /^cpu \(WebAssembly SIMD, \d+ threads?\)$/, library = /^cpu .*products by/;
   const direct = /^the library/, jax = /^jax-js wasm/;
   for (const threads of THREAD_COUNTS) {
-    yield* ratio(`${JUDGED}: WebAssembly, of jax-js wasm`, [speed(wasm, threads), speed(jax, threads)], 1.3, threads);
     yield* ratio(
-      `${JUDGED}: by a library, of calling it`,
+      `${JUDGED}: WebAssembly, times jax-js wasm`,
+      [speed(wasm, threads), speed(jax, threads)],
+      1.3,
+      threads,
+    );
+    yield* ratio(
+      `${JUDGED}: by a library, times calling it`,
       [speed(library, threads), speed(direct, threads)],
       0.9,
       threads,
     );
   }
   if (most > 1) {
-    yield* ratio(`${JUDGED}: WebAssembly, of 1 thread`, [speed(wasm, most), speed(wasm, 1)], 0.9 * most, most);
+    yield* ratio(`${JUDGED}: WebAssembly, times 1 thread`, [speed(wasm, most), speed(wasm, 1)], 0.9 * most, most);
   }
 }
 
@@ -164,7 +169,7 @@ function* ratio(
 function* softwareTarget(products: readonly Product[], [ours, ...rivals]: readonly Outcome[]): Generator<BenchLine> {
   const theirs = rivals.find(({ about }) => about.device === "jax-js webgpu");
   if (!ours?.ok || !theirs?.ok || !ours.about.driver!.startsWith(theirs.about.driver!)) return;
-  yield targetLine(`${titleOf(products)}: WebGPU, of jax-js on the same adapter`, {
+  yield targetLine(`${titleOf(products)}: WebGPU, times jax-js on the same adapter`, {
     device: ours.about.device,
     figure: theirs.bestMs / ours.bestMs,
     wanted: { atLeast: 2 },

@@ -65,8 +65,12 @@ async function* onCpu(): AsyncGenerator<BenchLine> {
     const theirs = bestOf(outcomes.slice(ours.length));
     const inWasm = bestOf(outcomes.slice(0, wasm.size)), byLibrary = bestOf(outcomes.slice(wasm.size, ours.length));
     const about = { device: "cpu", theirs };
-    yield* target(`${name} in WebAssembly: times PyTorch's best`, { ...about, ours: inWasm, most: MOST_TIMES.wasm });
-    yield* target(`${name} by a library: times PyTorch's best`, {
+    yield* target(`${name} in WebAssembly: time, times PyTorch's best`, {
+      ...about,
+      ours: inWasm,
+      most: MOST_TIMES.wasm,
+    });
+    yield* target(`${name} by a library: time, times PyTorch's best`, {
       ...about,
       ours: byLibrary,
       most: MOST_TIMES.library,
@@ -94,7 +98,7 @@ async function* onGpu({ device, about, isSoftware }: OpenedGpu & { readonly ok: 
       if (typeof mfu === "number") {
         yield targetLine(`${name}: MFU`, { device: about.device, figure: mfu, wanted: { atLeast: LEAST_MFU } });
       }
-      yield* target(`${name}: times PyTorch's`, {
+      yield* target(`${name}: time, times PyTorch's`, {
         ...{ device: about.device, most: MOST_TIMES.gpu },
         ...{ ours: bestOf(outcomes.slice(0, 1)), theirs: bestOf(outcomes.slice(ours.length)) },
       });
