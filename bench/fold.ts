@@ -44,7 +44,7 @@ function* targets(judged: ReadonlyMap<number, number>): Generator<BenchLine> {
   yield targetLine("fold of 8 in int8: ns per value and peer", { device, figure: alone, wanted: { atMost: 1.5 } });
   if (threads === 1) return;
   const wanted = { atLeast: 0.9 * threads };
-  yield targetLine(`fold of 8 in int8: ${threads} threads, of 1`, { device, figure: alone / together, wanted });
+  yield targetLine(`fold of 8 in int8: ${threads} threads, times 1`, { device, figure: alone / together, wanted });
 }
 
 interface Setting {

@@ -100,7 +100,7 @@ async function* grow(contestants: readonly Contestant[], axes: Axes): AsyncGener
         to: points.at(-1)!.size,
         ...growth,
       };
-      yield targetLine(`a step by ${axis}: an operation, of its cost one size below`, {
+      yield targetLine(`a step by ${axis}: an operation, times its cost one size below`, {
         ...{ device: about.device, figure: growth.mostSlowdown, wanted: { atMost: MOST_SLOWDOWN } },
       });
     }

@@ -17,6 +17,7 @@ import type { About } from "./contest.ts";
 import { THREAD_COUNTS } from "./cpu_contestants.ts";
 import { openGpus } from "./gpu_providers.ts";
 import type { Bench, BenchLine } from "./line.ts";
+import { targetLine } from "./target.ts";
 import { GPT2_124M, SETTINGS } from "./training.ts";
 
 interface Case {
@@ -26,7 +27,12 @@ interface Case {
   /** Behind the name of a kernel. */
   readonly of?: string;
   readonly about: About;
+  /** Whether something is wanted of those that are bound by memory. */
+  readonly isJudged?: boolean;
 }
+
+/** What a kernel that is bound by memory should reach, if it takes at least this share of a step. */
+const LEAST_OF_BANDWIDTH = 0.8, LEAST_SHARE = 0.01;
 
 const DEMO = { model: presets.demo.model, batch: 8 };
 
@@ -47,19 +53,30 @@ export const kernelsBench: Bench = {
         yield { name: "kernels", ...gpu.about, reason: "a software driver says nothing of a GPU" };
       } else {
         yield* kernelsOf(gpu.device, { ...DEMO, about: gpu.about });
-        yield* kernelsOf(gpu.device, { model: GPT2_124M, batch: 4, of: " of GPT-2 of 124 M", about: gpu.about });
+        yield* kernelsOf(gpu.device, {
+          ...{ model: GPT2_124M, batch: 4, of: " of GPT-2 of 124 M", about: gpu.about },
+          isJudged: true,
+        });
       }
     }
   },
 };
 
-async function* kernelsOf(device: Device, { model, batch, of = "", about }: Case): AsyncGenerator<BenchLine> {
+async function* kernelsOf(
+  device: Device,
+  { model, batch, of = "", about, isJudged = false }: Case,
+): AsyncGenerator<BenchLine> {
   const profile = await profileStep({ device, model, settings: SETTINGS, batch });
   const peak = await measurePeak(device), report = reportProfile(profile, peak);
   yield { name: `peak${of}`, ...about, ...peak };
-  for (const { kernel, count, ms, gflops, gbps, fractionOfPeak } of report.kernels) {
+  for (const { kernel, count, ms, gflops, gbps, fractionOfPeak, share, boundBy } of report.kernels) {
     const figures = { dispatches: count, ms, gflops: gflops === 0 ? null : gflops, gbps, fractionOfPeak };
     yield { name: `${kernel}${of}`, ...about, ...figures };
+    if (isJudged && boundBy === "memory" && share >= LEAST_SHARE) {
+      yield targetLine(`${kernel}${of}: of the copy's bandwidth`, {
+        ...{ device: about.device, figure: fractionOfPeak, wanted: { atLeast: LEAST_OF_BANDWIDTH } },
+      });
+    }
   }
   const { dispatches, stepMs: ms, modelGflops: gflops, mfu } = report;
   yield { name: `whole step${of}`, ...about, dispatches, ms, gflops, mfu };

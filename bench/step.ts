@@ -38,6 +38,9 @@ const LARGE: readonly Case[] = [
 /** How much longer than PyTorch a step may take. */
 const MOST_TIMES = { wasm: 3, library: 1.3, gpu: 2 };
 
+/** Of a real GPU, by a large model. */
+const LEAST_MFU = 0.35;
+
 export const stepBench: Bench = {
   name: "step",
   question: `How fast is a training step of the demo's model, ${B} windows, here and in PyTorch?`,
@@ -62,8 +65,12 @@ async function* onCpu(): AsyncGenerator<BenchLine> {
     const theirs = bestOf(outcomes.slice(ours.length));
     const inWasm = bestOf(outcomes.slice(0, wasm.size)), byLibrary = bestOf(outcomes.slice(wasm.size, ours.length));
     const about = { device: "cpu", theirs };
-    yield* target(`${name} in WebAssembly: times PyTorch's best`, { ...about, ours: inWasm, most: MOST_TIMES.wasm });
-    yield* target(`${name} by a library: times PyTorch's best`, {
+    yield* target(`${name} in WebAssembly: time, times PyTorch's best`, {
+      ...about,
+      ours: inWasm,
+      most: MOST_TIMES.wasm,
+    });
+    yield* target(`${name} by a library: time, times PyTorch's best`, {
       ...about,
       ours: byLibrary,
       most: MOST_TIMES.library,
@@ -87,7 +94,11 @@ async function* onGpu({ device, about, isSoftware }: OpenedGpu & { readonly ok: 
       const [name, work] = one, outcomes = await contest(contestants, work, GPU_TURNS);
       for (const [i, outcome] of outcomes.entries()) yield lineOf(one, outcome, i < ours.length ? peak : undefined);
       if (one === DEMO || one === TINY) continue;
-      yield* target(`${name}: times PyTorch's`, {
+      const mfu = lineOf(one, outcomes[0]!, peak)["mfu"];
+      if (typeof mfu === "number") {
+        yield targetLine(`${name}: MFU`, { device: about.device, figure: mfu, wanted: { atLeast: LEAST_MFU } });
+      }
+      yield* target(`${name}: time, times PyTorch's`, {
         ...{ device: about.device, most: MOST_TIMES.gpu },
         ...{ ours: bestOf(outcomes.slice(0, 1)), theirs: bestOf(outcomes.slice(ours.length)) },
       });

@@ -92,7 +92,7 @@ function decadeTicks(offered: readonly number[], most: number): readonly Tick[] 
   const values = [...choices, everyOther].find((ticks) => ticks.length >= 2 && ticks.length <= most);
   if (values === undefined) return null;
   return values.map((value) => {
-    const specifier = value >= LETTERS_FROM ? "~s" : value < 0.001 ? "~e" : ",~g";
+    const specifier = value >= LETTERS_FROM ? "~s" : value < 0.001 ? "~e" : ",~r";
     return { value, label: tickFormat(0, value, 1, specifier)(value) };
   });
 }

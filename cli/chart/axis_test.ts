@@ -32,6 +32,7 @@ Deno.test("an axis of logarithms labels 1, 2 and 5, or the powers of ten where t
   assert.deepEqual(labels([64, 4096], { scale: "log" }), ["100", "200", "500", "1,000", "2,000"]);
   assert.deepEqual(labels([1, 1e6], { scale: "log" }), ["1", "100", "10k", "1M"]);
   assert.deepEqual(labels([1e-4, 3e-3], { scale: "log" }), ["1e-4", "2e-4", "5e-4", "0.001", "0.002"]);
+  assert.deepEqual(labels([16, 1750], { scale: "log" }), ["30", "100", "300", "1,000"]);
 });
 
 Deno.test("an axis of logarithms within one decade has even ticks", () => {
