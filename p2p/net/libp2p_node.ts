@@ -23,6 +23,7 @@ import type { Clock } from "../clock.ts";
 import type { Identity } from "../identity.ts";
 import { digitsOf } from "../sync/cells.ts";
 import type { Digest } from "../sync/types.ts";
+import { withCipherRoom } from "./cipher_room.ts";
 import { countedRelay } from "./counted_relay.ts";
 import { dialerSpeaksFirst } from "./dialer_speaks_first.ts";
 import { listenError } from "./libp2p_errors.ts";
@@ -92,7 +93,7 @@ export async function startNode(
       // A pre-shared key wraps every connection, before noise: strangers do not get as far as a handshake.
       ...(networkKey === null
         ? {}
-        : { connectionProtector: dialerSpeaksFirst(preSharedKey({ psk: swarmKey(networkKey) })) }),
+        : { connectionProtector: dialerSpeaksFirst(withCipherRoom(preSharedKey({ psk: swarmKey(networkKey) }))) }),
       // With yamux's own 16 MiB, a ping waits behind so much bulk on a slow link that the connection is given up.
       streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 1 << 20 } })],
       connectionManager: {
