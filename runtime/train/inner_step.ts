@@ -34,7 +34,9 @@ const STARTS = { share: 0, zero: 64, step: 128 } as const;
 const SETTINGS_WORDS = 192;
 
 /** Workgroups of the gradient's norm: enough for what a large GPU has under way at once to hide its memory's latency. */
-const NORM_BLOCKS = 1024;
+const MOST_NORM_BLOCKS = 1024;
+/** Fewer values are not worth a workgroup. */
+const VALUES_A_NORM_BLOCK = 4096;
 
 /** Good steps after which the loss scale is doubled: PyTorch's, of some thousand steps of the paper. */
 const GROWTH_STEPS = 2000;
@@ -47,11 +49,15 @@ export function innerWords({ words, parameters }: ParameterLayout) {
     loss_scale: 2,
     tensor_starts: parameters.length + 1,
     non_finite: parameters.length,
-    norm_partials: 2 * NORM_BLOCKS,
+    norm_partials: 2 * normBlocks(words),
     settings: SETTINGS_WORDS,
     total: 1,
     ring: RING_WORDS,
   };
+}
+
+function normBlocks(words: number): number {
+  return Math.min(MOST_NORM_BLOCKS, Math.ceil(words / VALUES_A_NORM_BLOCK));
 }
 
 export type InnerBuffers = Readonly<
@@ -82,7 +88,10 @@ export function innerDispatches(
   { layout, precision }: { readonly layout: ParameterLayout; readonly precision: Precision },
 ) {
   const { parameters, gradients, first_moment, second_moment, norm_partials, settings, total, ring } = buffers;
-  const COUNT = layout.words, BLOCKS = NORM_BLOCKS, partial = whole(norm_partials), TENSORS = layout.parameters.length;
+  const COUNT = layout.words,
+    BLOCKS = normBlocks(layout.words),
+    partial = whole(norm_partials),
+    TENSORS = layout.parameters.length;
   const share: Span = { buffer: settings, start: STARTS.share, words: 1 };
   const zero: Span = { buffer: settings, start: STARTS.zero, words: 1 };
   const step: Span = { buffer: settings, start: STARTS.step, words: 8 };

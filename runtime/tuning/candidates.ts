@@ -8,7 +8,7 @@ import { matrixFormsFor } from "../../kernels/matmul_matrix.ts";
 import { fitsRows } from "../../kernels/matmul_rows.ts";
 import { TILINGS } from "../../kernels/tiling.ts";
 
-export const MOST_CANDIDATES = 10;
+export const MOST_CANDIDATES = 8;
 
 /** So many tiles of 64 × 64 keep every GPU busy: then only tiles differ; below, cutting along K may help. */
 const MANY_TILES = 512;
