@@ -61,9 +61,9 @@ function cutBytes(codec: RunConfig["outer"]["codec"], A: number): number {
   return codec === "f32" ? 4 * A : 3 * A;
 }
 
-/** Moments and residual of each lineage (3 A), as they are encoded and as they are hashed; besides, the base. */
+/** Moments and residual of each lineage (3 A), and as they are encoded; besides, the base. */
 function checkpointBytes(A: number, lineages: number): number {
-  return 3 * 3 * A * lineages + A;
+  return 2 * 3 * A * lineages + A;
 }
 
 function largestContribution(codec: RunConfig["outer"]["codec"], words: number): number {
