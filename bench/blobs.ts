@@ -3,7 +3,8 @@
  *
  * The donor is a process of its own (`blobs_donor.ts`) and holds a blob for each fetch; it hashed them when it stored
  * them. What it wrote is still in the page cache: its disk is not measured, the reader's is (written, synced, renamed).
- * Beside the speed is what both take of processors for a MiB: other work on the machine changes that less.
+ * Beside the speed is what both take of processors for a MiB, which other work on the machine changes less, and how late
+ * timers of the reader's thread come meanwhile.
  * @module
  */
 import { identityFromSeed } from "../p2p/identity.ts";
@@ -12,6 +13,7 @@ import { startLibp2p } from "../p2p/net/libp2p.ts";
 import { openDiskBlobStore } from "../p2p/store/disk.ts";
 import type { Bench, BenchLine } from "./line.ts";
 import { cpuMs, type Donor, type DonorCost, NETWORK_KEY, RUN, SIZE_BYTES } from "./blobs_donor.ts";
+import { watchLoop } from "./loop_lag.ts";
 import { readLines } from "./read_lines.ts";
 import { targetLine } from "./target.ts";
 
@@ -49,14 +51,14 @@ async function measure(membership: "open" | "private"): Promise<BenchLine & { re
     });
     const peer = await transport.connect(donor.address);
     const store = await openDiskBlobStore(`${folder}/reader`);
-    const times: number[] = [], readyMs = cpuMs();
+    const times: number[] = [], readyMs = cpuMs(), loop = watchLoop();
     for (const digest of donor.digests) {
       const startedAtMs = performance.now();
       const fetched = await fetchBlob({ transport, store }, { digest, sizeBytes: SIZE_BYTES }, { donors: [peer] });
       times.push(performance.now() - startedAtMs);
       if (!fetched.ok) throw new Error(`Cannot measure: ${fetched.reason}`);
     }
-    const readerMs = cpuMs() - readyMs, mib = BLOBS * SIZE_BYTES / MIB;
+    const { p50Ms, p99Ms } = loop.stop(), readerMs = cpuMs() - readyMs, mib = BLOBS * SIZE_BYTES / MIB;
     await donorProcess.stdin.close();
     const cost: DonorCost = await nextOf(lines);
     times.sort((a, b) => a - b);
@@ -68,6 +70,8 @@ async function measure(membership: "open" | "private"): Promise<BenchLine & { re
       bestMibPerSecond: SIZE_BYTES / MIB / times[0]! * 1000,
       readerCpuMsPerMib: readerMs / mib,
       donorCpuMsPerMib: cost.cpuMs / mib,
+      readerLagP50Ms: p50Ms,
+      readerLagP99Ms: p99Ms,
     };
   } finally {
     await donorProcess.stdin.close().catch(() => {}); // it was closed to ask for the cost

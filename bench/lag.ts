@@ -2,9 +2,6 @@
  * Does training disturb the network's thread? How late a timer of the main thread comes while the demo's model is
  * trained: first by a learner alone, which trains, cuts, folds and evaluates in its own threads, then by a whole peer
  * with libp2p, which meets a second one in another process.
- *
- * A main thread that stands still for long would be noted as one late tick among many, and so look harmless; every tick
- * that should have come meanwhile is therefore noted with the lag that it would have had.
  * @module
  */
 import { startChild } from "../cli/child.ts";
@@ -21,9 +18,10 @@ import { presets } from "../runtime/presets.ts";
 import { openRunFolder } from "../runtime/run_folder.ts";
 import { tinyRun } from "../tests/tiny_run.ts";
 import type { Bench, BenchLine } from "./line.ts";
+import { watchLoop } from "./loop_lag.ts";
 
 const INT8 = { codec: "int8", kept: 4096 } as const;
-const TICK_MS = 10, BOX_MS = 2000, BOXES = 3;
+const BOX_MS = 2000, BOXES = 3;
 /** Rounds of the peer that are watched, from the first whose work counts; and when it is given up. */
 const ROUNDS = 4, LONGEST_MS = 180_000;
 
@@ -40,7 +38,7 @@ async function learnerAlone(): Promise<BenchLine> {
   const { model, training, outer } = presets.demo;
   await using learner = await openLearner({ config: tinyRun({ model, training, outer }), device: "cpu" });
   let weights = await learner.initial(), tokens = 0;
-  const watch = startWatch();
+  const watch = watchLoop();
   for (let round = 1; round <= BOXES; round++) {
     const ranges = [{ start: round * 10_000, end: (round + 1) * 10_000 }];
     const measure = { every: 20, sketch: false };
@@ -87,7 +85,7 @@ async function peerWithLibp2p(): Promise<BenchLine> {
       networkKey,
     });
     await using journal = await openDiskJournal(`${folder}/journal`);
-    let watch: ReturnType<typeof startWatch> | undefined, tokens = 0, rounds = 0;
+    let watch: ReturnType<typeof watchLoop> | undefined, tokens = 0, rounds = 0;
     const over = Promise.withResolvers<void>();
     const blobs = await openDiskBlobStore(`${folder}/blobs`);
     const common = { config, name: "watched", identity, transport, blobs, journal, networkKey, addresses };
@@ -97,7 +95,7 @@ async function peerWithLibp2p(): Promise<BenchLine> {
       threads: 1,
       onEvent(event) {
         if (event.kind !== "round" || !event.members.some((member) => member.peer === identity.peer)) return;
-        watch ??= startWatch();
+        watch ??= watchLoop();
         tokens += event.members.reduce((sum, member) => sum + member.tokens, 0);
         if (++rounds > ROUNDS) over.resolve();
       },
@@ -116,24 +114,4 @@ async function peerWithLibp2p(): Promise<BenchLine> {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-}
-
-/** Notes how much later than asked for each tick comes; `stop` sums up. */
-function startWatch(): { stop(): { p50Ms: number; p99Ms: number; mostMs: number; ticks: number } } {
-  const lags: number[] = [];
-  let lastMs = performance.now();
-  const timer = setInterval(() => {
-    const nowMs = performance.now();
-    lags.push(nowMs - lastMs - TICK_MS);
-    for (let lag = nowMs - lastMs - 2 * TICK_MS; lag > 0; lag -= TICK_MS) lags.push(lag);
-    lastMs = nowMs;
-  }, TICK_MS);
-  return {
-    stop() {
-      clearInterval(timer);
-      lags.sort((a, b) => a - b);
-      const at = (share: number) => Number(lags[Math.floor(share * (lags.length - 1))]!.toFixed(2));
-      return { p50Ms: at(0.5), p99Ms: at(0.99), mostMs: at(1), ticks: lags.length };
-    },
-  };
 }

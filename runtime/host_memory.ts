@@ -16,7 +16,7 @@ import { codecs } from "./state/codec/codecs.ts";
 import { topk } from "./state/codec/topk.ts";
 
 /** A peer of a run of a few thousand parameters, with one thread that computes: mostly programs and their compilers. */
-const PROGRAM_BYTES = 560e6;
+const PROGRAM_BYTES = 640e6;
 /** One more thread that computes or folds. */
 const THREAD_BYTES = 25e6;
 /** Bytes asked of donors and not written yet (`p2p/net/donors.ts`), as many that are answered, and what waits for a collector. */
@@ -47,7 +47,8 @@ export function planHost(config: Omit<RunConfig, "version">, threads: number): H
     program: PROGRAM_BYTES + THREAD_BYTES * (threads - 1),
     states: (HELD_STATES + BUSY_STATES) * S,
     average: (config.training.ewaDecay === 0 ? 0 : 3) * A, // itself, and while it is saved: as bytes, and as they are hashed
-    training: Math.max(cutBytes(outer.codec, A), checkpointBytes(A, lineageCount(config))),
+    // … and what the cut before has left, which is collected some time later.
+    training: Math.max(cutBytes(outer.codec, A), checkpointBytes(A, lineageCount(config))) + cutBytes(outer.codec, A),
     contributions: 4 * contributionBytes, // our own, as it is cut and as it is stored; another's, read and judged
     corpus: data.kind === "shards" ? SHARD_BYTES * data.shards.length : 0,
     transfers: TRANSFER_BYTES,
@@ -61,9 +62,9 @@ function cutBytes(codec: RunConfig["outer"]["codec"], A: number): number {
   return codec === "f32" ? 4 * A : 3 * A;
 }
 
-/** Moments and residual of each lineage (3 A), as they are encoded and as they are hashed; besides, the base. */
+/** Moments and residual of each lineage (3 A), and as they are encoded; besides, the base. */
 function checkpointBytes(A: number, lineages: number): number {
-  return 3 * 3 * A * lineages + A;
+  return 2 * 3 * A * lineages + A;
 }
 
 function largestContribution(codec: RunConfig["outer"]["codec"], words: number): number {

@@ -6,7 +6,7 @@ import { parameterLayout } from "./model/parameters.ts";
 
 const run = tinyRun(), A = 4 * parameterLayout(run.model).words;
 
-Deno.test("the host's plan is seven states, three arenas of the average, ten to keep the optimizer, and its parts' sum", () => {
+Deno.test("the host's plan is seven states, three arenas of the average, ten of training, and its parts' sum", () => {
   const { bytes, parts } = planHost(run, 1);
   assert.equal(parts.states, 7 * stateBytes(run));
   assert.deepEqual([parts.average, parts.training], [3 * A, 10 * A]);

@@ -5,14 +5,19 @@
  * Local to one peer, never sent, not part of any state: without it a peer goes on with fresh moments. So damage is
  * reported, never fatal. Weights are not here; they come from the run's state.
  *
- * Little-endian: "SCP3", words of an arena (u32), lineages (u32), zero (u32); for each lineage the ids of the beginning that
+ * Little-endian: "SCP4", words of an arena (u32), lineages (u32), zero (u32); for each lineage the ids of the beginning that
  * are in it, one bit each (u32), zero (u32), steps (f64), the product of β₂ over them (f64), then the two moments and the
- * residual as f32 arenas; last the SHA-256 of all before it.
+ * residual as f32 arenas; last the blob digest of all before it (`p2p/store/chunks.ts`), which needs no copy of all to be
+ * computed. "SCP3" is the same with the SHA-256 in its place, and still read.
  * @module
  */
+import { fromString } from "uint8arrays";
+import { blobDigest, sha256 } from "../../p2p/store/chunks.ts";
 import type { Moments } from "../train/trainer.ts";
 
-const MAGIC = [0x53, 0x43, 0x50, 0x33] as const;
+const MAGIC = [0x53, 0x43, 0x50] as const;
+/** "4", and "3" of before. */
+const VERSION = 0x34, VERSION_BEFORE = 0x33;
 const HEADER_BYTES = 16, LINEAGE_BYTES = 24, CHECKSUM_BYTES = 32;
 const MOST_IDS = 32;
 
@@ -34,7 +39,7 @@ export type DecodedCheckpoint =
 export async function encodeCheckpoint(lineages: readonly KeptLineage[]): Promise<Uint8Array<ArrayBuffer>> {
   const words = lineages[0]!.moments.first.length, bytes = new Uint8Array(sizeBytes(words, lineages.length));
   const view = new DataView(bytes.buffer);
-  MAGIC.forEach((byte, i) => view.setUint8(i, byte));
+  [...MAGIC, VERSION].forEach((byte, i) => view.setUint8(i, byte));
   view.setUint32(4, words, true);
   view.setUint32(8, lineages.length, true);
   for (const [i, { from, moments: { first, second, residual, stepCount, beta2Product } }] of lineages.entries()) {
@@ -45,7 +50,7 @@ export async function encodeCheckpoint(lineages: readonly KeptLineage[]): Promis
     [first, second, residual].forEach((arena, n) => arenaAt(bytes, words, { at, n }).set(arena));
   }
   const end = bytes.length - CHECKSUM_BYTES;
-  bytes.set(await sha256(bytes.subarray(0, end)), end);
+  bytes.set(await checksumOf(bytes.subarray(0, end), VERSION), end);
   return bytes;
 }
 
@@ -56,13 +61,15 @@ export async function decodeCheckpoint(
 ): Promise<DecodedCheckpoint> {
   const wrong = (found: string) =>
     ({ ok: false, reason: `the optimizer's checkpoint ${found}; it starts afresh` }) as const;
-  if (bytes.length < HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) return wrong("is not of version 3");
+  const version = bytes[MAGIC.length];
+  const isKnown = (version === VERSION || version === VERSION_BEFORE) && MAGIC.every((byte, i) => bytes[i] === byte);
+  if (bytes.length < HEADER_BYTES || !isKnown) return wrong("is not of version 3 or 4");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length), count = view.getUint32(8, true);
   if (view.getUint32(4, true) !== words) return wrong("is of another model");
   if (count < 1 || bytes.length !== sizeBytes(words, count)) {
     return wrong(`has ${bytes.length} bytes and needs ${sizeBytes(words, count)}`);
   }
-  const end = bytes.length - CHECKSUM_BYTES, checksum = await sha256(bytes.subarray(0, end));
+  const end = bytes.length - CHECKSUM_BYTES, checksum = await checksumOf(bytes.subarray(0, end), version);
   if (checksum.some((byte, i) => bytes[end + i] !== byte)) return wrong("is damaged: its checksum does not fit");
   const aligned = bytes.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
   const lineages = Array.from({ length: count }, (_, i): KeptLineage => {
@@ -99,6 +106,6 @@ function sizeBytes(words: number, lineages: number): number {
   return startOf(words, lineages) + CHECKSUM_BYTES;
 }
 
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+async function checksumOf(bytes: Uint8Array<ArrayBuffer>, version: number): Promise<Uint8Array> {
+  return fromString(version === VERSION ? await blobDigest(bytes) : await sha256(bytes), "base16");
 }

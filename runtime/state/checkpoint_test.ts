@@ -19,6 +19,14 @@ Deno.test("a checkpoint gives the optimizer of each lineage back, whole", async 
   assert.deepEqual(await decodeCheckpoint(shifted.subarray(1), { words }), { ok: true, lineages });
 });
 
+Deno.test("a checkpoint of the version before, which ends with the SHA-256 of all of it, is still read", async () => {
+  const bytes = await encodeCheckpoint(lineages), end = bytes.length - 32;
+  bytes[3] = "3".charCodeAt(0);
+  assert.equal((await decodeCheckpoint(bytes, { words })).ok, false, "its checksum is of version 4");
+  bytes.set(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes.subarray(0, end))), end);
+  assert.deepEqual(await decodeCheckpoint(bytes, { words }), { ok: true, lineages });
+});
+
 Deno.test("a checkpoint with any byte changed, cut short or of another model is reported, not used", async () => {
   const good = await encodeCheckpoint(lineages);
   for (let at = 0; at < good.length; at += 13) {
