@@ -8,6 +8,9 @@
  */
 const SLOW = ["tests/sim/", "tests/swarm/", "tests/hostile/", "tests/reach/", "tests/fuzz/"];
 
+/** Single-threaded and on virtual time: whatever else the machine does, they give the same results. */
+const SIMULATIONS = "tests/sim/";
+
 const quick = Deno.args.includes("--quick");
 const passedOn = Deno.args.filter((argument) => argument !== "--quick");
 
@@ -72,9 +75,6 @@ interface TestRun {
   /** What it printed. */
   readonly output: string;
 }
-
-/** Single-threaded and on virtual time: whatever else the machine does, they give the same results. */
-const SIMULATIONS = "tests/sim/";
 
 /**
  * All tests in one process, but those that use a GPU one file a process: Mesa's software driver sometimes crashes a
