@@ -33,9 +33,8 @@ export interface StepSettings {
 const STARTS = { share: 0, zero: 64, step: 128 } as const;
 const SETTINGS_WORDS = 192;
 
-/** Workgroups of the gradient's norm: enough for what a large GPU has under way at once to hide its memory's latency. */
-const MOST_NORM_BLOCKS = 1024;
-/** Fewer values are not worth a workgroup. */
+/** Workgroups of the gradient's norm: of a large model so many that a large GPU hides its memory's latency. */
+const NORM_BLOCKS = { least: 256, most: 1024 } as const;
 const VALUES_A_NORM_BLOCK = 4096;
 
 /** Good steps after which the loss scale is doubled: PyTorch's, of some thousand steps of the paper. */
@@ -57,7 +56,8 @@ export function innerWords({ words, parameters }: ParameterLayout) {
 }
 
 function normBlocks(words: number): number {
-  return Math.min(MOST_NORM_BLOCKS, Math.ceil(words / VALUES_A_NORM_BLOCK));
+  const { least, most } = NORM_BLOCKS;
+  return Math.max(least, Math.min(most, Math.ceil(words / VALUES_A_NORM_BLOCK)));
 }
 
 export type InnerBuffers = Readonly<

@@ -54,7 +54,8 @@ Deno.test("a peer whose model is too much for f16 says so, goes on in f32 and is
   });
   const fallenAt = events.findIndex(isFallback);
   const skipped = events.filter((event) => event.kind === "warning").map((event) => event.message);
-  assert.equal(skipped.length, 10 + 5); // from 2¹⁰ to 1, and five more
+  const withScale = skipped.slice(0, 15).map((message) => message.includes("its loss scale was"));
+  assert.deepEqual(withScale, [...Array(10).fill(true), ...Array(5).fill(false)]); // 2¹⁰ to 1; the burst ends with or after them
   assert.match(skipped[0]!, /not finite in .*layer\.0.*; its loss scale was 1024, the next one's is half of that/);
   const steps = () => events.slice(fallenAt).filter((event) => event.kind === "steps");
   while (steps().length < 2) await turn();
