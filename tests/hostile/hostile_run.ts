@@ -82,8 +82,11 @@ export async function hostileRun(options: HostileRunOptions): Promise<HostileRun
     LONGEST_MS,
   );
   const { weights, base: digest, round } = commonRound(honest, rounds)!;
+  let loss: number | undefined; // a learner in the middle of its work measures when that is done, which takes time
+  honest[0]!.learner.evaluate(weights, 0).then((measured) => loss = measured);
+  await flock.runUntil("the loss is measured", () => loss !== undefined, LONGEST_MS);
   return {
-    loss: await honest[0]!.learner.evaluate(weights, 0),
+    loss: loss!,
     digest,
     round,
     hostile: flock.seats.slice(honest.length).map(({ host }) => host.peer),
