@@ -2,6 +2,12 @@
  * Ctrl+C: once asks to stop, twice ends the process now.
  * @module
  */
+/**
+ * Signals so close to the first are the same Ctrl+C: a terminal sends it to `deno task` and to us, and the former passes it
+ * on once more, within a millisecond or two.
+ */
+const SAME_PRESS_MS = 250;
+
 /** The reason of the signal when it was Ctrl+C. */
 export const BY_USER = "interrupted";
 
@@ -12,12 +18,14 @@ export interface Interrupt extends Disposable {
   stop(reason: string): void;
 }
 
-/** Listens for Ctrl+C until it is disposed. */
-export function listenForInterrupt(): Interrupt {
+/** Listens for Ctrl+C until it is disposed. @param now The clock, in milliseconds. */
+export function listenForInterrupt(now: () => number = () => performance.now()): Interrupt {
   const controller = new AbortController();
+  let firstAtMs: number | undefined;
   const onSignal = () => {
-    if (controller.signal.aborted) Deno.exit(130);
-    controller.abort(BY_USER);
+    firstAtMs ??= now();
+    if (!controller.signal.aborted) controller.abort(BY_USER);
+    else if (now() - firstAtMs > SAME_PRESS_MS) Deno.exit(130);
   };
   const signals: readonly Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
   for (const signal of signals) Deno.addSignalListener(signal, onSignal);
