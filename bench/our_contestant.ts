@@ -105,7 +105,7 @@ async function readyProducts(device: Device, work: Work & { readonly kind: "prod
 async function fastestForm(device: Device, [M, N, K, TRANSPOSE_A, TRANSPOSE_B]: Product): Promise<string> {
   const use = { M, N, K, TRANSPOSE_A, TRANSPOSE_B, inF16: false };
   if (device.kind === "cpu") return ONE_FORM.product(use).form;
-  const choices = candidatesFor(use).filter(({ split }) => split === 1);
+  const choices = candidatesFor(use, device.features).filter(({ split }) => split === 1);
   using bench = new ProductBench(device, use, 1);
   await bench.time(choices, 1);
   const rounds = await bench.time(choices, FORM_ROUNDS);

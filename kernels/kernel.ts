@@ -81,8 +81,11 @@ export interface MatrixProduct {
   readonly adds: boolean;
 }
 
-/** What a GPU may have beyond what WebGPU grants everywhere, and a variant may need. f16 is told by `storesF16`. */
-export type GpuFeature = "subgroups" | "subgroup-matrix" | "subgroup-matrix-f16";
+/**
+ * What a GPU may have beyond what WebGPU grants everywhere, and a variant may need: sums by subgroups; subgroups of at
+ * least eight, whose first eight invocations tell the others a value; matrix units. f16 is told by `storesF16`.
+ */
+export type GpuFeature = "subgroups" | "broadcasts" | "subgroup-matrix" | "subgroup-matrix-f16";
 
 /** What a workgroup can add up. */
 export type ReducedType = "f32" | "vec2f" | "vec3f";

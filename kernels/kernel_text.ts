@@ -24,7 +24,8 @@ export interface KernelText {
 
 /** What a shader says before it uses a feature, where the compiler wants to be told. */
 export function directivesOf(feature: GpuFeature): readonly string[] {
-  return ["enable subgroups;", ...(feature === "subgroups" ? [] : ["enable chromium_experimental_subgroup_matrix;"])];
+  const isMatrix = feature === "subgroup-matrix" || feature === "subgroup-matrix-f16";
+  return ["enable subgroups;", ...(isMatrix ? ["enable chromium_experimental_subgroup_matrix;"] : [])];
 }
 
 /** All texts that compute this shape, the best first; the kernel's own is the last, and needs nothing. */

@@ -4,7 +4,8 @@
  *
  * Like `tiled_product.ts` it adds `main` to an operation's own text, and operands are read by the same functions; so
  * edges need no care: what lies beyond them is replaced while a slice is brought to workgroup memory, and is not stored.
- * Which devices have such units, and compute rightly with them, is asked in `runtime/device/matrix_units.ts`.
+ * Which devices have such units is asked in `runtime/device/matrix_units.ts`, and whether they compute rightly in
+ * `runtime/device/product_check.ts`.
  *
  * The one thing to know before editing: a square of sums lies across the lanes of its subgroup, nobody knows how. So the
  * finished sums go through workgroup memory, square by square, before `store` gets them.

@@ -10,7 +10,7 @@
  * them. Nothing is converted on the way: a slice of f16 takes half the memory, and an infinity stays one.
  * @module
  */
-import { lanesOf, type Tiling } from "./tiling.ts";
+import { isStaged, lanesOf, type Tiling } from "./tiling.ts";
 
 export interface ProductOptions {
   /** Name of the count of columns of the result. Default N. */
@@ -27,6 +27,8 @@ export interface ProductOptions {
   readonly isPaired?: boolean;
   /** How many values a place of storage has: 4 only of a tiling in blocks. Default 1. */
   readonly width?: 1 | 4;
+  /** Whether a subgroup's invocations tell each other rows of a, in a tiling for that; else each reads all. Default false. */
+  readonly tells?: boolean;
 }
 
 type Operand = "a" | "b";
@@ -152,8 +154,8 @@ function columnAt({ BN }: Tiling, { columns = "N", isPaired = false }: ProductOp
   ];
 }
 
-function elementFunctions({ BK, staging }: Tiling, options: ProductOptions): string[] {
-  const guard = staging === "none" ? [] : [outside(BK, "0.0")];
+function elementFunctions(tiling: Tiling, options: ProductOptions): string[] {
+  const guard = isStaged(tiling) ? [outside(tiling.BK, "0.0")] : [];
   return [
     "",
     "fn a_at(row: u32, k: u32) -> f32 {",

@@ -10,14 +10,15 @@
  * The one thing to know before editing: an invocation's rows are not neighbours but a quarter of the tile apart, and so
  * are its columns. A vector of four is one value of each quarter. So neighbouring invocations touch neighbouring words of
  * storage however an operand lies there, and no row need start at a multiple of four. Only where operands are staged in
- * blocks a vector is four neighbours, and then there is a second text, whose places in storage have four values.
+ * blocks a vector is four neighbours, and then there is a second text, whose places in storage have four values. A
+ * tiling for subgroups has a second text too; in its first, for devices without them, each invocation reads all rows.
  *
  * After what an operation declares, M, K, TRANSPOSE_A, TRANSPOSE_B and the name in `columns` must have a meaning.
  * @module
  */
 import type { KernelVariant, Shape } from "./kernel.ts";
 import { operandFunctions, type ProductOptions, sliceLoads, sliceOf, strideOf } from "./product_operands.ts";
-import { lanesOf, type Tiling } from "./tiling.ts";
+import { isStaged, lanesOf, type Tiling } from "./tiling.ts";
 
 /** What decides whether rows of operands and result are multiples of four. */
 export type ProductSides = Readonly<Record<"M" | "K" | "columns" | "TRANSPOSE_A" | "TRANSPOSE_B", number>>;
@@ -30,12 +31,22 @@ export function partLength(K: number, split: number): number {
   return Math.ceil(Math.ceil(K / split) / PART_MULTIPLE) * PART_MULTIPLE;
 }
 
-/** The variants of a tiling's text: with four values in a place, if it is in blocks and the rows are multiples of four. */
+/**
+ * The variants of a tiling's text: by subgroups, if it is for these; with four values in a place, if it is in blocks and
+ * the rows are multiples of four.
+ */
 export function productVariants<S extends Shape>(
   operation: string,
   tiling: Tiling,
   { sides, ...options }: ProductOptions & { sides(shape: S): ProductSides },
 ): readonly KernelVariant<S>[] {
+  if (tiling.staging === "subgroups") {
+    return [{
+      name: "subgroups",
+      source: tiledProduct(operation, tiling, { ...options, tells: true }),
+      needs: "broadcasts",
+    }];
+  }
   if (tiling.staging !== "blocks") return [];
   const fits = (shape: S) => {
     const { M, K, columns, TRANSPOSE_A, TRANSPOSE_B } = sides(shape);
@@ -47,14 +58,19 @@ export function productVariants<S extends Shape>(
 
 /** The whole text. */
 export function tiledProduct(operation: string, tiling: Tiling, options: ProductOptions = {}): string {
-  const { BM, BN, TN, staging } = tiling, { columns = "N", isSplit = false, isPaired = false } = options;
-  const isStaged = staging !== "none", across = BN / TN;
+  const { BM, BN, TN } = tiling, { columns = "N", isSplit = false, isPaired = false, tells = false } = options;
+  const waits = isStaged(tiling), across = BN / TN;
+  const parameters = [
+    "@builtin(workgroup_id) group: vec3u",
+    "@builtin(local_invocation_index) lane: u32",
+    ...(tells ? ["@builtin(subgroup_invocation_id) lane_of_subgroup: u32"] : []),
+  ];
   return [
     operation.trimEnd(),
     "",
-    ...(isStaged ? [...sliceOf("a", tiling, options), ...sliceOf("b", tiling, options), ""] : []),
+    ...(waits ? [...sliceOf("a", tiling, options), ...sliceOf("b", tiling, options), ""] : []),
     `@compute @workgroup_size(${lanesOf(tiling)})`,
-    "fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {",
+    `fn main(${parameters.join(", ")}) {`,
     `  let first_row = select(group.y, group.x, M <= ${columns}) * ${BM}u;`,
     `  let first_column = select(group.x, group.y, M <= ${columns}) * ${isPaired ? BN / 2 : BN}u;`,
     `  let ty = lane / ${across}u;`,
@@ -70,7 +86,7 @@ export function tiledProduct(operation: string, tiling: Tiling, options: Product
       : ["  let start = 0u;", "  let end = K;"]),
     ...sumsOf(tiling).flat().map((sum) => `  var ${sum} = vec4f();`),
     "",
-    ...(isStaged ? stagedLoop(tiling) : directLoop(tiling)),
+    ...(waits ? stagedLoop(tiling) : directLoop(tiling, tells)),
     "",
     ...stores(tiling, options),
     "}",
@@ -112,28 +128,64 @@ function stagedProducts(k: number, tiling: Tiling): string[] {
   ];
 }
 
-/** Without workgroup memory: four depths in a turn of the loop, then those that are left, one by one. */
-function directLoop(tiling: Tiling): string[] {
-  const { BM, BN, BK, TM, TN } = tiling, rows = BM / TM, columns = BN / TN;
-  const row = (group: number, quarter: number) => `row${4 * group + quarter}`;
+/** Without workgroup memory: some depths in a turn of the loop, then those that are left, one by one. */
+function directLoop(tiling: Tiling, tells: boolean): string[] {
+  const { BN, BK, TN } = tiling, columns = BN / TN;
   const column = (group: number, quarter: number) => `column${4 * group + quarter}`;
   const vectors = (k: string) => [
-    ...range(TM / 4).map((g) => `let a${g} = vec4f(${range(4).map((q) => `a_at(${row(g, q)}, ${k})`).join(", ")});`),
+    ...(tells ? toldRows(tiling, k) : ownRows(tiling, k)),
     ...range(TN / 4).map((g) => `let b${g} = vec4f(${range(4).map((q) => `b_at(${k}, ${column(g, q)})`).join(", ")});`),
   ];
   const body = (k: string) => ["{", ...vectors(k).map((line) => `  ${line}`), ...additions(tiling), "}"];
   return [
-    ...range(TM).map((i) => `  let row${i} = row_at(first_row, ty + ${(i >> 2) * rows + (i & 3) * BM / 4}u);`),
+    ...(tells ? rowsToTell(tiling) : rowsToRead(tiling)),
     ...range(TN).map((i) =>
       `  let column${i} = column_at(first_column, tx + ${(i >> 2) * columns + (i & 3) * BN / 4}u);`
     ),
     "  var k = start;",
-    `  for (; k + ${BK}u <= end; k += ${BK}u) {`,
-    ...range(BK).flatMap((depth) => body(`k + ${depth}u`)).map((line) => `    ${line}`),
-    "  }",
+    ...(BK === 1 ? [] : [
+      `  for (; k + ${BK}u <= end; k += ${BK}u) {`,
+      ...range(BK).flatMap((depth) => body(`k + ${depth}u`)).map((line) => `    ${line}`),
+      "  }",
+    ]),
     "  for (; k < end; k++) {",
     ...body("k").map((line) => `    ${line}`),
     "  }",
+  ];
+}
+
+/** Where in a tile the i-th row of the first invocations is. */
+function rowOf({ BM, TM }: Tiling, i: number): number {
+  return (i >> 2) * (BM / TM) + (i & 3) * BM / 4;
+}
+
+function rowsToRead(tiling: Tiling): string[] {
+  return range(tiling.TM).map((i) => `  let row${i} = row_at(first_row, ty + ${rowOf(tiling, i)}u);`);
+}
+
+function ownRows({ TM }: Tiling, k: string): string[] {
+  return range(TM / 4).map((g) =>
+    `let a${g} = vec4f(${range(4).map((q) => `a_at(row${4 * g + q}, ${k})`).join(", ")});`
+  );
+}
+
+/** Rows that an invocation tells its subgroup: every eighth. Those beyond the first eight of a subgroup read in vain. */
+const TELLING = 8;
+
+function rowsToTell({ TM }: Tiling): string[] {
+  return range(TM / TELLING).map((turn) =>
+    `  let row${turn} = row_at(first_row, lane_of_subgroup % ${TELLING}u + ${turn * TELLING}u);`
+  );
+}
+
+function toldRows(tiling: Tiling, k: string): string[] {
+  const told = (i: number) => {
+    const row = rowOf(tiling, i);
+    return `subgroupBroadcast(own${Math.floor(row / TELLING)}, ${row % TELLING}u)`;
+  };
+  return [
+    ...range(tiling.TM / TELLING).map((turn) => `let own${turn} = a_at(row${turn}, ${k});`),
+    ...range(tiling.TM / 4).map((g) => `let a${g} = vec4f(${range(4).map((q) => told(4 * g + q)).join(", ")});`),
   ];
 }
 
@@ -153,10 +205,10 @@ function sumsOf({ TM, TN }: Tiling): string[][] {
 function stores(tiling: Tiling, options: ProductOptions): string[] {
   const { BM, TM } = tiling, isBlocks = tiling.staging === "blocks";
   return sumsOf(tiling).flatMap((sums, row) => {
-    const first = (row >> 2) * (BM / TM), part = row & 3;
+    const inBlocks = 4 * (row >> 2) * (BM / TM) + (row & 3);
     return [
       "  {",
-      `    let row = first_row + ${isBlocks ? `4u * ty + ${4 * first + part}u` : `ty + ${first + part * BM / 4}u`};`,
+      `    let row = first_row + ${isBlocks ? `4u * ty + ${inBlocks}u` : `ty + ${rowOf(tiling, row)}u`};`,
       ...(isBlocks ? rowOfBlocks(sums, tiling, options) : rowOfQuarters(sums, tiling, options)),
       "  }",
     ];

@@ -20,9 +20,11 @@ export interface Tiling {
   /**
    * Where the operands of one depth wait: in workgroup memory, four values a word or one; there too, but in blocks of
    * neighbours, as they lie in storage (f16 stays f16 until it is multiplied), which come four at once where rows are
-   * multiples of four; or nowhere: then each invocation reads storage itself and leaves sharing to the caches.
+   * multiples of four; or nowhere: then each invocation reads storage itself and leaves sharing to the caches. With
+   * subgroups that is so of b alone: all invocations of a workgroup have the same rows of a, and those of a subgroup read
+   * eight of them each, by turns, and tell them one another.
    */
-  readonly staging: "vec4" | "scalar" | "blocks" | "none";
+  readonly staging: "vec4" | "scalar" | "blocks" | "none" | "subgroups";
 }
 
 /** The tiling of a product that nobody chose one for: of those in the table the one that is nowhere far from the best. */
@@ -43,7 +45,13 @@ export const TILINGS: readonly Tiling[] = [
   tiling("blocks", [128, 64, 8], [8, 8]),
   tiling("blocks", [128, 128, 8], [8, 8]),
   tiling("none", [32, 32, 4], [4, 4]),
+  tiling("subgroups", [16, 128, 1], [16, 4]),
 ];
+
+/** Whether operands wait in workgroup memory. */
+export function isStaged({ staging }: Tiling): boolean {
+  return staging !== "none" && staging !== "subgroups";
+}
 
 /** Invocations of a workgroup. */
 export function lanesOf({ BM, BN, TM, TN }: Tiling): number {
@@ -82,6 +90,6 @@ function tiling(
   [BM, BN, BK]: readonly [number, number, number],
   [TM, TN]: readonly [number, number],
 ): Tiling {
-  const kind = { vec4: "", scalar: "_scalar", blocks: "_blocks", none: "_direct" }[staging];
+  const kind = { vec4: "", scalar: "_scalar", blocks: "_blocks", none: "_direct", subgroups: "_subgroups" }[staging];
   return { name: `${BM}x${BN}x${BK}_${TM}x${TN}${kind}`, BM, BN, BK, TM, TN, staging };
 }

@@ -17,6 +17,8 @@ export interface DawnTrial {
   readonly gflops: number;
   /** Null if f16 can be used there, or why not. */
   readonly f16Problem: string | null;
+  /** What its self-tests found wrong, and it does without. */
+  readonly faults: readonly string[];
 }
 
 export interface DawnTrialOptions extends Partial<DawnFileOptions> {
@@ -70,6 +72,7 @@ async function tryHere(): Promise<DawnTrial> {
     description: device.description,
     gflops: await measureGflops(device),
     f16Problem: await selfTestF16(device).catch((error) => `it broke (${reasonOf(error)})`),
+    faults: device.faults ?? [],
   };
 }
 

@@ -62,6 +62,8 @@ export interface Device extends AsyncDisposable {
   readonly storesF16: boolean;
   /** What variants of kernels may use here: granted, and found right by a test of its own. */
   readonly features: ReadonlySet<GpuFeature>;
+  /** What was granted, was found wrong, and is not used, for people: "subgroups: a workgroup of 16 …". None if absent. */
+  readonly faults?: readonly string[];
   /**
    * A buffer of zeros.
    * @throws {DeviceMemoryError} if the device cannot give that much.

@@ -99,6 +99,8 @@ export interface DeviceList {
   readonly choice: Choice;
   /** Of each that works: null if f16 can be used there, or why not. */
   readonly f16Problems: ReadonlyMap<DeviceKind, string | null>;
+  /** Of each that works: what its self-tests found wrong. */
+  readonly faults: ReadonlyMap<DeviceKind, readonly string[]>;
   /** Null if a library does the cpu device's matrix products, or why not. */
   readonly blasProblem: string | null;
 }
@@ -106,15 +108,19 @@ export interface DeviceList {
 /** All devices of this host with their speeds, and what becomes of f16 there. */
 export async function listDevices(options: OpenDeviceOptions = {}): Promise<DeviceList> {
   const { measurements, devices, dawn } = await measureAll(options.providers ?? providersFor(options), options);
-  const f16Problems = new Map<DeviceKind, string | null>();
+  const f16Problems = new Map<DeviceKind, string | null>(), faults = new Map<DeviceKind, readonly string[]>();
   for (const [kind, device] of devices) {
+    faults.set(kind, device.faults ?? []);
     f16Problems.set(kind, await selfTestF16(device).catch((error) => `it broke (${reasonOf(error)})`));
     await device[Symbol.asyncDispose]();
   }
-  if (dawn !== null) f16Problems.set("dawn", dawn.f16Problem);
+  if (dawn !== null) {
+    f16Problems.set("dawn", dawn.f16Problem);
+    faults.set("dawn", dawn.faults);
+  }
   const { blas, problem: blasProblem } = findBlas(blasChoice());
   blas?.[Symbol.dispose]();
-  return { measurements, choice: chooseDevice(measurements), f16Problems, blasProblem };
+  return { measurements, choice: chooseDevice(measurements), f16Problems, faults, blasProblem };
 }
 
 /** What Dawn must be faster by: two measurements of one GPU differ by less, and a library less is a worry less. */

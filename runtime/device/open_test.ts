@@ -104,9 +104,10 @@ Deno.test("openDevice() opens what was asked for without measuring", async () =>
 
 Deno.test("listDevices() measures all, closes all and tells what auto would take", async () => {
   const host = fakeHost({ cpu: 30, webgpu: 20, dawn: 25 });
-  const { measurements, choice, f16Problems } = await listDevices(host.options);
+  const { measurements, choice, f16Problems, faults } = await listDevices(host.options);
   assert.deepEqual(measurements.map((one) => one.ok && one.gflops), [30, 20, 25]);
   assert.equal(choice.kind, "cpu");
+  assert.deepEqual([...faults], [["cpu", []], ["webgpu", []], ["dawn", ["of it"]]]);
   assert.deepEqual([...f16Problems], [["cpu", null], ["webgpu", null], ["dawn", "of the trial"]]); // two are references
   assert.deepEqual(host.closed.toSorted(), ["cpu", "webgpu"]);
 });
@@ -145,7 +146,7 @@ function fakeHost(speeds: Readonly<Record<string, number>>, names: Readonly<Reco
       measure: ({ description }: Device) => speedOf(description),
       tryDawn: async () => {
         host.tried++;
-        return { description: "dawn", gflops: await speedOf("dawn"), f16Problem: "of the trial" };
+        return { description: "dawn", gflops: await speedOf("dawn"), f16Problem: "of the trial", faults: ["of it"] };
       },
     },
   };

@@ -11,6 +11,7 @@
  * costs some 11 ms and blocks the thread, so nothing else here waits.
  * @module
  */
+import type { GpuFeature } from "../../kernels/kernel.ts";
 import {
   checkDispatch,
   checkWrite,
@@ -25,7 +26,8 @@ import {
   type Program,
   type Span,
 } from "./device.ts";
-import { MATRIX_UNITS, matrixFeatures, offeredMatrixUnits, whyMatrixUnitsAreWrong } from "./matrix_units.ts";
+import { MATRIX_UNITS, matrixFeatures, offeredMatrixUnits } from "./matrix_units.ts";
+import { whyProductsAreWrong } from "./product_check.ts";
 import { type GrantedGpu, requestGpu } from "./webgpu_features.ts";
 import { PipelineCache } from "./webgpu_pipelines.ts";
 import { Readback } from "./webgpu_readback.ts";
@@ -48,17 +50,22 @@ export interface FoundAdapter extends WebGpuOptions {
   readonly description: string;
 }
 
-/** The adapter with all the limits that its driver has, and those of its matrix units that are right. */
+/** The adapter with all the limits that its driver has, and those of its features that forms of products get right. */
 export async function openOnAdapter(
   adapter: GPUAdapter,
   { kind, description, timestamps = true }: FoundAdapter,
 ): Promise<Device> {
-  const granted = await requestGpu(adapter, { timestamps }), features = new Set(granted.features);
-  const device = new WebGpuDevice({ ...granted, features }, { kind, description });
-  if (!granted.gpu.features.has(MATRIX_UNITS)) return device;
-  for (const feature of matrixFeatures(offeredMatrixUnits(adapter.info))) {
+  const granted = await requestGpu(adapter, { timestamps });
+  const features = new Set(granted.features), faults = [...granted.faults];
+  const device = new WebGpuDevice({ ...granted, features, faults }, { kind, description });
+  const units = granted.gpu.features.has(MATRIX_UNITS) ? matrixFeatures(offeredMatrixUnits(adapter.info)) : [];
+  const ofProducts: readonly GpuFeature[] = [...(features.has("subgroups") ? ["broadcasts"] as const : []), ...units];
+  for (const feature of ofProducts) {
     features.add(feature); // before the test, which is of kernels that need it
-    if (await whyMatrixUnitsAreWrong(device, feature) !== null) features.delete(feature);
+    const problem = await whyProductsAreWrong(device, feature);
+    if (problem === null) continue;
+    features.delete(feature);
+    faults.push(`${feature}: ${problem}`);
   }
   return device;
 }
@@ -90,6 +97,7 @@ class WebGpuDevice implements Device {
   readonly description: string;
   readonly storesF16: boolean;
   readonly features: Device["features"];
+  readonly faults: readonly string[];
   readonly #gpu: GPUDevice;
   readonly #pipelines: PipelineCache;
   readonly #readback: Readback;
@@ -103,13 +111,14 @@ class WebGpuDevice implements Device {
   #gone: string | undefined;
 
   constructor(
-    { gpu, storesF16, features, enables }: GrantedGpu,
+    { gpu, storesF16, features, faults, enables }: GrantedGpu,
     { kind, description }: Pick<FoundAdapter, "kind" | "description">,
   ) {
     this.kind = kind;
     this.description = description;
     this.storesF16 = storesF16;
     this.features = features;
+    this.faults = faults;
     this.#gpu = gpu;
     this.#pipelines = new PipelineCache(gpu, { features, enables });
     this.#readback = new Readback(gpu);

@@ -14,7 +14,7 @@ import { selfTestSubgroups } from "./subgroups.ts";
 import type { Dialect } from "./webgpu_pipelines.ts";
 
 /** A GPU as it was granted. */
-export interface GrantedGpu extends Pick<Device, "storesF16">, Dialect {
+export interface GrantedGpu extends Required<Pick<Device, "storesF16" | "faults">>, Dialect {
   readonly gpu: GPUDevice;
 }
 
@@ -39,9 +39,14 @@ export async function requestGpu(
       },
     });
   const gpu = await request([...listed, "subgroups"]).catch(() => request(listed));
-  const enables = await compiles(gpu, directivesOf("subgroups")), features = new Set<GpuFeature>();
-  if (gpu.features.has("subgroups") && await selfTestSubgroups(gpu, enables) === null) features.add("subgroups");
-  return { gpu, storesF16, features, enables };
+  const enables = await compiles(gpu, directivesOf("subgroups"));
+  const features = new Set<GpuFeature>(), faults: string[] = [];
+  if (gpu.features.has("subgroups")) {
+    const problem = await selfTestSubgroups(gpu, enables);
+    if (problem === null) features.add("subgroups");
+    else faults.push(`subgroups: ${problem}`);
+  }
+  return { gpu, storesF16, features, faults, enables };
 }
 
 /** Whether a shader may say so. */

@@ -21,7 +21,10 @@ const LARGE = ["128x128x8_8x8", "128x128x8_8x8_blocks", "128x64x16_8x8", "128x64
 const MIDDLE = ["64x64x8_8x8_blocks", "64x128x16_8x4_scalar", "64x64x16_8x4", "64x64x16_4x4", "64x64x8_8x8"];
 const SMALL = ["32x32x16_4x4", "32x32x4_4x4_direct"];
 
-/** The one by shape first, then those of the device's matrix units, then others; at most `MOST_CANDIDATES`. */
+/** For devices whose workgroup memory is hardly faster than their caches: software drivers among them. */
+const BY_SUBGROUPS = ["16x128x1_16x4_subgroups"];
+
+/** The one by shape first, then those of the device's matrix units and subgroups, then others; at most `MOST_CANDIDATES`. */
 export function candidatesFor(use: ProductUse, features: ReadonlySet<GpuFeature> = new Set()): ProductChoice[] {
   const { M, N, K } = use, tiles = Math.ceil(M / 64) * Math.ceil(N / 64);
   const whole = (names: readonly string[]) => names.map((form) => ({ form, split: 1 }));
@@ -40,8 +43,9 @@ export function candidatesFor(use: ProductUse, features: ReadonlySet<GpuFeature>
     ...whole(["64x64x16_8x4"]),
     ...inParts(["64x128x16_8x4"], [Math.ceil(many / 2)]),
   ];
-  const units = matrixFormsFor(features, use.areF16 === true).map(({ name }) => ({ form: name, split: 1 }));
-  const sensible = [BY_SHAPE.product(use), ...units, ...found.filter((choice) => isSensible(choice, use))];
+  const units = whole(matrixFormsFor(features, use.areF16 === true).map(({ name }) => name));
+  const told = whole(features.has("broadcasts") ? BY_SUBGROUPS : []);
+  const sensible = [BY_SHAPE.product(use), ...units, ...told, ...found.filter((choice) => isSensible(choice, use))];
   const distinct = new Map(sensible.map((choice) => [`${choice.form} ${choice.split}`, choice]));
   return [...distinct.values()].slice(0, MOST_CANDIDATES);
 }

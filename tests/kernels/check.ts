@@ -71,7 +71,9 @@ export function gpuTest(name: string, fn: () => Promise<void>): void {
 export function testDevice(): Promise<Device> {
   return sharedDevice ??= (isOnDawn ? openDawnDevice() : openWebGpuDevice()).then((device) => {
     if (!device.storesF16) console.warn(`Nothing is tested in f16: ${device.description} cannot store it`);
-    if (!device.features.has("subgroups")) console.warn(`No subgroups are tested: ${device.description} has none`);
+    for (const feature of ["subgroups", "broadcasts"] as const) {
+      if (!device.features.has(feature)) console.warn(`No ${feature} are tested: ${device.description} has none`);
+    }
     return device;
   });
 }

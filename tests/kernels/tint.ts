@@ -33,7 +33,7 @@ if (import.meta.main) {
   const dawn = create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]); // which matrix units are
   const requiredFeatures: GPUFeatureName[] = ["shader-f16", "subgroups", MATRIX_UNITS];
   const gpu = await (await dawn.requestAdapter())!.requestDevice({ requiredFeatures });
-  const features = new Set(["subgroups", "subgroup-matrix", "subgroup-matrix-f16"] as const);
+  const features = new Set(["subgroups", "broadcasts", "subgroup-matrix", "subgroup-matrix-f16"] as const);
   const tint: Tint = { dawn, pipelines: new PipelineCache(gpu, { features, enables: true }) };
   const answers: [name: string, refusal: string | null][] = [];
   for (const job of jobs) answers.push([job.name, await refusal(tint, job)]);
