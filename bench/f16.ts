@@ -12,7 +12,7 @@ import { type Corpus, openCorpus } from "../runtime/data/corpus.ts";
 import { orderedWindow } from "../runtime/data/ordered_window.ts";
 import { memoryTokens } from "../runtime/data/tokens.ts";
 import { selfTestF16 } from "../runtime/device/f16.ts";
-import type { Device } from "../runtime/device/device.ts";
+import { type Device, isSoftware } from "../runtime/device/device.ts";
 import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
 import type { ModelConfig } from "../runtime/model/config.ts";
 import { initialWeights } from "../runtime/model/parameters.ts";
@@ -20,7 +20,7 @@ import { presets } from "../runtime/presets.ts";
 import { openTrainer, type TrainerOptions } from "../runtime/train/trainer.ts";
 import { heldOutWindows } from "../runtime/worker/held_out.ts";
 import type { Bench, BenchLine } from "./line.ts";
-import { isSoftware, openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
+import { openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
 
 const STEPS = 300, SEEDS = [1, 2, 3], B = 8;
 /** Steps between two looks at the metrics. */
@@ -56,7 +56,7 @@ export const f16Bench: Bench = {
     const { description } = device, problem = await selfTestF16(device);
     if (problem !== null) return yield { name: "f16 beside f32", device: `${description}, skipped`, reason: problem };
 
-    const model = isSoftware(device) ? TINY_MODEL : presets.demo.model;
+    const model = isSoftware(device.description) ? TINY_MODEL : presets.demo.model;
     const text = memoryTokens(new TextEncoder().encode(await loadEmbeddedText()));
     const corpus = openCorpus(text, model), about = { device: description };
     for (const seed of only === undefined ? SEEDS : [only]) {

@@ -4,11 +4,11 @@
  * A provider that is added to the list is in every benchmark that goes through it.
  * @module
  */
-import type { Device } from "../runtime/device/device.ts";
+import { type Device, isSoftware } from "../runtime/device/device.ts";
 import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
 import type { About } from "./contest.ts";
 import type { BenchLine } from "./line.ts";
-import { isSoftware, openOrSay } from "./training.ts";
+import { openOrSay } from "./training.ts";
 
 interface GpuProvider {
   /** Before the adapter's name in lines. */
@@ -41,7 +41,7 @@ export async function* openGpus(name: string): AsyncGenerator<OpenedGpu> {
     }
     await using _ = device;
     const about = { device: `${provider.name}: ${device.description}`, driver: await driverOf(provider) };
-    yield { ok: true, device, about, isSoftware: isSoftware(device) };
+    yield { ok: true, device, about, isSoftware: isSoftware(device.description) };
   }
 }
 

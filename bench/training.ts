@@ -41,11 +41,6 @@ export function countsOf(device: Device, act: () => void): { readonly dispatches
   return { dispatches, submits };
 }
 
-/** Whether a device is a driver that runs shaders on the processor. */
-export function isSoftware({ description }: Device): boolean {
-  return /software/i.test(description);
-}
-
 /** Opens a device, or says as a line why it cannot be had. */
 export async function openOrSay(open: () => Promise<Device>): Promise<Device | string> {
   try {

@@ -43,6 +43,12 @@ export const ONE_FORM: KernelChoice = { fuses: false, product: () => ({ form: DE
 /** By shape alone, for a GPU of any size: enough workgroups for a large one, tiles that a small one can hold. */
 export const BY_SHAPE: KernelChoice = { fuses: true, product: choiceByShape };
 
+/** For a software driver, whose workgroup memory is none: by subgroups, whatever the shape, and never in parts. */
+export const BY_SUBGROUPS: KernelChoice = {
+  fuses: true,
+  product: (use) => ({ form: fitsRows(use) ? ROWS : TOLD.name, split: 1 }),
+};
+
 /** The kernel of a form. @throws {RangeError} if there is none of this name. */
 export function formOf(form: string): Kernel<MatmulShape> {
   const kernel = form === ROWS ? matmulRows : matmulForms.get(form) ?? matmulMatrixForms.get(form);
@@ -66,6 +72,7 @@ const SHORTEST_PART = 256;
 const MOST_PARTS = 16;
 
 const LARGE = tilingOf("64x128x16_8x4"), MIDDLE = DEFAULT_TILING, SMALL = tilingOf("32x32x16_4x4");
+const TOLD = tilingOf("16x128x1_16x4_subgroups");
 
 function choiceByShape(use: ProductUse): ProductChoice {
   if (fitsRows(use)) return { form: ROWS, split: 1 };

@@ -117,6 +117,11 @@ export function checkWrite({ buffer, words }: Span, values: Float32Array | Uint3
   throw new RangeError(`Cannot write ${values.length} words to '${buffer.label}': the span has ${words}`);
 }
 
+/** Whether a device is a driver that runs shaders on the processor, by its description. */
+export function isSoftware(description: string): boolean {
+  return /software/i.test(description);
+}
+
 /** Whether a device runs WGSL, in whichever way: it has forms to choose from, and what was measured of them holds. */
 export function isGpu({ kind }: Pick<Device, "kind">): boolean {
   return kind === "webgpu" || kind === "dawn";

@@ -10,7 +10,7 @@ import { reasonOf } from "../../p2p/reason.ts";
 import { blasChoice, findBlas } from "./blas.ts";
 import { openCpuDevice } from "./cpu.ts";
 import type { DawnTrial } from "./dawn_trial.ts";
-import type { Device, DeviceKind } from "./device.ts";
+import { type Device, type DeviceKind, isSoftware } from "./device.ts";
 import { measureGflops } from "./probe.ts";
 import { selfTestF16 } from "./f16.ts";
 import { openWebGpuDevice } from "./webgpu.ts";
@@ -160,11 +160,6 @@ type Working = Extract<Measurement, { ok: true }>;
 function fasterFirst(a: Working, b: Working): number {
   const counted = ({ kind, gflops }: Working) => kind === "dawn" ? gflops / (1 + DAWN_MARGIN) : gflops;
   return counted(b) - counted(a) || (a.kind < b.kind ? 1 : -1);
-}
-
-/** Whether a device is a driver that runs shaders on the processor, by its description. */
-export function isSoftware(description: string): boolean {
-  return /software/i.test(description);
 }
 
 function speed({ gflops }: Working): string {

@@ -228,7 +228,7 @@ const example: TunedDevice = {
 };
 
 Deno.test("a GPU has the forms that were measured on it; another, or another kind of device, has not", () => {
-  const device = { kind: "webgpu", description: "a GPU" } as const, large = { ...layer, M: 4096, N: 64, K: 64 };
+  const device = { kind: "webgpu", description: "a GPU", features: new Set<never>() } as const, large = { ...layer, M: 4096, N: 64, K: 64 };
   const known: TunedProducts = [{ ...example, subject: "an older driver" }, example];
   assert.equal(choiceOf(device, known).product(large).form, "64x64x16_8x4");
   assert.equal(choiceOf({ ...device, kind: "dawn" }, known).product(large).form, "64x64x16_8x4");
@@ -241,16 +241,21 @@ Deno.test("a GPU has the forms that were measured on it; another, or another kin
 });
 
 Deno.test("a measured form is not taken where it is impossible, or takes much memory", () => {
-  const choice = choiceOf({ kind: "webgpu", description: "a GPU" }, [example]);
+  const choice = choiceOf({ kind: "webgpu", description: "a GPU", features: new Set() }, [example]);
   assert.equal(choice.product({ ...layer, M: 4, N: 64, K: 64 }).form, "rows");
   const rows = { ...example, classes: { "NT 8 × 64 × 64 f32": example.classes["NT 4 × 64 × 64 f32"]! } };
   assert.notEqual(
-    choiceOf({ kind: "webgpu", description: "a GPU" }, [rows]).product({ ...layer, M: 5, N: 64, K: 64 }).form,
+    choiceOf({ kind: "webgpu", description: "a GPU", features: new Set() }, [rows]).product({
+      ...layer,
+      M: 5,
+      N: 64,
+      K: 64,
+    }).form,
     "rows",
   );
   const units = { form: "64x64x32_matrix_f16", split: 1, sizes: [64, 64, 64], gflops: 2, gflopsByShape: 1 } as const;
   const [both, one] = ["f16 × f16", "f16"].map((stored) => `NT 64 × 64 × 64 ${stored}`);
-  const onUnits = choiceOf({ kind: "dawn", description: "a GPU" }, [
+  const onUnits = choiceOf({ kind: "dawn", description: "a GPU", features: new Set() }, [
     { ...example, classes: { [both!]: units, [one!]: units } },
   ]);
   const cube = { ...layer, M: 64, N: 64, K: 64, inF16: true };

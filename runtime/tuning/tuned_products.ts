@@ -9,7 +9,6 @@ import { matmulSum } from "../../kernels/matmul_sum.ts";
 import { matmulMatrixForms } from "../../kernels/matmul_matrix.ts";
 import { matmulRows } from "../../kernels/matmul_rows.ts";
 import {
-  BY_SHAPE,
   fitsForm,
   FORMS,
   type KernelChoice,
@@ -17,7 +16,7 @@ import {
   type ProductUse,
 } from "../../kernels/product_choice.ts";
 import { type Device, isGpu } from "../device/device.ts";
-import { choiceFor } from "../graph/choice.ts";
+import { choiceFor, type ChoosingDevice } from "../graph/choice.ts";
 import { classOf } from "./product_class.ts";
 
 /** Of every device that was measured on this machine, the newest first: a machine has two GPUs, or two ways to one. */
@@ -46,9 +45,10 @@ export interface TunedClass extends ProductChoice {
 const MOST_PARTIAL_WORDS = 1 << 23;
 
 /** The choice for a device of which this is known; null: nothing. */
-export function choiceOf(device: Pick<Device, "kind" | "description">, tuned: TunedProducts | null): KernelChoice {
-  const own = isGpu(device) ? tunedOf(device, tuned) : undefined;
-  return own === undefined ? choiceFor(device) : { fuses: true, product: (use) => measuredOrByShape(use, own) };
+export function choiceOf(device: ChoosingDevice, tuned: TunedProducts | null): KernelChoice {
+  const own = isGpu(device) ? tunedOf(device, tuned) : undefined, unmeasured = choiceFor(device);
+  if (own === undefined) return unmeasured;
+  return { fuses: true, product: (use) => measured(use, own) ?? unmeasured.product(use) };
 }
 
 /** What is known of this device. */
@@ -64,11 +64,11 @@ export function withTuned(tuned: TunedProducts | null, { subject, classes }: Tun
   return [{ subject, classes: { ...before, ...classes } }, ...others].slice(0, MOST_DEVICES);
 }
 
-function measuredOrByShape(use: ProductUse, { classes }: TunedDevice): ProductChoice {
+function measured(use: ProductUse, { classes }: TunedDevice): ProductChoice | null {
   const found = classes[classOf(use)];
   const isPossible = found !== undefined && fitsForm(found.form, use) &&
     (found.split === 1 || found.split * use.M * use.N <= MOST_PARTIAL_WORDS);
-  return isPossible ? found : BY_SHAPE.product(use);
+  return isPossible ? found : null;
 }
 
 /**

@@ -6,8 +6,7 @@
  */
 import { reasonOf } from "../../p2p/reason.ts";
 import type { Probe } from "../batching/throughput.ts";
-import type { Device } from "../device/device.ts";
-import { isSoftware } from "../device/open.ts";
+import { type Device, isSoftware } from "../device/device.ts";
 import { selfTestF16 } from "../device/f16.ts";
 import type { Precision } from "../train/training_graph.ts";
 

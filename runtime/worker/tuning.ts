@@ -5,8 +5,7 @@
  * @module
  */
 import type { ProductUse } from "../../kernels/product_choice.ts";
-import { type Device, isGpu } from "../device/device.ts";
-import { isSoftware } from "../device/open.ts";
+import { type Device, isGpu, isSoftware } from "../device/device.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { type Precision, trainingGraph } from "../train/training_graph.ts";
 import { usesIn } from "../tuning/product_class.ts";
