@@ -37,7 +37,7 @@ const ON_CPU = [square(512), square(1024), DEMO];
 const ON_GPU: readonly (readonly Product[])[] = [square(2048), square(4096), [[4096, 4096, 4096, 0, 1]], GPT2, DEMO];
 const ON_SOFTWARE = [square(512), DEMO];
 
-const CPU_TURNS = { rounds: 7, turnMs: 100 }, GPU_TURNS = { rounds: 9, turnMs: 400 };
+const CPU_TURNS = { rounds: 15, turnMs: 100 }, GPU_TURNS = { rounds: 9, turnMs: 400 };
 const SOFTWARE_TURNS = { rounds: 5, turnMs: 300 };
 
 /** The product that the targets on the processor are of. */
