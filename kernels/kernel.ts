@@ -90,6 +90,9 @@ export type GpuFeature = "subgroups" | "broadcasts" | "subgroup-matrix" | "subgr
 /** What a workgroup can add up. */
 export type ReducedType = "f32" | "vec2f" | "vec3f";
 
+/** How many values one place of some bindings holds, by their names. */
+export type Widths = Readonly<Record<string, 1 | 4>>;
+
 /** Another text of a kernel, with the same contract, constants and bindings, for the shapes and devices that it fits. */
 export interface KernelVariant<S extends Shape = Shape> {
   /** What is special about it, one word: "vec4". Unique in its kernel. */
@@ -103,6 +106,8 @@ export interface KernelVariant<S extends Shape = Shape> {
   grid?(shape: S): readonly [number, number, number];
   /** Values that one place of its stored bindings, and of those of `reals`, holds (`stored.ts`); 1 if absent. */
   readonly width?: 4;
+  /** Of stored bindings that differ from it. */
+  readonly widths?: Widths;
 }
 
 export interface Kernel<S extends Shape = Shape> {

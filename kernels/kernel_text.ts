@@ -8,9 +8,9 @@
  * lines alone. A variant with a source of its own is for what has another algorithm.
  * @module
  */
-import { type GpuFeature, type Kernel, type KernelVariant, type Shape, spread } from "./kernel.ts";
+import { type GpuFeature, type Kernel, type KernelVariant, type Shape, spread, type Widths } from "./kernel.ts";
 import { reductionLines } from "./reduction.ts";
-import { accessLines, type F16Bindings, storedLines, widthLines } from "./stored.ts";
+import { accessLines, type F16Bindings, type PlaceWidths, storedLines, widthLines } from "./stored.ts";
 
 /** One text of a kernel, for one shape. */
 export interface KernelText {
@@ -19,6 +19,7 @@ export interface KernelText {
   readonly source: string;
   readonly needs: GpuFeature | undefined;
   readonly width: 1 | 4;
+  readonly widths: Widths | undefined;
   readonly grid: readonly [number, number, number];
 }
 
@@ -32,10 +33,13 @@ export function directivesOf(feature: GpuFeature): readonly string[] {
 export function textsOf<S extends Shape>(kernel: Kernel<S>, shape: S): readonly KernelText[] {
   const variants = (kernel.variants ?? []).filter(({ fits }) => fits === undefined || fits(shape));
   return [
-    ...variants.map(({ name, source, needs, width, grid = kernel.grid }): KernelText => {
-      return { name: `${kernel.name} ${name}`, source, needs, width: width ?? 1, grid: grid(shape) };
+    ...variants.map(({ name, source, needs, width, widths, grid = kernel.grid }): KernelText => {
+      return { name: `${kernel.name} ${name}`, source, needs, width: width ?? 1, widths, grid: grid(shape) };
     }),
-    { name: kernel.name, source: kernel.source, needs: undefined, width: 1, grid: kernel.grid(shape) },
+    {
+      ...{ name: kernel.name, source: kernel.source, needs: undefined },
+      ...{ width: 1, widths: undefined, grid: kernel.grid(shape) },
+    },
   ];
 }
 
@@ -56,16 +60,16 @@ export interface WgslOptions {
 /** What the compiler gets. */
 export function wgslOf(
   kernel: Pick<Kernel, "bindings" | "reduces">,
-  { source, needs, width }: Pick<KernelText, "source" | "needs" | "width">,
+  { source, needs, ...places }: Pick<KernelText, "source" | "needs"> & PlaceWidths,
   { f16, enables }: WgslOptions,
 ): string {
   const { reduces } = kernel;
   const lines = [
     ...(f16.length === 0 ? [] : ["enable f16;"]),
     ...(needs === undefined || !enables ? [] : directivesOf(needs)),
-    ...storedLines(kernel, f16, width),
-    ...(/\breals\b/.test(source) ? widthLines(width) : []),
-    ...accessLines(kernel, source, width),
+    ...storedLines(kernel, f16, places),
+    ...(/\breals\b/.test(source) ? widthLines(places.width) : []),
+    ...accessLines(kernel, source, places),
     ...(reduces === undefined ? [] : reductionLines(reduces, needs === "subgroups" ? "subgroups" : "tree")),
   ];
   return lines.length === 0 ? source : `${lines.join("\n")}\n\n${source}`;

@@ -43,6 +43,7 @@ export const matmulForms: ReadonlyMap<string, Kernel<MatmulShape>> = forEachTili
       source: tiledProduct(source, tiling),
       variants: productVariants(source, tiling, {
         sides: ({ N, ...shape }) => ({ ...shape, columns: N }),
+        mixes: true,
       }),
       bindings: {
         a: readsStored<MatmulShape>(({ M, K }) => M * K),

@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { checkKernel, gpuTest, noise, U } from "../tests/kernels/check.ts";
 import { evaluate } from "../tests/kernels/finite_differences.ts";
 import type { Kernel } from "./kernel.ts";
+import { textsOf } from "./kernel_text.ts";
 import { matmul, matmulForms, type MatmulShape } from "./matmul.ts";
 import { matmulPartial, matmulPartialForms, type MatmulPartialShape } from "./matmul_partial.ts";
 import { fitsRows, matmulRows } from "./matmul_rows.ts";
@@ -16,6 +17,12 @@ const odd = { M: 131, N: 67, K: 37 }, small = { M: 5, N: 23, K: 3 }, exact = { M
 /** Rows that are multiples of four and no side a multiple of a tile's, for what reads four values at once. */
 const fours = { M: 132, N: 76, K: 44 };
 const transposes = [[0, 0], [0, 1], [1, 0], [1, 1]] as const;
+/** Products of which some rows alone are multiples of four: those that make odd logits, and that take their gradient. */
+const someFours = [
+  { name: "to one", M: 132, N: 77, K: 44, TRANSPOSE_A: 0, TRANSPOSE_B: 1 },
+  { name: "but a", M: 132, N: 76, K: 45, TRANSPOSE_A: 0, TRANSPOSE_B: 0 },
+  { name: "but a", M: 131, N: 76, K: 44, TRANSPOSE_A: 1, TRANSPOSE_B: 0 },
+];
 
 for (const [t, { name, staging }] of TILINGS.entries()) {
   gpuTest(`the tiling ${name} makes products within rounding, however operands are stored`, async () => {
@@ -34,6 +41,16 @@ for (const [t, { name, staging }] of TILINGS.entries()) {
       }
     }
   });
+
+  if (staging === "blocks") {
+    gpuTest(`the tiling ${name} takes four values at once of those operands that have rows for it`, async () => {
+      for (const [i, { name: variant, ...sizes }] of someFours.entries()) {
+        const form = matmulForms.get(name)!, shape = { ...plain, ...sizes, ACCUMULATE: i % 2, BIAS: (i + 1) % 2 };
+        assert.equal(textsOf(form, shape)[0]!.name, `${form.name} vec4 ${variant}`);
+        await checkProduct(form, shape, { inF16: (i + t) % 3 === 0, allTexts: false });
+      }
+    });
+  }
 
   gpuTest(`the tiling ${name} makes products in parts within rounding`, async () => {
     for (const [i, [TRANSPOSE_A, TRANSPOSE_B]] of transposes.entries()) {

@@ -26,6 +26,7 @@ export const matmulPartialForms: ReadonlyMap<string, Kernel<MatmulPartialShape>>
       variants: productVariants(source, tiling, {
         isSplit: true,
         sides: ({ N, ...shape }) => ({ ...shape, columns: N }),
+        mixes: true,
       }),
       bindings: {
         a: readsStored<MatmulPartialShape>(({ M, K }) => M * K),

@@ -25,8 +25,8 @@ export interface ProductOptions {
    * gets both sums of a place. Default false.
    */
   readonly isPaired?: boolean;
-  /** How many values a place of storage has: 4 only of a tiling in blocks. Default 1. */
-  readonly width?: 1 | 4;
+  /** How many values a place of storage has, of each operand and of the result: 4 only of a tiling in blocks. Default 1. */
+  readonly widths?: Readonly<Record<"a" | "b" | "y", 1 | 4>>;
   /** Whether a subgroup's invocations tell each other rows of a, in a tiling for that; else each reads all. Default false. */
   readonly tells?: boolean;
 }
@@ -39,14 +39,14 @@ export function strideOf(side: number, staging: Tiling["staging"]): number {
 }
 
 /** The declaration of a slice; of one in blocks also of the vectors in it. */
-export function sliceOf(operand: Operand, tiling: Tiling, { width = 1 }: ProductOptions): string[] {
+export function sliceOf(operand: Operand, tiling: Tiling, { widths }: ProductOptions): string[] {
   const { BK, staging } = tiling, size = BK * strideOf(sideOf(operand, tiling), staging);
   if (staging !== "blocks") {
     return [`var<workgroup> ${operand}_slice: array<${staging === "vec4" ? "vec4f" : "f32"}, ${size}>;`];
   }
   const stored = `stored_${operand}`;
   return [
-    `alias four_${operand} = ${width === 4 ? stored : `vec4<${stored}>`};`,
+    `alias four_${operand} = ${widths?.[operand] === 4 ? stored : `vec4<${stored}>`};`,
     `var<workgroup> ${operand}_slice: array<four_${operand}, ${size}>;`,
   ];
 }
@@ -178,7 +178,7 @@ function blockFunctions({ BK }: Tiling, options: ProductOptions): string[] {
   return (["a", "b"] as const).flatMap((operand) => {
     const line = operand === "a" ? "row_at" : "column_at", four = `four_${operand}`, stored = `stored_${operand}`;
     const across = (place: string) => `k * ${operand === "a" ? "M" : allColumns(options)} + ${line}(first, ${place})`;
-    const isWide = options.width === 4;
+    const isWide = options.widths?.[operand] === 4;
     const values = range(4).map((j) => `${operand}[${across(`place + ${j}u`)}]`).join(", ");
     const valuesAlong = range(4).map((j) => `${operand}_one(line, k + ${j}u)`).join(", ");
     return [

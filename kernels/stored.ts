@@ -6,13 +6,14 @@
  * so all arithmetic is f32; the lines made here say what `stored_x`, `stored_y` and `to_y` are. Only bindings that the
  * contract calls `stored` have such names. A text that may have four values in a place says `reals` for f32, `WIDTH` for
  * how many it has, and `reals(x[i])`; of its bindings those that are `stored` or of `reals` are so, and others are not.
+ * Where a variant has a stored binding otherwise (`widths`), its text does not read that one by `reals`.
  *
  * The one thing to know before editing: WGSL does not say what becomes of a value that is too large for f16, and drivers
  * differ (infinity, or the largest number). Training must see an overflow to skip the step, so the conversion itself
  * makes an infinity of what would round to more than 65,504.
  * @module
  */
-import type { Kernel } from "./kernel.ts";
+import type { Kernel, Widths } from "./kernel.ts";
 
 /** Names of the bindings that one use of a kernel has in memory as f16. */
 export type F16Bindings = readonly string[];
@@ -23,11 +24,22 @@ const CONVERSIONS = {
   4: "vec4<f16>(select(value, value * 3.0e38, abs(value) >= vec4f(65520.0)))",
 };
 
+/** How many values a place of the stored bindings has: `width`, but of those that `widths` names. */
+export interface PlaceWidths {
+  readonly width: 1 | 4;
+  readonly widths?: Widths | undefined;
+}
+
 /** What stored bindings are: a type for each, and a conversion for each that is written. */
-export function storedLines({ bindings }: Pick<Kernel, "bindings">, f16: F16Bindings, width: 1 | 4): string[] {
-  const real = width === 1 ? "f32" : "vec4f", half = width === 1 ? "f16" : "vec4<f16>";
+export function storedLines(
+  { bindings }: Pick<Kernel, "bindings">,
+  f16: F16Bindings,
+  { width: common, widths = {} }: PlaceWidths,
+): string[] {
   return Object.entries(bindings).flatMap(([name, { access, stored }]) => {
     if (stored !== true) return [];
+    const width = widths[name] ?? common;
+    const real = width === 1 ? "f32" : "vec4f", half = width === 1 ? "f16" : "vec4<f16>";
     const isF16 = f16.includes(name);
     const conversion = `fn to_${name}(value: ${real}) -> stored_${name} { return ${
       isF16 ? CONVERSIONS[width] : "value"
@@ -44,10 +56,15 @@ export function storedLines({ bindings }: Pick<Kernel, "bindings">, f16: F16Bind
  * others. `x_four(i)`: four from the i-th on, of which those beyond the end are anything. And
  * `put_x(i, values, count)` writes the first `count` of four there, or all if there are more.
  */
-export function accessLines({ bindings }: Pick<Kernel, "bindings">, source: string, width: 1 | 4): string[] {
+export function accessLines(
+  { bindings }: Pick<Kernel, "bindings">,
+  source: string,
+  { width: common, widths = {} }: PlaceWidths,
+): string[] {
   const all = (element: (k: number) => string) => `vec4f(${[0, 1, 2, 3].map(element).join(", ")})`;
   return Object.entries(bindings).flatMap(([name, { stored = false }]) => {
-    const from = width === 1 ? `${name}[i]` : all((k) => `${name}[i + ${k}u]`);
+    const width = widths[name] ?? common;
+    const from = common === 1 ? `${name}[i]` : all((k) => `${name}[i + ${k}u]`);
     const four = width === 1 || !stored ? all((k) => `f32(${name}[i + ${k}u])`) : `vec4f(${name}[i / 4u])`;
     const put = width === 1
       ? [0, 1, 2, 3].map((k) => `  if (count > ${k}u) { ${name}[i + ${k}u] = to_${name}(values[${k}]); }`)

@@ -31,6 +31,15 @@ export function partLength(K: number, split: number): number {
   return Math.ceil(Math.ceil(K / split) / PART_MULTIPLE) * PART_MULTIPLE;
 }
 
+export interface VariantOptions<S extends Shape> extends ProductOptions {
+  sides(shape: S): ProductSides;
+  /**
+   * Whether there are texts for rows of which only some are multiples of four, as products with logits have them where a
+   * vocabulary is odd. Default false.
+   */
+  readonly mixes?: boolean;
+}
+
 /**
  * The variants of a tiling's text: by subgroups, if it is for these; with four values in a place, if it is in blocks and
  * the rows are multiples of four.
@@ -38,7 +47,7 @@ export function partLength(K: number, split: number): number {
 export function productVariants<S extends Shape>(
   operation: string,
   tiling: Tiling,
-  { sides, ...options }: ProductOptions & { sides(shape: S): ProductSides },
+  { sides, mixes = false, ...options }: VariantOptions<S>,
 ): readonly KernelVariant<S>[] {
   if (tiling.staging === "subgroups") {
     return [{
@@ -48,13 +57,25 @@ export function productVariants<S extends Shape>(
     }];
   }
   if (tiling.staging !== "blocks") return [];
-  const fits = (shape: S) => {
-    const { M, K, columns, TRANSPOSE_A, TRANSPOSE_B } = sides(shape);
-    const rows = [TRANSPOSE_A === 1 ? M : K, TRANSPOSE_B === 1 ? K : columns, columns];
-    return rows.every((length) => length % 4 === 0);
-  };
-  return [{ name: "vec4", source: tiledProduct(operation, tiling, { ...options, width: 4 }), width: 4, fits }];
+  return WIDE.slice(0, mixes ? WIDE.length : 1).map(({ name, widths: { a, b, y } }) => ({
+    name,
+    source: tiledProduct(operation, tiling, { ...options, widths: { a, b, y } }),
+    ...(y === 4 && { width: y }),
+    ...(a === b && b === y ? {} : { widths: { a, b } }),
+    fits(shape) {
+      const { M, K, columns, TRANSPOSE_A, TRANSPOSE_B } = sides(shape);
+      const rows = { a: TRANSPOSE_A === 1 ? M : K, b: TRANSPOSE_B === 1 ? K : columns, y: columns };
+      return rows.a % a === 0 && rows.b % b === 0 && rows.y % y === 0;
+    },
+  }));
 }
+
+/** Those of products with logits whose rows are odd: that makes them, and those that take their gradient as a. */
+const WIDE = [
+  { name: "vec4", widths: { a: 4, b: 4, y: 4 } },
+  { name: "vec4 to one", widths: { a: 4, b: 4, y: 1 } },
+  { name: "vec4 but a", widths: { a: 1, b: 4, y: 4 } },
+] as const;
 
 /** The whole text. */
 export function tiledProduct(operation: string, tiling: Tiling, options: ProductOptions = {}): string {
@@ -227,7 +248,9 @@ function rowOfQuarters(sums: readonly string[], { BN, TN }: Tiling, options: Pro
 
 /** Of two matrices, the first half of an invocation's sums are of the one and the second half of the other. */
 function rowOfBlocks(sums: readonly string[], { BN, TN }: Tiling, options: ProductOptions): string[] {
-  const { isPaired = false, width = 1 } = options, count = isPaired ? sums.length / 2 : sums.length;
+  const { isPaired = false, widths } = options,
+    width = widths?.y ?? 1,
+    count = isPaired ? sums.length / 2 : sums.length;
   return range(count).flatMap((group) => {
     const values = isPaired ? [sums[group]!, sums[group + count]!] : [sums[group]!];
     return range(4 / width).map((part) => {

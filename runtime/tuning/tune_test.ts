@@ -228,7 +228,8 @@ const example: TunedDevice = {
 };
 
 Deno.test("a GPU has the forms that were measured on it; another, or another kind of device, has not", () => {
-  const device = { kind: "webgpu", description: "a GPU", features: new Set<never>() } as const, large = { ...layer, M: 4096, N: 64, K: 64 };
+  const device = { kind: "webgpu", description: "a GPU", features: new Set<never>() } as const,
+    large = { ...layer, M: 4096, N: 64, K: 64 };
   const known: TunedProducts = [{ ...example, subject: "an older driver" }, example];
   assert.equal(choiceOf(device, known).product(large).form, "64x64x16_8x4");
   assert.equal(choiceOf({ ...device, kind: "dawn" }, known).product(large).form, "64x64x16_8x4");

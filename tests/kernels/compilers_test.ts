@@ -149,7 +149,7 @@ function nameOf({ name }: Pick<KernelText, "name">, f16: F16Bindings): string {
 function probe(name: string, memoryWords: string, body: string): TintJob {
   const source = `var<workgroup> shares: array<f32, ${memoryWords}>; @compute @workgroup_size(64)
     fn main(@builtin(local_invocation_index) lane: u32) { ${body} shares[lane] = 1.0; }`;
-  return { name, source, needs: undefined, width: 1, bindings: {}, shapes: [{}], f16: [] };
+  return { name, source, needs: undefined, width: 1, widths: undefined, bindings: {}, shapes: [{}], f16: [] };
 }
 
 /** By name: null, or why it does not compile. */

@@ -30,6 +30,8 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
     { M: 1, N: 1, K: 1, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 1, RESIDUAL: 1, ACCUMULATE: 0 },
     { M: 70, N: 131, K: 45, TRANSPOSE_A: 1, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 0, ACCUMULATE: 1 },
     { M: 72, N: 132, K: 44, TRANSPOSE_A: 1, TRANSPOSE_B: 1, BIAS: 1, RESIDUAL: 0, ACCUMULATE: 0 },
+    { M: 72, N: 131, K: 44, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 1, RESIDUAL: 0, ACCUMULATE: 1 },
+    { M: 72, N: 132, K: 45, TRANSPOSE_A: 0, TRANSPOSE_B: 0, BIAS: 0, RESIDUAL: 1, ACCUMULATE: 0 },
   ],
   matmul_gelu: [{ M: 1, N: 1, K: 1, BIAS: 1 }, { M: 70, N: 131, K: 45, BIAS: 0 }, { M: 70, N: 132, K: 44, BIAS: 1 }],
   matmul_gelu_backward: [{ M: 1, N: 1, K: 1 }, { M: 70, N: 131, K: 45 }, { M: 70, N: 132, K: 44 }],
@@ -37,6 +39,8 @@ export const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
     { M: 1, N: 1, K: 1, TRANSPOSE_A: 0, TRANSPOSE_B: 1, SPLIT: 2 },
     { M: 70, N: 131, K: 45, TRANSPOSE_A: 1, TRANSPOSE_B: 0, SPLIT: 1 },
     { M: 70, N: 132, K: 44, TRANSPOSE_A: 0, TRANSPOSE_B: 1, SPLIT: 2 },
+    { M: 70, N: 131, K: 44, TRANSPOSE_A: 0, TRANSPOSE_B: 1, SPLIT: 2 },
+    { M: 70, N: 132, K: 45, TRANSPOSE_A: 0, TRANSPOSE_B: 0, SPLIT: 2 },
   ],
   matmul_rows: [
     { M: 1, N: 1, K: 1, TRANSPOSE_A: 0, TRANSPOSE_B: 1, BIAS: 1, RESIDUAL: 1, ACCUMULATE: 0 },

@@ -15,7 +15,8 @@ import { PipelineCache } from "../../runtime/device/webgpu_pipelines.ts";
 const DAWN = "npm:webgpu@0.6.2";
 
 /** A text of a kernel as far as a compiler sees it. */
-export interface TintJob extends Pick<KernelText, "name" | "source" | "needs" | "width">, Pick<Kernel, "reduces"> {
+export interface TintJob
+  extends Pick<KernelText, "name" | "source" | "needs" | "width" | "widths">, Pick<Kernel, "reduces"> {
   readonly bindings: Readonly<Record<string, Pick<Binding, "access" | "stored">>>;
   readonly shapes: readonly Shape[];
   readonly f16: F16Bindings;
@@ -43,14 +44,20 @@ if (import.meta.main) {
 
 async function refusal(
   { pipelines }: Tint,
-  { name, source, needs, width, reduces, bindings, shapes, f16 }: TintJob,
+  { name, source, needs, width, widths, reduces, bindings, shapes, f16 }: TintJob,
 ): Promise<string | null> {
   const contract = Object.fromEntries(
     Object.entries(bindings).map(([name, { access, stored = false }]) => {
       return [name, { access, stored, type: "f32" as const, length: () => 1 }];
     }),
   );
-  const variant = { name: "", source, ...(needs && { needs }), ...(width === 4 && { width }) };
+  const variant = {
+    name: "",
+    source,
+    ...(needs && { needs }),
+    ...(width === 4 && { width }),
+    ...(widths && { widths }),
+  };
   const kernel: Kernel = {
     ...{ name, source, bindings: contract, variants: [variant], grid: () => [1, 1, 1], reference: () => {} },
     ...(reduces && { reduces }),
