@@ -1,17 +1,23 @@
 /**
- * `matmul` on matrix units, where a GPU has them and was found to compute rightly with them: forms to choose from, like
- * the tilings.
+ * `matmul`, and the products that take over an activation but SwiGLU's two sums, on matrix units, where a GPU has them
+ * and was found to compute rightly with them: forms to choose from, like the tilings.
  *
- * Contract, reference and WebAssembly form are those of `matmul`. A device without the units computes the same by the
+ * Contract, reference and WebAssembly form are the kernel's own. A device without the units computes the same by the
  * default tiling, so that a form is never wrong, only slow. Units that multiply f16 get operands that lie in memory as
  * f16, and no others: nothing is rounded that was not before. They all add in f32.
  * @module
  */
-import type { GpuFeature, Kernel } from "./kernel.ts";
-import { matmul, type MatmulShape } from "./matmul.ts";
-import { matrixProduct, type MatrixTiling } from "./matrix_product.ts";
+import type { GpuFeature, Kernel, Shape } from "./kernel.ts";
+import { matmul } from "./matmul.ts";
+import { matmulGelu } from "./matmul_gelu.ts";
+import { matmulGeluBackward } from "./matmul_gelu_backward.ts";
+import { matmulSwigluBackward } from "./matmul_swiglu_backward.ts";
+import { matrixProduct, type MatrixProductOptions, type MatrixTiling } from "./matrix_product.ts";
 import { tileGrid } from "./tiling.ts";
 import operation from "./matmul.wgsl" with { type: "text" };
+import geluOperation from "./matmul_gelu.wgsl" with { type: "text" };
+import geluBackwardOperation from "./matmul_gelu_backward.wgsl" with { type: "text" };
+import swigluBackwardOperation from "./matmul_swiglu_backward.wgsl" with { type: "text" };
 
 const F32 = { needs: "subgroup-matrix", component: "f32", side: 8, staging: "vec4" } as const;
 const F16 = { needs: "subgroup-matrix-f16", component: "f16", side: 16, staging: "vec4" } as const;
@@ -23,18 +29,32 @@ export const MATRIX_TILINGS: readonly MatrixTiling[] = [
 ];
 
 /** By name of their tiling. */
-export const matmulMatrixForms: ReadonlyMap<string, Kernel<MatmulShape>> = new Map(
-  MATRIX_TILINGS.map((tiling) => [tiling.name, {
-    ...matmul,
-    name: `matmul_${tiling.name}`,
-    variants: [{
-      name: "matrix",
-      source: matrixProduct(operation, tiling),
-      needs: tiling.needs,
-      grid: ({ M, N }) => tileGrid(tiling, { rows: M, columns: N }),
-    }, ...matmul.variants ?? []],
-  }]),
-);
+export const matmulMatrixForms = onUnits(matmul, operation, { sides: ({ M, N }) => ({ rows: M, columns: N }) });
+export const matmulGeluMatrixForms = onUnits(matmulGelu, geluOperation, {
+  sides: ({ M, N }) => ({ rows: M, columns: N }),
+});
+export const matmulGeluBackwardMatrixForms = onUnits(matmulGeluBackward, geluBackwardOperation, {
+  sides: ({ M, N }) => ({ rows: M, columns: N }),
+});
+export const matmulSwigluBackwardMatrixForms = onUnits(matmulSwigluBackward, swigluBackwardOperation, {
+  columns: "F",
+  sides: ({ M, F }) => ({ rows: M, columns: F }),
+});
+
+/** A kernel with a text for units before its own: one for each tiling. */
+function onUnits<S extends Shape>(
+  kernel: Kernel<S>,
+  operation: string,
+  { sides, ...options }: MatrixProductOptions & {
+    sides(shape: S): { readonly rows: number; readonly columns: number };
+  },
+): ReadonlyMap<string, Kernel<S>> {
+  return new Map(MATRIX_TILINGS.map((tiling) => {
+    const source = matrixProduct(operation, tiling, options), { name, needs } = tiling;
+    const onUnits = { name: "matrix", source, needs, grid: (shape: S) => tileGrid(tiling, sides(shape)) };
+    return [name, { ...kernel, name: `${kernel.name}_${name}`, variants: [onUnits, ...kernel.variants ?? []] }];
+  }));
+}
 
 /** The forms that a device with these features has for a product. @param areF16 Whether both operands are in f16. */
 export function matrixFormsFor(features: ReadonlySet<GpuFeature>, areF16: boolean): readonly MatrixTiling[] {

@@ -53,7 +53,7 @@ for (const [t, tiling] of MATRIX_TILINGS.entries()) {
       ...matmul,
       name: `imitated_${name}`,
       variants: [],
-      source: matrixProduct(operation, f32, IMITATED) + imitation,
+      source: matrixProduct(operation, f32, { units: IMITATED }) + imitation,
       grid: ({ M, N }: MatmulShape) => tileGrid(tiling, { rows: M, columns: N }),
     };
     for (const shape of shapes.filter((_, i) => i % 2 === t % 2)) { // to compile takes seconds each

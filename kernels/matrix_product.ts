@@ -60,8 +60,18 @@ export const SUBGROUP_MATRICES: MatrixUnits = {
 /** Rows of a slice are so many bytes longer, so that a column of it is not in one bank; squares stay aligned. */
 const PADDING_BYTES = 16;
 
-/** The whole text. M, N, K, TRANSPOSE_A, TRANSPOSE_B and `store(row, column, sum)` must have a meaning. */
-export function matrixProduct(operation: string, tiling: MatrixTiling, units = SUBGROUP_MATRICES): string {
+export interface MatrixProductOptions {
+  /** Name of the count of columns of the result. Default N. */
+  readonly columns?: string;
+  readonly units?: MatrixUnits;
+}
+
+/** The whole text. M, K, TRANSPOSE_A, TRANSPOSE_B, the name in `columns` and `store(row, column, sum)` must have a meaning. */
+export function matrixProduct(
+  operation: string,
+  tiling: MatrixTiling,
+  { columns: width = "N", units = SUBGROUP_MATRICES }: MatrixProductOptions = {},
+): string {
   const { BM, BN, BK, component, side, subgroups: [down, across] } = tiling, lanes = lanesOf(tiling);
   const padding = PADDING_BYTES / (component === "f16" ? 2 : 4), strideA = BK + padding, strideB = BN + padding;
   const rows = range(BM / down / side), columns = range(BN / across / side);
@@ -79,8 +89,8 @@ export function matrixProduct(operation: string, tiling: MatrixTiling, units = S
         .join(", ")
     }) {`,
     ...units.beginning.map((line) => `  ${line}`),
-    `  let first_row = select(group.y, group.x, M <= N) * ${BM}u;`,
-    `  let first_column = select(group.x, group.y, M <= N) * ${BN}u;`,
+    `  let first_row = select(group.y, group.x, M <= ${width}) * ${BM}u;`,
+    `  let first_column = select(group.x, group.y, M <= ${width}) * ${BN}u;`,
     `  let own_row = subgroup / ${across}u * ${BM / down}u;`,
     `  let own_column = subgroup % ${across}u * ${BN / across}u;`,
     ...rows.flatMap((i) => columns.map((j) => `  var sums${i}_${j}: ${units.sums(tiling)};`)),
@@ -120,14 +130,14 @@ export function matrixProduct(operation: string, tiling: MatrixTiling, units = S
         `  for (var i = subgroup_lane; i < ${side * side}u; i += ${SUBGROUP_LANES}u) {`,
         `    let row = first_row + own_row + ${i * side}u + i / ${side}u;`,
         `    let column = first_column + own_column + ${j * side}u + i % ${side}u;`,
-        `    if (row < M && column < N) { store(row, column, results[${place} + i]); }`,
+        `    if (row < M && column < ${width}) { store(row, column, results[${place} + i]); }`,
         "  }",
         "  workgroupBarrier();",
       ])
     ),
     "}",
     "",
-    ...operandFunctions(tiling, {}),
+    ...operandFunctions(tiling, { columns: width }),
     "",
   ].join("\n");
 }

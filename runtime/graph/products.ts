@@ -11,6 +11,12 @@ import type { Kernel } from "../../kernels/kernel.ts";
 import { matmulForms, type MatmulShape } from "../../kernels/matmul.ts";
 import { matmulGeluForms } from "../../kernels/matmul_gelu.ts";
 import { matmulGeluBackwardForms } from "../../kernels/matmul_gelu_backward.ts";
+import {
+  matmulGeluBackwardMatrixForms,
+  matmulGeluMatrixForms,
+  matmulMatrixForms,
+  matmulSwigluBackwardMatrixForms,
+} from "../../kernels/matmul_matrix.ts";
 import { matmulPartialForms } from "../../kernels/matmul_partial.ts";
 import { matmulSum } from "../../kernels/matmul_sum.ts";
 import { matmulSwigluForms } from "../../kernels/matmul_swiglu.ts";
@@ -51,7 +57,13 @@ export function geluByProduct(graph: Graph, { x, y }: { x: Tensor; y: Tensor }):
   if (made === undefined) return false;
   const { tiling, shape: { M, N, K, BIAS }, tensors: { a, b, bias } } = made;
   graph.takeBack();
-  graph.run(matmulGeluForms.get(tiling)!, { M, N, K, BIAS }, { a, b, bias, pre: x, y });
+  graph.run((matmulGeluForms.get(tiling) ?? matmulGeluMatrixForms.get(tiling))!, { M, N, K, BIAS }, {
+    a,
+    b,
+    bias,
+    pre: x,
+    y,
+  });
   return true;
 }
 
@@ -64,7 +76,12 @@ export function geluBackwardByProduct(
   if (made === undefined) return false;
   const { tiling, shape: { M, N, K }, tensors: { a, b } } = made;
   graph.takeBack();
-  graph.run(matmulGeluBackwardForms.get(tiling)!, { M, N, K }, { a, b, pre: x, y: dx });
+  graph.run((matmulGeluBackwardForms.get(tiling) ?? matmulGeluBackwardMatrixForms.get(tiling))!, { M, N, K }, {
+    a,
+    b,
+    pre: x,
+    y: dx,
+  });
   return true;
 }
 
@@ -72,9 +89,10 @@ export function geluBackwardByProduct(
 export function swigluByProduct(graph: Graph, { x, y }: { x: Tensor; y: Tensor }): boolean {
   const made = lastProduct(graph, { y: x, TRANSPOSE_B: 1 });
   if (made === undefined || made.shape.BIAS === 1) return false;
-  const { tiling, shape: { M, N, K }, tensors: { a, b } } = made;
+  const { tiling, shape: { M, N, K }, tensors: { a, b } } = made, form = matmulSwigluForms.get(tiling);
+  if (form === undefined) return false; // matrix units make one sum of a place, not two
   graph.takeBack();
-  graph.run(matmulSwigluForms.get(tiling)!, { M, F: N / 2, K }, { a, b, pre: x, y });
+  graph.run(form, { M, F: N / 2, K }, { a, b, pre: x, y });
   return true;
 }
 
@@ -87,7 +105,12 @@ export function swigluBackwardByProduct(
   if (made === undefined) return false;
   const { tiling, shape: { M, N, K }, tensors: { a, b } } = made;
   graph.takeBack();
-  graph.run(matmulSwigluBackwardForms.get(tiling)!, { M, F: N, K }, { a, b, pre: x, y: dx });
+  graph.run((matmulSwigluBackwardForms.get(tiling) ?? matmulSwigluBackwardMatrixForms.get(tiling))!, { M, F: N, K }, {
+    a,
+    b,
+    pre: x,
+    y: dx,
+  });
   return true;
 }
 
@@ -97,7 +120,9 @@ interface LastProduct {
   readonly tensors: Readonly<Record<"a" | "b" | "bias", Tensor>>;
 }
 
-const TILING_OF = new Map<Kernel, string>([...matmulForms].map(([tiling, kernel]) => [kernel, tiling]));
+const TILING_OF = new Map<Kernel, string>(
+  [...matmulForms, ...matmulMatrixForms].map(([tiling, kernel]) => [kernel, tiling]),
+);
 
 /** The graph's last step, if its device fuses and the step did nothing but make `y` (with a bias) as one whole product. */
 function lastProduct(

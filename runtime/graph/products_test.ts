@@ -9,6 +9,7 @@ import { add, gelu, linear, swiglu } from "./ops.ts";
 import { Graph, type Tensor } from "./tensor.ts";
 
 const fusing: KernelChoice = { fuses: true, product: ONE_FORM.product };
+const onUnits: KernelChoice = { fuses: true, product: () => ({ form: "64x64x16_matrix", split: 1 }) };
 const inParts: KernelChoice = { fuses: true, product: () => ({ form: DEFAULT_TILING.name, split: 3 }) };
 
 for (const model of tinyModels) {
@@ -19,7 +20,7 @@ for (const model of tinyModels) {
       return inspect({ device, ...options, choice, read: (span) => Promise.resolve(device.readExactly(span)) });
     };
     const wanted = await looked(ONE_FORM);
-    for (const [name, choice] of Object.entries({ fusing, inParts, BY_SHAPE })) {
+    for (const [name, choice] of Object.entries({ fusing, inParts, onUnits, BY_SHAPE })) {
       const found = await looked(choice);
       assert.ok(Math.abs(found.loss - wanted.loss) < 1e-14, name);
       for (const [parameter, gradient] of wanted.gradients) {
@@ -67,6 +68,15 @@ Deno.test("a device that fuses has SwiGLU and its gradient made by the products 
   const { graph, y } = layers(swiglu, { choice: fusing });
   assert.deepEqual(kernelsOf(graph), ["matmul_swiglu", "matmul"]);
   assert.deepEqual(backward(graph, y), ["matmul", "matmul_swiglu_backward", "matmul", "matmul"]);
+});
+
+Deno.test("matrix units take over activations too, but SwiGLU, which needs two sums of a place", () => {
+  const formed = (names: readonly string[]) => names.map((name) => name.replace(/_64x64x16_matrix$/, " on units"));
+  const ofGelu = layers(gelu, { choice: onUnits }), ofSwiglu = layers(swiglu, { choice: onUnits });
+  assert.deepEqual(formed(kernelsOf(ofGelu.graph)), ["matmul_gelu on units", "matmul on units"]);
+  assert.ok(formed(backward(ofGelu.graph, ofGelu.y)).includes("matmul_gelu_backward on units"));
+  assert.deepEqual(formed(kernelsOf(ofSwiglu.graph)), ["matmul on units", "swiglu", "matmul on units"]);
+  assert.ok(formed(backward(ofSwiglu.graph, ofSwiglu.y)).includes("matmul_swiglu_backward on units"));
 });
 
 Deno.test("an activation has a step of its own on a device that does not fuse, and after a product in parts", () => {

@@ -1,8 +1,10 @@
 import { strict as assert } from "node:assert";
+import { BY_SHAPE } from "../../kernels/product_choice.ts";
 import { gpuTest, testDevice } from "../../tests/kernels/check.ts";
 import { openCpuDevice } from "../device/cpu.ts";
 import type { Device } from "../device/device.ts";
 import { openPlainDevice } from "../device/plain.ts";
+import { choiceFor } from "../graph/choice.ts";
 import { initialWeights } from "../model/parameters.ts";
 import { countingWindows, nameOf, tinyModels } from "../../tests/tiny_models.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -14,9 +16,9 @@ interface Trajectory {
 }
 
 /** Thirty steps of two micro-batches, the second not full. */
-async function train(device: Device, model: ModelConfig): Promise<Trajectory> {
+async function train(device: Device, model: ModelConfig, choice = choiceFor(device)): Promise<Trajectory> {
   const before = device.memory().bytes;
-  await using trainer = await openTrainer({ device, model, microBatch: 3 });
+  await using trainer = await openTrainer({ device, model, microBatch: 3, choice });
   const bytes = device.memory().bytes - before, planned = trainer.plannedBytes;
   assert.ok(Math.abs(bytes - planned) <= planned / 10, `planned ${planned} bytes, the device gave ${bytes}`);
   trainer.writeWeights(initialWeights(model, 1));
@@ -45,6 +47,12 @@ for (const model of tinyModels) {
   gpuTest(`thirty steps on a GPU follow the plain device in f64, for ${nameOf(model)}`, async () => {
     await expectTrajectory(await testDevice(), model);
   });
+  gpuTest(
+    `and with the forms that a GPU has by shape, which a software driver has not, for ${nameOf(model)}`,
+    async () => {
+      await expectTrajectory(await testDevice(), model, BY_SHAPE);
+    },
+  );
 }
 
 /**
@@ -53,11 +61,11 @@ for (const model of tinyModels) {
  */
 const TOLERANCE = 1.5e-6;
 
-async function expectTrajectory(device: Device, model: ModelConfig): Promise<void> {
-  const wanted = await train(openPlainDevice({ precision: "f64" }), model), found = await train(device, model);
+async function expectTrajectory(device: Device, model: ModelConfig, choice = choiceFor(device)): Promise<void> {
+  const wanted = await train(openPlainDevice({ precision: "f64" }), model), found = await train(device, model, choice);
   for (const [step, loss] of wanted.losses.entries()) {
     const error = Math.abs(found.losses[step]! - loss);
     assert.ok(error < TOLERANCE, `step ${step}: loss ${found.losses[step]}, wanted ${loss}`);
   }
-  assert.deepEqual(await train(device, model), found, "the same device gives the same bits again");
+  assert.deepEqual(await train(device, model, choice), found, "the same device gives the same bits again");
 }

@@ -11,7 +11,13 @@ import { forms, kernels } from "../../kernels/all.ts";
 import type { Kernel, Shape } from "../../kernels/kernel.ts";
 import { type KernelText, textsOf } from "../../kernels/kernel_text.ts";
 import type { F16Bindings } from "../../kernels/stored.ts";
-import { matmulMatrixForms, MATRIX_TILINGS } from "../../kernels/matmul_matrix.ts";
+import {
+  matmulGeluBackwardMatrixForms,
+  matmulGeluMatrixForms,
+  matmulMatrixForms,
+  matmulSwigluBackwardMatrixForms,
+  MATRIX_TILINGS,
+} from "../../kernels/matmul_matrix.ts";
 import type { MatrixTiling } from "../../kernels/matrix_product.ts";
 import { whole, wordsOf } from "../../runtime/device/device.ts";
 import { gpuTest, testDevice } from "./check.ts";
@@ -20,10 +26,16 @@ import type { TintJob } from "./tint.ts";
 import { f16Variants, operationOf, withText } from "./variants.ts";
 
 const all = [...kernels, ...forms];
+const MATRIX_FORMS: readonly ReadonlyMap<string, Kernel>[] = [
+  matmulMatrixForms,
+  matmulGeluMatrixForms,
+  matmulGeluBackwardMatrixForms,
+  matmulSwigluBackwardMatrixForms,
+];
 
 const refusals = await compileUnderTint([
   ...all.flatMap((kernel) => uses(kernel).map((use) => jobOf(kernel, use))),
-  ...MATRIX_TILINGS.map((tiling) => matrixJob(tiling)),
+  ...MATRIX_TILINGS.flatMap((tiling) => matrixJobs(tiling)),
   probe("16 KiB", "4096", "workgroupBarrier();"),
   probe("16 KiB and a word", "4097", "workgroupBarrier();"),
   probe("a barrier in divergent flow", "64", "if (lane > 3u) { workgroupBarrier(); }"),
@@ -102,7 +114,7 @@ Deno.test("Tint refuses what naga lets pass: a barrier in divergent flow, and mo
   assert.match(refusals.get("a barrier in divergent flow")!, /uniform/);
 });
 
-for (const { name } of MATRIX_TILINGS) {
+for (const { name } of MATRIX_FORMS.flatMap((forms) => [...forms.values()])) {
   Deno.test(`${name}, on matrix units, compiles under Tint within WebGPU's default limits`, () => {
     assert.equal(refusals.get(name), null);
   });
@@ -132,10 +144,13 @@ function jobOf({ bindings, reduces }: Kernel, { text, shapes, f16 }: Use): TintJ
 }
 
 /** With operands as its units take them. */
-function matrixJob({ name, component }: MatrixTiling): TintJob {
-  const kernel = matmulMatrixForms.get(name)!, shapes = SHAPES["matmul"]!;
-  const text = textsOf(kernel, shapes[0]!)[0]!;
-  return { ...jobOf(kernel, { text, shapes, f16: component === "f16" ? ["a", "b", "y"] : [] }), name };
+function matrixJobs({ name, component }: MatrixTiling): TintJob[] {
+  return MATRIX_FORMS.map((forms) => {
+    const kernel = forms.get(name)!, shapes = SHAPES[kernel.name.slice(0, -name.length - 1)]!;
+    const text = textsOf(kernel, shapes[0]!)[0]!, stored = Object.entries(kernel.bindings);
+    const f16 = component === "f16" ? stored.flatMap(([name, { stored }]) => stored === true ? [name] : []) : [];
+    return { ...jobOf(kernel, { text, shapes, f16 }), name: kernel.name };
+  });
 }
 
 function shapesOf(kernel: Kernel): readonly Shape[] {
