@@ -7,14 +7,14 @@
  * @module
  */
 import type { AttentionShape } from "./attention.ts";
+import { TILE, withTiles } from "./attention_tiles.ts";
 import { defineKernel, reads, readsStored, writesStored } from "./kernel.ts";
 import { variantsOf } from "./kernel_text.ts";
 import { fours, headDot, headOffsets, ITEM_ROWS, packedWidth } from "./packed_heads.ts";
-import source from "./attention_backward_key_value.wgsl" with { type: "text" };
+import ownSource from "./attention_backward_key_value.wgsl" with { type: "text" };
 import wasmSource from "./attention_backward_key_value.as" with { type: "text" };
 
-/** Keys of one workgroup. */
-const KEYS = 32;
+const source = withTiles(ownSource);
 
 export const attentionBackwardKeyValue = defineKernel<AttentionShape>()({
   name: "attention_backward_key_value",
@@ -26,7 +26,7 @@ export const attentionBackwardKeyValue = defineKernel<AttentionShape>()({
     dot: reads<AttentionShape>(({ B, T, H }) => B * H * T),
     dqkv: writesStored<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
   },
-  grid: ({ B, T, G }) => [Math.ceil(T / KEYS), G, B],
+  grid: ({ B, T, G }) => [Math.ceil(T / TILE), G, B],
   variants: variantsOf(source, { wide: { fits: ({ D }) => D % 4 === 0 } }),
   flops: ({ B, T, H, D }) => 4 * D * B * H * T * (T + 1),
   moves: ({ H, G }) => ({ dqkv: 2 * G / (H + 2 * G) }),
