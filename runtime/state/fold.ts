@@ -2,8 +2,9 @@
  * The fold of one set of weights: the parent's and contributions in, the next ones out, bit for bit the same on every
  * machine. States with several sets are folded set by set (`sets.ts`).
  *
- * Only + − × ÷ √ on f64 and f32, in one order: parts in the order given (peer ids), values from first to last. No
- * WebAssembly, no GPU and no `Math` function beyond `sqrt` and `fround` takes part, because they may differ.
+ * Only + − × ÷ √ on f64 and f32, in one order: parts in the order given (peer ids), values from first to last. No GPU
+ * and no `Math` function beyond `sqrt` and `fround` takes part, because they may differ. WebAssembly may: without relaxed
+ * operations it is as exact as JavaScript, and its loops are held to the bits of the plain ones (`fold_loops.ts`).
  *
  *  1. Drop what does not decode, is not finite or absurdly long, and leave out what is zero; the others' weights are
  *     normalised over those that remain.
