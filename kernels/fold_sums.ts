@@ -6,15 +6,25 @@
  * computes is written below; the plain loops that it agrees with bit for bit are `Int8Vector`, `F32Vector` and `dot`
  * in `runtime/state`, and `runtime/state/simd_loops.ts` is the only file that calls them.
  *
+ * The module lies beside its source, compiled: every peer folds with the same bytes, at once and without a compiler.
+ * `deno run -A tests/golden/make_fold_sums.ts` writes it anew, and a test holds it to the source.
+ *
  * The one thing to know: addresses are bytes of the memory that the module is linked to, counts are rounded up to whole
  * vectors. So behind all that is read or written there must be room for 16 values, and what comes to lie there is
  * nothing.
  * @module
  */
 import source from "./fold_sums.as" with { type: "text" };
+import compiled from "./fold_sums.wasm.base64" with { type: "text" };
 
 /** For the compiler of AssemblyScript. */
 export const foldSumsSource = { name: "fold_sums", text: source };
+
+/** The module that it makes of the source, without relaxed operations: linked to a shared memory, `env.memory`. */
+export const foldSumsModule: Uint8Array<ArrayBuffer> = Uint8Array.from(
+  atob(compiled),
+  (letter) => letter.charCodeAt(0),
+);
 
 /** A record tells of one part; little-endian: u32 values, u32 exponents, u32 shift, u32 offset, f64 share. */
 export const RECORD_BYTES = 24;

@@ -48,6 +48,11 @@ export interface ContributionForm {
   readonly padding: readonly Range[];
 }
 
+export interface JudgeOptions extends ContributionForm {
+  /** As of a fold. */
+  readonly crew?: FoldCrew;
+}
+
 export interface FoldOptions extends Omit<ContributionForm, "length"> {
   readonly outer: OuterRates & Pick<OuterConfig, "robust" | "screen">;
   /** The threads that fold; the calling one alone if absent. */
@@ -103,8 +108,8 @@ export function fold(input: FoldInput, { outer, crew = alone, ...form }: FoldOpt
 }
 
 /** Reads a contribution once: does it decode to finite values for this model, and what is its Euclidean norm? */
-export function judge(bytes: Uint8Array, form: ContributionForm): PartVerdict {
-  return judgeAll([bytes], { ...form, crew: alone }).verdicts[0]!;
+export function judge(bytes: Uint8Array, { crew = alone, ...form }: JudgeOptions): PartVerdict {
+  return judgeAll([bytes], { ...form, crew }).verdicts[0]!;
 }
 
 function judgeAll(

@@ -6,7 +6,7 @@
  * and whatever these loops cannot do (other codecs, arrays of other memory) the plain ones do.
  * @module
  */
-import { type FoldSums, RECORD_BYTES, VECTOR_VALUES } from "../../kernels/fold_sums.ts";
+import { type FoldSums, foldSumsModule, RECORD_BYTES, VECTOR_VALUES } from "../../kernels/fold_sums.ts";
 import type { EncodedVector } from "./codec/codec.ts";
 import { F32Vector } from "./codec/f32.ts";
 import { Int8Vector, LARGEST_EXPONENT } from "./codec/int8_vector.ts";
@@ -31,11 +31,11 @@ const ROOMS = VALUES + MOST_PARTS * PART_BYTES;
 
 /**
  * The loops of `kernels/fold_sums.as`, or the plain ones where an engine cannot run them or disagrees with these.
- * @param module Of `foldSumsSource`, over a shared memory.
+ * @param module Its bytes; others are for tests.
  */
-export function simdLoops(module: WebAssembly.Module): FoldLoops {
+export function simdLoops(module: Uint8Array<ArrayBuffer> = foldSumsModule): FoldLoops {
   try {
-    const loops = new SimdLoops(module);
+    const loops = new SimdLoops(new WebAssembly.Module(module));
     return agrees(loops) ? loops : plainLoops;
   } catch {
     return plainLoops; // no memory, or no such vectors: slower, and the same bits

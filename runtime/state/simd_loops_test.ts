@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
-import { foldSumsSource } from "../../kernels/fold_sums.ts";
+import { foldSumsModule, foldSumsSource } from "../../kernels/fold_sums.ts";
 import { chance } from "../../tests/chance.ts";
-import { compileWasm } from "../device/wasm_module.ts";
+import { wasmBytesOf } from "../device/wasm_module.ts";
 import type { EncodedVector } from "./codec/codec.ts";
 import { F32Vector } from "./codec/f32.ts";
 import { Int8Vector } from "./codec/int8_vector.ts";
@@ -11,7 +11,7 @@ import { simdLoops } from "./simd_loops.ts";
 
 const SEED = 21;
 const random = chance(SEED).next;
-const loops = simdLoops(await compileWasm([foldSumsSource]));
+const loops = simdLoops();
 
 /** Codes that begin `offset` bytes into their memory; every code and, up to 247, every exponent may occur. */
 function int8Of(length: number, { block, offset = 0 }: { readonly block: number; readonly offset?: number }) {
@@ -35,6 +35,16 @@ function assertSame(found: Float64Array, wanted: Float64Array, what: string): vo
   const at = wanted.findIndex((value, i) => !Object.is(value, found[i]));
   assert.equal(at, -1, `${what}: place ${at} is ${found[at]}, not ${wanted[at]}`);
 }
+
+Deno.test("the module is what its source compiles to", async () => {
+  const wanted = await wasmBytesOf([foldSumsSource], { relaxed: false });
+  const remedy = "it is another one: write it anew with deno run -A tests/golden/make_fold_sums.ts";
+  assert.deepEqual([...foldSumsModule], [...wanted], remedy);
+});
+
+Deno.test("an engine that cannot read the module folds with plain loops", () => {
+  assert.equal(simdLoops(new Uint8Array([1, 2, 3])), plainLoops);
+});
 
 Deno.test("this engine's WebAssembly gives the bits of plain loops, so it is used", () => {
   assert.notEqual(loops, plainLoops);
@@ -110,6 +120,6 @@ for (
   Deno.test(`an engine that gets ${what} wrong is not believed`, async () => {
     assert.ok(foldSumsSource.text.includes(line));
     const text = foldSumsSource.text.replace(line, wrong);
-    assert.equal(simdLoops(await compileWasm([{ ...foldSumsSource, text }])), plainLoops);
+    assert.equal(simdLoops(await wasmBytesOf([{ ...foldSumsSource, text }], { relaxed: false })), plainLoops);
   });
 }

@@ -6,14 +6,13 @@
 /// <reference lib="deno.worker" />
 import { anyCodec } from "../state/codec/codecs.ts";
 import type { EncodedVector } from "../state/codec/codec.ts";
-import { type FoldLoops, plainLoops } from "../state/fold_loops.ts";
 import { workOf } from "../state/fold_tasks.ts";
 import { simdLoops } from "../state/simd_loops.ts";
 import type { ToHelper } from "./fold_threads.ts";
 import { takeItems } from "./shared_items.ts";
 
 let vectors: () => readonly (EncodedVector | null)[];
-let loops: FoldLoops = plainLoops;
+const loops = simdLoops();
 
 self.onmessage = ({ data }: MessageEvent<ToHelper>) => {
   if (data.kind === "parts") {
@@ -24,8 +23,6 @@ self.onmessage = ({ data }: MessageEvent<ToHelper>) => {
         const part = anyCodec.open(one, length);
         return part.ok ? part.vector : null;
       });
-  } else if (data.kind === "loops") {
-    loops = simdLoops(data.module);
   } else {
     takeItems(data.counter, () => workOf(data.task, { vectors: vectors(), loops }));
   }

@@ -2,9 +2,9 @@
  * A fold on several threads: the fold thread and helpers (`fold_helper.ts`) take items of a task from one counter until
  * none is left.
  *
- * Helpers, and a thread that compiles the fast loops (`fold_compiler.ts`), are started by the first fold that is worth
- * it, and nobody waits for them: a task is done when its items are, whoever did them and with which loops. The one thing to know: all that a task reads and writes lies in shared memory,
- * and each task has a counter of its own, so a helper that comes late to a task finds nothing to do and touches nothing.
+ * Helpers are started by the first fold that is worth it, and nobody waits for them: a task is done when its items are,
+ * whoever did them. The one thing to know: all that a task reads and writes lies in shared memory, and each task has a
+ * counter of its own, so a helper that comes late to a task finds nothing to do and touches nothing.
  * @module
  */
 import { doAll, type FoldCrew, type FoldedParts } from "../state/fold_crew.ts";
@@ -17,8 +17,6 @@ import { type Counter, newCounter, takeItems, waitForItems } from "./shared_item
 export type ToHelper =
   /** The parts that the tasks from now on are about. */
   | { readonly kind: "parts"; readonly bytes: readonly Uint8Array[]; readonly length: number }
-  /** What to do tasks with from now on. */
-  | { readonly kind: "loops"; readonly module: WebAssembly.Module }
   | { readonly kind: "task"; readonly task: FoldTask; readonly counter: Counter };
 
 export interface FoldThreadsOptions {
@@ -28,14 +26,13 @@ export interface FoldThreadsOptions {
   readonly sharedValues?: number;
 }
 
-/** A few milliseconds of work; to tell the helpers takes some tenths of one, to compile the fast loops seconds. */
+/** A few milliseconds of work; to tell the helpers takes some tenths of one. */
 const SHARED_VALUES = 2 ** 21;
 
 export class FoldThreads implements FoldCrew, Disposable {
   readonly #options: FoldThreadsOptions;
   #helpers: readonly Worker[] = [];
-  #compiler: Worker | null = null;
-  #loops: FoldLoops = plainLoops;
+  readonly #loops: FoldLoops = simdLoops();
   #started: Promise<void> | null = null;
   #told: FoldedParts | null = null;
   #room = new SharedArrayBuffer(0);
@@ -50,12 +47,12 @@ export class FoldThreads implements FoldCrew, Disposable {
     return this.#helpedItems;
   }
 
-  /** Whether the fast loops are there, and this engine does them right. */
+  /** Whether this engine does the fast loops right. */
   get isFast(): boolean {
     return this.#loops !== plainLoops;
   }
 
-  /** Starts the helpers, if no fold has, and waits until they and the fast loops are there. */
+  /** Starts the helpers, if no fold has, and waits until they are there. */
   start(): Promise<void> {
     return this.#started ??= this.#start();
   }
@@ -70,52 +67,44 @@ export class FoldThreads implements FoldCrew, Disposable {
     const { threadCount, sharedValues = SHARED_VALUES } = this.#options, { vectors } = parts;
     const isLarge = parts.length * parts.bytes.length >= sharedValues, options = { vectors, loops: this.#loops };
     if (isLarge) this.start();
-    if (!isLarge || threadCount === 1 || !isShared(task, parts)) return doAll(task, options);
-    const counter = newCounter(itemCount(task));
+    const items = itemCount(task);
+    if (!isLarge || threadCount === 1 || items === 1 || !isShared(task, parts)) return doAll(task, options);
+    const counter = newCounter(items);
     if (this.#told !== parts) this.#tell({ kind: "parts", bytes: parts.bytes, length: parts.length });
     this.#told = parts;
     this.#tell({ kind: "task", task, counter });
     const own = takeItems(counter, () => workOf(task, options));
     waitForItems(counter);
-    this.#helpedItems += itemCount(task) - own;
+    this.#helpedItems += items - own;
   }
 
   [Symbol.dispose](): void {
     for (const helper of this.#helpers) helper.terminate();
-    this.#compiler?.terminate();
     this.#helpers = [];
     this.#told = null;
   }
 
-  async #start(): Promise<void> {
-    const helpers = Array.from({ length: this.#options.threadCount - 1 }, () => threadOf("./fold_helper.ts"));
-    this.#helpers = helpers;
-    this.#compiler = threadOf("./fold_compiler.ts");
-    const [module] = await Promise.all([this.#compiler, ...helpers].map(firstMessage));
-    this.#compiler.terminate();
-    if (!(module instanceof WebAssembly.Module)) return;
-    this.#loops = simdLoops(module);
-    this.#tell({ kind: "loops", module });
+  #start(): Promise<void> {
+    const script = new URL("./fold_helper.ts", import.meta.url);
+    this.#helpers = Array.from(
+      { length: this.#options.threadCount - 1 },
+      () => new Worker(script, { type: "module", name: "starling fold" }),
+    );
+    const up = this.#helpers.map((helper) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      helper.onmessage = () => resolve();
+      helper.onerror = (event) => { // it did not start: folds go on without it
+        event.preventDefault();
+        resolve();
+      };
+      return promise;
+    });
+    return Promise.all(up).then(() => {});
   }
 
   #tell(message: ToHelper): void {
     for (const helper of this.#helpers) helper.postMessage(message);
   }
-}
-
-function threadOf(script: string): Worker {
-  return new Worker(new URL(script, import.meta.url), { type: "module", name: "starling fold" });
-}
-
-/** Null if the thread failed before: folds go on without it. */
-function firstMessage(thread: Worker): Promise<unknown> {
-  const { promise, resolve } = Promise.withResolvers<unknown>();
-  thread.onmessage = ({ data }) => resolve(data);
-  thread.onerror = (event) => {
-    event.preventDefault();
-    resolve(null);
-  };
-  return promise;
 }
 
 /** Whether other threads would see the very memory that the fold is about. */
