@@ -27,7 +27,7 @@ export interface FoldCrew {
 /** The calling thread. */
 export const alone: FoldCrew = {
   numbers: (count) => new Float64Array(count),
-  run: (task, { vectors }) => doAll(task, { vectors, loops: plainLoops }),
+  run: (task, { vectors }) => doAll(task, { vectorAt: (part) => vectors[part]!, loops: plainLoops }),
 };
 
 /** Does all items of a task. */

@@ -54,29 +54,29 @@ export function itemCount(task: FoldTask): number {
 }
 
 export interface WorkOptions {
-  /** The fold's parts; those that do not decode are null, and in no task. */
-  readonly vectors: readonly (EncodedVector | null)[];
+  /** Opens a part of the fold; those that do not decode are in no task. */
+  readonly vectorAt: (part: number) => EncodedVector;
   readonly loops: FoldLoops;
 }
 
 /** What does one item of a task. */
-export function workOf(task: FoldTask, { vectors, loops }: WorkOptions): (item: number) => void {
+export function workOf(task: FoldTask, { vectorAt, loops }: WorkOptions): (item: number) => void {
   switch (task.kind) {
     case "norms": {
       const { parts, squares } = task;
-      return (item) => squares[item] = loops.normSquared(vectors[parts[item]!]!);
+      return (item) => squares[item] = loops.normSquared(vectorAt(parts[item]!));
     }
     case "products":
-      return productsOf(task, { vectors: task.parts.map((part) => vectors[part]!), loops });
+      return productsOf(task, { vectors: task.parts.map(vectorAt), loops });
     case "step":
-      return stepOf(task, { vectors: task.pulls.map(({ part }) => vectors[part]!), loops });
+      return stepOf(task, { vectors: task.pulls.map(({ part }) => vectorAt(part)), loops });
     default:
       return task satisfies never;
   }
 }
 
 /** Of the parts that the task is about, in its order. */
-interface OwnParts extends WorkOptions {
+interface OwnParts extends Pick<WorkOptions, "loops"> {
   readonly vectors: readonly EncodedVector[];
 }
 

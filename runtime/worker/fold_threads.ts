@@ -64,8 +64,9 @@ export class FoldThreads implements FoldCrew, Disposable {
   }
 
   run(task: FoldTask, parts: FoldedParts): void {
-    const { threadCount, sharedValues = SHARED_VALUES } = this.#options, { vectors } = parts;
-    const isLarge = parts.length * parts.bytes.length >= sharedValues, options = { vectors, loops: this.#loops };
+    const { threadCount, sharedValues = SHARED_VALUES } = this.#options;
+    const isLarge = parts.length * parts.bytes.length >= sharedValues;
+    const options = { vectorAt: (part: number) => parts.vectors[part]!, loops: this.#loops };
     if (isLarge) this.start();
     const items = itemCount(task);
     if (!isLarge || threadCount === 1 || items === 1 || !isShared(task, parts)) return doAll(task, options);
