@@ -9,10 +9,11 @@
  * arXiv 2307.08691, algorithm 1.
  * @module
  */
+import { TILE, withTiles } from "./attention_tiles.ts";
 import { defineKernel, readsStored, writes, writesStored } from "./kernel.ts";
 import { variantsOf } from "./kernel_text.ts";
 import { fours, headDot, headOffsets, type Heads, ITEM_ROWS, packedWidth } from "./packed_heads.ts";
-import source from "./attention.wgsl" with { type: "text" };
+import ownSource from "./attention.wgsl" with { type: "text" };
 import wasmSource from "./attention.as" with { type: "text" };
 
 export type AttentionShape = Heads & {
@@ -22,8 +23,7 @@ export type AttentionShape = Heads & {
   readonly T: number;
 };
 
-/** Query rows of one workgroup. */
-const ROWS = 32;
+const source = withTiles(ownSource);
 
 export const attention = defineKernel<AttentionShape>()({
   name: "attention",
@@ -33,7 +33,7 @@ export const attention = defineKernel<AttentionShape>()({
     y: writesStored<AttentionShape>(({ B, T, H, D }) => B * T * H * D),
     lse: writes<AttentionShape>(({ B, T, H }) => B * H * T),
   },
-  grid: ({ B, T, H }) => [Math.ceil(T / ROWS), H, B],
+  grid: ({ B, T, H }) => [Math.ceil(T / TILE), H, B],
   variants: variantsOf(source, { wide: { fits: ({ D }) => D % 4 === 0 } }),
   flops: ({ B, T, H, D }) => 2 * D * B * H * T * (T + 1),
   reference({ qkv, y, lse }, shape) {

@@ -18,14 +18,8 @@ override D: u32;
 @group(0) @binding(1) var<storage, read_write> y: array<stored_y>;
 @group(0) @binding(2) var<storage, read_write> lse: array<f32>;
 
-const TILE = 32u; // rows, keys, and values of a head in one slice
-const PART = 4u;
-const SIDE = TILE / PART; // the workgroup is SIDE × SIDE invocations
-const LANES = SIDE * SIDE;
 const LOWEST = -1.0e30; // below every score; an infinity would make NaN of a difference
 
-var<workgroup> left: array<vec4f, TILE * SIDE>; // a slice of the queries, then the tile's probabilities
-var<workgroup> right: array<vec4f, TILE * SIDE>; // a slice of the keys, then one of the values
 var<workgroup> partial: array<vec4f, LANES>; // of each invocation, 4 rows
 
 @compute @workgroup_size(LANES)
@@ -46,8 +40,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var first_key = 0u; first_key <= first_row; first_key += TILE) {
     var scores = mat4x4f();
     for (var d = 0u; d < D; d += TILE) {
-      load_queries(sequence, first_row, q_offset, d, lane);
-      load_keys(sequence, first_key, k_offset, d, lane);
+      store_left(qkv_part(sequence, first_row, q_offset, d, lane), lane);
+      store_right(qkv_part(sequence, first_key, k_offset, d, lane), lane);
       scores = add_product(min(TILE, D), lane, scores);
     }
     scores = masked(scores * inverseSqrt(f32(D)), first_row, first_key, lane);
@@ -57,19 +51,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let weights = exponentials(scores, largest);
     let fade = exp(before - largest);
     sums = fma(sums, fade, row_sums(weights));
-    store_left(weights, lane % SIDE * PART, lane / SIDE);
+    store_left(weights, lane);
 
-    y0 = add_values(sequence, first_key, v_offset, 0u, lane, faded(y0, fade));
-    if (D > TILE) { y1 = add_values(sequence, first_key, v_offset, TILE, lane, faded(y1, fade)); }
-    if (D > 2u * TILE) { y2 = add_values(sequence, first_key, v_offset, 2u * TILE, lane, faded(y2, fade)); }
-    if (D > 3u * TILE) { y3 = add_values(sequence, first_key, v_offset, 3u * TILE, lane, faded(y3, fade)); }
+    y0 = add_qkv(sequence, first_key, v_offset, 0u, lane, faded(y0, fade));
+    if (D > TILE) { y1 = add_qkv(sequence, first_key, v_offset, TILE, lane, faded(y1, fade)); }
+    if (D > 2u * TILE) { y2 = add_qkv(sequence, first_key, v_offset, 2u * TILE, lane, faded(y2, fade)); }
+    if (D > 3u * TILE) { y3 = add_qkv(sequence, first_key, v_offset, 3u * TILE, lane, faded(y3, fade)); }
   }
 
   let totals = row_totals(sums, lane);
-  store_slice(sequence, first_row, head, 0u, lane, faded(y0, 1.0 / totals));
-  if (D > TILE) { store_slice(sequence, first_row, head, TILE, lane, faded(y1, 1.0 / totals)); }
-  if (D > 2u * TILE) { store_slice(sequence, first_row, head, 2u * TILE, lane, faded(y2, 1.0 / totals)); }
-  if (D > 3u * TILE) { store_slice(sequence, first_row, head, 3u * TILE, lane, faded(y3, 1.0 / totals)); }
+  store_y(sequence, first_row, q_offset, 0u, lane, faded(y0, 1.0 / totals));
+  if (D > TILE) { store_y(sequence, first_row, q_offset, TILE, lane, faded(y1, 1.0 / totals)); }
+  if (D > 2u * TILE) { store_y(sequence, first_row, q_offset, 2u * TILE, lane, faded(y2, 1.0 / totals)); }
+  if (D > 3u * TILE) { store_y(sequence, first_row, q_offset, 3u * TILE, lane, faded(y3, 1.0 / totals)); }
   if (lane % SIDE == 0u) {
     let logarithms = largest + log(totals);
     for (var i = 0u; i < PART; i++) {
@@ -77,89 +71,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       if (row < T) { lse[(group.z * H + head) * T + row] = logarithms[i]; }
     }
   }
-}
-
-/// before + the tile's probabilities · one slice of its values
-fn add_values(sequence: u32, first_key: u32, offset: u32, first_d: u32, lane: u32, before: mat4x4f) -> mat4x4f {
-  for (var i = lane; i < TILE * SIDE; i += LANES) {
-    right[at(i / SIDE, i % SIDE)] = packed(sequence, first_key + i / SIDE, offset, first_d + i % SIDE * PART);
-  }
-  return add_product(TILE, lane, before);
-}
-
-fn load_queries(sequence: u32, first: u32, offset: u32, first_d: u32, lane: u32) {
-  let depth = lane % SIDE * PART;
-  store_left(packed_rows(sequence, first + lane / SIDE * PART, offset, first_d + depth), depth, lane / SIDE);
-}
-
-fn load_keys(sequence: u32, first: u32, offset: u32, first_d: u32, lane: u32) {
-  let depth = lane % SIDE * PART;
-  store_right(packed_rows(sequence, first + lane / SIDE * PART, offset, first_d + depth), depth, lane / SIDE);
-}
-
-/// The same 4 values of 4 rows.
-fn packed_rows(sequence: u32, row: u32, offset: u32, d: u32) -> mat4x4f {
-  return mat4x4f(
-    packed(sequence, row, offset, d),
-    packed(sequence, row + 1u, offset, d),
-    packed(sequence, row + 2u, offset, d),
-    packed(sequence, row + 3u, offset, d),
-  );
-}
-
-/// 4 values of a head from the d-th on; 0 for those that do not exist.
-fn packed(sequence: u32, row: u32, offset: u32, d: u32) -> vec4f {
-  if (row >= T || d >= D) { return vec4f(); }
-  let values = qkv_four((sequence + row) * (H + 2u * G) * D + offset + d);
-  return select(vec4f(), values, vec4u(d) + vec4u(0u, 1u, 2u, 3u) < vec4u(D));
-}
-
-/// An invocation's 4 vectors become one each of 4 depths.
-fn store_left(part: mat4x4f, depth: u32, place: u32) {
-  let turned = transpose(part);
-  left[at(depth, place)] = turned[0];
-  left[at(depth + 1u, place)] = turned[1];
-  left[at(depth + 2u, place)] = turned[2];
-  left[at(depth + 3u, place)] = turned[3];
-}
-
-fn store_right(part: mat4x4f, depth: u32, place: u32) {
-  let turned = transpose(part);
-  right[at(depth, place)] = turned[0];
-  right[at(depth + 1u, place)] = turned[1];
-  right[at(depth + 2u, place)] = turned[2];
-  right[at(depth + 3u, place)] = turned[3];
-}
-
-/// A place in `left` or `right`: the vector of this depth that the row or column `place` of the workgroup reads. Depths
-/// in the order of their fours change the bank, so that neither a row nor a column of vectors is in one bank.
-fn at(depth: u32, place: u32) -> u32 {
-  return depth * SIDE + (place ^ (depth / PART));
-}
-
-/// before + leftᵀ · right over so many depths, between barriers.
-fn add_product(depths: u32, lane: u32, before: mat4x4f) -> mat4x4f {
-  workgroupBarrier();
-  var part = before;
-  for (var depth = 0u; depth < depths; depth += PART) {
-    let row = at(depth, lane / SIDE);
-    let column = at(depth, lane % SIDE);
-    part = add_outer(left[row], right[column], part);
-    part = add_outer(left[row + SIDE], right[column + SIDE], part);
-    part = add_outer(left[row + 2u * SIDE], right[column + 2u * SIDE], part);
-    part = add_outer(left[row + 3u * SIDE], right[column + 3u * SIDE], part);
-  }
-  workgroupBarrier();
-  return part;
-}
-
-fn add_outer(rows: vec4f, columns: vec4f, part: mat4x4f) -> mat4x4f {
-  return mat4x4f(
-    fma(vec4f(rows[0]), columns, part[0]),
-    fma(vec4f(rows[1]), columns, part[1]),
-    fma(vec4f(rows[2]), columns, part[2]),
-    fma(vec4f(rows[3]), columns, part[3]),
-  );
 }
 
 /// A row sees the keys up to its own.
@@ -212,18 +123,4 @@ fn largest_of(v: vec4f) -> f32 {
 
 fn row_sums(part: mat4x4f) -> vec4f {
   return vec4f(dot(part[0], vec4f(1.0)), dot(part[1], vec4f(1.0)), dot(part[2], vec4f(1.0)), dot(part[3], vec4f(1.0)));
-}
-
-fn store_slice(sequence: u32, first_row: u32, head: u32, first_d: u32, lane: u32, part: mat4x4f) {
-  let row = first_row + lane / SIDE * PART;
-  let d = first_d + lane % SIDE * PART;
-  store_row(sequence, row, head, d, part[0]);
-  store_row(sequence, row + 1u, head, d, part[1]);
-  store_row(sequence, row + 2u, head, d, part[2]);
-  store_row(sequence, row + 3u, head, d, part[3]);
-}
-
-fn store_row(sequence: u32, row: u32, head: u32, d: u32, values: vec4f) {
-  if (row >= T || d >= D) { return; }
-  put_y(((sequence + row) * H + head) * D + d, values, D - d);
 }

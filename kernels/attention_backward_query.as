@@ -1,7 +1,9 @@
 // dq of a block of queries of one head of one sequence, an item, by strips of eight queries as in `attention.as`: those
 // of scores and of dy · v (keys × 8) become ds = p · (dy · v − dot) in place, which multiplies the keys turned over.
+//
+// Sums of dq are made over 64 keys at a time, and the keys are what is scaled, as in `attention_backward`.
 import {
-  exp4, fours, keep_from, keep_lanes, lanes_sum, madd, pack_columns, pack_rows, packed_strip, scale_values, transpose,
+  dot_product, exp4, fours, keep_from, pack_columns, pack_rows, packed_strip, scale_values, transpose,
 } from "./simd";
 
 const ROWS = 64;
@@ -24,11 +26,11 @@ export function attention_backward_query(
     pack_rows(k, row, D, end, 4, keys);
     pack_rows(v, row, D, end, 4, values);
     pack_columns(k, row, end, D, 4, turned);
+    scale_values(keys, fours(end) * D, scale);
     for (let t = first * ROWS; t < end; t += 8) {
       const there = min(8, T - t), seen = t + there, output = outputs + t * outRow, statistics = (head * T + t) << 2;
       pack_rows(from + t * row, row, D, there, 8, query);
       pack_rows(dy + output, outRow, D, there, 8, slope);
-      scale_values(query, D << 3, scale);
       for (let r = 0; r < there; r++) {
         const at = output + r * outRow;
         f32.store(dot + statistics + (r << 2), dot_product(dy + at, y + at, D));
@@ -36,7 +38,9 @@ export function attention_backward_query(
       packed_strip(keys, D << 4, query, D, seen, scores, false);
       packed_strip(values, D << 4, slope, D, seen, products, false);
       differentiate(scores, products, t, seen, lse + statistics, dot + statistics);
-      packed_strip(turned, end << 4, scores, seen, D, out, false);
+      for (let s = 0; s < seen; s += ROWS) {
+        packed_strip(turned + (s << 4), end << 4, scores + (s << 5), min(ROWS, seen - s), D, out, s > 0);
+      }
       scale_values(out, D << 3, scale);
       transpose(out, 32, D, there, dqkv + b * T * row + t * row + offset, row);
     }
@@ -56,16 +60,4 @@ function differentiate(strip: usize, products: usize, t: i32, seen: i32, lse: us
     v128.store(strip, ds0);
     v128.store(strip, ds1, 16);
   }
-}
-
-/** Σ a · b over the D values of a head. */
-function dot_product(a: usize, b: usize, D: i32): f32 {
-  const zero = f32x4.splat(0), whole = D & ~3;
-  let sum = zero;
-  for (let d = 0; d < whole; d += 4) sum = madd(v128.load(a + (d << 2)), v128.load(b + (d << 2)), sum);
-  if (whole < D) {
-    const at: usize = whole << 2;
-    sum = f32x4.add(sum, keep_lanes(f32x4.mul(v128.load(a + at), v128.load(b + at)), D - whole, zero));
-  }
-  return lanes_sum(sum);
 }

@@ -12,14 +12,14 @@
  * @module
  */
 import type { AttentionShape } from "./attention.ts";
+import { TILE, withTiles } from "./attention_tiles.ts";
 import { defineKernel, reads, readsStored, writes, writesStored } from "./kernel.ts";
 import { variantsOf } from "./kernel_text.ts";
 import { fours, headDot, headOffsets, ITEM_ROWS, packedWidth } from "./packed_heads.ts";
-import source from "./attention_backward_query.wgsl" with { type: "text" };
+import ownSource from "./attention_backward_query.wgsl" with { type: "text" };
 import wasmSource from "./attention_backward_query.as" with { type: "text" };
 
-/** Query rows of one workgroup. */
-const ROWS = 32;
+const source = withTiles(ownSource);
 
 export const attentionBackwardQuery = defineKernel<AttentionShape>()({
   name: "attention_backward_query",
@@ -32,7 +32,7 @@ export const attentionBackwardQuery = defineKernel<AttentionShape>()({
     dot: writes<AttentionShape>(({ B, T, H }) => B * H * T),
     dqkv: writesStored<AttentionShape>((shape) => shape.B * shape.T * packedWidth(shape)),
   },
-  grid: ({ B, T, H }) => [Math.ceil(T / ROWS), H, B],
+  grid: ({ B, T, H }) => [Math.ceil(T / TILE), H, B],
   variants: variantsOf(source, { wide: { fits: ({ D }) => D % 4 === 0 } }),
   flops: ({ B, T, H, D }) => D * B * H * T * (3 * (T + 1) + 2),
   moves: ({ H, G }) => ({ dqkv: H / (H + 2 * G) }),

@@ -8,6 +8,7 @@
  */
 import type { CacheShape } from "./cache_append.ts";
 import { defineKernel, reads, readsWords, spread, writes } from "./kernel.ts";
+import { variantsOf } from "./kernel_text.ts";
 import { headDot, keyValueHead, packedWidth } from "./packed_heads.ts";
 import source from "./attention_cached.wgsl" with { type: "text" };
 import wasmSource from "./attention_cached.as" with { type: "text" };
@@ -23,6 +24,8 @@ export const attentionCached = defineKernel<CacheShape>()({
     y: writes<CacheShape>(({ N, H, D }) => N * H * D),
   },
   grid: ({ N, H }) => spread(N * H),
+  reduces: "f32",
+  variants: variantsOf(source, { wide: { fits: ({ D }) => D % 4 === 0 }, reduces: true }),
   reference({ qkv, positions, keys, values, y }, shape) {
     const { N, H, G, D, P } = shape, width = packedWidth(shape);
     const weights = new Float64Array(P);

@@ -42,7 +42,7 @@ for (
   });
 }
 
-// Keys go by in tiles of 64, and a workgroup holds one or two outputs of a head in each of its 64 invocations.
+// Keys go by in tiles of 64, and 64 invocations hold the outputs of a head: two each, one each, or several teams of them.
 for (
   const { positions, ...shape } of [
     { N: 1, H: 1, G: 1, D: 1, P: 1, positions: [0] },

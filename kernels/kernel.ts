@@ -55,6 +55,21 @@ export interface WasmForm<S extends Shape = Shape> {
   scratchWords?(shape: S): number;
   /** How to have the machine's own library of matrix products do most of it, where there is one. */
   readonly product?: ProductForm<S>;
+  /** How to do it together with the kernel before it. */
+  readonly joint?: JointForm<S>;
+}
+
+/**
+ * Of a kernel that follows another of the same shape on the same buffers: the work of both at once, which is less. Its
+ * results are those of one after the other to the bit, so whether it is taken is a question of speed alone.
+ */
+export interface JointForm<S extends Shape = Shape> {
+  /** Name of the one before. This one's bindings are among its bindings. */
+  readonly after: string;
+  /** Exported function of the same source: (…one pointer a binding of the one before, …args, scratch, start, stop). */
+  readonly entry: string;
+  items(shape: S): number;
+  scratchWords(shape: S): number;
 }
 
 /** A kernel whose bindings include `a`, `b` and `y`, written as y = what `begin` leaves there + op(a)·op(b). */

@@ -71,6 +71,18 @@ export function squares_around(from: usize, count: i32, centre: v128): f32 {
   return lanes_sum(f32x4.add(even, odd));
 }
 
+/** Σ a · b over `count` values. */
+export function dot_product(a: usize, b: usize, count: i32): f32 {
+  const zero = f32x4.splat(0), whole = count & ~3;
+  let sum = zero;
+  for (let d = 0; d < whole; d += 4) sum = madd(v128.load(a + (d << 2)), v128.load(b + (d << 2)), sum);
+  if (whole < count) {
+    const at: usize = whole << 2;
+    sum = f32x4.add(sum, keep_lanes(f32x4.mul(v128.load(a + at), v128.load(b + at)), count - whole, zero));
+  }
+  return lanes_sum(sum);
+}
+
 /** Four f32 to the first (0) or last (1) two f64. */
 // @ts-ignore: decorator
 @inline
@@ -250,4 +262,11 @@ export function scale_values(at: usize, count: i32, factor: f32): void {
 @inline
 export function fours(value: i32): i32 {
   return (value + 3) & ~3;
+}
+
+/** `value` rounded up to a multiple of 8: the columns of whole tiles. */
+// @ts-ignore: decorator
+@inline
+export function eights(value: i32): i32 {
+  return (value + 7) & ~7;
 }

@@ -9,8 +9,9 @@
  * (`WasmForm.items`), and dispatches too small to share run on the calling thread.
  * @module
  */
-import type { Kernel, Numbers, Words } from "../../kernels/kernel.ts";
+import type { JointForm, Kernel, Numbers, Words } from "../../kernels/kernel.ts";
 import { type Blas, type BlasChoice, blasChoice, findBlas } from "./blas.ts";
+import { jointOf } from "./cpu_joint.ts";
 import { CpuMemory } from "./cpu_memory.ts";
 import { type CpuPool, openCpuPool, type Start } from "./cpu_pool.ts";
 import { productStep } from "./cpu_product.ts";
@@ -88,10 +89,14 @@ interface Linked {
   readonly entry: number;
   /** Of `ProductForm.begin`. */
   readonly begin: number;
+  /** Of `JointForm.entry`. */
+  readonly joint: number;
 }
 
 interface CpuProgram extends Program {
   readonly buffers: ReadonlySet<CpuBuffer>;
+  /** Of each dispatch that is done together with the next one, by number: which part of the work of both is its own. */
+  readonly joint: ReadonlyMap<number, number>;
   readonly start: Start;
 }
 
@@ -161,7 +166,10 @@ class CpuDevice implements Device {
     this.#linking = this.#linking.catch(() => {}).then(() => this.#link(kernels));
     await this.#linking;
     this.#expectOpen(`prepare '${label}'`);
-    for (const { kernel, shape } of dispatches) this.#pool.reserveScratch(kernel.wasm?.scratchWords?.(shape) ?? 0);
+    const joints = dispatches.map((dispatch, i) => jointOf(dispatch, dispatches[i + 1], this.#pool.threadCount));
+    for (const [i, { kernel, shape }] of dispatches.entries()) {
+      this.#pool.reserveScratch((joints[i] ?? kernel.wasm)?.scratchWords?.(shape) ?? 0);
+    }
     const references = new Map(
       dispatches.flatMap((dispatch, i) => dispatch.kernel.wasm === undefined ? [[i, this.#reference(dispatch)]] : []),
     );
@@ -169,7 +177,17 @@ class CpuDevice implements Device {
       label,
       dispatchCount: dispatches.length,
       buffers: new Set(dispatches.flatMap(({ spans }) => Object.values(spans).map(({ buffer }) => this.#own(buffer)))),
-      start: this.#pool.load(dispatches.map((dispatch) => this.#step(dispatch)), references),
+      joint: new Map(joints.flatMap((joint, i) => {
+        return joint === undefined ? [] : [[i, workOf(dispatches[i]!) / workOfBoth(dispatches, i)]];
+      })),
+      start: this.#pool.load(
+        dispatches.map((dispatch, i) => {
+          if (joints[i] !== undefined) return this.#jointStep(joints[i], dispatches, i);
+          const step = this.#step(dispatch);
+          return joints[i - 1] === undefined ? step : { ...step, items: 0, shared: false };
+        }),
+        references,
+      ),
     } satisfies CpuProgram as Program;
   }
 
@@ -179,10 +197,15 @@ class CpuDevice implements Device {
 
   // deno-lint-ignore require-await -- an error must reject, not throw
   async profile(program: Program): Promise<readonly number[]> {
-    const { start, dispatchCount } = this.#runnable(program, "profile"), endedMs = new Float64Array(dispatchCount);
-    const startedMs = performance.now();
+    const { start, dispatchCount, joint } = this.#runnable(program, "profile");
+    const endedMs = new Float64Array(dispatchCount), startedMs = performance.now();
     start(endedMs);
-    return Array.from(endedMs, (ms, i) => ms - (i === 0 ? startedMs : endedMs[i - 1]!));
+    const tookMs = Array.from(endedMs, (ms, i) => ms - (i === 0 ? startedMs : endedMs[i - 1]!));
+    for (const [i, part] of joint) {
+      const bothMs = tookMs[i]! + tookMs[i + 1]!;
+      [tookMs[i], tookMs[i + 1]] = [bothMs * part, bothMs * (1 - part)];
+    }
+    return tookMs;
   }
 
   idle(): Promise<void> {
@@ -205,9 +228,14 @@ class CpuDevice implements Device {
     if (fresh.length === 0) return;
     const module = await compileWasm(fresh.map(({ name, wasm }) => ({ name, text: wasm!.source })));
     this.#expectOpen("link kernels");
-    const names = fresh.flatMap(({ wasm }) => [wasm!.entry, wasm!.product?.begin ?? wasm!.entry]);
+    const names = fresh.flatMap(({ wasm }) => {
+      return [wasm!.entry, wasm!.product?.begin ?? wasm!.entry, wasm!.joint?.entry ?? wasm!.entry];
+    });
     const first = await this.#pool.link(module, names);
-    fresh.forEach((kernel, i) => this.#linked.set(kernel, { entry: first + 2 * i, begin: first + 2 * i + 1 }));
+    fresh.forEach((kernel, i) => {
+      const entry = first + 3 * i;
+      this.#linked.set(kernel, { entry, begin: entry + 1, joint: entry + 2 });
+    });
   }
 
   #step({ kernel, shape, spans }: Dispatch): Step {
@@ -223,6 +251,17 @@ class CpuDevice implements Device {
       : { entry, items: wasm.items(shape), args };
     const work = workOf({ kernel, shape, spans });
     return { ...step, shared: step.items > 1 && work >= (sharedWork ?? SHARED_WORK) };
+  }
+
+  /** Does the dispatch of this number and the next one. */
+  #jointStep({ items }: JointForm, dispatches: readonly Dispatch[], number: number): Step {
+    const { kernel, shape, spans } = dispatches[number]!, next = dispatches[number + 1]!.kernel;
+    const pointers = Object.keys(kernel.bindings).map((name) => this.#addressOf(spans[name]!));
+    const isLarge = workOfBoth(dispatches, number) >= (this.#options.sharedWork ?? SHARED_WORK);
+    return {
+      ...{ entry: this.#linked.get(next)!.joint, args: [...pointers, ...next.wasm!.args(shape)] },
+      ...{ items: items(shape), shared: items(shape) > 1 && isLarge },
+    };
   }
 
   #reference({ kernel, shape, spans }: Dispatch): () => void {
@@ -268,4 +307,9 @@ class CpuDevice implements Device {
 function workOf({ kernel, shape, spans }: Dispatch): number {
   const words = Object.values(spans).reduce((sum, span) => sum + span.words, 0);
   return Math.max(kernel.flops?.(shape) ?? 0, words * WORK_A_WORD);
+}
+
+/** Of a dispatch and the next one. */
+function workOfBoth(dispatches: readonly Dispatch[], number: number): number {
+  return workOf(dispatches[number]!) + workOf(dispatches[number + 1]!);
 }

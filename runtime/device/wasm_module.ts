@@ -35,7 +35,7 @@ export async function compileWasm(sources: readonly WasmSource[]): Promise<WebAs
   const key = JSON.stringify(sorted.map(({ name, text }) => [name, text]));
   let module = compiled.get(key);
   if (module === undefined) {
-    module = compileText(sorted).then((bytes) => WebAssembly.compile(bytes));
+    module = wasmBytesOf(sorted, { relaxed: fused }).then((bytes) => WebAssembly.compile(bytes));
     compiled.set(key, module);
     module.catch(() => compiled.delete(key));
   }
@@ -52,19 +52,32 @@ const fused = WebAssembly.validate(
   ),
 );
 
+const FEATURES = "simd,threads", RELAXED = "relaxed-simd";
 const FLAGS = [
   ...["-O3", "--runtime", "stub", "--noAssert", "--disableWarning", "201"],
   ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", `${LARGEST_PAGE_COUNT}`],
   ...["--memoryBase", `${STATIC_ADDRESS}`],
-  ...["--enable", fused ? "simd,threads,relaxed-simd" : "simd,threads"],
 ];
 
-async function compileText(sources: readonly WasmSource[]): Promise<Uint8Array<ArrayBuffer>> {
+export interface WasmOptions {
+  /** Whether sources may use relaxed operations, whose results differ from machine to machine. */
+  readonly relaxed: boolean;
+}
+
+/**
+ * A module's bytes, as those of `compileWasm`: of the same sources and options always the same.
+ * @throws {KernelError} with the compiler's message.
+ */
+export async function wasmBytesOf(
+  sources: readonly WasmSource[],
+  { relaxed }: WasmOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
   const { default: asc } = await import("assemblyscript/asc");
   const files = new Map([["simd.ts", simdSource], ...sources.map(({ name, text }) => [`${name}.ts`, text] as const)]);
+  const features = relaxed ? `${FEATURES},${RELAXED}` : FEATURES;
   let bytes: Uint8Array<ArrayBuffer> | undefined;
   const entries = sources.map(({ name }) => `${name}.ts`);
-  const { error, stderr } = await asc.main([...entries, "--outFile", "kernels.wasm", ...FLAGS], {
+  const { error, stderr } = await asc.main([...entries, "--outFile", "kernels.wasm", ...FLAGS, "--enable", features], {
     readFile: (name) => files.get(name) ?? null,
     writeFile: (name, contents) => {
       if (name === "kernels.wasm" && typeof contents !== "string") bytes = Uint8Array.from(contents);

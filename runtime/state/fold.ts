@@ -2,8 +2,9 @@
  * The fold of one set of weights: the parent's and contributions in, the next ones out, bit for bit the same on every
  * machine. States with several sets are folded set by set (`sets.ts`).
  *
- * Only + − × ÷ √ on f64 and f32, in one order: parts in the order given (peer ids), values from first to last. No
- * WebAssembly, no GPU and no `Math` function beyond `sqrt` and `fround` takes part, because they may differ.
+ * Only + − × ÷ √ on f64 and f32, in one order: parts in the order given (peer ids), values from first to last. No GPU
+ * and no `Math` function beyond `sqrt` and `fround` takes part, because they may differ. WebAssembly may: without relaxed
+ * operations it is as exact as JavaScript, and its loops are held to the bits of the plain ones (`fold_loops.ts`).
  *
  *  1. Drop what does not decode, is not finite or absurdly long, and leave out what is zero; the others' weights are
  *     normalised over those that remain.
@@ -45,6 +46,11 @@ export interface ContributionForm {
   readonly length: number;
   /** Where the arena has padding, which must stay zero. */
   readonly padding: readonly Range[];
+}
+
+export interface JudgeOptions extends ContributionForm {
+  /** As of a fold. */
+  readonly crew?: FoldCrew;
 }
 
 export interface FoldOptions extends Omit<ContributionForm, "length"> {
@@ -102,8 +108,8 @@ export function fold(input: FoldInput, { outer, crew = alone, ...form }: FoldOpt
 }
 
 /** Reads a contribution once: does it decode to finite values for this model, and what is its Euclidean norm? */
-export function judge(bytes: Uint8Array, form: ContributionForm): PartVerdict {
-  return judgeAll([bytes], { ...form, crew: alone }).verdicts[0]!;
+export function judge(bytes: Uint8Array, { crew = alone, ...form }: JudgeOptions): PartVerdict {
+  return judgeAll([bytes], { ...form, crew }).verdicts[0]!;
 }
 
 function judgeAll(

@@ -3,7 +3,8 @@
  * @module
  */
 import type { EncodedVector } from "./codec/codec.ts";
-import { type FoldTask, itemCount, workOf } from "./fold_tasks.ts";
+import { plainLoops } from "./fold_loops.ts";
+import { type FoldTask, itemCount, workOf, type WorkOptions } from "./fold_tasks.ts";
 import { addProducts, emptyGram, type Gram, pairCount } from "./robust/gram.ts";
 
 /** What all tasks of one fold are about. */
@@ -26,11 +27,14 @@ export interface FoldCrew {
 /** The calling thread. */
 export const alone: FoldCrew = {
   numbers: (count) => new Float64Array(count),
-  run(task, { vectors }) {
-    const work = workOf(task, vectors);
-    for (let item = 0; item < itemCount(task); item++) work(item);
-  },
+  run: (task, { vectors }) => doAll(task, { vectorAt: (part) => vectors[part]!, loops: plainLoops }),
 };
+
+/** Does all items of a task. */
+export function doAll(task: FoldTask, options: WorkOptions): void {
+  const work = workOf(task, options);
+  for (let item = 0; item < itemCount(task); item++) work(item);
+}
 
 /** Stretches whose products are held at a time. */
 const WAVE = 1024;

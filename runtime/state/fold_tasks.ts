@@ -8,9 +8,10 @@
  */
 import type { OuterConfig } from "../config.ts";
 import type { EncodedVector } from "./codec/codec.ts";
+import type { FoldLoops } from "./fold_loops.ts";
 import { type OuterRates, outerStep } from "./outer.ts";
-import { type Gram, GRAM_STRETCH, pairCount, productsOf } from "./robust/gram.ts";
-import type { Combine } from "./robust/rule.ts";
+import { type Gram, GRAM_STRETCH, pairCount } from "./robust/gram.ts";
+import type { Combination } from "./robust/rule.ts";
 import { rules } from "./robust/rules.ts";
 
 /** Parts are meant by their place in the fold. */
@@ -52,38 +53,59 @@ export function itemCount(task: FoldTask): number {
   }
 }
 
-/** What does one item of a task. `vectors` has the fold's parts; those that do not decode are null, and in no task. */
-export function workOf(task: FoldTask, vectors: readonly (EncodedVector | null)[]): (item: number) => void {
+export interface WorkOptions {
+  /** Opens a part of the fold; those that do not decode are in no task. */
+  readonly vectorAt: (part: number) => EncodedVector;
+  readonly loops: FoldLoops;
+}
+
+/** What does one item of a task. */
+export function workOf(task: FoldTask, { vectorAt, loops }: WorkOptions): (item: number) => void {
   switch (task.kind) {
     case "norms": {
       const { parts, squares } = task;
-      return (item) => squares[item] = vectors[parts[item]!]!.normSquared();
+      return (item) => squares[item] = loops.normSquared(vectorAt(parts[item]!));
     }
-    case "products": {
-      const { parts, starts, products } = task, own = parts.map((part) => vectors[part]!);
-      const pairs = pairCount(own.length), decoded = own.map(() => new Float64Array(GRAM_STRETCH));
-      return (item) =>
-        productsOf(own, { start: starts[item]!, decoded, into: products.subarray(item * pairs, (item + 1) * pairs) });
-    }
+    case "products":
+      return productsOf(task, { vectors: task.parts.map(vectorAt), loops });
     case "step":
-      return stepOf(task, vectors);
+      return stepOf(task, { vectors: task.pulls.map(({ part }) => vectorAt(part)), loops });
     default:
       return task satisfies never;
   }
 }
 
+/** Of the parts that the task is about, in its order. */
+interface OwnParts extends Pick<WorkOptions, "loops"> {
+  readonly vectors: readonly EncodedVector[];
+}
+
+type TaskOf<Kind extends FoldTask["kind"]> = Extract<FoldTask, { kind: Kind }>;
+
+function productsOf({ starts, products }: TaskOf<"products">, { vectors, loops }: OwnParts): (item: number) => void {
+  const pairs = pairCount(vectors.length), length = vectors[0]?.length ?? 0;
+  const decoders = vectors.map((vector) => loops.adderOf([vector], [1]));
+  const rooms = loops.rooms(vectors.length, GRAM_STRETCH);
+  return (item) => {
+    const start = starts[item]!, count = Math.min(GRAM_STRETCH, length - start);
+    const rows = rooms.map((room) => room.subarray(0, count).fill(0));
+    decoders.forEach((decode, i) => decode(rows[i]!, start));
+    loops.products(rows, products.subarray(item * pairs, (item + 1) * pairs));
+  };
+}
+
 function stepOf(
-  { pulls, gram, outer, weights, momentum }: Extract<FoldTask, { kind: "step" }>,
-  vectors: readonly (EncodedVector | null)[],
+  { pulls, gram, outer, weights, momentum }: TaskOf<"step">,
+  { vectors, loops }: OwnParts,
 ): (item: number) => void {
-  const all = pulls.map(({ part, norm, weight }) => ({ vector: vectors[part]!, norm, weight }));
-  const combine: Combine = all.length > 0 ? rules[outer.robust].begin(all, gram) : (into) => into.fill(0);
-  const stretch = new Float64Array(STRETCH);
+  const all = pulls.map(({ norm, weight }, i) => ({ vector: vectors[i]!, norm, weight }));
+  const made: Combination = all.length > 0 ? rules[outer.robust].begin(all, gram) : { kind: "sum", shares: [] };
+  const combine = made.kind === "sum" ? loops.adderOf(vectors, made.shares) : made.combine;
+  const stretch = loops.rooms(1, STRETCH)[0]!;
   return (item) => {
     const start = item * STRETCH, end = Math.min(start + STRETCH, weights.length);
-    const mean = stretch.subarray(0, end - start);
+    const mean = stretch.subarray(0, end - start).fill(0), momentumThere = momentum?.subarray(start, end) ?? null;
     combine(mean, start);
-    const momentumThere = momentum?.subarray(start, end) ?? null;
     outerStep({ weights: weights.subarray(start, end), momentum: momentumThere, mean }, outer);
   };
 }

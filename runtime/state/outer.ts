@@ -28,8 +28,8 @@ export function outerStep(
     return;
   }
   for (let i = 0; i < weights.length; i++) {
-    const m = Math.fround(mu * momentum[i]! + mean[i]!);
+    const a = mean[i]!, m = Math.fround(mu * momentum[i]! + a);
     momentum[i] = m;
-    weights[i] = weights[i]! - learningRate * (mean[i]! + mu * m);
+    weights[i] = weights[i]! - learningRate * (a + mu * m);
   }
 }

@@ -7,8 +7,10 @@
  * counter of its own, so a helper that comes late to a task finds nothing to do and touches nothing.
  * @module
  */
-import { alone, type FoldCrew, type FoldedParts } from "../state/fold_crew.ts";
+import { doAll, type FoldCrew, type FoldedParts } from "../state/fold_crew.ts";
+import { type FoldLoops, plainLoops } from "../state/fold_loops.ts";
 import { type FoldTask, itemCount, workOf } from "../state/fold_tasks.ts";
+import { simdLoops } from "../state/simd_loops.ts";
 import { type Counter, newCounter, takeItems, waitForItems } from "./shared_items.ts";
 
 /** What a helper is told; it says "ready" when it can be. */
@@ -30,6 +32,7 @@ const SHARED_VALUES = 2 ** 21;
 export class FoldThreads implements FoldCrew, Disposable {
   readonly #options: FoldThreadsOptions;
   #helpers: readonly Worker[] = [];
+  readonly #loops: FoldLoops = simdLoops();
   #started: Promise<void> | null = null;
   #told: FoldedParts | null = null;
   #room = new SharedArrayBuffer(0);
@@ -42,6 +45,11 @@ export class FoldThreads implements FoldCrew, Disposable {
   /** Items that helpers have done so far. */
   get helpedItems(): number {
     return this.#helpedItems;
+  }
+
+  /** Whether this engine does the fast loops right. */
+  get isFast(): boolean {
+    return this.#loops !== plainLoops;
   }
 
   /** Starts the helpers, if no fold has, and waits until they are there. */
@@ -57,16 +65,18 @@ export class FoldThreads implements FoldCrew, Disposable {
 
   run(task: FoldTask, parts: FoldedParts): void {
     const { threadCount, sharedValues = SHARED_VALUES } = this.#options;
-    const values = parts.length * parts.bytes.length;
-    if (threadCount === 1 || values < sharedValues || !isShared(task, parts)) return alone.run(task, parts);
-    this.start();
-    const counter = newCounter(itemCount(task));
+    const isLarge = parts.length * parts.bytes.length >= sharedValues;
+    const options = { vectorAt: (part: number) => parts.vectors[part]!, loops: this.#loops };
+    if (isLarge) this.start();
+    const items = itemCount(task);
+    if (!isLarge || threadCount === 1 || items === 1 || !isShared(task, parts)) return doAll(task, options);
+    const counter = newCounter(items);
     if (this.#told !== parts) this.#tell({ kind: "parts", bytes: parts.bytes, length: parts.length });
     this.#told = parts;
     this.#tell({ kind: "task", task, counter });
-    const own = takeItems(counter, () => workOf(task, parts.vectors));
+    const own = takeItems(counter, () => workOf(task, options));
     waitForItems(counter);
-    this.#helpedItems += itemCount(task) - own;
+    this.#helpedItems += items - own;
   }
 
   [Symbol.dispose](): void {

@@ -43,7 +43,7 @@ serve<FoldPort, never>(self, {
 
   check: async (received) => await named(checkWeights(received, layout).bytes),
 
-  judge: (bytes) => judge(bytes, form),
+  judge: (bytes) => judge(bytes, { ...form, crew }),
 
   async fold({ parent, into, ...order }) {
     const sets = { ...order, parent: viewWeights(parent, layout), into: viewWeights(into, layout) };

@@ -24,7 +24,7 @@ export const f32: Codec = {
     if (bytes.length !== f32.sizeBytes(length)) {
       return { ok: false, reason: `has ${bytes.length} bytes, ${length} values need ${f32.sizeBytes(length)}` };
     }
-    return { ok: true, vector: vectorOf(valuesOf(bytes, length)) };
+    return { ok: true, vector: new F32Vector(valuesOf(bytes, length)) };
   },
 };
 
@@ -36,17 +36,25 @@ function valuesOf(bytes: Uint8Array, length: number): Float32Array {
     : new Float32Array(new Uint8Array(bytes.subarray(HEADER_BYTES)).buffer);
 }
 
-function vectorOf(values: Float32Array): EncodedVector {
-  return {
-    length: values.length,
-    normSquared() {
-      // Squares of f32 cannot overflow an f64 sum: only a value that is not finite makes it so.
-      let sum = 0;
-      for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
-      return sum;
-    },
-    addTo(into, { start, share }) {
-      for (let i = 0; i < into.length; i++) into[i] = into[i]! + share * values[start + i]!;
-    },
-  };
+export class F32Vector implements EncodedVector {
+  readonly length: number;
+  readonly values: Float32Array;
+
+  constructor(values: Float32Array) {
+    this.length = values.length;
+    this.values = values;
+  }
+
+  normSquared(): number {
+    const { values } = this;
+    // Squares of f32 cannot overflow an f64 sum: only a value that is not finite makes it so.
+    let sum = 0;
+    for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
+    return sum;
+  }
+
+  addTo(into: Float64Array, { start, share }: { readonly start: number; readonly share: number }): void {
+    const { values } = this;
+    for (let i = 0; i < into.length; i++) into[i] = into[i]! + share * values[start + i]!;
+  }
 }

@@ -32,12 +32,15 @@ export class Int8Vector implements EncodedVector, Int8Parts {
   readonly codes: Int8Array;
   readonly exponents: Uint8Array;
   readonly block: number;
+  /** block = 2^shift. */
+  readonly shift: number;
 
   constructor({ codes, exponents, block }: Int8Parts) {
     this.length = codes.length;
     this.codes = codes;
     this.exponents = exponents;
     this.block = block;
+    this.shift = Math.log2(block);
   }
 
   normSquared(): number {
@@ -60,12 +63,10 @@ export class Int8Vector implements EncodedVector, Int8Parts {
   }
 
   addTo(into: Float64Array, { start, share }: { readonly start: number; readonly share: number }): void {
-    const { codes, exponents, block } = this, end = start + into.length;
+    const { codes, block } = this, end = start + into.length;
     for (let at = start; at < end;) {
       // Scales are powers of two, so share × scale × code has the bits of share × value.
-      const b = Math.floor(at / block),
-        stop = Math.min(end, (b + 1) * block),
-        factor = share * SCALES[exponents[b]!]!;
+      const stop = Math.min(end, at - (at & (block - 1)) + block), factor = share * scaleAt(this, at);
       for (let i = at - start; at < stop; at++, i++) into[i] = into[i]! + factor * codes[at]!;
     }
   }
@@ -82,7 +83,7 @@ export function addFour(
   const [a, b, c, d] = vectors, [codesA, codesB, codesC, codesD] = [a.codes, b.codes, c.codes, d.codes];
   const smallest = Math.min(a.block, b.block, c.block, d.block), end = start + into.length;
   for (let at = start; at < end;) {
-    const stop = Math.min(end, (Math.floor(at / smallest) + 1) * smallest);
+    const stop = Math.min(end, at - (at & (smallest - 1)) + smallest);
     const factorA = shares[0] * scaleAt(a, at), factorB = shares[1] * scaleAt(b, at);
     const factorC = shares[2] * scaleAt(c, at), factorD = shares[3] * scaleAt(d, at);
     for (let i = at - start; at < stop; at++, i++) {
@@ -92,6 +93,6 @@ export function addFour(
   }
 }
 
-function scaleAt({ exponents, block }: Int8Vector, at: number): number {
-  return SCALES[exponents[Math.floor(at / block)]!]!;
+function scaleAt({ exponents, shift }: Int8Vector, at: number): number {
+  return SCALES[exponents[at >>> shift]!]!;
 }

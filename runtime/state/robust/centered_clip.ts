@@ -10,7 +10,7 @@
  * @module
  */
 import { distancesFrom } from "./gram.ts";
-import { type FoldRule, medianOf, sharesOf, sumOf } from "./rule.ts";
+import { type FoldRule, medianOf, sharesOf } from "./rule.ts";
 
 /** With one hostile peer of eight each iteration quarters what is left of its pull: 4⁻⁸ is nothing. */
 const ITERATIONS = 8;
@@ -27,6 +27,6 @@ export const centeredClip: FoldRule = {
       const rest = 1 - steps.reduce((sum, step) => sum + step, 0);
       centre = centre.map((share, i) => rest * share + steps[i]!);
     }
-    return sumOf(pulls, centre);
+    return { kind: "sum", shares: centre };
   },
 };

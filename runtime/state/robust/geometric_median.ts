@@ -10,7 +10,7 @@
  * @module
  */
 import { distancesFrom } from "./gram.ts";
-import { type FoldRule, medianOf, sharesOf, sumOf } from "./rule.ts";
+import { type FoldRule, medianOf, sharesOf } from "./rule.ts";
 
 /** Enough that the last one moves v by less than 10⁻³ of a typical distance, also from a far start. */
 const ITERATIONS = 32;
@@ -29,6 +29,6 @@ export const geometricMedian: FoldRule = {
       const total = pull.reduce((sum, share) => sum + share, 0);
       centre = pull.map((share) => share / total);
     }
-    return sumOf(pulls, centre);
+    return { kind: "sum", shares: centre };
   },
 };

@@ -8,8 +8,6 @@
  * rounding; all machines lose the same.
  * @module
  */
-import type { EncodedVector } from "../codec/codec.ts";
-
 /** Values decoded at a time: 8 KiB of f64 each. */
 export const GRAM_STRETCH = 1024;
 
@@ -26,25 +24,7 @@ export function pairCount(n: number): number {
   return n * (n + 1) / 2;
 }
 
-export interface Products {
-  readonly start: number;
-  /** Room for a stretch of each. */
-  readonly decoded: readonly Float64Array[];
-  /** One for each pair, (0, 0), (1, 0), (1, 1), (2, 0) … */
-  readonly into: Float64Array;
-}
-
-/** The inner products over one stretch of vectors of one length. */
-export function productsOf(vectors: readonly EncodedVector[], { start, decoded, into }: Products): void {
-  const length = vectors[0]?.length ?? 0;
-  const rows = decoded.map((room) => room.subarray(0, Math.min(GRAM_STRETCH, length - start)).fill(0));
-  vectors.forEach((vector, i) => vector.addTo(rows[i]!, { start, share: 1 }));
-  for (let i = 0, pair = 0; i < rows.length; i++) {
-    for (let j = 0; j <= i; j++) into[pair++] = dot(rows[i]!, rows[j]!);
-  }
-}
-
-/** Adds those of one stretch after the other, in the order in which they lie in `products`. */
+/** Adds the products of all pairs over one stretch after the other, in the order in which they lie in `products`. */
 export function addProducts(gram: Gram, products: Float64Array): void {
   for (let at = 0; at < products.length;) {
     for (let i = 0; i < gram.length; i++) {

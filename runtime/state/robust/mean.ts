@@ -5,10 +5,10 @@
  * One pass, no memory.
  * @module
  */
-import { type FoldRule, sharesOf, sumOf } from "./rule.ts";
+import { type FoldRule, sharesOf } from "./rule.ts";
 
 export const mean: FoldRule = {
   name: "mean",
   needsGram: false,
-  begin: (pulls) => sumOf(pulls, sharesOf(pulls)),
+  begin: (pulls) => ({ kind: "sum", shares: sharesOf(pulls) }),
 };

@@ -7,14 +7,14 @@
  * norms only. The median counts heads, not weights: claimed tokens cannot move it. One pass, no memory.
  * @module
  */
-import { type FoldRule, medianOf, sumOf, totalWeight } from "./rule.ts";
+import { type FoldRule, medianOf, totalWeight } from "./rule.ts";
 
 export const medianClip: FoldRule = {
   name: "median-clip",
   needsGram: false,
   begin(pulls) {
     const clips = clipsToMedian(pulls.map(({ norm }) => norm)), total = totalWeight(pulls);
-    return sumOf(pulls, pulls.map(({ weight }, i) => clips[i]! * weight / total));
+    return { kind: "sum", shares: pulls.map(({ weight }, i) => clips[i]! * weight / total) };
   },
 };
 

@@ -9,7 +9,6 @@
  */
 import type { OuterConfig } from "../../config.ts";
 import type { EncodedVector } from "../codec/codec.ts";
-import { adderOf } from "../codec/sum.ts";
 import type { Gram } from "./gram.ts";
 
 export type RuleName = OuterConfig["robust"];
@@ -28,17 +27,17 @@ export interface FoldRule {
   /** Whether it goes by the inner products of the contributions. */
   readonly needsGram: boolean;
   /** @param gram The contributions' inner products over all values, if the rule needs them. */
-  begin(pulls: readonly Pull[], gram: Gram | null): Combine;
+  begin(pulls: readonly Pull[], gram: Gram | null): Combination;
 }
+
+/** What a rule makes of contributions. */
+export type Combination =
+  /** Σ shareᵢ·Δᵢ, as most rules do: whoever folds adds them. */
+  | { readonly kind: "sum"; readonly shares: readonly number[] }
+  | { readonly kind: "values"; readonly combine: Combine };
 
 /** Writes the values of A from `start` on into all of `into`. */
 export type Combine = (into: Float64Array, start: number) => void;
-
-/** The form of A that most rules have: Σ shareᵢ·Δᵢ. */
-export function sumOf(pulls: readonly Pull[], shares: readonly number[]): Combine {
-  const add = adderOf(pulls.map(({ vector }) => vector), shares);
-  return (into, start) => add(into.fill(0), start);
-}
 
 /** Each weight as its share of all of them. */
 export function sharesOf(pulls: readonly Pull[]): number[] {

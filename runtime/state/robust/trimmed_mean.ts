@@ -8,16 +8,19 @@
  * One pass, in which all n contributions are decoded at once, a stretch each; n²/4 comparisons a value.
  * @module
  */
-import type { FoldRule, Pull } from "./rule.ts";
+import type { Combine, FoldRule, Pull } from "./rule.ts";
 
 export const trimmedMean: FoldRule = {
   name: "trimmed-mean",
   needsGram: false,
-  begin: (pulls) => trimming(pulls, pulls.length < 3 ? 0 : Math.max(1, pulls.length >> 2)),
+  begin(pulls) {
+    const trimmed = pulls.length < 3 ? 0 : Math.max(1, pulls.length >> 2);
+    return { kind: "values", combine: trimming(pulls, trimmed) };
+  },
 };
 
 /** The rule for any number trimmed at each end, less than half of the contributions. */
-export function trimming(pulls: readonly Pull[], trimmed: number): ReturnType<FoldRule["begin"]> {
+export function trimming(pulls: readonly Pull[], trimmed: number): Combine {
   const count = pulls.length, weights = pulls.map(({ weight }) => weight);
   const values = new Float64Array(count), order = new Uint32Array(count);
   let rows: Float64Array[] = [];
