@@ -38,7 +38,7 @@ export const foldBench: Bench = {
       for (const peers of [1, 8, 32]) {
         const results = measure({ codec, peers, crews });
         yield* results;
-        if (codec === codecs.int8 && peers === 8) yield* targets(results);
+        if (codec === codecs.int8) yield* targets(peers, results);
       }
     }
     for (const { name } of Object.values(rules)) {
@@ -57,13 +57,17 @@ function deviceOf({ isFast }: FoldThreads): string {
   return isFast ? "cpu" : PLAIN;
 }
 
-/** Of a fold of 8 peers in int8, by the best of each crew. */
-function* targets([, one, all]: readonly FoldLine[]): Generator<BenchLine> {
-  const device = "cpu", figure = one!.nsPerValueAndPeer;
-  yield targetLine("fold of 8 in int8: ns per value and peer", { device, figure, wanted: { atMost: 1.5 } });
-  if (all === undefined) return;
-  const wanted = { atLeast: 0.9 * all.threads }, times = Number((figure / all.nsPerValueAndPeer).toFixed(2));
-  yield targetLine(`fold of 8 in int8: ${all.threads} threads, times 1`, { device, figure: times, wanted });
+/**
+ * Of folds in int8, by the best of each crew. Threads are judged by the longest fold: one of 8 is over after 4 ms, and a
+ * tenth of that goes by until the others are awake.
+ */
+function* targets(peers: number, [, one, all]: readonly FoldLine[]): Generator<BenchLine> {
+  const device = "cpu", figure = one!.nsPerValueAndPeer, what = `fold of ${peers} in int8`;
+  if (peers === 8) yield targetLine(`${what}: ns per value and peer`, { device, figure, wanted: { atMost: 1.5 } });
+  if (peers === 32 && all !== undefined) {
+    const wanted = { atLeast: 0.9 * all.threads }, times = Number((figure / all.nsPerValueAndPeer).toFixed(2));
+    yield targetLine(`${what}: ${all.threads} threads, times 1`, { device, figure: times, wanted });
+  }
 }
 
 type FoldLine = BenchLine & { readonly threads: number; readonly nsPerValueAndPeer: number };

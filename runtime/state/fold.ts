@@ -117,6 +117,7 @@ function judgeAll(
   { crew, ...form }: ContributionForm & { readonly crew: FoldCrew },
 ): { readonly folded: FoldedParts; readonly verdicts: readonly PartVerdict[] } {
   const { codec, length } = form;
+  crew.begin({ bytes, length });
   const opened = bytes.map((one) => codec.open(one, length));
   const folded = { bytes, vectors: opened.map((one) => one.ok ? one.vector : null), length };
   const parts = [...opened.keys()].filter((part) => opened[part]!.ok), squares = crew.numbers(parts.length);

@@ -7,17 +7,23 @@ import { plainLoops } from "./fold_loops.ts";
 import { type FoldTask, itemCount, workOf, type WorkOptions } from "./fold_tasks.ts";
 import { addProducts, emptyGram, type Gram, pairCount } from "./robust/gram.ts";
 
-/** What all tasks of one fold are about. */
-export interface FoldedParts {
+/** Contributions as they came. */
+export interface FoldedBytes {
   readonly bytes: readonly Uint8Array[];
-  /** The same, open; null where they do not decode. */
-  readonly vectors: readonly (EncodedVector | null)[];
   /** Values of each. */
   readonly length: number;
 }
 
+/** What all tasks of one fold are about. */
+export interface FoldedParts extends FoldedBytes {
+  /** The same, open; null where they do not decode. */
+  readonly vectors: readonly (EncodedVector | null)[];
+}
+
 /** Any number of threads gives the same bits. */
 export interface FoldCrew {
+  /** Says what the next tasks are about, so that who helps is awake when the first of them comes. */
+  begin(parts: FoldedBytes): void;
   /** Room for what a task writes, until the next is asked for. What is in it is anything. */
   numbers(count: number): Float64Array;
   /** Does all items of a task and returns when it is done. */
@@ -26,6 +32,7 @@ export interface FoldCrew {
 
 /** The calling thread. */
 export const alone: FoldCrew = {
+  begin() {},
   numbers: (count) => new Float64Array(count),
   run: (task, { vectors }) => doAll(task, { vectorAt: (part) => vectors[part]!, loops: plainLoops }),
 };

@@ -7,7 +7,7 @@
  * counter of its own, so a helper that comes late to a task finds nothing to do and touches nothing.
  * @module
  */
-import { doAll, type FoldCrew, type FoldedParts } from "../state/fold_crew.ts";
+import { doAll, type FoldCrew, type FoldedBytes, type FoldedParts } from "../state/fold_crew.ts";
 import { type FoldLoops, plainLoops } from "../state/fold_loops.ts";
 import { type FoldTask, itemCount, workOf } from "../state/fold_tasks.ts";
 import { simdLoops } from "../state/simd_loops.ts";
@@ -34,7 +34,7 @@ export class FoldThreads implements FoldCrew, Disposable {
   #helpers: readonly Worker[] = [];
   readonly #loops: FoldLoops = simdLoops();
   #started: Promise<void> | null = null;
-  #told: FoldedParts | null = null;
+  #told: FoldedBytes["bytes"] | null = null;
   #room = new SharedArrayBuffer(0);
   #helpedItems = 0;
 
@@ -63,16 +63,18 @@ export class FoldThreads implements FoldCrew, Disposable {
     return new Float64Array(this.#room, 0, count);
   }
 
+  begin(parts: FoldedBytes): void {
+    if (parts.bytes.length === 1 || !this.#isShared(parts)) return; // one alone is judged: that is one item
+    this.start();
+    this.#tellParts(parts);
+  }
+
   run(task: FoldTask, parts: FoldedParts): void {
-    const { threadCount, sharedValues = SHARED_VALUES } = this.#options;
-    const isLarge = parts.length * parts.bytes.length >= sharedValues;
-    const options = { vectorAt: (part: number) => parts.vectors[part]!, loops: this.#loops };
-    if (isLarge) this.start();
-    const items = itemCount(task);
-    if (!isLarge || threadCount === 1 || items === 1 || !isShared(task, parts)) return doAll(task, options);
+    const options = { vectorAt: (part: number) => parts.vectors[part]!, loops: this.#loops }, items = itemCount(task);
+    if (items === 1 || !this.#isShared(parts) || !writesShared(task)) return doAll(task, options);
+    this.start();
+    this.#tellParts(parts);
     const counter = newCounter(items);
-    if (this.#told !== parts) this.#tell({ kind: "parts", bytes: parts.bytes, length: parts.length });
-    this.#told = parts;
     this.#tell({ kind: "task", task, counter });
     const own = takeItems(counter, () => workOf(task, options));
     waitForItems(counter);
@@ -103,13 +105,26 @@ export class FoldThreads implements FoldCrew, Disposable {
     return Promise.all(up).then(() => {});
   }
 
+  /** Whether a fold of these parts is worth sharing, and others would see the very memory that it is about. */
+  #isShared({ bytes, length }: FoldedBytes): boolean {
+    const { threadCount, sharedValues = SHARED_VALUES } = this.#options;
+    return threadCount > 1 && length * bytes.length >= sharedValues && bytes.every(liesShared);
+  }
+
+  #tellParts({ bytes, length }: FoldedBytes): void {
+    if (this.#told !== bytes) this.#tell({ kind: "parts", bytes, length });
+    this.#told = bytes;
+  }
+
   #tell(message: ToHelper): void {
     for (const helper of this.#helpers) helper.postMessage(message);
   }
 }
 
-/** Whether other threads would see the very memory that the fold is about. */
-function isShared(task: FoldTask, { bytes }: FoldedParts): boolean {
-  const own = task.kind === "step" ? [task.weights, ...(task.momentum === null ? [] : [task.momentum])] : [];
-  return [...own, ...bytes].every(({ buffer }) => buffer instanceof SharedArrayBuffer);
+function writesShared(task: FoldTask): boolean {
+  return task.kind !== "step" || (liesShared(task.weights) && (task.momentum === null || liesShared(task.momentum)));
+}
+
+function liesShared({ buffer }: ArrayBufferView): boolean {
+  return buffer instanceof SharedArrayBuffer;
 }

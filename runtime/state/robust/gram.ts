@@ -8,6 +8,7 @@
  * rounding; all machines lose the same.
  * @module
  */
+
 /** Values decoded at a time: 8 KiB of f64 each. */
 export const GRAM_STRETCH = 1024;
 

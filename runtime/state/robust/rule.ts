@@ -1,8 +1,8 @@
 /**
  * How contributions become one pseudo-gradient A: the interface of fold rules (`rules.ts` is the table of all of them).
  *
- * A rule is told what it must know of whole vectors once (`begin`), then writes A a stretch of values at a time, so no
- * contribution is ever decoded whole. What it does must give the same bits on every machine: + − × ÷ √ on f64, sums in
+ * A rule is told what it must know of whole vectors once (`begin`), and says each one's share of A, or writes A itself,
+ * a stretch of values at a time, so no contribution is ever decoded whole. What it does must give the same bits on every machine: + − × ÷ √ on f64, sums in
  * the order of the parts and of the values. It knows no model, codec or outer step, and need not guard itself: parts
  * are finite, of one length, not zero and of positive weight, and there is at least one.
  * @module
