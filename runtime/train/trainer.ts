@@ -46,6 +46,9 @@ export interface TrainerOptions extends TrainerShape, ProgramOptions {
  */
 export const FIRST_LOSS_SCALE = 2 ** 10;
 
+/** Read at once of what is read in parts: enough that the wait for a GPU, of some ms, is little of it. */
+const PART_WORDS = 4 << 20;
+
 /** Losses of some windows, summed. */
 export interface Evaluation {
   /** Nats. */
@@ -282,6 +285,16 @@ export class Trainer implements AsyncDisposable {
     return { first: first!, second: second!, stepCount, beta2Product, residual };
   }
 
+  /**
+   * What `saveMoments` gives, with the arenas (moments, then residual) one after another and from the device as they are
+   * asked for: no step may come before the last of them.
+   */
+  momentsInParts(): Omit<Moments, "first" | "second" | "residual"> & { readonly arenas: AsyncIterable<Float32Array> } {
+    const { first_moment, second_moment, residual } = this.#buffers;
+    const buffers = [first_moment, second_moment, ...(residual === undefined ? [] : [residual])];
+    return { stepCount: this.#stepCount, beta2Product: this.#beta2Product, arenas: inParts(this.#device, buffers) };
+  }
+
   loadMoments({ first, second, stepCount, beta2Product, residual }: Moments): void {
     for (const arena of [first, second, ...(residual === null ? [] : [residual])]) {
       expectArena("these moments", arena, this.layout);
@@ -363,6 +376,14 @@ export class Trainer implements AsyncDisposable {
       T: this.#model.contextLength,
       V: this.#model.vocabularySize,
     });
+  }
+}
+
+async function* inParts(device: Device, buffers: readonly DeviceBuffer[]): AsyncGenerator<Float32Array> {
+  for (const buffer of buffers) {
+    for (let start = 0; start < buffer.words; start += PART_WORDS) {
+      yield* await device.read([{ buffer, start, words: Math.min(PART_WORDS, buffer.words - start) }]);
+    }
   }
 }
 
