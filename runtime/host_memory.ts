@@ -51,12 +51,12 @@ export function planHost(config: Omit<RunConfig, "version">, threads: number): H
     average: config.training.ewaDecay === 0 ? 0 : A,
     // A cut, and what the one before has left, which is collected some time later.
     training: MOMENTS * A * lineageCount(config) + 2 * cutBytes(outer.codec, A),
-    contributions: 4 * contributionBytes, // our own, as it is cut and as it is stored; another's, read and judged
+    contributions: 3 * contributionBytes, // our own, as it is cut and as it is stored; another's that is judged
     corpus: data.kind === "shards" ? SHARD_BYTES * data.shards.length : 0,
     transfers: TRANSFER_BYTES,
   };
   const bytes = Object.values(parts).reduce((sum, bytes) => sum + bytes, 0);
-  return { bytes, bytesPerContribution: 2 * contributionBytes, parts }; // as it is read from the disk, and shared
+  return { bytes, bytesPerContribution: contributionBytes, parts };
 }
 
 /** The base of the next contribution, the weights at the cut, and what is cut before it is bytes. */

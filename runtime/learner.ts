@@ -26,7 +26,7 @@ import type {
 } from "./worker/messages.ts";
 import type { PrecisionChoice } from "./worker/precision.ts";
 import { openRemote, type Remote } from "./worker/remote.ts";
-import { SharedParts } from "./worker/shared_parts.ts";
+import { SharedContents } from "./worker/shared_contents.ts";
 
 export interface LearnerOptions {
   readonly config: RunConfig;
@@ -116,7 +116,7 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
   const layout = weightsLayout(config);
   const first = lineageCount(config);
   const held = new HeldWeights({ most: HELD_STATES, allocate: (sets) => allocateWeights(layout, sets).bytes });
-  const orders = new Orders(training, held), sharedParts = new SharedParts();
+  const orders = new Orders(training, held), folded = new SharedContents(), judged = new SharedContents();
   let pace = { percent: start.percent, paused: false };
   let closing: Promise<void> | null = null;
 
@@ -154,14 +154,14 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
       orders.send();
       return training.call("contribute", null);
     },
-    judge: (bytes): Promise<Verdict> => folding.call("judge", bytes),
+    judge: (contribution): Promise<Verdict> => judged.use([contribution], ([bytes]) => folding.call("judge", bytes!)),
     async fold({ parent, parts, joined }: FoldOrder) {
       const { digest, verdicts, screen } = await held.use([parent], ([weights]) => {
         const sets = setsIn(weights!.length, layout)! - (joined === null ? 0 : 1);
-        return sharedParts.use(
-          parts,
-          (parts) => held.make(sets, (into) => folding.call("fold", { parts, joined, parent: weights!, into })),
-        );
+        return folded.use(parts.map(({ content }) => content), (bytes) => {
+          const shared = parts.map(({ at, weight }, i) => ({ at, weight, bytes: bytes[i]! }));
+          return held.make(sets, (into) => folding.call("fold", { parts: shared, joined, parent: weights!, into }));
+        });
       });
       const reasons = verdicts.flatMap((verdict) => verdict.valid ? [] : [verdict.reason]);
       if (reasons.length > 0) onEvent({ kind: "dropped", reasons });

@@ -1,7 +1,8 @@
 /**
  * What the threads of a learner say to each other: the two ports, and the events that people see.
  *
- * Weights cross as shared memory, and so do contributions that are folded; one's own is moved; all else is small.
+ * Weights cross as shared memory, and so do contributions that are judged or folded; one's own is moved; all else is
+ * small.
  * @module
  */
 import type { Contribution, Fate, FoldPart, JoinedSets, Screen, TrainOrder, Verdict } from "../../p2p/learner.ts";
@@ -30,7 +31,7 @@ export interface WrittenInto {
 }
 
 /** A part of a fold as all threads of it can read it. */
-export interface SharedPart extends Omit<FoldPart, "bytes"> {
+export interface SharedPart extends Omit<FoldPart, "content"> {
   readonly bytes: Uint8Array<SharedArrayBuffer>;
 }
 
@@ -41,7 +42,7 @@ export interface FoldPort {
   initial(order: WrittenInto): Promise<NamedWeights>;
   /** Names weights that came from elsewhere, if they are of this run's model. */
   check(received: WeightsBytes): Promise<NamedWeights>;
-  judge(bytes: Uint8Array<ArrayBuffer>): Verdict;
+  judge(bytes: Uint8Array<SharedArrayBuffer>): Verdict;
   fold(
     order: WrittenInto & {
       readonly parent: WeightsBytes;
