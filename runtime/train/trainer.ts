@@ -13,7 +13,7 @@ import { asWords, type Device, type DeviceBuffer, type Program, whole } from "..
 import { choiceFor } from "../graph/choice.ts";
 import { allocateAll } from "../graph/plan.ts";
 import type { RecomputeLevel } from "../graph/recompute.ts";
-import { headSize, type ModelConfig } from "../model/config.ts";
+import { headSize } from "../model/config.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
 import { expectArena } from "./arena.ts";
 import { GradientMeasures, type Measures } from "./gradient_measures.ts";
@@ -31,7 +31,7 @@ import {
   type TrainerShape,
 } from "./trainer_plan.ts";
 import type { Precision } from "./training_graph.ts";
-import { microBatches, packWindows, predictedTokens } from "./windows.ts";
+import { expectWindows, microBatches, predictedTokens, WindowPacker, type WindowShape } from "./windows.ts";
 
 /** What to train, and on what. */
 export interface TrainerOptions extends TrainerShape, ProgramOptions {
@@ -106,7 +106,8 @@ export class Trainer implements AsyncDisposable {
   /** What the backward pass computes again. */
   readonly recompute: RecomputeLevel;
   readonly #device: Device;
-  readonly #model: ModelConfig;
+  readonly #shape: WindowShape;
+  readonly #packer: WindowPacker;
   readonly #buffers: TrainerBuffers;
   readonly #programs: TrainerPrograms;
   /** Of a micro-batch, with their shares of its time. */
@@ -124,7 +125,8 @@ export class Trainer implements AsyncDisposable {
   /** Use `openTrainer`. */
   constructor({ device, model, microBatch, lossScale = FIRST_LOSS_SCALE }: TrainerOptions, parts: TrainerParts) {
     this.#device = device;
-    this.#model = model;
+    this.#shape = { B: microBatch, T: model.contextLength, V: model.vocabularySize };
+    this.#packer = new WindowPacker(this.#shape);
     this.#buffers = parts.buffers;
     this.#programs = parts.programs;
     const { forward, head, backward } = parts.programs, ofMicroBatch = [...forward, ...head, ...backward];
@@ -210,7 +212,7 @@ export class Trainer implements AsyncDisposable {
 
     this.#device.run(this.#programs.begin);
     for (const [i, batch] of batches.entries()) {
-      this.#device.write(whole(this.#buffers.inputs), this.#pack(batch)); // while the device computes on the one before
+      this.#device.write(whole(this.#buffers.inputs), this.#packer.pack(batch)); // while the device computes on the one before
       for (const { program, share } of this.#parts) {
         yield share / batches.length;
         this.#device.run(program);
@@ -258,15 +260,15 @@ export class Trainer implements AsyncDisposable {
    * @param weights Weights to evaluate instead of the trained ones, which are back when it returns.
    */
   async evaluate(windows: readonly Uint32Array[], weights?: Float32Array): Promise<Evaluation> {
-    const inputs = microBatches(windows, this.microBatch).map((batch) => this.#pack(batch));
+    expectWindows(windows, this.#shape); // before anything is changed
     if (weights !== undefined) {
       expectArena("these weights", weights, this.layout);
       this.#device.run(this.#programs.keepWeights);
       this.#device.write(whole(this.#buffers.parameters), weights);
     }
     this.#device.run(this.#programs.beginEvaluation);
-    for (const input of inputs) {
-      this.#device.write(whole(this.#buffers.inputs), input);
+    for (const batch of microBatches(windows, this.microBatch)) {
+      this.#device.write(whole(this.#buffers.inputs), this.#packer.pack(batch));
       for (const { program } of this.#programs.forward) this.#device.run(program);
       for (const { program } of this.#programs.losses) this.#device.run(program);
     }
@@ -368,14 +370,6 @@ export class Trainer implements AsyncDisposable {
       "Cannot measure a gradient: the trainer was opened with 'outer: false' and without 'measured: true', which " +
         "takes one more arena",
     );
-  }
-
-  #pack(windows: readonly Uint32Array[]): Uint32Array {
-    return packWindows(windows, {
-      B: this.microBatch,
-      T: this.#model.contextLength,
-      V: this.#model.vocabularySize,
-    });
   }
 }
 

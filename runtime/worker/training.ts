@@ -68,7 +68,11 @@ export class Training {
   constructor(options: TrainingOptions) {
     this.#options = options;
     this.#progress = new Progress(options);
-    this.#windows = new ReadAhead((position) => orderedWindow(options.train, position, options));
+    const { train, seed, contextLength } = options;
+    this.#windows = new ReadAhead({
+      tokens: contextLength + 1,
+      read: (position, into) => orderedWindow(train, position, { seed, contextLength, into }),
+    });
   }
 
   /** Runs until `close`; then every request has been done. */
