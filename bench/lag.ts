@@ -7,6 +7,7 @@
 import { startChild } from "../cli/child.ts";
 import { createRun } from "../cli/init.ts";
 import { identityFromSeed } from "../p2p/identity.ts";
+import { contentIn } from "../p2p/learner.ts";
 import { runIdOf } from "../p2p/genesis.ts";
 import { startLibp2p } from "../p2p/net/libp2p.ts";
 import { openDiskBlobStore } from "../p2p/store/disk.ts";
@@ -58,7 +59,7 @@ async function learnerAlone(): Promise<BenchLine> {
     await new Promise((resolve) => setTimeout(resolve, BOX_MS));
     const contribution = await learner.contribute();
     if (contribution.bytes === null) continue;
-    const parts = [{ bytes: contribution.bytes, at: 0, weight: 1 }];
+    const parts = [{ content: contentIn(contribution.bytes), at: 0, weight: 1 }];
     weights = (await learner.fold({ parent: weights, parts, joined: null })).digest;
     tokens += contribution.tokens;
   }

@@ -35,10 +35,10 @@ export class AverageKeeper {
 
   async #keep(peer: Peer, nowMs: number): Promise<void> {
     try {
-      const bytes = await peer.average();
-      if (bytes === null) return;
-      this.#keptAtMs = nowMs;
-      await this.#state.saveAverage(bytes);
+      await peer.average((pieces) => {
+        this.#keptAtMs = nowMs;
+        return this.#state.saveAverage(pieces);
+      });
     } catch (error) {
       this.#warn(`the average of weights is not kept: ${reasonOf(error)}`);
     }

@@ -13,9 +13,9 @@ import { bytesTokenizer, type Tokenizer } from "../runtime/data/tokenizer.ts";
 import { diskFolder } from "../runtime/folder_disk.ts";
 import type { ModelConfig } from "../runtime/model/config.ts";
 import { readFolder } from "../runtime/model/huggingface.ts";
-import { defaultStatePath, hasRun, openRunFolder, readAverage, readStatus } from "../runtime/run_folder.ts";
+import { defaultStatePath, hasRun, openAverage, openRunFolder, readStatus } from "../runtime/run_folder.ts";
 import type { PeerStatus } from "../runtime/status.ts";
-import { decodeEwa } from "../runtime/state/ewa_bytes.ts";
+import { readEwa } from "../runtime/state/ewa_bytes.ts";
 import { readWeights, weightsLayout } from "../runtime/state/weights.ts";
 import { UsageError } from "./exit.ts";
 import { note } from "./print.ts";
@@ -127,9 +127,9 @@ async function newestIn(statePath: string, { config, blobs, status: { weights, l
 async function averageIn(statePath: string, config: RunConfig): Promise<Float32Array> {
   const cannot = (why: string) => new UsageError(`Cannot open the average of run "${config.name}": ${why}`);
   if (config.training.ewaDecay === 0) throw cannot("it keeps none (training.ewaDecay is 0). Leave out --ewa");
-  const bytes = await readAverage(statePath);
-  if (bytes === null) throw cannot(`${statePath} has none. The peer writes it with its first round, and when it stops`);
-  const decoded = await decodeEwa(bytes, { words: weightsLayout(config).parameterWords });
-  if (decoded.ok) return decoded.average;
-  throw cannot(`${decoded.reason}. It starts anew when the peer in ${statePath} does`);
+  const saved = openAverage(statePath), average = new Float32Array(weightsLayout(config).parameterWords);
+  if (saved === null) throw cannot(`${statePath} has none. The peer writes it with its first round, and when it stops`);
+  const read = await readEwa(saved, average);
+  if (read.ok) return average;
+  throw cannot(`${read.reason}. It starts anew when the peer in ${statePath} does`);
 }

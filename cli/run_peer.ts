@@ -7,6 +7,7 @@ import { metered, type MeteredTransport } from "../p2p/net/metered.ts";
 import type { Transport } from "../p2p/net/transport.ts";
 import { reasonOf } from "../p2p/reason.ts";
 import { layered } from "../p2p/store/layered.ts";
+import { StorageError } from "../p2p/store/storage_error.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import { runIdOf } from "../p2p/genesis.ts";
 import { parseTicket } from "../p2p/ticket.ts";
@@ -15,7 +16,7 @@ import { blobsOf, genesisBytes } from "../runtime/config.ts";
 import type { PeerEvent } from "../runtime/event.ts";
 import { RunMetrics } from "../runtime/metrics.ts";
 import { type Peer, startPeer } from "../runtime/peer.ts";
-import { readAverage, readMembers, type RunFolder, type StateFolder } from "../runtime/run_folder.ts";
+import { openAverage, readMembers, type RunFolder, type StateFolder } from "../runtime/run_folder.ts";
 import { emptyStatus, statusAfter } from "../runtime/status.ts";
 import { recomputedParts } from "../runtime/train/recomputed.ts";
 import { AverageKeeper } from "./average_keeper.ts";
@@ -87,7 +88,7 @@ export async function runPeer({ run, state, interrupt, flags, addresses, ...give
     screen.say(`Others may fetch the final state from this peer for ${SERVING_MS / 1000} s more.`);
     setTimeout(() => interrupt.stop("finished"), SERVING_MS);
   };
-  const checkpoint = await state.loadOptimizer(), average = await readAverage(state.path);
+  const checkpoint = await state.loadOptimizer(), average = openAverage(state.path);
   const speeds = await state.loadSpeeds();
   const tuned = await loadTuned((message) => record.take({ kind: "warning", message }));
   await using peer = await startPeer({
@@ -166,15 +167,10 @@ async function leave(peer: Peer, { state, keeper, take }: {
 }): Promise<number> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), LONGEST_LEAVING_MS);
-  const checkpoint = await peer.checkpoint().catch(() => null); // a device that failed has none
-  if (checkpoint !== null) {
-    await state.saveOptimizer(checkpoint).catch((error: unknown) => {
-      take({
-        kind: "warning",
-        message: `the optimizer's state is not kept: ${reasonOf(error)}`,
-      });
-    });
-  }
+  await peer.checkpoint((pieces) => state.saveOptimizer(pieces)).catch((error: unknown) => {
+    if (!(error instanceof StorageError)) return; // a device that failed has none
+    take({ kind: "warning", message: `the optimizer's state is not kept: ${error.message}` });
+  });
   await keeper.keep(peer, Date.now());
   const end = await peer.leave({ signal: controller.signal });
   clearTimeout(timer);

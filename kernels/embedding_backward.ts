@@ -63,13 +63,22 @@ export interface TokenSegments {
   readonly stops: Uint32Array;
 }
 
+/** Memory to sort in, with anything in it. */
+export interface SegmentRoom extends TokenSegments {
+  /** Words for two more than the largest id. */
+  readonly ends: Uint32Array;
+}
+
 /** Sorts tokens by their ids, by counting: time and memory go with N and the largest id. */
-export function segmentTokens(ids: Uint32Array): TokenSegments {
-  const N = ids.length, order = new Uint32Array(N), stops = new Uint32Array(N);
+export function segmentTokens(ids: Uint32Array, room?: SegmentRoom): TokenSegments {
+  const N = ids.length;
   let largest = 0;
   for (const id of ids) largest = Math.max(largest, id);
-  /** Where the next token of an id goes; once all have gone there, where its segment ends. */
-  const ends = new Uint32Array(largest + 2);
+  const { order, stops, ends } = room ??
+    { order: new Uint32Array(N), stops: new Uint32Array(N), ends: new Uint32Array(largest + 2) };
+  stops.fill(0);
+  /** Of an id: where its next token goes; once all have gone there, where its segment ends. */
+  ends.fill(0, 0, largest + 2);
   for (const id of ids) ends[id + 1]!++;
   for (let id = 1; id <= largest; id++) ends[id]! += ends[id - 1]!;
   for (let n = 0; n < N; n++) order[ends[ids[n]!]!++] = n;

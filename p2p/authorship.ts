@@ -23,13 +23,8 @@ export function withAuthor(content: Uint8Array, author: PeerId): Uint8Array<Arra
   return blob;
 }
 
-/** Whether a blob is a contribution of this peer. */
+/** Whether a blob, or what it begins with, is a contribution of this peer. */
 export function isBy(author: PeerId, blob: Uint8Array): boolean {
   const wanted = hexToBytes(digestOf(author));
   return blob.length >= AUTHOR_BYTES && wanted.every((byte, i) => blob[i] === byte);
-}
-
-/** What the learner encoded; the memory is that of the blob. */
-export function contentOf(blob: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  return blob.subarray(AUTHOR_BYTES);
 }

@@ -6,7 +6,7 @@
  * there is no room for those, it ends.
  * @module
  */
-import { AUTHOR_BYTES, contentOf, isBy } from "./authorship.ts";
+import { AUTHOR_BYTES, isBy } from "./authorship.ts";
 import type { Bringer, From } from "./bring.ts";
 import type { Clock } from "./clock.ts";
 import type { HostEvent } from "./host_event.ts";
@@ -15,7 +15,7 @@ import type { Transport } from "./net/transport.ts";
 import { isFullDisk, whyRefused, whyWithout } from "./own_failure.ts";
 import type { Stock } from "./store/stock.ts";
 import { StorageError } from "./store/storage_error.ts";
-import { loadStored } from "./stored_weights.ts";
+import { loadStored, NotStoredError, storedContent } from "./stored_content.ts";
 import type { Effect, Input } from "./sync/effects.ts";
 import type { BlobName, ChainState, PeerId } from "./sync/types.ts";
 
@@ -74,11 +74,16 @@ export class Incoming {
     const failure = await bring.call(this, blob, { donors, others });
     if (failure !== null) return { kind: "missing", offer: digest, reason: failure };
     return await this.#inTurn(async (): Promise<Input> => {
-      const bytes = await store.get(blob.digest);
-      if (bytes === null) return { kind: "missing", offer: digest, reason: "it is not on this disk any more" };
-      if (!isBy(offer.peer, bytes)) return refused("it is copied: its contribution names another author");
-      // A learner that cannot judge is our own failure: to call that a verdict would name the author, and its record's scribe.
-      return { kind: "fetched", offer: digest, verdict: await learner.judge(contentOf(bytes), offer) };
+      const author = new Uint8Array(Math.min(AUTHOR_BYTES, blob.sizeBytes));
+      try {
+        // A learner that cannot judge is our own failure: to call that a verdict would name the author, and its record's scribe.
+        const verdict = await learner.judge(await storedContent(store, blob.digest, author), offer);
+        if (!isBy(offer.peer, author)) return refused("it is copied: its contribution names another author");
+        return { kind: "fetched", offer: digest, verdict };
+      } catch (error) {
+        if (!(error instanceof NotStoredError)) throw error;
+        return { kind: "missing", offer: digest, reason: "it is not on this disk any more" };
+      }
     });
   }
 

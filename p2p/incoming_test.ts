@@ -166,3 +166,18 @@ Deno.test("weights for which there is no room end the host", async () => {
   const weights = { digest: await there.put(new Uint8Array(WEIGHTS_BYTES).fill(1)), sizeBytes: WEIGHTS_BYTES };
   await assert.rejects(incoming.weights({ kind: "load", weights, sets: 1, from: [peer] }), /all of them are needed/);
 });
+
+Deno.test("a contribution that the disk has lost is missing, and one that names another author is refused", async () => {
+  const { incoming, below, there, fetchOf } = await scene({ mostBytes: Infinity }), { sizeOf } = below;
+  const lost = await fetchOf(1, optional);
+  below.sizeOf = (digest) => digest === lost.blob.digest ? Promise.resolve(null) : sizeOf.call(below, digest);
+  const answer = await incoming.contribution(lost);
+  assert.deepEqual(answer, { kind: "missing", offer: lost.digest, reason: "it is not on this disk any more" });
+  for (const sizeBytes of [OFFERED_BYTES, AUTHOR_BYTES - 1]) {
+    const fetch = await fetchOf(2, optional), bytes = withAuthor(new Uint8Array(WEIGHTS_BYTES), identity(2).peer);
+    const blob = { digest: await there.put(bytes.subarray(0, sizeBytes)), sizeBytes };
+    const answer = await incoming.contribution({ ...fetch, blob });
+    assert.ok(answer.kind === "fetched" && answer.verdict !== null && !answer.verdict.valid);
+    assert.match(answer.verdict.reason, /^it is copied: its contribution names another author/);
+  }
+});

@@ -2,7 +2,7 @@
  * The port through which p2p has weights trained, judged, folded and merged without knowing what weights are.
  *
  * Bytes and digests cross it, never tensors. The runtime implements it (`runtime/learner.ts`); the simulator and the
- * tests have a stub. Calls may overlap; a learner runs folds, merges and judgements in the order asked.
+ * tests have a stub. Calls may overlap, and none waits for another.
  * @module
  */
 import type { Digest, Encoding, GradientStatistics, Offer, Range } from "./sync/types.ts";
@@ -99,9 +99,16 @@ export function contentIn(bytes: Uint8Array): Content {
   return { sizeBytes: bytes.length, readInto: (into) => Promise.resolve(into.set(bytes)) };
 }
 
+/** Content in memory of its own. @throws {Error} if it cannot be had. */
+export async function bytesIn({ sizeBytes, readInto }: Content): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(sizeBytes);
+  await readInto(bytes);
+  return bytes;
+}
+
 /** One contribution to a fold, in the order to fold it. */
 export interface FoldPart {
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly content: Content;
   /** The set of the parent's that it changes. */
   readonly at: Place;
   /** Capped tokens × age discount; the fold divides by the sum over all parts. */
@@ -178,9 +185,12 @@ export interface Learner {
   train(order: TrainOrder): void;
   /** Cuts what was trained since the last contribution and goes on training. */
   contribute(): Promise<Contribution>;
-  /** Whatever the bytes are, this gives a verdict. */
-  judge(bytes: Uint8Array<ArrayBuffer>, offer: Offer): Promise<Verdict>;
-  /** Folds on the CPU, bit for bit the same everywhere, and names the result. */
+  /** Whatever the bytes are, this gives a verdict. @throws {Error} if they cannot be had. */
+  judge(contribution: Content, offer: Offer): Promise<Verdict>;
+  /**
+   * Folds on the CPU, bit for bit the same everywhere, and names the result.
+   * @throws {Error} if the parent's weights are not held any more, or a part cannot be had.
+   */
   fold(order: FoldOrder): Promise<Folded>;
   /** Averages weights of states, momentum alike, on the CPU, bit for bit the same everywhere, and names the result. */
   merge(sets: AveragedSets): Promise<Digest>;

@@ -6,7 +6,7 @@
  * in `incoming.ts`.
  * @module
  */
-import { contentOf, withAuthor } from "./authorship.ts";
+import { AUTHOR_BYTES, withAuthor } from "./authorship.ts";
 import { Bringer } from "./bring.ts";
 import type { Clock } from "./clock.ts";
 import type { HostEvent } from "./host_event.ts";
@@ -17,7 +17,7 @@ import { LARGEST_ANNOUNCEMENT_BYTES, type Transport } from "./net/transport.ts";
 import { whyRefused } from "./own_failure.ts";
 import { reasonOf } from "./reason.ts";
 import type { Stock } from "./store/stock.ts";
-import { loadStored } from "./stored_weights.ts";
+import { loadStored, NotStoredError, storedContent } from "./stored_content.ts";
 import { isIn, partsOf } from "./sync/cells.ts";
 import type { Effect, Input, JournalEntry } from "./sync/effects.ts";
 import type { BlobName, Digest, PeerId } from "./sync/types.ts";
@@ -205,16 +205,14 @@ export class Performer {
   async #fold({ record, parent, parts, joined, sets }: EffectOf<"fold">): Promise<void> {
     const { store, learner, answer } = this.#options;
     const failed = (reason: string) => answer({ kind: "fold-failed", record, reason });
-    const read: FoldPart[] = [];
     for (const { blob } of parts) store.name(blob.digest, { kind: "contribution", round: 0, need: "certain" });
-    for (const { blob, at, weight } of parts) {
-      const bytes = await store.get(blob.digest);
-      if (bytes === null) return failed(`contribution ${blob.digest} is not on this disk any more`);
-      read.push({ bytes: contentOf(bytes), at, weight });
-    }
-    const order = { parent, parts: read, joined };
     try {
+      const stored = parts.map(async ({ blob, at, weight }): Promise<FoldPart> => {
+        return { content: await storedContent(store, blob.digest, new Uint8Array(AUTHOR_BYTES)), at, weight };
+      });
+      const order = { parent, parts: await Promise.all(stored), joined };
       const { digest, screen } = await learner.fold(order).catch(async (error: unknown) => {
+        if (error instanceof NotStoredError) throw error;
         // The learner may have let the parent's weights go; if they were kept, it can have them back.
         if (await loadStored(learner, store, parent) === null) throw error;
         return await learner.fold(order);

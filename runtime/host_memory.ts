@@ -23,6 +23,8 @@ const THREAD_BYTES = 25e6;
 const TRANSFER_BYTES = 64e6;
 /** Pages kept of each shard of tokens (`data/shards.ts`). */
 const SHARD_BYTES = 64 * 1024;
+/** Arenas of each lineage that came from the disk, or wait for its turn: two moments and the residual. */
+const MOMENTS = 3;
 /** Blocks beyond the idle ones: of the anchor, of an order on its way, and the one that is written. */
 const BUSY_STATES = 3;
 
@@ -46,25 +48,20 @@ export function planHost(config: Omit<RunConfig, "version">, threads: number): H
   const parts = {
     program: PROGRAM_BYTES + THREAD_BYTES * (threads - 1),
     states: (HELD_STATES + BUSY_STATES) * S,
-    average: (config.training.ewaDecay === 0 ? 0 : 3) * A, // itself, and while it is saved: as bytes, and as they are hashed
-    // … and what the cut before has left, which is collected some time later.
-    training: Math.max(cutBytes(outer.codec, A), checkpointBytes(A, lineageCount(config))) + cutBytes(outer.codec, A),
-    contributions: 4 * contributionBytes, // our own, as it is cut and as it is stored; another's, read and judged
+    average: config.training.ewaDecay === 0 ? 0 : A,
+    // A cut, and what the one before has left, which is collected some time later.
+    training: MOMENTS * A * lineageCount(config) + 2 * cutBytes(outer.codec, A),
+    contributions: 3 * contributionBytes, // our own, as it is cut and as it is stored; another's that is judged
     corpus: data.kind === "shards" ? SHARD_BYTES * data.shards.length : 0,
     transfers: TRANSFER_BYTES,
   };
   const bytes = Object.values(parts).reduce((sum, bytes) => sum + bytes, 0);
-  return { bytes, bytesPerContribution: 2 * contributionBytes, parts }; // as it is read from the disk, and shared
+  return { bytes, bytesPerContribution: contributionBytes, parts };
 }
 
 /** The base of the next contribution, the weights at the cut, and what is cut before it is bytes. */
 function cutBytes(codec: RunConfig["outer"]["codec"], A: number): number {
   return codec === "f32" ? 4 * A : 3 * A;
-}
-
-/** Moments and residual of each lineage (3 A), and as they are encoded; besides, the base. */
-function checkpointBytes(A: number, lineages: number): number {
-  return 2 * 3 * A * lineages + A;
 }
 
 function largestContribution(codec: RunConfig["outer"]["codec"], words: number): number {

@@ -10,9 +10,11 @@ import { lineageCount } from "../p2p/sync/lineages.ts";
 import type { Contribution, Fate, FoldOrder, Learner, TrainOrder, Verdict } from "../p2p/learner.ts";
 import type { RunConfig } from "./config.ts";
 import type { DeviceChoice } from "./device/open.ts";
+import type { ByteReader } from "./folder.ts";
 import { HELD_STATES, HeldWeights, type Pin } from "./held_weights.ts";
 import { RunningAverage } from "./running_average.ts";
 import { allocateWeights, setsIn, sizeError, weightsLayout, weightsSizeBytes } from "./state/weights.ts";
+import type { Pieces } from "./state/sealed.ts";
 import type { TunedProducts } from "./tuning/tuned_products.ts";
 import type {
   BlobPlace,
@@ -24,7 +26,7 @@ import type {
 } from "./worker/messages.ts";
 import type { PrecisionChoice } from "./worker/precision.ts";
 import { openRemote, type Remote } from "./worker/remote.ts";
-import { SharedParts } from "./worker/shared_parts.ts";
+import { SharedContents } from "./worker/shared_contents.ts";
 
 export interface LearnerOptions {
   readonly config: RunConfig;
@@ -43,10 +45,10 @@ export interface LearnerOptions {
   readonly speeds?: DeviceSpeeds;
   /** What the event `tuned` of an earlier session gave: what is known of the machine's GPU is not measured again. */
   readonly tuned?: TunedProducts;
-  /** What `checkpoint` of an earlier session gave. It is moved to the thread that uses it: the caller loses it. */
+  /** What `checkpoint` of an earlier session gave, whole. It is moved to the thread that uses it: the caller loses it. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
-  /** What `average` of an earlier session gave; moved as well. */
-  readonly average?: Uint8Array<ArrayBuffer>;
+  /** What `average` of an earlier session gave. */
+  readonly average?: ByteReader;
   readonly onEvent?: (event: LearnerEvent) => void;
 }
 
@@ -56,10 +58,16 @@ export interface LocalLearner extends Learner, OpenedTraining, AsyncDisposable {
   throttle(percent: number): void;
   pause(): void;
   resume(): void;
-  /** The inner optimizer's state for a restart, or null if nothing was trained. */
-  checkpoint(): Promise<Uint8Array<ArrayBuffer> | null>;
-  /** The average of the run's weights so far, as `state/ewa_bytes.ts` has it; null before a round has counted tokens. */
-  average(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * Lends the inner optimizer's state for a restart, as `state/checkpoint.ts` has it: training stands still until `use` is
+   * done. Gives what `use` gives; null if nothing was trained.
+   */
+  checkpoint<T>(use: (pieces: Pieces) => Promise<T>): Promise<T | null>;
+  /**
+   * Lends the average of the run's weights so far, as `state/ewa_bytes.ts` has it. Gives what `use` gives; null before a
+   * round has counted tokens.
+   */
+  average<T>(use: (pieces: Pieces) => Promise<T>): Promise<T | null>;
 }
 
 /** A step in hand may take as long; a device that hangs may not. */
@@ -108,7 +116,7 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
   const layout = weightsLayout(config);
   const first = lineageCount(config);
   const held = new HeldWeights({ most: HELD_STATES, allocate: (sets) => allocateWeights(layout, sets).bytes });
-  const orders = new Orders(training, held), sharedParts = new SharedParts();
+  const orders = new Orders(training, held), folded = new SharedContents(), judged = new SharedContents();
   let pace = { percent: start.percent, paused: false };
   let closing: Promise<void> | null = null;
 
@@ -146,14 +154,14 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
       orders.send();
       return training.call("contribute", null);
     },
-    judge: (bytes): Promise<Verdict> => folding.call("judge", bytes),
+    judge: (contribution): Promise<Verdict> => judged.use([contribution], ([bytes]) => folding.call("judge", bytes!)),
     async fold({ parent, parts, joined }: FoldOrder) {
       const { digest, verdicts, screen } = await held.use([parent], ([weights]) => {
         const sets = setsIn(weights!.length, layout)! - (joined === null ? 0 : 1);
-        return sharedParts.use(
-          parts,
-          (parts) => held.make(sets, (into) => folding.call("fold", { parts, joined, parent: weights!, into })),
-        );
+        return folded.use(parts.map(({ content }) => content), (bytes) => {
+          const shared = parts.map(({ at, weight }, i) => ({ at, weight, bytes: bytes[i]! }));
+          return held.make(sets, (into) => folding.call("fold", { parts: shared, joined, parent: weights!, into }));
+        });
       });
       const reasons = verdicts.flatMap((verdict) => verdict.valid ? [] : [verdict.reason]);
       if (reasons.length > 0) onEvent({ kind: "dropped", reasons });
@@ -180,8 +188,15 @@ function localLearner({ training, folding, opened, config, average, onEvent, ...
     },
     pause: () => setPace({ paused: true }),
     resume: () => setPace({ paused: false }),
-    checkpoint: () => training.call("checkpoint", null),
-    average: () => average.save(),
+    async checkpoint(use) {
+      if (!await training.call("beginCheckpoint", null)) return null;
+      try {
+        return await use(checkpointPieces(training));
+      } finally {
+        training.call("endCheckpoint", null).catch(report);
+      }
+    },
+    average: (use) => average.save(use),
     close: () =>
       closing ??= within(LONGEST_CLOSE_MS, training.call("close", null)).then(() => {
         training.terminate();
@@ -232,6 +247,14 @@ class Orders {
     }).finally(() => {
       if (--this.#underWay === 0) this.send();
     });
+  }
+}
+
+async function* checkpointPieces(training: Remote<TrainingPort>): Pieces {
+  for (;;) {
+    const piece = await training.call("checkpointPiece", null);
+    if (piece === null) return;
+    yield piece;
   }
 }
 

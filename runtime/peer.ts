@@ -19,8 +19,10 @@ import { systemClock } from "../p2p/clock.ts";
 import { formatTicket } from "../p2p/ticket.ts";
 import { blobsOf, genesisBytes, type RunConfig } from "./config.ts";
 import type { PeerEvent } from "./event.ts";
+import type { ByteReader } from "./folder.ts";
 import { planHost } from "./host_memory.ts";
 import { type LocalLearner, openLearner } from "./learner.ts";
+import type { Pieces } from "./state/sealed.ts";
 import type { TunedProducts } from "./tuning/tuned_products.ts";
 import type { DeviceSpeeds } from "./worker/messages.ts";
 import { peerEvents } from "./peer_events.ts";
@@ -61,10 +63,10 @@ export interface PeerOptions {
   readonly speeds?: DeviceSpeeds;
   /** What `onTuned` of an earlier session, of any peer on this machine, was given last. */
   readonly tuned?: TunedProducts;
-  /** What `checkpoint` of an earlier session gave. It is moved to the thread that uses it: the caller loses it. */
+  /** What `checkpoint` of an earlier session gave, whole. It is moved to the thread that uses it: the caller loses it. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
-  /** What `average` of an earlier session gave; moved as well. */
-  readonly average?: Uint8Array<ArrayBuffer>;
+  /** What `average` of an earlier session gave. */
+  readonly average?: ByteReader;
   readonly clock?: Clock;
   readonly onEvent?: (event: PeerEvent) => void;
   /** Told how fast the device is, for this peer's own restart. */
@@ -84,10 +86,13 @@ export interface Peer extends AsyncDisposable {
   throttle(percent: number): void;
   pause(): void;
   resume(): void;
-  /** The inner optimizer's state, for this peer's own restart; null before anything was trained. */
-  checkpoint(): Promise<Uint8Array<ArrayBuffer> | null>;
-  /** The average of the run's weights that this peer keeps, for `--ewa` and for its own restart; null before there is one. */
-  average(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * Lends the inner optimizer's state piece by piece, for this peer's own restart: training stands still until `use` is
+   * done. Gives what `use` gives; null before anything was trained.
+   */
+  checkpoint<T>(use: (pieces: Pieces) => Promise<T>): Promise<T | null>;
+  /** Lends the average of the run's weights that this peer keeps, for `--ewa` and a restart; null before there is one. */
+  average<T>(use: (pieces: Pieces) => Promise<T>): Promise<T | null>;
   /** The owner of a run with a list of members changes it; see `signChange` (`p2p/sync/members.ts`). */
   change(change: Signed<Change>): void;
   /** One last offer, then the end; `signal` cuts it short. */
@@ -226,8 +231,8 @@ function peerOf(host: Host, learner: LocalLearner, ticket: () => string | null):
     throttle: (percent) => learner.throttle(percent),
     pause: () => learner.pause(),
     resume: () => learner.resume(),
-    checkpoint: () => learner.checkpoint(),
-    average: () => learner.average(),
+    checkpoint: (use) => learner.checkpoint(use),
+    average: (use) => learner.average(use),
     change: (change) => host.change(change),
     leave({ signal } = {}) {
       signal?.addEventListener("abort", () => void host.close(), { once: true });

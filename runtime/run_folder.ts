@@ -38,6 +38,9 @@ import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "../p2p/store/
 import { onDisk, StorageError, storageError } from "../p2p/store/storage_error.ts";
 import { emptyStatus, type PeerStatus } from "./status.ts";
 import type { DeviceSpeeds } from "./worker/messages.ts";
+import type { ByteReader } from "./folder.ts";
+import { openFile } from "./folder_disk.ts";
+import type { Pieces } from "./state/sealed.ts";
 import { ConfigError, parseRunConfig, type RunConfig } from "./config.ts";
 import { MetricsLog } from "./metrics_log.ts";
 
@@ -58,11 +61,11 @@ export interface StateFolder extends AsyncDisposable {
   readonly journal: Journal;
   readonly blobs: BlobStore;
   loadOptimizer(): Promise<Uint8Array<ArrayBuffer> | null>;
-  saveOptimizer(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  saveOptimizer(pieces: Pieces): Promise<void>;
   /** Null if nobody has measured the device, or the file is damaged: it is measured anew. */
   loadSpeeds(): Promise<DeviceSpeeds | null>;
   saveSpeeds(speeds: DeviceSpeeds): Promise<void>;
-  saveAverage(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  saveAverage(pieces: Pieces): Promise<void>;
   writeStatus(status: PeerStatus): Promise<void>;
   /** @throws {StorageError} if the disk refuses; what was written before is whole. */
   appendEvent(event: unknown): void;
@@ -150,10 +153,10 @@ export async function openStateFolder(path: string, { now }: { readonly now: Dat
     journal,
     blobs,
     loadOptimizer: () => readBytesIfThere(join(path, "optimizer")),
-    saveOptimizer: (bytes) => replaceFile(join(path, "optimizer"), bytes, {}),
+    saveOptimizer: (pieces) => replaceFile(join(path, "optimizer"), pieces, {}),
     loadSpeeds: async () => parseSpeeds(await readIfThere(join(path, "device.json"))),
     saveSpeeds: (speeds) => replaceFile(join(path, "device.json"), encode(`${JSON.stringify(speeds)}\n`), {}),
-    saveAverage: (bytes) => replaceFile(join(path, "average"), bytes, { durable: false }),
+    saveAverage: (pieces) => replaceFile(join(path, "average"), pieces, { durable: false }),
     writeStatus: async (status) =>
       await replaceFile(join(path, "status.json"), encode(await statusText(status)), { durable: false }),
     appendEvent: (event) => events.append(encode(`${JSON.stringify(event)}\n`)),
@@ -190,8 +193,13 @@ export function writeMembers(statePath: string, change: Uint8Array<ArrayBuffer>)
 }
 
 /** What `saveAverage` wrote last, or null: it is whole or damaged, never half. */
-export function readAverage(statePath: string): Promise<Uint8Array<ArrayBuffer> | null> {
-  return readBytesIfThere(join(statePath, "average"));
+export function openAverage(statePath: string): ByteReader | null {
+  try {
+    return openFile(join(statePath, "average"));
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
+  }
 }
 
 /**
@@ -332,30 +340,29 @@ class EventLog implements Disposable {
 /**
  * Writes beside the file and renames, so that a reader sees the old or the new one, never half of it; `durable`: also
  * after a power cut.
+ * @throws {StorageError} if the disk refuses; whatever the pieces throw, as it is. What was there before stays.
  */
 async function replaceFile(
   path: string,
-  bytes: Uint8Array<ArrayBuffer>,
+  pieces: Uint8Array<ArrayBuffer> | Pieces,
   { durable = true, mode }: { readonly durable?: boolean; readonly mode?: number },
 ): Promise<void> {
-  await onDisk(`write ${path}`, async () => {
-    const temporary = `${path}.writing`;
-    try {
-      {
-        using file = await Deno.open(temporary, {
-          ...{ write: true, create: true, truncate: true },
-          ...(mode === undefined ? {} : { mode }),
-        });
-        await writeAll(file, bytes);
-        if (durable) await file.sync();
+  const action = `write ${path}`, temporary = `${path}.writing`;
+  try {
+    {
+      const options = { write: true, create: true, truncate: true, ...(mode === undefined ? {} : { mode }) };
+      using file = await onDisk(action, () => Deno.open(temporary, options));
+      for await (const piece of pieces instanceof Uint8Array ? [pieces] : pieces) {
+        await onDisk(action, () => writeAll(file, piece));
       }
-      await Deno.rename(temporary, path);
-      if (durable) await syncFolder(dirname(path));
-    } catch (error) {
-      await removeIfThere(temporary);
-      throw error;
+      if (durable) await onDisk(action, () => file.sync());
     }
-  });
+    await onDisk(action, () => Deno.rename(temporary, path));
+    if (durable) await onDisk(action, () => syncFolder(dirname(path)));
+  } catch (error) {
+    await removeIfThere(temporary).catch(() => {}); // the first error is the one to tell
+    throw error;
+  }
 }
 
 async function readIfThere(path: string): Promise<string | null> {
@@ -367,9 +374,13 @@ async function readBytesIfThere(path: string): Promise<Uint8Array<ArrayBuffer> |
   try {
     return await Deno.readFile(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return null;
+    if (isAbsent(error)) return null;
     throw error;
   }
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 }
 
 function readTextIfThereSync(path: string): string {

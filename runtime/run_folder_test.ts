@@ -39,3 +39,37 @@ Deno.test("A damaged device.json is as good as none, and a whole one comes back"
     await Deno.remove(path, { recursive: true });
   }
 });
+
+Deno.test(
+  "an optimizer that cannot be written whole leaves the one before, and nothing beside it",
+  COUNTED,
+  async () => {
+    const path = await Deno.makeTempDir();
+    async function* alas() {
+      yield new Uint8Array(10);
+      await Promise.resolve();
+      throw new RangeError("the device is gone");
+    }
+    async function* long() {
+      for (let i = 0; i < 8; i++) yield await Promise.resolve(new Uint8Array(1 << 20));
+    }
+    try {
+      await using state = await openStateFolder(path, { now: new Date() });
+      await state.saveOptimizer(ReadableStream.from([Uint8Array.of(1, 2), Uint8Array.of(3)]));
+      await assert.rejects(state.saveOptimizer(alas()), { name: "RangeError", message: "the device is gone" });
+      assert.deepEqual([...(await state.loadOptimizer())!], [1, 2, 3]);
+      if (Deno.build.os === "linux") { // elsewhere no file is always full
+        await Deno.symlink("/dev/full", join(path, "optimizer.writing"));
+        await assert.rejects(state.saveOptimizer(long()), {
+          name: "StorageError",
+          message: /optimizer: the disk is full/,
+        });
+        assert.deepEqual([...(await state.loadOptimizer())!], [1, 2, 3]);
+      }
+      const names = [...Deno.readDirSync(path)].map(({ name }) => name);
+      assert.deepEqual(names.filter((name) => name.startsWith("optimizer")), ["optimizer"]);
+    } finally {
+      await Deno.remove(path, { recursive: true });
+    }
+  },
+);

@@ -33,7 +33,7 @@ const INNER_ARROWS: Readonly<Record<string, readonly string[]>> = {
   "runtime/tuning": ["runtime/graph", "runtime/device"],
   "runtime/batching": ["runtime/device"],
   "runtime/data": ["runtime/config.ts", "runtime/folder.ts"],
-  "runtime/state": ["runtime/train", "runtime/model", "runtime/config.ts"],
+  "runtime/state": ["runtime/train", "runtime/model", "runtime/config.ts", "runtime/folder.ts"],
   "runtime/worker": [
     ...["runtime/train", "runtime/tuning", "runtime/batching", "runtime/state", "runtime/data", "runtime/model"],
     ...["runtime/device", "runtime/config.ts", "runtime/folder.ts", "runtime/folder_disk.ts"],

@@ -6,7 +6,7 @@
  * simulator has instead (`sim/sim_learner.ts`) has no bytes at all.
  * @module
  */
-import type { Learner, TrainOrder } from "../p2p/learner.ts";
+import { bytesIn, type Learner, type TrainOrder } from "../p2p/learner.ts";
 import { blobDigest } from "../p2p/store/chunks.ts";
 import type { Digest } from "../p2p/sync/types.ts";
 import { codecs } from "../runtime/state/codec/codecs.ts";
@@ -21,6 +21,7 @@ import {
   weightsSizeBytes,
 } from "../runtime/state/weights.ts";
 import { Lease } from "../runtime/worker/lease.ts";
+import { readParts } from "./read_parts.ts";
 
 const STEPS = 2;
 const MOST_HELD = 4;
@@ -105,11 +106,12 @@ export function openStubLearner(
       const steps = Math.ceil(windows / Math.max(1, batch));
       return Promise.resolve({ ...about, bytes, tokens: windows * contextLength, steps, loss: bytes === null ? 0 : 1 });
     },
-    judge(bytes) {
-      const judged = judge(bytes, form);
-      return Promise.resolve(judged.valid ? { valid: true, norm: judged.norm } : judged);
+    async judge(contribution) {
+      const judged = judge(await bytesIn(contribution), form);
+      return judged.valid ? { valid: true, norm: judged.norm } : judged;
     },
-    async fold({ parent: digest, ...order }) {
+    async fold({ parent: digest, joined, parts: all }) {
+      const parts = await readParts(all), order = { parts, joined };
       const parent = find(digest), into = allocateWeights(layout, parent.sets.length - (order.joined === null ? 0 : 1));
       const { screen } = foldSets({ ...order, parent, into }, {
         ...form,

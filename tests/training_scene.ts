@@ -10,7 +10,9 @@ import { openCorpus } from "../runtime/data/corpus.ts";
 import { markovTokens } from "../runtime/data/markov.ts";
 import { type Device, DeviceMemoryError } from "../runtime/device/device.ts";
 import { openPlainDevice } from "../runtime/device/plain.ts";
+import { joinBytes } from "../runtime/folder.ts";
 import { initialWeights } from "../runtime/model/parameters.ts";
+import { checkpointPieces, decodeCheckpoint, type KeptLineage } from "../runtime/state/checkpoint.ts";
 import type { CodecName } from "../runtime/state/codec/codec.ts";
 import { anyCodec } from "../runtime/state/codec/codecs.ts";
 import { fold } from "../runtime/state/fold.ts";
@@ -159,6 +161,7 @@ export function openScene(
   const running = training.run();
   return {
     training,
+    local,
     clock,
     events,
     weights,
@@ -179,6 +182,19 @@ export function openScene(
       const parts = contributions.map(({ bytes, tokens }) => ({ bytes: bytes!, weight: tokens }));
       const form = { codec: anyCodec, padding: layout.padding, outer: run.outer };
       return fold({ weights: parent.slice(), momentum: null, parts }, form).weights;
+    },
+    /** Steps that were reported. */
+    get steps(): number {
+      return stepsIn(events);
+    },
+    /** What a checkpoint has of it now. */
+    checkpoint(): Promise<readonly KeptLineage[]> {
+      return training.lendOptimizers(async (lineages) => {
+        const words = weights.length, bytes = joinBytes(await Array.fromAsync(checkpointPieces(lineages, { words })));
+        const decoded = await decodeCheckpoint(bytes, { words });
+        if (!decoded.ok) throw new Error(decoded.reason);
+        return decoded.lineages;
+      });
     },
     /** Resolves when so many steps have been reported since `from` events. */
     async stepped(count: number): Promise<void> {

@@ -15,7 +15,6 @@ import { noise } from "@libp2p/noise";
 import { ping } from "@libp2p/ping";
 import { preSharedKey } from "@libp2p/pnet";
 import { tcp } from "@libp2p/tcp";
-import { webSockets } from "@libp2p/websockets";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p } from "libp2p";
 import { toString } from "uint8arrays";
@@ -26,6 +25,7 @@ import type { Digest } from "../sync/types.ts";
 import { withCipherRoom } from "./cipher_room.ts";
 import { countedRelay } from "./counted_relay.ts";
 import { dialerSpeaksFirst } from "./dialer_speaks_first.ts";
+import { endingWebSockets } from "./ending_web_sockets.ts";
 import { listenError } from "./libp2p_errors.ts";
 import type { Gate } from "./libp2p_gater.ts";
 import { catchStrayErrors } from "./stray_errors.ts";
@@ -87,7 +87,7 @@ export async function startNode(
     const node = await createLibp2p({
       privateKey,
       addresses: { listen: [...listen], announce: [...announce] },
-      transports: [tcp(), webSockets(), relayTransport()],
+      transports: [tcp(), endingWebSockets(), relayTransport()],
       connectionEncrypters: [wholeWrites(noise())],
       connectionGater: gate.gater,
       // A pre-shared key wraps every connection, before noise: strangers do not get as far as a handshake.

@@ -18,10 +18,10 @@ export interface BlobStore {
   /** The bytes, verified against the digest, or null if absent or damaged (then it is dropped). */
   get(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null>;
   /**
-   * Reads a whole blob into memory of its size, shared or not, verified against the digest. False if it is absent, of
-   * another size, or damaged (then it is dropped); then anything may be in there.
+   * Reads a whole blob into memory of its size, shared or not, verified against the digest; several arrays are filled one
+   * after another. False if it is absent, of another size, or damaged (then it is dropped); then anything may be in there.
    */
-  read(digest: Digest, into: Uint8Array): Promise<boolean>;
+  read(digest: Digest, ...into: readonly Uint8Array[]): Promise<boolean>;
   /** A part of a stored blob, or null. Not verified: the reader checks chunks. */
   slice(digest: Digest, start: number, end: number): Promise<Uint8Array<ArrayBuffer> | null>;
   sizeOf(digest: Digest): Promise<number | null>;

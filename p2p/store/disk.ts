@@ -12,6 +12,7 @@ import { chunkCount, chunkListDigest, chunkOf, encodeChunkList, sha256 } from ".
 import { DiskPartialBlob } from "./disk_partial.ts";
 import { nullIfAbsent, removeIfThere, syncFolder, writeAll } from "./files.ts";
 import { KnownLists } from "./known_lists.ts";
+import { scatter, sizeOfAll } from "./scatter.ts";
 import { SharedFile } from "./shared_file.ts";
 import { onDisk } from "./storage_error.ts";
 
@@ -71,8 +72,8 @@ class DiskBlobStore implements BlobStore {
     return await this.read(digest, bytes) ? bytes : null;
   }
 
-  async read(digest: Digest, into: Uint8Array): Promise<boolean> {
-    if (await this.sizeOf(digest) !== into.length) return false;
+  async read(digest: Digest, ...into: readonly Uint8Array[]): Promise<boolean> {
+    if (await this.sizeOf(digest) !== sizeOfAll(into)) return false;
     return await this.#hashed(digest, into) !== null;
   }
 
@@ -89,7 +90,7 @@ class DiskBlobStore implements BlobStore {
   }
 
   chunkList(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
-    return this.#lists.get(digest, () => this.#hashed(digest, null));
+    return this.#lists.get(digest, () => this.#hashed(digest, []));
   }
 
   async sizeOf(digest: Digest): Promise<number | null> {
@@ -144,13 +145,13 @@ class DiskBlobStore implements BlobStore {
    * Reads and hashes a blob, chunk by chunk, and copies it if told where to. Gives its encoded chunk list; null if it is
    * not there, or not what its name says: then it is dropped.
    */
-  async #hashed(digest: Digest, into: Uint8Array | null): Promise<Uint8Array<ArrayBuffer> | null> {
+  async #hashed(digest: Digest, into: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer> | null> {
     const sizeBytes = await this.sizeOf(digest), chunks: Digest[] = [];
     if (sizeBytes === null) return null;
     for (let start = 0; start < sizeBytes; start += CHUNK_BYTES) {
       const chunk = await this.slice(digest, start, start + CHUNK_BYTES);
       if (chunk === null) return null;
-      into?.set(chunk, start);
+      scatter(chunk, start, into);
       chunks.push(await sha256(chunk));
     }
     const list = { sizeBytes, chunks };

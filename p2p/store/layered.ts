@@ -11,7 +11,7 @@ export function layered(own: BlobStore, below: BlobStore): BlobStore {
   return {
     has: async (digest) => await own.has(digest) || await below.has(digest),
     get: async (digest) => await own.get(digest) ?? await below.get(digest),
-    read: async (digest, into) => await own.read(digest, into) || await below.read(digest, into),
+    read: async (digest, ...into) => await own.read(digest, ...into) || await below.read(digest, ...into),
     slice: async (digest, start, end) => await own.slice(digest, start, end) ?? await below.slice(digest, start, end),
     sizeOf: async (digest) => await own.sizeOf(digest) ?? await below.sizeOf(digest),
     chunkList: async (digest) => await own.chunkList(digest) ?? await below.chunkList(digest),

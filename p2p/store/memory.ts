@@ -14,6 +14,7 @@ import {
   encodeChunkList,
 } from "./chunks.ts";
 import { KnownLists } from "./known_lists.ts";
+import { scatter, sizeOfAll } from "./scatter.ts";
 
 /** A blob store that ends with the process. */
 export class MemoryBlobStore implements BlobStore {
@@ -36,10 +37,10 @@ export class MemoryBlobStore implements BlobStore {
     return Promise.resolve(this.#blobs.get(digest)?.slice() ?? null);
   }
 
-  read(digest: Digest, into: Uint8Array): Promise<boolean> {
+  read(digest: Digest, ...into: readonly Uint8Array[]): Promise<boolean> {
     const bytes = this.#blobs.get(digest);
-    if (bytes?.length !== into.length) return Promise.resolve(false);
-    into.set(bytes);
+    if (bytes?.length !== sizeOfAll(into)) return Promise.resolve(false);
+    scatter(bytes, 0, into);
     return Promise.resolve(true);
   }
 

@@ -114,8 +114,8 @@ export class Stock implements BlobStore {
     return this.#verified(digest, this.#store.get(digest));
   }
 
-  async read(digest: Digest, into: Uint8Array): Promise<boolean> {
-    return await this.#verified(digest, this.#store.read(digest, into).then((isRead) => isRead || null)) ?? false;
+  async read(digest: Digest, ...into: readonly Uint8Array[]): Promise<boolean> {
+    return await this.#verified(digest, this.#store.read(digest, ...into).then((isRead) => isRead || null)) ?? false;
   }
 
   chunkList(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {

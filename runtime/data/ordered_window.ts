@@ -9,9 +9,13 @@ import { windowAt } from "./order.ts";
 export function orderedWindow(
   source: TokenSource,
   position: number,
-  { seed, contextLength }: { readonly seed: number; readonly contextLength: number },
+  { seed, contextLength, into: window = new Uint32Array(contextLength + 1) }: {
+    readonly seed: number;
+    readonly contextLength: number;
+    /** Where to, instead of memory of its own. */
+    readonly into?: Uint32Array<ArrayBuffer>;
+  },
 ): Uint32Array<ArrayBuffer> {
-  const window = new Uint32Array(contextLength + 1);
   source.read(windowAt(position, { seed, windowCount: source.windowCount }), window);
   return window;
 }

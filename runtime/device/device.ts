@@ -71,7 +71,7 @@ export interface Device extends AsyncDisposable {
   allocate(words: number, label: string): DeviceBuffer;
   /** Gives memory back; the buffer must not be used again. */
   free(buffer: DeviceBuffer): void;
-  /** @throws {RangeError} if the values do not fit into the span. */
+  /** The values are taken at once: they may change after. @throws {RangeError} if they do not fit into the span. */
   write(span: Span, values: Float32Array | Uint32Array): void;
   /** Reads many spans in one wait, as f32; `asWords` reinterprets. */
   read(spans: readonly Span[]): Promise<Float32Array<ArrayBuffer>[]>;

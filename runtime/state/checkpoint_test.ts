@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
-import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
+import { joinBytes } from "../folder.ts";
+import { checkpointPieces, decodeCheckpoint, type KeptLineage, writtenLineage } from "./checkpoint.ts";
 
 const words = 64;
 const moments = {
@@ -11,6 +12,9 @@ const moments = {
 };
 
 const lineages = [{ from: [1], moments: { ...moments, stepCount: 3 } }, { from: [0, 2, 15], moments }];
+
+const encodeCheckpoint = async (lineages: readonly KeptLineage[]) =>
+  joinBytes(await Array.fromAsync(checkpointPieces(lineages.map(writtenLineage), { words })));
 
 Deno.test("a checkpoint gives the optimizer of each lineage back, whole", async () => {
   const bytes = await encodeCheckpoint(lineages), shifted = new Uint8Array(bytes.length + 1);

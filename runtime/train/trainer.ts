@@ -13,7 +13,7 @@ import { asWords, type Device, type DeviceBuffer, type Program, whole } from "..
 import { choiceFor } from "../graph/choice.ts";
 import { allocateAll } from "../graph/plan.ts";
 import type { RecomputeLevel } from "../graph/recompute.ts";
-import { headSize, type ModelConfig } from "../model/config.ts";
+import { headSize } from "../model/config.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
 import { expectArena } from "./arena.ts";
 import { GradientMeasures, type Measures } from "./gradient_measures.ts";
@@ -31,7 +31,7 @@ import {
   type TrainerShape,
 } from "./trainer_plan.ts";
 import type { Precision } from "./training_graph.ts";
-import { microBatches, packWindows, predictedTokens } from "./windows.ts";
+import { expectWindows, microBatches, predictedTokens, WindowPacker, type WindowShape } from "./windows.ts";
 
 /** What to train, and on what. */
 export interface TrainerOptions extends TrainerShape, ProgramOptions {
@@ -45,6 +45,9 @@ export interface TrainerOptions extends TrainerShape, ProgramOptions {
  * of thousands could have more, which is found by and by, and less is found in a few skipped steps.
  */
 export const FIRST_LOSS_SCALE = 2 ** 10;
+
+/** Read at once of what is read in parts: enough that the wait for a GPU, of some ms, is little of it. */
+const PART_WORDS = 4 << 20;
 
 /** Losses of some windows, summed. */
 export interface Evaluation {
@@ -103,7 +106,8 @@ export class Trainer implements AsyncDisposable {
   /** What the backward pass computes again. */
   readonly recompute: RecomputeLevel;
   readonly #device: Device;
-  readonly #model: ModelConfig;
+  readonly #shape: WindowShape;
+  readonly #packer: WindowPacker;
   readonly #buffers: TrainerBuffers;
   readonly #programs: TrainerPrograms;
   /** Of a micro-batch, with their shares of its time. */
@@ -121,7 +125,8 @@ export class Trainer implements AsyncDisposable {
   /** Use `openTrainer`. */
   constructor({ device, model, microBatch, lossScale = FIRST_LOSS_SCALE }: TrainerOptions, parts: TrainerParts) {
     this.#device = device;
-    this.#model = model;
+    this.#shape = { B: microBatch, T: model.contextLength, V: model.vocabularySize };
+    this.#packer = new WindowPacker(this.#shape);
     this.#buffers = parts.buffers;
     this.#programs = parts.programs;
     const { forward, head, backward } = parts.programs, ofMicroBatch = [...forward, ...head, ...backward];
@@ -207,7 +212,7 @@ export class Trainer implements AsyncDisposable {
 
     this.#device.run(this.#programs.begin);
     for (const [i, batch] of batches.entries()) {
-      this.#device.write(whole(this.#buffers.inputs), this.#pack(batch)); // while the device computes on the one before
+      this.#device.write(whole(this.#buffers.inputs), this.#packer.pack(batch)); // while the device computes on the one before
       for (const { program, share } of this.#parts) {
         yield share / batches.length;
         this.#device.run(program);
@@ -255,15 +260,15 @@ export class Trainer implements AsyncDisposable {
    * @param weights Weights to evaluate instead of the trained ones, which are back when it returns.
    */
   async evaluate(windows: readonly Uint32Array[], weights?: Float32Array): Promise<Evaluation> {
-    const inputs = microBatches(windows, this.microBatch).map((batch) => this.#pack(batch));
+    expectWindows(windows, this.#shape); // before anything is changed
     if (weights !== undefined) {
       expectArena("these weights", weights, this.layout);
       this.#device.run(this.#programs.keepWeights);
       this.#device.write(whole(this.#buffers.parameters), weights);
     }
     this.#device.run(this.#programs.beginEvaluation);
-    for (const input of inputs) {
-      this.#device.write(whole(this.#buffers.inputs), input);
+    for (const batch of microBatches(windows, this.microBatch)) {
+      this.#device.write(whole(this.#buffers.inputs), this.#packer.pack(batch));
       for (const { program } of this.#programs.forward) this.#device.run(program);
       for (const { program } of this.#programs.losses) this.#device.run(program);
     }
@@ -280,6 +285,16 @@ export class Trainer implements AsyncDisposable {
       this.#pseudoGradient?.readResidual() ?? null,
     ]);
     return { first: first!, second: second!, stepCount, beta2Product, residual };
+  }
+
+  /**
+   * What `saveMoments` gives, with the arenas (moments, then residual) one after another and from the device as they are
+   * asked for: no step may come before the last of them.
+   */
+  momentsInParts(): Omit<Moments, "first" | "second" | "residual"> & { readonly arenas: AsyncIterable<Float32Array> } {
+    const { first_moment, second_moment, residual } = this.#buffers;
+    const buffers = [first_moment, second_moment, ...(residual === undefined ? [] : [residual])];
+    return { stepCount: this.#stepCount, beta2Product: this.#beta2Product, arenas: inParts(this.#device, buffers) };
   }
 
   loadMoments({ first, second, stepCount, beta2Product, residual }: Moments): void {
@@ -356,13 +371,13 @@ export class Trainer implements AsyncDisposable {
         "takes one more arena",
     );
   }
+}
 
-  #pack(windows: readonly Uint32Array[]): Uint32Array {
-    return packWindows(windows, {
-      B: this.microBatch,
-      T: this.#model.contextLength,
-      V: this.#model.vocabularySize,
-    });
+async function* inParts(device: Device, buffers: readonly DeviceBuffer[]): AsyncGenerator<Float32Array> {
+  for (const buffer of buffers) {
+    for (let start = 0; start < buffer.words; start += PART_WORDS) {
+      yield* await device.read([{ buffer, start, words: Math.min(PART_WORDS, buffer.words - start) }]);
+    }
   }
 }
 

@@ -141,6 +141,29 @@ Deno.test("step() leaves weights and moments alone when the gradient is not fini
   assert.deepEqual((await trainer.readMetrics()).map(({ skipped }) => skipped), [false]);
 });
 
+Deno.test("steps and evaluations upload all their micro-batches from one array", async () => {
+  const plain = openPlainDevice(), uploaded = new Set<ArrayBufferView>();
+  const device = {
+    ...plain,
+    write(...[span, values]: Parameters<typeof plain.write>) {
+      if (span.buffer.label === "inputs") uploaded.add(values);
+      plain.write(span, values);
+    },
+  };
+  await using trainer = await open({ device, microBatch: 2 });
+  for (let i = 0; i < 3; i++) trainer.step(countingWindows(5, tinyGpt2), settings);
+  await trainer.evaluate(countingWindows(5, tinyGpt2));
+  assert.equal(uploaded.size, 1);
+});
+
+Deno.test("evaluate() of windows that cannot be used changes nothing", async () => {
+  await using trainer = await open({ microBatch: 1 });
+  const before = await trainer.readWeights(), other = before.map((value) => value / 2);
+  const windows = [Uint32Array.of(1, 2, 3), Uint32Array.of(1, 1e6)];
+  await assert.rejects(trainer.evaluate(windows, other), /Cannot use window 1: token 1 is 1000000/);
+  assert.deepEqual(await trainer.readWeights(), before);
+});
+
 Deno.test("step() refuses an empty batch", async () => {
   await using trainer = await open();
   assert.throws(() => trainer.step([], settings), /the batch predicts no token/);

@@ -7,7 +7,7 @@
  * @module
  */
 import { IGNORED_TARGET } from "../../kernels/cross_entropy.ts";
-import { segmentTokens } from "../../kernels/embedding_backward.ts";
+import { type SegmentRoom, segmentTokens } from "../../kernels/embedding_backward.ts";
 import { alignedWords } from "../graph/plan.ts";
 
 export interface WindowShape {
@@ -24,13 +24,47 @@ export function predictedTokens(window: Uint32Array): number {
   return window.length - 1;
 }
 
-/**
- * Packs at most B windows of 2 to T + 1 tokens.
- * @throws {RangeError} that names the window and what is wrong with it.
- */
-export function packWindows(windows: readonly Uint32Array[], { B, T, V }: WindowShape): Uint32Array<ArrayBuffer> {
-  const N = B * T, targetStart = alignedWords(N);
-  const words = new Uint32Array(4 * targetStart).fill(IGNORED_TARGET, targetStart, 2 * targetStart);
+/** Packs one micro-batch. @throws {RangeError} as `WindowPacker`. */
+export function packWindows(windows: readonly Uint32Array[], shape: WindowShape): Uint32Array<ArrayBuffer> {
+  return new WindowPacker(shape).pack(windows);
+}
+
+/** Packs micro-batches of one shape, all in the same memory: what it gives holds until it packs the next. */
+export class WindowPacker {
+  readonly #shape: WindowShape;
+  readonly #words: Uint32Array<ArrayBuffer>;
+  readonly #ids: Uint32Array;
+  readonly #targets: Uint32Array;
+  readonly #room: SegmentRoom;
+
+  constructor(shape: WindowShape) {
+    const { B, T, V } = shape, N = B * T, each = alignedWords(N), words = new Uint32Array(4 * each);
+    const [ids, targets, order, stops] = [0, 1, 2, 3].map((i) => words.subarray(i * each, i * each + N));
+    this.#shape = shape;
+    this.#words = words;
+    this.#ids = ids!;
+    this.#targets = targets!;
+    this.#room = { order: order!, stops: stops!, ends: new Uint32Array(V + 1) };
+  }
+
+  /**
+   * Packs at most B windows of 2 to T + 1 tokens.
+   * @throws {RangeError} that names the window and what is wrong with it.
+   */
+  pack(windows: readonly Uint32Array[]): Uint32Array<ArrayBuffer> {
+    expectWindows(windows, this.#shape);
+    const { T } = this.#shape, ids = this.#ids.fill(0), targets = this.#targets.fill(IGNORED_TARGET);
+    for (const [b, window] of windows.entries()) {
+      ids.set(window.subarray(0, -1), b * T);
+      targets.set(window.subarray(1), b * T);
+    }
+    segmentTokens(ids, this.#room);
+    return this.#words;
+  }
+}
+
+/** @throws {RangeError} that names the window that cannot be packed, and what is wrong with it. */
+export function expectWindows(windows: readonly Uint32Array[], { T, V }: Pick<WindowShape, "T" | "V">): void {
   for (const [b, window] of windows.entries()) {
     if (window.length < 2 || window.length > T + 1) {
       throw new RangeError(`Cannot use window ${b}: it has ${window.length} tokens, 2 to ${T + 1} are possible`);
@@ -42,13 +76,7 @@ export function packWindows(windows: readonly Uint32Array[], { B, T, V }: Window
           "the text was encoded with another tokenizer",
       );
     }
-    words.set(window.subarray(0, -1), b * T);
-    words.set(window.subarray(1), targetStart + b * T);
   }
-  const { order, stops } = segmentTokens(words.subarray(0, N));
-  words.set(order, 2 * targetStart);
-  words.set(stops, 3 * targetStart);
-  return words;
 }
 
 /** Cuts a batch into micro-batches of at most B windows. */

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { microBatches, packWindows } from "./windows.ts";
+import { microBatches, packWindows, WindowPacker } from "./windows.ts";
 
 const shape = { B: 3, T: 3, V: 10 };
 const none = 0xffff_ffff;
@@ -29,4 +29,13 @@ Deno.test("packWindows() names the window that is too long, too short or in anot
 Deno.test("microBatches() leaves the remainder to the last one", () => {
   const windows = Array.from({ length: 7 }, (_, i) => Uint32Array.of(i, i));
   assert.deepEqual(microBatches(windows, 3).map((batch) => batch.map(([id]) => id)), [[0, 1, 2], [3, 4, 5], [6]]);
+});
+
+Deno.test("a packer gives what packWindows() gives, in the same memory every time", () => {
+  const packer = new WindowPacker(shape), memory = packer.pack([]);
+  for (const tokens of [[[9, 9, 9, 9], [8, 7]], [[1, 2]], [[5, 5, 5], [0, 9], [3, 4, 3, 4]], []]) {
+    const windows = tokens.map((ids) => Uint32Array.from(ids)), packed = packer.pack(windows);
+    assert.equal(packed, memory);
+    assert.deepEqual(packed, packWindows(windows, shape));
+  }
 });

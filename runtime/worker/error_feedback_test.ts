@@ -9,8 +9,8 @@ const INT8: Encoding = { codec: "int8", kept: 4096 };
 
 type Scene = ReturnType<typeof openScene>;
 
-async function residualOf({ training }: Scene): Promise<Float32Array> {
-  return (await training.saveMoments())[0]!.moments.residual;
+async function residualOf(peer: Scene): Promise<Float32Array> {
+  return (await peer.checkpoint())[0]!.moments.residual;
 }
 
 /** Trains a little in `round` and contributes; gives back what was sent. */

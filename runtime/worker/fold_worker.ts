@@ -11,13 +11,12 @@ import type { RunConfig } from "../config.ts";
 import { initialWeights } from "../model/parameters.ts";
 import { codecsOf } from "../state/codec/codecs.ts";
 import { moveAverage } from "../state/ewa.ts";
-import { decodeEwa, encodeEwa } from "../state/ewa_bytes.ts";
 import { type ContributionForm, judge } from "../state/fold.ts";
 import { averageSets, foldSets } from "../state/sets.ts";
 import { checkWeights, viewWeights, type WeightsLayout, weightsLayout } from "../state/weights.ts";
 import { FoldThreads } from "./fold_threads.ts";
 import type { FoldPort, NamedWeights, WeightsBytes } from "./messages.ts";
-import { Moved, serve } from "./remote.ts";
+import { serve } from "./remote.ts";
 
 /** More would wait for memory, and each is a thread with all that it loads. */
 const MOST_THREADS = 4;
@@ -61,18 +60,6 @@ serve<FoldPort, never>(self, {
 
   moveAverage({ average, weights, at, share }) {
     moveAverage(new Float32Array(average.buffer), viewWeights(weights, layout).sets[at]!.parameters, share);
-  },
-
-  async saveAverage({ average, progress }) {
-    const bytes = await encodeEwa(progress, new Float32Array(average.buffer));
-    return new Moved(bytes, [bytes.buffer]);
-  },
-
-  async loadAverage({ saved, into }) {
-    const decoded = await decodeEwa(saved, { words: layout.parameterWords });
-    if (!decoded.ok) return decoded;
-    new Float32Array(into.buffer).set(decoded.average);
-    return { ok: true, progress: decoded.progress };
   },
 });
 

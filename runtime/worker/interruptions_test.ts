@@ -170,19 +170,38 @@ Deno.test("a device that is lost in a contribution offers nothing, and the next 
   assert.deepEqual((await training.contribute()).bytes, await undisturbed());
 });
 
-Deno.test("moments of the last checkpoint outlive a lost device", async () => {
+Deno.test("moments of an earlier session outlive a lost device", async () => {
   const first = failingDevice(lost, { isForGood: true });
   await using peer = openScene({ microBatch: 2, devices: () => [first.device, openPlainDevice()] });
-  const { training, weights, events } = peer;
+  const { training, weights, events } = peer, { local } = peer, words = weights.length, arena = new Float32Array(words);
+  const moments = { first: arena, second: arena, residual: arena, stepCount: 7, beta2Product: 0.5 };
+  local.restore([{ from: [0], moments }]);
   await training.train(peer.order(1, { ranges: [{ start: 0, end: 8 }] }), weights);
   await peer.stepped(1);
-  const saved = await training.saveMoments();
+  assert.equal((await peer.checkpoint())[0]!.moments.stepCount, 8);
   first.failAt(1, "run");
   await training.contribute();
-  assert.match(warnings(events)[0]!, /with moments of step 1$/);
+  assert.match(warnings(events)[0]!, /with moments of step 7$/);
   await peer.stepped(1);
-  assert.equal(saved[0]!.moments.stepCount, 1);
-  assert.equal((await training.saveMoments())[0]!.moments.stepCount, 2);
+  assert.equal((await peer.checkpoint())[0]!.moments.stepCount, 8);
+});
+
+Deno.test("training stands still while its optimizer is lent, and goes on when that is given back, taken or not", async () => {
+  await using peer = openScene({ microBatch: 2 });
+  const { training, weights } = peer, lent = Promise.withResolvers<void>();
+  await training.train(peer.order(1, { ranges: [{ start: 0, end: 80 }] }), weights);
+  await peer.stepped(1);
+  let stepsAtBegin = -1;
+  const lending = training.lendOptimizers(() => {
+    stepsAtBegin = peer.steps;
+    return lent.promise;
+  });
+  await until("it is lent", () => stepsAtBegin >= 0);
+  for (let i = 0; i < 20; i++) await turn();
+  assert.equal(peer.steps, stepsAtBegin);
+  lent.reject(new Error("alas"));
+  await assert.rejects(lending, /alas/);
+  await peer.stepped(1);
 });
 
 Deno.test("training ends and says why when no device is left, and its peer goes on without contributing", async () => {

@@ -15,12 +15,13 @@ import { type ByteReader, memoryReader, readText } from "../folder.ts";
 import { openFile } from "../folder_disk.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { parameterLayout } from "../model/parameters.ts";
-import { decodeCheckpoint, encodeCheckpoint } from "../state/checkpoint.ts";
+import { checkpointPieces, decodeCheckpoint } from "../state/checkpoint.ts";
 import { viewWeights, weightsLayout } from "../state/weights.ts";
 import type { Precision } from "../train/training_graph.ts";
 import { choiceOf, type TunedProducts } from "../tuning/tuned_products.ts";
 import { realClock } from "./clock.ts";
 import { heldOutWindows } from "./held_out.ts";
+import { Lending } from "./lending.ts";
 import { LocalModel } from "./local_model.ts";
 import type { BlobPlace, LearnerEvent, SetBytes, TrainingPort, TrainingSetup } from "./messages.ts";
 import { decidePrecision } from "./precision.ts";
@@ -39,6 +40,8 @@ interface Session {
 }
 
 let session: Session | null = null;
+/** The checkpoint that is being taken. */
+const lending = new Lending();
 
 const tell = serve<TrainingPort, LearnerEvent>(self, {
   async open(setup) {
@@ -78,12 +81,22 @@ const tell = serve<TrainingPort, LearnerEvent>(self, {
 
   pace: (pace) => opened().training.pace(pace),
 
-  async checkpoint() {
-    const lineages = await opened().training.saveMoments();
-    if (lineages.length === 0) return null;
-    const bytes = await encodeCheckpoint(lineages);
-    return new Moved(bytes, [bytes.buffer]);
+  async beginCheckpoint() {
+    const { training, config } = opened(), begun = Promise.withResolvers<boolean>();
+    training.lendOptimizers(async (lineages) => {
+      begun.resolve(lineages.length > 0);
+      if (lineages.length === 0) return;
+      await lending.lend(checkpointPieces(lineages, parameterLayout(config.model)));
+    }).catch(begun.reject);
+    return await begun.promise;
   },
+
+  async checkpointPiece() {
+    const piece = await lending.next();
+    return piece && new Moved(piece, [piece.buffer]);
+  },
+
+  endCheckpoint: () => lending.end(),
 
   async close() {
     if (session === null) return;

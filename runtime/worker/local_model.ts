@@ -18,7 +18,7 @@ import type { ModelConfig } from "../model/config.ts";
 import { f32 } from "../state/codec/f32.ts";
 import { packInt8 } from "../state/codec/int8.ts";
 import { DENSITIES, type Density, packTopK, TOPK_DECAY } from "../state/codec/topk.ts";
-import type { KeptLineage } from "../state/checkpoint.ts";
+import { type KeptLineage, type WrittenLineage, writtenLineage } from "../state/checkpoint.ts";
 import { QUANTISE_BLOCK } from "../train/pseudo_gradient.ts";
 import { recomputedParts, type RecomputeLevel } from "../train/recomputed.ts";
 import { Stability } from "../train/stability.ts";
@@ -235,10 +235,14 @@ export class LocalModel implements AsyncDisposable {
     return { isKept: true, message: how };
   }
 
-  /** The optimizer of each lineage; empty before anything was trained. */
-  async saveMoments(): Promise<readonly KeptLineage[]> {
-    if (this.#trainer !== null) this.#keptMoments = await this.#trainer.saveMoments();
-    return this.#turns.kept(this.#trainer === null ? this.#parked.moments : this.#keptMoments);
+  /**
+   * The optimizer of each lineage, to be written before anything else is done here: what is on the device is read from
+   * there as it is written. Empty before anything was trained.
+   */
+  optimizers(): readonly WrittenLineage[] {
+    const trainer = this.#trainer, { current } = this.#turns;
+    const onHost = this.#turns.kept(trainer === null ? this.#parked.moments : null).map(writtenLineage);
+    return trainer === null || current === null ? onHost : [...onHost, { from: current, ...trainer.momentsInParts() }];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,8 @@
 /**
  * What the threads of a learner say to each other: the two ports, and the events that people see.
  *
- * Weights cross as shared memory, and so do contributions that are folded; one's own is moved; all else is small.
+ * Weights cross as shared memory, and so do contributions that are judged or folded; one's own is moved; all else is
+ * small.
  * @module
  */
 import type { Contribution, Fate, FoldPart, JoinedSets, Screen, TrainOrder, Verdict } from "../../p2p/learner.ts";
@@ -9,7 +10,6 @@ import type { Digest } from "../../p2p/sync/types.ts";
 import type { RememberedCurve } from "../batching/speed_curve.ts";
 import type { RunConfig } from "../config.ts";
 import type { DeviceChoice } from "../device/open.ts";
-import type { EwaProgress } from "../state/ewa.ts";
 import type { PartVerdict } from "../state/fold.ts";
 import type { RecomputeLevel } from "../train/recomputed.ts";
 import type { Precision } from "../train/training_graph.ts";
@@ -31,7 +31,7 @@ export interface WrittenInto {
 }
 
 /** A part of a fold as all threads of it can read it. */
-export interface SharedPart extends Omit<FoldPart, "bytes"> {
+export interface SharedPart extends Omit<FoldPart, "content"> {
   readonly bytes: Uint8Array<SharedArrayBuffer>;
 }
 
@@ -42,7 +42,7 @@ export interface FoldPort {
   initial(order: WrittenInto): Promise<NamedWeights>;
   /** Names weights that came from elsewhere, if they are of this run's model. */
   check(received: WeightsBytes): Promise<NamedWeights>;
-  judge(bytes: Uint8Array<ArrayBuffer>): Verdict;
+  judge(bytes: Uint8Array<SharedArrayBuffer>): Verdict;
   fold(
     order: WrittenInto & {
       readonly parent: WeightsBytes;
@@ -53,14 +53,6 @@ export interface FoldPort {
   merge(order: WrittenInto & { readonly sets: readonly (readonly WeighedSet[])[] }): Promise<NamedWeights>;
   /** Moves an average of weights (an arena of parameters without header) by a share of the way to a set of weights. */
   moveAverage(order: WeighedSet & { readonly average: WeightsBytes }): void;
-  saveAverage(
-    order: { readonly average: WeightsBytes; readonly progress: EwaProgress },
-  ): Promise<Moved<Uint8Array<ArrayBuffer>>>;
-  loadAverage(
-    order: WrittenInto & { readonly saved: Uint8Array<ArrayBuffer> },
-  ): Promise<
-    { readonly ok: true; readonly progress: EwaProgress } | { readonly ok: false; readonly reason: string }
-  >;
 }
 
 /** One set of weights. */
@@ -96,7 +88,7 @@ export interface TrainingSetup {
   readonly tuned: TunedProducts | null;
   /** Share of the time to compute in, 1 to 100. */
   readonly percent: number;
-  /** From `checkpoint`, or null to start with fresh moments. */
+  /** What a checkpoint of an earlier session has, or null to start with fresh moments. */
   readonly checkpoint: Uint8Array<ArrayBuffer> | null;
 }
 
@@ -115,8 +107,14 @@ export interface TrainingPort {
   evaluate(set: SetBytes): Promise<number>;
   settle(settlement: { readonly round: number; readonly fate: Fate }): Promise<void>;
   pace(pace: { readonly percent: number; readonly paused: boolean }): void;
-  /** Null before anything was trained. */
-  checkpoint(nothing: null): Promise<Moved<Uint8Array<ArrayBuffer>> | null>;
+  /**
+   * Begins a checkpoint: training stands still until `endCheckpoint`. False before anything was trained: there is nothing
+   * to end.
+   */
+  beginCheckpoint(nothing: null): Promise<boolean>;
+  /** The next piece of it; null after the last. */
+  checkpointPiece(nothing: null): Promise<Moved<Uint8Array<ArrayBuffer>> | null>;
+  endCheckpoint(nothing: null): void;
   close(nothing: null): Promise<void>;
 }
 

@@ -15,7 +15,7 @@ import type { BatchSplit } from "../batching/split_batch.ts";
 import { Throughput } from "../batching/throughput.ts";
 import { orderedWindow } from "../data/ordered_window.ts";
 import { ReadAhead } from "../data/read_ahead.ts";
-import type { KeptLineage } from "../state/checkpoint.ts";
+import type { WrittenLineage } from "../state/checkpoint.ts";
 import { stepSettings } from "../train/schedule.ts";
 import { type StepMetrics, whySkipped } from "../train/step_metrics.ts";
 import type { Activity } from "./box.ts";
@@ -68,7 +68,11 @@ export class Training {
   constructor(options: TrainingOptions) {
     this.#options = options;
     this.#progress = new Progress(options);
-    this.#windows = new ReadAhead((position) => orderedWindow(options.train, position, options));
+    const { train, seed, contextLength } = options;
+    this.#windows = new ReadAhead({
+      tokens: contextLength + 1,
+      read: (position, into) => orderedWindow(train, position, { seed, contextLength, into }),
+    });
   }
 
   /** Runs until `close`; then every request has been done. */
@@ -147,8 +151,9 @@ export class Training {
     this.#requests.wake();
   }
 
-  saveMoments(): Promise<readonly KeptLineage[]> {
-    return this.#askDevice(() => this.#options.local.saveMoments());
+  /** Lends the optimizer of each lineage, to write it down: training stands still until `use` is done with it. */
+  lendOptimizers<T>(use: (lineages: readonly WrittenLineage[]) => Promise<T>): Promise<T> {
+    return this.#ask(() => use(this.#options.local.optimizers()));
   }
 
   close(): void {

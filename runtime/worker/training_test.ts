@@ -200,7 +200,7 @@ Deno.test("the residual goes into the next contribution if the last one was coun
     await peer.stepped(2);
     await training.contribute();
     await training.settle(1, fate);
-    const residual = (await training.saveMoments())[0]!.moments.residual;
+    const residual = (await peer.checkpoint())[0]!.moments.residual;
     return residual.some((value) => value !== 0);
   };
   assert.equal(await secondOf("counted"), true);

@@ -34,7 +34,12 @@ export class Turns {
     this.#parked = kept.map(({ from, moments }) => ({ from, moments, undecided: new Undecided() }));
   }
 
-  /** What there is of all lineages, for another session; `own` are the moments of the one whose turn it is. */
+  /** What is in the lineage whose turn it is; null before the first. */
+  get current(): readonly number[] | null {
+    return this.#from;
+  }
+
+  /** What the host has of all lineages, for another session; `own` are the moments of the one whose turn it is. */
   kept(own: Moments | null): readonly KeptLineage[] {
     const current = this.#from === null ? [] : [{ from: this.#from, moments: own }];
     return [...this.#parked, ...current].flatMap(({ from, moments }) => {

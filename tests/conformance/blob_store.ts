@@ -88,6 +88,11 @@ export function testBlobStore(name: string, place: () => Promise<BlobStorePlace>
       assert.equal(await store.read(digest, into), true);
       assert.deepEqual(new Uint8Array(into), bytes);
     }
+    const all = new Uint8Array(length), cuts = [0, 32, 32, CHUNK_BYTES + 1, length]; // one is empty, one ends in a chunk
+    const parts = cuts.map((start, i) => all.subarray(start, cuts[i + 1] ?? length));
+    assert.equal(await store.read(digest, ...parts), true);
+    assert.deepEqual(all, bytes);
+    assert.equal(await store.read(digest, new Uint8Array(1), new Uint8Array(length)), false);
     assert.equal(await store.read(digest, new Uint8Array(length - 1)), false);
     assert.equal(await store.read(NOBODY, new Uint8Array(length)), false);
     assert.equal(await store.has(digest), true);

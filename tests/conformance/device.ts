@@ -70,6 +70,15 @@ export function testDevice({ name, open, test }: DeviceProvider): void {
     assert.deepEqual(await device.read([whole(buffer)]), [Float32Array.of(8, 9, 0, 0)]);
   });
 
+  on("a write takes what is there now, whatever becomes of the array", async (device) => {
+    const buffers = [0, 1, 2].map((i) => device.allocate(64, `of ${i}`)), values = new Float32Array(64);
+    for (const [i, buffer] of buffers.entries()) device.write(whole(buffer), values.fill(i));
+    values.fill(9);
+    for (const [i, buffer] of buffers.entries()) {
+      assert.deepEqual(await device.read([whole(buffer)]), [new Float32Array(64).fill(i)]);
+    }
+  });
+
   on("words come back bit for bit, also those that are not numbers as f32", async (device) => {
     const words = Uint32Array.of(0, 1, 0x7f800001, 0x7fc00000, 0xffa00001, 0xffffffff, 0x80000000);
     const buffer = device.allocate(words.length, "words");

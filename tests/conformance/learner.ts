@@ -63,10 +63,10 @@ export function testLearner({ name, open }: LearnerSuite): void {
 
       await t.step("judges contributions, and damaged ones with a reason", async () => {
         const { bytes } = await trainAlone(one, { round: 3, weights: await one.initial() });
-        const verdict = await two.judge(bytes!.slice(), offer);
+        const verdict = await two.judge(contentIn(bytes!), offer);
         assert.ok(verdict.valid && verdict.norm > 0);
         for (const damaged of [bytes!.slice(0, -1), new Uint8Array(), new Uint8Array(bytes!.length)]) {
-          const verdict = await two.judge(damaged, offer);
+          const verdict = await two.judge(contentIn(damaged), offer);
           assert.ok(!verdict.valid && verdict.reason.length > 0);
         }
       });
@@ -97,7 +97,7 @@ export function testLearner({ name, open }: LearnerSuite): void {
         await two.initial();
         assert.deepEqual(await one.fold({ parent, parts: [], joined: null }), { digest: parent, screen: null });
         const part = toPart(await trainAlone(one, { round: 7, weights: parent }));
-        const bad = { bytes: new Uint8Array(part.bytes.length), at: 0, weight: 5 };
+        const bad = { content: contentIn(new Uint8Array(part.content.sizeBytes)), at: 0, weight: 5 };
         assert.deepEqual(
           await one.fold({ parent, parts: [bad, part], joined: null }),
           await two.fold({ parent, parts: [part], joined: null }),
@@ -107,7 +107,7 @@ export function testLearner({ name, open }: LearnerSuite): void {
       await t.step("says of each of four parts or more how it agrees with the others", async () => {
         const parent = await one.initial();
         const part = toPart(await trainAlone(one, { round: 7, weights: parent }));
-        const bad = { bytes: new Uint8Array(part.bytes.length), at: 0, weight: 5 };
+        const bad = { content: contentIn(new Uint8Array(part.content.sizeBytes)), at: 0, weight: 5 };
         assert.equal((await one.fold({ parent, parts: [part, part, bad, part], joined: null })).screen, null);
         const { screen } = await one.fold({ parent, parts: [part, part, bad, part, part], joined: null });
         assert.deepEqual(screen!.cosines.map((cosine) => cosine && cosine.toFixed(6)), [
@@ -188,6 +188,9 @@ export function testLearner({ name, open }: LearnerSuite): void {
         const readInto = () => Promise.reject(new Error("the disk has changed them"));
         await assert.rejects(one.load({ sizeBytes, readInto }), /the disk has changed them/);
         assert.equal(await one.load(contentIn(await copyOf(one, initial))), initial);
+        const content = { sizeBytes: 100, readInto }, parts = [{ content, at: 0, weight: 1 }];
+        await assert.rejects(one.judge(content, offer), /the disk has changed them/);
+        await assert.rejects(one.fold({ parent: initial, parts, joined: null }), /the disk has changed them/);
       });
 
       await t.step("has nothing to save or fold of weights that it never saw", async () => {
@@ -243,7 +246,7 @@ async function contributed(learner: Learner): Promise<Contribution> {
 }
 
 function toPart({ bytes, tokens }: Contribution): FoldPart {
-  return { bytes: bytes!, at: 0, weight: tokens };
+  return { content: contentIn(bytes!), at: 0, weight: tokens };
 }
 
 const offer: Offer = {

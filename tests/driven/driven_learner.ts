@@ -8,7 +8,7 @@
  * in hand is done to its end, and what was asked is done that much later.
  * @module
  */
-import type { Learner, TrainOrder } from "../../p2p/learner.ts";
+import { bytesIn, type Learner, type TrainOrder } from "../../p2p/learner.ts";
 import { blobDigest } from "../../p2p/store/chunks.ts";
 import { lineageCount } from "../../p2p/sync/lineages.ts";
 import type { Digest } from "../../p2p/sync/types.ts";
@@ -30,6 +30,7 @@ import {
 import { heldOutWindows } from "../../runtime/worker/held_out.ts";
 import { LocalModel } from "../../runtime/worker/local_model.ts";
 import { Training } from "../../runtime/worker/training.ts";
+import { readParts } from "../read_parts.ts";
 import { OwnTime } from "./own_time.ts";
 import type { QuietClock } from "./quiet_clock.ts";
 
@@ -162,8 +163,9 @@ export async function openDrivenLearner(options: DrivenLearnerOptions): Promise<
         await Promise.race([clock.reach(own.now()), closed.promise]);
         return await clock.hold(training.contribute());
       }),
-    judge: (bytes) => Promise.resolve(judge(bytes, form)),
-    async fold({ parent: digest, ...order }) {
+    judge: async (contribution) => judge(await bytesIn(contribution), form),
+    async fold({ parent: digest, joined, parts: all }) {
+      const parts = await readParts(all), order = { parts, joined };
       const parent = find(digest), into = allocateWeights(layout, parent.sets.length - (order.joined === null ? 0 : 1));
       const { screen } = foldSets({ ...order, parent, into }, { ...form, outer });
       return { digest: await hold(into), screen };

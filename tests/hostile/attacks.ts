@@ -3,7 +3,7 @@
  * attack is what reaches the others and nothing else.
  * @module
  */
-import type { Contribution, Learner } from "../../p2p/learner.ts";
+import { bytesIn, contentIn, type Contribution, type Learner } from "../../p2p/learner.ts";
 import type { Transport } from "../../p2p/net/transport.ts";
 import type { Codec } from "../../runtime/state/codec/codec.ts";
 import { type Chance, chance } from "../chance.ts";
@@ -81,9 +81,9 @@ export const attacks = {
       let seen: Bytes | null = null;
       return {
         ...altered(learner, (bytes) => seen?.slice() ?? bytes),
-        judge(bytes, offer) {
-          seen = bytes.slice();
-          return learner.judge(bytes, offer);
+        async judge(contribution, offer) {
+          seen = await bytesIn(contribution);
+          return await learner.judge(contentIn(seen), offer);
         },
       };
     },

@@ -5,7 +5,8 @@
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
 import { parseMetrics } from "../../runtime/metrics_lines.ts";
-import { decodeEwa } from "../../runtime/state/ewa_bytes.ts";
+import { openAverage } from "../../runtime/run_folder.ts";
+import { readEwa } from "../../runtime/state/ewa_bytes.ts";
 import { weightsLayout } from "../../runtime/state/weights.ts";
 import { makeRunPlace } from "../run_place.ts";
 import { Seat, starling } from "../starling.ts";
@@ -23,10 +24,10 @@ Deno.test("a peer's metrics and average go on over a restart, and compare and ev
   };
   const metrics = async () => parseMetrics(await Deno.readTextFile(join(peer, "metrics.jsonl")))!;
   const average = async () => {
-    const bytes = await Deno.readFile(join(peer, "average"));
-    const decoded = await decodeEwa(bytes, { words: weightsLayout(config).parameterWords });
-    assert.ok(decoded.ok);
-    return decoded;
+    const average = new Float32Array(weightsLayout(config).parameterWords);
+    const read = await readEwa(openAverage(peer)!, average);
+    assert.ok(read.ok);
+    return { progress: read.progress, average };
   };
 
   await trainTo(3);
@@ -63,6 +64,6 @@ Deno.test("a peer's metrics and average go on over a restart, and compare and ev
 
   await Deno.writeFile(join(peer, "average"), new Uint8Array(100));
   const refused = await starling(["eval", place.run, "--ewa"]);
-  assert.match(refused.err, /Cannot open the average of run "tiny": it is not of version 1. It starts anew when/);
+  assert.match(refused.err, /Cannot open the average of run "tiny": it is not of version 1 or 2. It starts anew when/);
   assert.equal(refused.code, 2);
 });

@@ -12,8 +12,8 @@ import { openIdentity } from "../../../p2p/store/key_file.ts";
 import { decodeJournalEntry, encodeJournalEntry } from "../../../p2p/wire.ts";
 import { MetricsLog } from "../../../runtime/metrics_log.ts";
 import { parseMetrics } from "../../../runtime/metrics_lines.ts";
-import { createRunFolder, openRunFolder, readStatus } from "../../../runtime/run_folder.ts";
-import { decodeEwa, encodeEwa } from "../../../runtime/state/ewa_bytes.ts";
+import { createRunFolder, openAverage, openRunFolder, readStatus } from "../../../runtime/run_folder.ts";
+import { ewaPieces, readEwa } from "../../../runtime/state/ewa_bytes.ts";
 import { emptyStatus } from "../../../runtime/status.ts";
 import type { Chance } from "../../chance.ts";
 import { roundMetrics, runMetrics } from "../../metrics_lines.ts";
@@ -61,7 +61,10 @@ async function beginFolder(): Promise<Probe> {
   await Deno.writeFile(join(path, "journal"), journal);
   await Deno.writeTextFile(join(path, "status.json"), JSON.stringify(emptyStatus));
   await Deno.writeTextFile(join(path, "metrics.jsonl"), metrics);
-  await Deno.writeFile(join(path, "average"), await encodeEwa({ tokens: 9, steps: 3, mass: 0.5 }, average));
+  await Deno.writeFile(
+    join(path, "average"),
+    ReadableStream.from(ewaPieces({ tokens: 9, steps: 3, mass: 0.5 }, average)),
+  );
   const blobs = await openDiskBlobStore(join(path, "data")), content = new Uint8Array(CHUNK + 1000).fill(5);
   const digest = await blobs.put(content), { chunks } = await chunkListOf(content);
   const file = async (name: string, open: FileOfPeer["open"]): Promise<FileOfPeer> => ({
@@ -76,9 +79,9 @@ async function beginFolder(): Promise<Probe> {
     await file("status.json", () => accepts(() => readStatus(path), "StorageError")),
     await file("metrics.jsonl", () => Promise.resolve(appendMetrics(join(path, "metrics.jsonl")))),
     await file("average", async () => {
-      const decoded = await decodeEwa(await Deno.readFile(join(path, "average")), { words: average.length });
-      if (decoded.ok) assert.deepEqual(decoded.average, average);
-      return decoded.ok;
+      const found = new Float32Array(average.length), { ok } = await readEwa(openAverage(path)!, found);
+      if (ok) assert.deepEqual(found, average);
+      return ok;
     }),
     await file("journal", () => accepts(() => readJournal(join(path, "journal")), "StorageError")),
     await file(`data/${digest}`, async () => {

@@ -3,10 +3,16 @@
  * @module
  */
 import { strict as assert } from "node:assert";
-import { decodeCheckpoint, encodeCheckpoint } from "../../../runtime/state/checkpoint.ts";
+import {
+  checkpointPieces,
+  decodeCheckpoint,
+  type KeptLineage,
+  writtenLineage,
+} from "../../../runtime/state/checkpoint.ts";
 import { anyCodec, codecs } from "../../../runtime/state/codec/codecs.ts";
 import { fold, judge } from "../../../runtime/state/fold.ts";
 import { allocateWeights, readWeights, type WeightsLayout } from "../../../runtime/state/weights.ts";
+import { joinBytes } from "../../../runtime/folder.ts";
 import { chance } from "../../chance.ts";
 import { mutated } from "../bytes.ts";
 import { accepts, independent, type Target } from "../target.ts";
@@ -29,6 +35,8 @@ const moments = {
   stepCount: 7,
   beta2Product: 0.9,
 };
+const encodeCheckpoint = async (lineages: readonly KeptLineage[]) =>
+  joinBytes(await Array.fromAsync(checkpointPieces(lineages.map(writtenLineage), { words })));
 const checkpoint = await encodeCheckpoint([{ from: [0], moments }, { from: [1, 2], moments }]);
 
 export const stateTargets: readonly Target[] = [

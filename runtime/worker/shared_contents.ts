@@ -1,17 +1,16 @@
 /**
- * The parts of a fold in shared memory, where every thread that folds reads them: copied once, in blocks that are used
+ * Contributions in shared memory, where every thread that folds reads them: read to there once, in blocks that are used
  * again and again, for the reason that `held_weights.ts` gives.
  * @module
  */
-import type { FoldPart } from "../../p2p/learner.ts";
-import type { SharedPart } from "./messages.ts";
+import type { Content } from "../../p2p/learner.ts";
 
-/** Parts begin at multiples of this many bytes. */
+/** Contents begin at multiples of this many bytes. */
 const ALIGNMENT_BYTES = 64;
 /** A free block so many times as large as what is needed is given up. */
 const TOO_LARGE = 8;
 
-export class SharedParts {
+export class SharedContents {
   #free: readonly SharedArrayBuffer[] = [];
   #blockCount = 0;
 
@@ -20,17 +19,21 @@ export class SharedParts {
     return this.#blockCount;
   }
 
-  /** Gives parts as shared memory, which is theirs until what `work` gives is settled. */
-  async use<T>(parts: readonly FoldPart[], work: (parts: readonly SharedPart[]) => Promise<T>): Promise<T> {
+  /**
+   * Reads contents, one after another, into shared memory that is theirs until what `work` gives is settled.
+   * @throws {Error} if one of them cannot be had.
+   */
+  async use<T>(
+    contents: readonly Content[],
+    work: (bytes: readonly Uint8Array<SharedArrayBuffer>[]) => Promise<T>,
+  ): Promise<T> {
     const starts = [0];
-    for (const { bytes } of parts) starts.push(starts.at(-1)! + alignedUp(bytes.length));
+    for (const { sizeBytes } of contents) starts.push(starts.at(-1)! + alignedUp(sizeBytes));
     const block = this.#take(starts.at(-1)!);
     try {
-      return await work(parts.map((part, i) => {
-        const bytes = new Uint8Array(block, starts[i]!, part.bytes.length);
-        bytes.set(part.bytes);
-        return { ...part, bytes };
-      }));
+      const bytes = contents.map(({ sizeBytes }, i) => new Uint8Array(block, starts[i]!, sizeBytes));
+      for (const [i, { readInto }] of contents.entries()) await readInto(bytes[i]!);
+      return await work(bytes);
     } finally {
       this.#free = [...this.#free, block];
     }
