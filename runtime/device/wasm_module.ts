@@ -2,7 +2,7 @@
  * Compiles the AssemblyScript forms of kernels, in memory, into one WebAssembly module.
  *
  * It knows no device and no threads. The compiler is a dependency like any other and is only loaded when a module is
- * needed; nothing is written anywhere.
+ * needed that `module_cache.ts` does not have.
  *
  * The one thing to know: every source is a file of its own in the compiler's eyes, so private names may repeat;
  * exported names become exports of the one module and must not. Helpers come from `kernels/simd.as`.
@@ -35,7 +35,7 @@ export async function compileWasm(sources: readonly WasmSource[]): Promise<WebAs
   const key = JSON.stringify(sorted.map(({ name, text }) => [name, text]));
   let module = compiled.get(key);
   if (module === undefined) {
-    module = compileText(sorted).then((bytes) => WebAssembly.compile(bytes));
+    module = bytesOf(sorted, key).then((bytes) => WebAssembly.compile(bytes));
     compiled.set(key, module);
     module.catch(() => compiled.delete(key));
   }
@@ -58,6 +58,14 @@ const FLAGS = [
   ...["--memoryBase", `${STATIC_ADDRESS}`],
   ...["--enable", fused ? "simd,threads,relaxed-simd" : "simd,threads"],
 ];
+
+/** Compiled now, or before: a browser has no cache of ours. */
+async function bytesOf(sources: readonly WasmSource[], key: string): Promise<Uint8Array<ArrayBuffer>> {
+  if (!("Deno" in globalThis)) return await compileText(sources);
+  const { cachedModule } = await import("./module_cache.ts");
+  const compiler = import.meta.resolve("assemblyscript/asc"); // its version is part of it
+  return await cachedModule(JSON.stringify([compiler, FLAGS, simdSource, key]), () => compileText(sources));
+}
 
 async function compileText(sources: readonly WasmSource[]): Promise<Uint8Array<ArrayBuffer>> {
   const { default: asc } = await import("assemblyscript/asc");
