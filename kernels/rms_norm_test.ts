@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { checkKernel, gpuTest, noise, U } from "../tests/kernels/check.ts";
+import { checkKernel, gpuTest, noise, SLOW_BARRIERS, U } from "../tests/kernels/check.ts";
 import { evaluate, evaluateGradient, expectGradient, innerProduct } from "../tests/kernels/finite_differences.ts";
 import { rowRms } from "../tests/kernels/rows.ts";
 import { rmsNorm } from "./rms_norm.ts";
@@ -60,6 +60,7 @@ gpuTest(
     const near = (wanted: number) => 2e-6 * Math.abs(wanted);
     await checkKernel(rmsNorm, { shape, inputs, tolerances: { y: near, inverse: near } });
   },
+  { notOnSwiftShader: SLOW_BARRIERS },
 );
 
 for (const [k, { N, C }] of shapes.entries()) {

@@ -63,6 +63,7 @@ const MAY_SAY_DENO = [
   "runtime/device/dawn.ts",
   "runtime/device/dawn_package.ts",
   "runtime/device/dawn_trial.ts",
+  "runtime/device/module_cache.ts",
   "runtime/device/user_cache.ts",
   "runtime/folder_disk.ts",
   "runtime/metrics_log.ts",

@@ -2,7 +2,7 @@
  * Compiles the AssemblyScript forms of kernels, in memory, into one WebAssembly module.
  *
  * It knows no device and no threads. The compiler is a dependency like any other and is only loaded when a module is
- * needed; nothing is written anywhere.
+ * needed that `module_cache.ts` does not have.
  *
  * The one thing to know: every source is a file of its own in the compiler's eyes, so private names may repeat;
  * exported names become exports of the one module and must not. Helpers come from `kernels/simd.as`.
@@ -35,7 +35,7 @@ export async function compileWasm(sources: readonly WasmSource[]): Promise<WebAs
   const key = JSON.stringify(sorted.map(({ name, text }) => [name, text]));
   let module = compiled.get(key);
   if (module === undefined) {
-    module = wasmBytesOf(sorted, { relaxed: fused }).then((bytes) => WebAssembly.compile(bytes));
+    module = keptBytesOf(sorted, key).then((bytes) => WebAssembly.compile(bytes));
     compiled.set(key, module);
     module.catch(() => compiled.delete(key));
   }
@@ -58,6 +58,15 @@ const FLAGS = [
   ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", `${LARGEST_PAGE_COUNT}`],
   ...["--memoryBase", `${STATIC_ADDRESS}`],
 ];
+
+/** Compiled now, or before: a browser has no cache of ours. */
+async function keptBytesOf(sources: readonly WasmSource[], key: string): Promise<Uint8Array<ArrayBuffer>> {
+  const compile = () => wasmBytesOf(sources, { relaxed: fused });
+  if (!("Deno" in globalThis)) return await compile();
+  const { cachedModule } = await import("./module_cache.ts");
+  const compiler = import.meta.resolve("assemblyscript/asc"); // its version is part of it
+  return await cachedModule(JSON.stringify([compiler, FLAGS, fused, simdSource, key]), compile);
+}
 
 export interface WasmOptions {
   /** Whether sources may use relaxed operations, whose results differ from machine to machine. */

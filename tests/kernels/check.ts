@@ -30,7 +30,7 @@ import {
 import { openDawnDevice } from "../../runtime/device/dawn.ts";
 import { describeWebGpu, openWebGpuDevice } from "../../runtime/device/webgpu.ts";
 import { chance } from "../chance.ts";
-import { dawnProblem } from "./dawn.ts";
+import { dawnHere } from "./dawn.ts";
 import { f16Variants, withText } from "./variants.ts";
 
 /** Rounding unit of f32: one operation is off by at most this part of its result. */
@@ -54,22 +54,33 @@ export interface KernelCheck<S extends Shape> {
 }
 
 /** What runs the kernels of this test file: the WebGPU that is built in, or Dawn if STARLING_TEST_GPU says so. */
-const isOnDawn = Deno.env.get("STARLING_TEST_GPU") === "dawn";
-const problem = isOnDawn
-  ? await dawnProblem()
+const dawn = Deno.env.get("STARLING_TEST_GPU") === "dawn" ? await dawnHere() : undefined;
+const problem = dawn !== undefined
+  ? (dawn.ok ? null : dawn.problem)
   : await describeWebGpu() === undefined
   ? "no WebGPU adapter (install mesa-vulkan-drivers)"
   : null;
 if (problem !== null) console.warn(`GPU tests are skipped: ${problem}`);
 
+export interface GpuTestOptions {
+  /** What it is there that the test cannot be made on SwiftShader; then it is skipped there. */
+  readonly notOnSwiftShader?: string;
+}
+
+/** For `notOnSwiftShader`. */
+export const SLOW_BARRIERS = "it takes a millisecond for a workgroup with barriers, and here are 65,537 of them";
+
 /** A test that needs a GPU, or a software driver for one; without, it is ignored and counted as such. */
-export function gpuTest(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name: problem === null ? name : `${name} (${problem})`, ignore: problem !== null, fn });
+export function gpuTest(name: string, fn: () => Promise<void>, { notOnSwiftShader }: GpuTestOptions = {}): void {
+  const isSwiftShader = dawn?.ok === true && dawn.isSwiftShader;
+  const reason = problem ??
+    (isSwiftShader && notOnSwiftShader !== undefined ? `SwiftShader: ${notOnSwiftShader}` : null);
+  Deno.test({ name: reason === null ? name : `${name} (${reason})`, ignore: reason !== null, fn });
 }
 
 /** The device of this test file, opened once: it takes longer than most tests. */
 export function testDevice(): Promise<Device> {
-  return sharedDevice ??= (isOnDawn ? openDawnDevice() : openWebGpuDevice()).then((device) => {
+  return sharedDevice ??= (dawn === undefined ? openWebGpuDevice() : openDawnDevice()).then((device) => {
     if (!device.storesF16) console.warn(`Nothing is tested in f16: ${device.description} cannot store it`);
     for (const feature of ["subgroups", "broadcasts"] as const) {
       if (!device.features.has(feature)) console.warn(`No ${feature} are tested: ${device.description} has none`);

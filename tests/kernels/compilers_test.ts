@@ -175,7 +175,7 @@ function probe(name: string, memoryWords: string, body: string): TintJob {
 async function compileUnderTint(jobs: readonly TintJob[]): Promise<ReadonlyMap<string, string | null>> {
   const program = new URL("./tint.ts", import.meta.url).pathname;
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-lock", program],
+    args: ["run", "-A", program],
     stdin: "piped",
     stdout: "piped",
   }).spawn();

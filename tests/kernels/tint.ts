@@ -5,14 +5,13 @@
  * null backend needs no GPU and has WebGPU's default limits.
  * @module
  */
+import { createRequire } from "node:module";
 import type { Binding, Kernel, Shape } from "../../kernels/kernel.ts";
 import type { KernelText } from "../../kernels/kernel_text.ts";
 import type { F16Bindings } from "../../kernels/stored.ts";
+import { dawnFile } from "../../runtime/device/dawn_package.ts";
 import { MATRIX_UNITS } from "../../runtime/device/matrix_units.ts";
 import { PipelineCache } from "../../runtime/device/webgpu_pipelines.ts";
-
-/** Named at run time, and run without the lock file: who only trains need not download 130 MB of another compiler. */
-const DAWN = "npm:webgpu@0.6.2";
 
 /** A text of a kernel as far as a compiler sees it. */
 export interface TintJob
@@ -30,7 +29,8 @@ interface Tint {
 
 if (import.meta.main) {
   const jobs: readonly TintJob[] = await new Response(Deno.stdin.readable).json();
-  const { create }: { create(options: string[]): GPU } = await import(DAWN);
+  const file = await dawnFile({ fetching: "asked", variable: undefined }); // the one that we know, whatever is in use
+  const { create }: { create(options: string[]): GPU } = createRequire(file)(file);
   const dawn = create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]); // which matrix units are
   const requiredFeatures: GPUFeatureName[] = ["shader-f16", "subgroups", MATRIX_UNITS];
   const gpu = await (await dawn.requestAdapter())!.requestDevice({ requiredFeatures });
