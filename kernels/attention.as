@@ -3,7 +3,9 @@
 // the diagonal there are only the last keys of a strip: lanes that do not see them get zero.
 //
 // Keys and values are packed once for those queries of a head that follow each other in a thread's range.
-import { exp4, fours, keep_from, ln, pack_columns, pack_rows, packed_strip, scale_values, transpose } from "./simd";
+import {
+  exp4, fours, keep_from, ln, pack_columns, pack_rows, packed_strip, scale_values, touch_rows, transpose,
+} from "./simd";
 
 const ROWS = 64;
 
@@ -20,9 +22,13 @@ export function attention(
     const head = item / blocks, first = item - head * blocks, last = min(blocks, first + stop - item);
     const b = head / H, h = head - b * H, g = h / (H / G), end = min(T, last * ROWS);
     const rows = qkv + b * T * row, from = rows + ((h * D) << 2), to = y + b * T * outRow + ((h * D) << 2);
-    pack_rows(rows + (((H + g) * D) << 2), row, D, end, 4, keys);
-    pack_columns(rows + (((H + G + g) * D) << 2), row, end, D, 4, values);
-    for (let t = first * ROWS; t < end; t += 8) {
+    const k = rows + (((H + g) * D) << 2), v = rows + (((H + G + g) * D) << 2), begin = first * ROWS;
+    touch_rows(k, row, end, D, scores);
+    touch_rows(v, row, end, D, scores);
+    touch_rows(from + begin * row, row, end - begin, D, scores);
+    pack_rows(k, row, D, end, 4, keys);
+    pack_columns(v, row, end, D, 4, values);
+    for (let t = begin; t < end; t += 8) {
       const there = min(8, T - t), seen = t + there;
       pack_rows(from + t * row, row, D, there, 8, query);
       scale_values(query, D << 3, scale);

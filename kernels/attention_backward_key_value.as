@@ -7,7 +7,7 @@
 // time in the same order, so that it has the same bits.
 import {
   dot_product, eights, exp4, fours, keep_lanes, pack_columns, pack_rows, packed_strip, packed_tile, scale_values,
-  store_lanes, transpose, transpose4,
+  store_lanes, touch_rows, transpose, transpose4,
 } from "./simd";
 
 const ROWS = 64;
@@ -51,10 +51,15 @@ function differentiate_keys(
   const scale = <f32> (1 / Math.sqrt(<f64> D)), count = T - begin;
   const rows = qkv + b * T * row, to = dqkv + b * T * row;
   const keyOffset: usize = ((H + g) * D) << 2, valueOffset: usize = ((H + G + g) * D) << 2;
+  touch_rows(rows + keyOffset + begin * row, row, end - begin, D, weights);
+  touch_rows(rows + valueOffset + begin * row, row, end - begin, D, weights);
   if (y) pack_columns(rows + keyOffset, row, T, D, 8, keys);
   for (let h = g * sharing; h < (g + 1) * sharing; h++) {
     const offset = (h * D) << 2, q = rows + offset + begin * row, output = (b * T + begin) * outRow + offset;
     const keep = h > g * sharing, statistics = ((b * H + h) * T) << 2;
+    touch_rows(q, row, count, D, weights);
+    touch_rows(dy + output, outRow, count, D, weights);
+    if (y) touch_rows(y + output, outRow, count, D, weights);
     pack_rows(q, row, D, count, 4, queries);
     pack_rows(dy + output, outRow, D, count, 4, slopes);
     pack_columns(q, row, count, D, 4, turnedQ);

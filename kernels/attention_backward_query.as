@@ -3,7 +3,8 @@
 //
 // Sums of dq are made over 64 keys at a time, and the keys are what is scaled, as in `attention_backward`.
 import {
-  dot_product, exp4, fours, keep_from, pack_columns, pack_rows, packed_strip, scale_values, transpose,
+  dot_product, exp4, fours, keep_from, pack_columns, pack_rows, packed_strip, scale_values, touch_rows,
+  transpose,
 } from "./simd";
 
 const ROWS = 64;
@@ -23,11 +24,17 @@ export function attention_backward_query(
     const b = head / H, h = head - b * H, g = h / (H / G), end = min(T, last * ROWS);
     const rows = qkv + b * T * row, k = rows + (((H + g) * D) << 2), v = rows + (((H + G + g) * D) << 2);
     const offset = (h * D) << 2, outputs = b * T * outRow + offset, from = rows + offset;
+    const begin = first * ROWS, count = end - begin;
+    touch_rows(k, row, end, D, scores);
+    touch_rows(v, row, end, D, scores);
+    touch_rows(from + begin * row, row, count, D, scores);
+    touch_rows(dy + outputs + begin * outRow, outRow, count, D, scores);
+    touch_rows(y + outputs + begin * outRow, outRow, count, D, scores);
     pack_rows(k, row, D, end, 4, keys);
     pack_rows(v, row, D, end, 4, values);
     pack_columns(k, row, end, D, 4, turned);
     scale_values(keys, fours(end) * D, scale);
-    for (let t = first * ROWS; t < end; t += 8) {
+    for (let t = begin; t < end; t += 8) {
       const there = min(8, T - t), seen = t + there, output = outputs + t * outRow, statistics = (head * T + t) << 2;
       pack_rows(from + t * row, row, D, there, 8, query);
       pack_rows(dy + output, outRow, D, there, 8, slope);

@@ -176,6 +176,20 @@ export function transpose(from: usize, fromRow: usize, rows: i32, columns: i32, 
 }
 
 /**
+ * Reads a word of every line of the cache that some rows are in. So they come from memory together, where whoever needs
+ * them row by row and computes in between would wait for each. What it reads it leaves at `to`: compilers leave out a load
+ * that nobody wants.
+ */
+export function touch_rows(from: usize, row: usize, rows: i32, columns: i32, to: usize): void {
+  const bytes: usize = columns << 2;
+  let seen = 0;
+  for (let r = 0; r < rows; r++, from += row) {
+    for (let at: usize = 0; at < bytes; at += 64) seen |= i32.load(from + at);
+  }
+  store<i32>(to, seen);
+}
+
+/**
  * Packs a matrix (`depth` × `columns`, rows `row` bytes apart) for `packed_tile`: panels of `width` columns, 4 or 8, one
  * panel after another, with zeros behind the last column.
  */
