@@ -55,15 +55,15 @@ Deno.test("a short wait for Dawn is looked at at once, a long one with pauses, a
   const classes = library();
   slowTicks(classes);
   const queue = new classes.GPUQueue();
-  assert.equal(await pausesOf(() => queue.onSubmittedWorkDone(20)), 0);
-  assert.equal(await pausesOf(() => queue.onSubmittedWorkDone(20)), 0);
-  assert.equal(await pausesOf(() => queue.onSubmittedWorkDone(129)), 100);
+  assert.equal(await pausesOf(() => queue.onSubmittedWorkDone(150)), 0);
+  assert.equal(await pausesOf(() => queue.onSubmittedWorkDone(150)), 0);
+  assert.equal(await pausesOf(() => queue.onSubmittedWorkDone(299)), 100);
 });
 
 Deno.test("nobody but the library sees what it is given in place of setImmediate", async () => {
   const own = scope.setImmediate, classes = library();
   slowTicks(classes);
-  const waited = new classes.GPUQueue().onSubmittedWorkDone(100);
+  const waited = new classes.GPUQueue().onSubmittedWorkDone(300);
   assert.equal(scope.setImmediate, own);
   let isOver = false;
   const others = (async () => {
