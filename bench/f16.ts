@@ -12,15 +12,15 @@ import { type Corpus, openCorpus } from "../runtime/data/corpus.ts";
 import { orderedWindow } from "../runtime/data/ordered_window.ts";
 import { memoryTokens } from "../runtime/data/tokens.ts";
 import { selfTestF16 } from "../runtime/device/f16.ts";
-import { type Device, isSoftware } from "../runtime/device/device.ts";
-import { openWebGpuDevice } from "../runtime/device/webgpu.ts";
+import type { Device } from "../runtime/device/device.ts";
 import type { ModelConfig } from "../runtime/model/config.ts";
 import { initialWeights } from "../runtime/model/parameters.ts";
 import { presets } from "../runtime/presets.ts";
 import { openTrainer, type TrainerOptions } from "../runtime/train/trainer.ts";
 import { heldOutWindows } from "../runtime/worker/held_out.ts";
+import { type OpenedGpu, openGpus } from "./gpu_providers.ts";
 import type { Bench, BenchLine } from "./line.ts";
-import { openOrSay, SETTINGS, TINY_MODEL } from "./training.ts";
+import { SETTINGS, TINY_MODEL } from "./training.ts";
 
 const STEPS = 300, SEEDS = [1, 2, 3], B = 8;
 /** Steps between two looks at the metrics. */
@@ -49,32 +49,38 @@ interface Scene extends Pick<TrainerOptions, "precision" | "lossScale"> {
 export const f16Bench: Bench = {
   name: "f16",
   question: `Does training in f16 follow training in f32 for ${STEPS} steps, and come back from overflows?`,
-  async *run({ seed: only }) {
-    const device = await openOrSay(openWebGpuDevice);
-    if (typeof device === "string") return yield { name: "f16 beside f32", device: "webgpu, skipped", reason: device };
-    await using _ = device;
-    const { description } = device, problem = await selfTestF16(device);
-    if (problem !== null) return yield { name: "f16 beside f32", device: `${description}, skipped`, reason: problem };
-
-    const model = isSoftware(device.description) ? TINY_MODEL : presets.demo.model;
-    const text = memoryTokens(new TextEncoder().encode(await loadEmbeddedText()));
-    const corpus = openCorpus(text, model), about = { device: description };
-    for (const seed of only === undefined ? SEEDS : [only]) {
-      const scene = { device, model, corpus, seed };
-      const f32 = await train(scene), f16 = await train({ ...scene, precision: "f16" });
-      yield { name: "f16 beside f32", ...about, seed, ...compare(f16, f32), ...cost(f16, f32) };
-      const moved = await train({ ...scene, isMoved: true });
-      yield { name: "control: f32 from weights rounded to f16", ...about, seed, ...compare(moved, f32) };
-      const overflowed = await train({ ...scene, precision: "f16", lossScale: OVERFLOWING });
-      yield {
-        name: `f16 from a loss scale of 2^${Math.log2(OVERFLOWING)}`,
-        ...about,
-        seed,
-        ...compare(overflowed, f32),
-      };
-    }
+  async *run({ seed }) {
+    for await (const gpu of openGpus("f16 beside f32")) yield* gpu.ok ? onGpu(gpu, seed) : [gpu.line];
   },
 };
+
+/** @param only The one seed to train with, else all. */
+async function* onGpu(
+  { device, about, isSoftware }: OpenedGpu & { readonly ok: true },
+  only: number | undefined,
+): AsyncGenerator<BenchLine> {
+  const problem = await selfTestF16(device);
+  if (problem !== null) {
+    return yield { name: "f16 beside f32", ...about, device: `${about.device}, skipped`, reason: problem };
+  }
+  const model = isSoftware ? TINY_MODEL : presets.demo.model;
+  const text = memoryTokens(new TextEncoder().encode(await loadEmbeddedText()));
+  const corpus = openCorpus(text, model);
+  for (const seed of only === undefined ? SEEDS : [only]) {
+    const scene = { device, model, corpus, seed };
+    const f32 = await train(scene), f16 = await train({ ...scene, precision: "f16" });
+    yield { name: "f16 beside f32", ...about, seed, ...compare(f16, f32), ...cost(f16, f32) };
+    const moved = await train({ ...scene, isMoved: true });
+    yield { name: "control: f32 from weights rounded to f16", ...about, seed, ...compare(moved, f32) };
+    const overflowed = await train({ ...scene, precision: "f16", lossScale: OVERFLOWING });
+    yield {
+      name: `f16 from a loss scale of 2^${Math.log2(OVERFLOWING)}`,
+      ...about,
+      seed,
+      ...compare(overflowed, f32),
+    };
+  }
+}
 
 async function train({ device, model, corpus, seed, isMoved = false, ...options }: Scene): Promise<Course> {
   const order = { seed, contextLength: model.contextLength }, weights = initialWeights(model, seed);

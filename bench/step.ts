@@ -30,8 +30,9 @@ type Case = readonly [name: string, work: Work & { readonly kind: "step" }];
 const DEMO = step("step of the demo's model", presets.demo.model, B);
 const TINY = step("step of a tiny model", TINY_MODEL, B);
 /** What others publish figures of. */
+const DISTIL = step("step of DistilGPT-2's shape, 512 tokens", { ...GPT2_124M, layerCount: 6, contextLength: 512 }, 1);
 const LARGE: readonly Case[] = [
-  step("step of DistilGPT-2's shape, 512 tokens", { ...GPT2_124M, layerCount: 6, contextLength: 512 }, 1),
+  DISTIL,
   step("step of GPT-2 of 124 M, 4 × 1,024 tokens", GPT2_124M, 4),
 ];
 
@@ -40,6 +41,9 @@ const MOST_TIMES = { wasm: 3, library: 1.3, gpu: 2 };
 
 /** Of a real GPU, by a large model. */
 const LEAST_MFU = 0.35;
+
+/** Of a step of DistilGPT-2's shape on a GPU of the class of an A100: what torchlette takes there. */
+const MOST_DISTIL_MS = 50;
 
 export const stepBench: Bench = {
   name: "step",
@@ -97,6 +101,11 @@ async function* onGpu({ device, about, isSoftware }: OpenedGpu & { readonly ok: 
       const mfu = lineOf(one, outcomes[0]!, peak)["mfu"];
       if (typeof mfu === "number") {
         yield targetLine(`${name}: MFU`, { device: about.device, figure: mfu, wanted: { atLeast: LEAST_MFU } });
+      }
+      const [first] = outcomes;
+      if (one === DISTIL && first?.ok) {
+        const { medianMs } = first;
+        yield targetLine(`${name}: ms`, { device: about.device, figure: medianMs, wanted: { atMost: MOST_DISTIL_MS } });
       }
       yield* target(`${name}: time, times PyTorch's`, {
         ...{ device: about.device, most: MOST_TIMES.gpu },

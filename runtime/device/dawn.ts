@@ -15,6 +15,7 @@
 import { createRequire } from "node:module";
 import { reasonOf } from "../../p2p/reason.ts";
 import { DAWN_VERSION, dawnFile, type DawnFileOptions, NoDawnError } from "./dawn_package.ts";
+import { slowTicks } from "./dawn_ticks.ts";
 import type { Device } from "./device.ts";
 import { openOnAdapter, type WebGpuOptions, withSoftwareNamed } from "./webgpu_device.ts";
 
@@ -26,6 +27,8 @@ export interface DawnOptions extends WebGpuOptions, Partial<DawnFileOptions> {
 /** What the library exports. */
 interface DawnLibrary {
   create(options: readonly string[]): GPU;
+  /** Its classes. */
+  readonly globals: Parameters<typeof slowTicks>[0];
 }
 
 /**
@@ -74,6 +77,7 @@ async function createInstance(options: DawnOptions, switches: readonly string[])
   const file = await dawnFile({ fetching: "asked", ...options });
   try {
     const library: DawnLibrary = createRequire(file)(file);
+    if (instances.size === 0) slowTicks(library.globals);
     return library.create(switches);
   } catch (error) {
     throw new NoDawnError(`does not load (${reasonOf(error)})`);
