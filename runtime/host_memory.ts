@@ -14,6 +14,7 @@ import { HELD_STATES } from "./held_weights.ts";
 import { parameterLayout } from "./model/parameters.ts";
 import { codecs } from "./state/codec/codecs.ts";
 import { topk } from "./state/codec/topk.ts";
+import { QUANTISE_BLOCK } from "./train/pseudo_gradient.ts";
 
 /** A peer of a run of a few thousand parameters, with one thread that computes: mostly programs and their compilers. */
 const PROGRAM_BYTES = 640e6;
@@ -25,6 +26,8 @@ const TRANSFER_BYTES = 64e6;
 const SHARD_BYTES = 64 * 1024;
 /** Arenas of each lineage that came from the disk, or wait for its turn: two moments and the residual. */
 const MOMENTS = 3;
+/** Values of each 4,096 that a sparse contribution has at most. */
+const MOST_KEPT = 512;
 /** Blocks beyond the idle ones: of the anchor, of an order on its way, and the one that is written. */
 const BUSY_STATES = 3;
 
@@ -49,8 +52,8 @@ export function planHost(config: Omit<RunConfig, "version">, threads: number): H
     program: PROGRAM_BYTES + THREAD_BYTES * (threads - 1),
     states: (HELD_STATES + BUSY_STATES) * S,
     average: config.training.ewaDecay === 0 ? 0 : A,
-    // A cut, and what the one before has left, which is collected some time later.
-    training: MOMENTS * A * lineageCount(config) + 2 * cutBytes(outer.codec, A),
+    // Besides moments and cuts the weights of a trainer that another takes the place of.
+    training: (MOMENTS * lineageCount(config) + 1) * A + cutBytes(outer.codec, words),
     contributions: 3 * contributionBytes, // our own, as it is cut and as it is stored; another's that is judged
     corpus: data.kind === "shards" ? SHARD_BYTES * data.shards.length : 0,
     transfers: TRANSFER_BYTES,
@@ -59,12 +62,17 @@ export function planHost(config: Omit<RunConfig, "version">, threads: number): H
   return { bytes, bytesPerContribution: contributionBytes, parts };
 }
 
-/** The base of the next contribution, the weights at the cut, and what is cut before it is bytes. */
-function cutBytes(codec: RunConfig["outer"]["codec"], A: number): number {
-  return codec === "f32" ? 4 * A : 3 * A;
+/**
+ * What cuts have, in memory that is used again: the weights of two and the difference of two anchors, and what is read
+ * to be encoded. A sparse one that is lost is decoded, once as f64 and once as f32.
+ */
+function cutBytes(codec: RunConfig["outer"]["codec"], words: number): number {
+  const dense = words + 4 * words / QUANTISE_BLOCK, slots = 4 * words * MOST_KEPT / 4096;
+  const sparse = 4 * slots + 12 * words; // places, values, and what is sent, twice
+  return 12 * words + (codec === "topk" ? sparse : codec === "auto" ? dense + sparse : dense);
 }
 
 function largestContribution(codec: RunConfig["outer"]["codec"], words: number): number {
-  if (codec === "topk") return topk(512).sizeBytes(words);
+  if (codec === "topk") return topk(MOST_KEPT).sizeBytes(words);
   return codecs[codec === "auto" ? "int8" : codec].sizeBytes(words);
 }

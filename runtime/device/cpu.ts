@@ -17,6 +17,7 @@ import { type CpuPool, openCpuPool, type Start } from "./cpu_pool.ts";
 import { productStep } from "./cpu_product.ts";
 import { PRODUCT_ENTRY, type Step } from "./cpu_threads.ts";
 import {
+  arrayFor,
   checkDispatch,
   checkWrite,
   type Device,
@@ -25,6 +26,7 @@ import {
   type Dispatch,
   type MemoryUse,
   type Program,
+  type ReadInto,
   type Span,
 } from "./device.ts";
 import { compileWasm } from "./wasm_module.ts";
@@ -154,9 +156,13 @@ class CpuDevice implements Device {
   }
 
   // deno-lint-ignore require-await -- an error must reject, not throw
-  async read(spans: readonly Span[]): Promise<Float32Array<ArrayBuffer>[]> {
+  async read(spans: readonly Span[], into?: ReadInto): Promise<Float32Array<ArrayBuffer>[]> {
     this.#expectOpen("read");
-    return spans.map((span) => new Float32Array(this.#memory.view(this.#addressOf(span), span.words)));
+    return spans.map((span, i) => {
+      const values = arrayFor(span, i, into);
+      values.set(this.#memory.view(this.#addressOf(span), span.words));
+      return values;
+    });
   }
 
   async prepare(dispatches: readonly Dispatch[], label: string): Promise<Program> {

@@ -74,7 +74,7 @@ export interface Device extends AsyncDisposable {
   /** The values are taken at once: they may change after. @throws {RangeError} if they do not fit into the span. */
   write(span: Span, values: Float32Array | Uint32Array): void;
   /** Reads many spans in one wait, as f32; `asWords` reinterprets. */
-  read(spans: readonly Span[]): Promise<Float32Array<ArrayBuffer>[]>;
+  read(spans: readonly Span[], into?: ReadInto): Promise<Float32Array<ArrayBuffer>[]>;
   /**
    * Checks every span against its kernel's contract and compiles what is new.
    * @throws {KernelError} that names kernel, binding, found and wanted, or carries the compiler's message.
@@ -94,6 +94,15 @@ export interface Device extends AsyncDisposable {
   /** Resolves when everything asked for so far is done. */
   idle(): Promise<void>;
   memory(): MemoryUse;
+}
+
+/** For each span that is read an array to fill, and give, instead of a new one, if it has the span's length. */
+export type ReadInto = readonly (Float32Array<ArrayBuffer> | undefined)[];
+
+/** The array for the i-th span that is read. */
+export function arrayFor({ words }: Pick<Span, "words">, i: number, into: ReadInto = []): Float32Array<ArrayBuffer> {
+  const given = into[i];
+  return given?.length === words ? given : new Float32Array(words);
 }
 
 /** The device cannot give the memory asked for. */
@@ -145,6 +154,11 @@ export function wordsOf(count: number, type: "f16" | "f32" | "u32"): number {
 /** The f32 bits of a read span, seen as f16. */
 export function asF16(values: Float32Array<ArrayBuffer>): Float16Array<ArrayBuffer> {
   return new Float16Array(values.buffer, values.byteOffset, 2 * values.length);
+}
+
+/** What `asWords` gave, to be read into again. */
+export function asValues(words: Uint32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  return new Float32Array(words.buffer, words.byteOffset, words.length);
 }
 
 /** The f32 bits of a read span, seen as u32. */

@@ -7,6 +7,7 @@
  */
 import type { Kernel, Numbers, Words } from "../../kernels/kernel.ts";
 import {
+  arrayFor,
   checkDispatch,
   checkWrite,
   type Device,
@@ -60,12 +61,13 @@ export function openPlainDevice({ precision = "f32" }: PlainDeviceOptions = {}):
       buffer.holdsWords = span.type !== "f16" && values instanceof Uint32Array;
     },
     // deno-lint-ignore require-await -- an error must reject, not throw
-    async read(spans) {
-      return spans.map((span) => {
-        const buffer = own(span.buffer, owner);
-        if (span.type === "f16") return new Float32Array(f16View(buffer, span).slice().buffer);
-        if (!buffer.holdsWords) return Float32Array.from(view(buffer.numbers, span));
-        return new Float32Array(view(buffer.words32, span).slice().buffer);
+    async read(spans, into) {
+      return spans.map((span, i) => {
+        const buffer = own(span.buffer, owner), values = arrayFor(span, i, into);
+        if (span.type === "f16") values.set(new Float32Array(f16View(buffer, span).slice().buffer));
+        else if (!buffer.holdsWords) values.set(view(buffer.numbers, span));
+        else values.set(new Float32Array(view(buffer.words32, span).slice().buffer));
+        return values;
       });
     },
     readExactly: (span) => Float64Array.from(view(own(span.buffer, owner).numbers, span)),

@@ -13,6 +13,7 @@
  */
 import type { GpuFeature } from "../../kernels/kernel.ts";
 import {
+  arrayFor,
   checkDispatch,
   checkWrite,
   type Device,
@@ -24,6 +25,7 @@ import {
   KernelError,
   type MemoryUse,
   type Program,
+  type ReadInto,
   type Span,
 } from "./device.ts";
 import { MATRIX_UNITS, matrixFeatures, offeredMatrixUnits } from "./matrix_units.ts";
@@ -42,6 +44,9 @@ export interface WebGpuOptions {
   /** Whether to time by timestamps where the driver has them (the default), and not by the clock. */
   readonly timestamps?: boolean;
 }
+
+/** Copied at once of what lies in shared memory: a copy of all of it would be another arena. */
+const SHARED_WORDS = 4 << 20;
 
 /** What a provider knows of the adapter it found. */
 export interface FoundAdapter extends WebGpuOptions {
@@ -177,12 +182,19 @@ class WebGpuDevice implements Device {
     const { buffer, byteOffset, byteLength } = values;
     if (buffer instanceof ArrayBuffer) {
       this.#gpu.queue.writeBuffer(handle, span.start * 4, buffer, byteOffset, byteLength);
-    } else this.#gpu.queue.writeBuffer(handle, span.start * 4, values.slice()); // WebGPU takes no shared memory
+      return;
+    }
+    for (let at = 0; at < values.length; at += SHARED_WORDS) { // WebGPU takes no shared memory
+      this.#gpu.queue.writeBuffer(handle, (span.start + at) * 4, values.slice(at, at + SHARED_WORDS));
+    }
   }
 
-  async read(spans: readonly Span[]): Promise<Float32Array<ArrayBuffer>[]> {
+  async read(spans: readonly Span[], into?: ReadInto): Promise<Float32Array<ArrayBuffer>[]> {
     this.#expectHere("read");
-    const parts = spans.map(({ buffer, start, words }) => ({ source: this.#usable(buffer).handle, start, words }));
+    const parts = spans.map((span, i) => {
+      const { buffer, start, words } = span;
+      return { source: this.#usable(buffer).handle, start, words, target: arrayFor(span, i, into) };
+    });
     return await this.#settled("read", this.#readback.read(parts));
   }
 

@@ -11,6 +11,8 @@ export interface Part {
   /** First word (4 bytes each). */
   readonly start: number;
   readonly words: number;
+  /** Where to; a new array if absent. */
+  readonly target?: Float32Array<ArrayBuffer>;
 }
 
 /** Larger parts are cut: a staging buffer that had to hold a whole arena would double its memory. */
@@ -39,7 +41,7 @@ export class Readback {
 
   /** The copies are submitted before this returns: later writes and runs do not show in the result. */
   async read(parts: readonly Part[]): Promise<Float32Array<ArrayBuffer>[]> {
-    const results = parts.map(({ words }) => new Float32Array(words));
+    const results = parts.map(({ words, target }) => target ?? new Float32Array(words));
     const loads = pack(cut(parts, results)).map((pieces) => ({ pieces, staging: this.#lease(totalWords(pieces)) }));
     this.#submit(loads);
     await Promise.all(loads.map(async ({ staging, pieces }) => {

@@ -28,7 +28,7 @@ export function watch(device: Device): WatchedDevice {
     allocate: (words, label) => device.allocate(words, label),
     free: (buffer) => device.free(buffer),
     write: (span, values) => device.write(span, values),
-    read: (spans) => device.read(spans),
+    read: (spans, into) => device.read(spans, into),
     async prepare(dispatches, label) {
       const program = await device.prepare(dispatches, label);
       prepared.set(program, dispatches);

@@ -4,7 +4,8 @@ import { ewaPieces, readEwa } from "./ewa_bytes.ts";
 
 const progress = { tokens: 123_456, steps: 12.5, mass: 0.75 };
 /** In shared memory, more than a piece of it. */
-const average = new Float32Array(new SharedArrayBuffer(4 * 300_000)).map((_, i) => Math.sin(i));
+const average = new Float32Array(new SharedArrayBuffer(4 * 300_000));
+for (let i = 0; i < average.length; i++) average[i] = Math.sin(i);
 
 const encoded = async (values: Float32Array) => joinBytes(await Array.fromAsync(ewaPieces(progress, values)));
 

@@ -21,6 +21,7 @@ import { quantiseInt8 } from "../../kernels/quantise_int8.ts";
 import { sparseAdd } from "../../kernels/sparse_add.ts";
 import { topK, topKChunks } from "../../kernels/top_k.ts";
 import {
+  asValues,
   asWords,
   type Device,
   type DeviceBuffer,
@@ -125,14 +126,18 @@ export class PseudoGradient {
     this.#device.write(whole(this.#buffers.anchor), weights);
   }
 
-  /** The gradient arena holds the pseudo-gradient afterwards. */
-  async cut(): Promise<Cut> {
+  /**
+   * The gradient arena holds the pseudo-gradient afterwards.
+   * @param into Of earlier cuts what is not needed any more: it is used again.
+   */
+  async cut({ codes, scales: exponents, weights: into }: Partial<Cut> = {}): Promise<Cut> {
     const { scales, parameters } = this.#buffers;
     this.commitResidual(true);
     this.#device.run(this.#cut);
     this.#isPending = true;
     const spans = [codesSpan(this.#buffers), whole(scales), whole(parameters)];
-    const [codeBits, scaleBits, weights] = await this.#device.read(spans);
+    const room = [codes && asValues(codes), exponents && asValues(exponents), into];
+    const [codeBits, scaleBits, weights] = await this.#device.read(spans, room);
     return { codes: asWords(codeBits!), scales: asWords(scaleBits!), weights: weights! };
   }
 
@@ -140,7 +145,7 @@ export class PseudoGradient {
    * As `cut`, of the largest values alone, for which the first cut of a density compiles its programs first. `takeOut`
    * what is sent of them before anything else is cut.
    */
-  async cutSparse(sparsity: Sparsity): Promise<SparseCut> {
+  async cutSparse(sparsity: Sparsity, { weights: into }: Pick<Partial<Cut>, "weights"> = {}): Promise<SparseCut> {
     this.commitResidual(true);
     const programs = await this.#programsFor(sparsity);
     this.#device.run(programs.cut);
@@ -149,7 +154,7 @@ export class PseudoGradient {
       programs.places,
       programs.values,
       whole(this.#buffers.parameters),
-    ]);
+    ], [undefined, undefined, into]);
     return { places: asWords(places!), values: values!, weights: weights! };
   }
 
@@ -177,8 +182,8 @@ export class PseudoGradient {
     return this.#isPending;
   }
 
-  async readResidual(): Promise<Float32Array<ArrayBuffer>> {
-    return (await this.#device.read([whole(this.#buffers.residual)]))[0]!;
+  async readResidual(into?: Float32Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> {
+    return (await this.#device.read([whole(this.#buffers.residual)], [into]))[0]!;
   }
 
   writeResidual(residual: Float32Array): void {

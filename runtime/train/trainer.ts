@@ -168,8 +168,9 @@ export class Trainer implements AsyncDisposable {
     this.#isKept = false;
   }
 
-  async readWeights(): Promise<Float32Array<ArrayBuffer>> {
-    return (await this.#device.read([whole(this.#buffers.parameters)]))[0]!;
+  /** @param into Memory of the arena's size, to use again. */
+  async readWeights(into?: Float32Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> {
+    return (await this.#device.read([whole(this.#buffers.parameters)], [into]))[0]!;
   }
 
   /**
@@ -277,12 +278,13 @@ export class Trainer implements AsyncDisposable {
     return { lossSum: total![0]!, tokens: windows.reduce((sum, window) => sum + predictedTokens(window), 0) };
   }
 
-  async saveMoments(): Promise<Moments> {
+  /** @param into Moments of before, whose memory is used again. */
+  async saveMoments(into: Moments | null = null): Promise<Moments> {
     const { first_moment, second_moment } = this.#buffers, stepCount = this.#stepCount;
     const beta2Product = this.#beta2Product;
     const [[first, second], residual] = await Promise.all([
-      this.#device.read([whole(first_moment), whole(second_moment)]),
-      this.#pseudoGradient?.readResidual() ?? null,
+      this.#device.read([whole(first_moment), whole(second_moment)], [into?.first, into?.second]),
+      this.#pseudoGradient?.readResidual(into?.residual ?? undefined) ?? null,
     ]);
     return { first: first!, second: second!, stepCount, beta2Product, residual };
   }
@@ -314,15 +316,18 @@ export class Trainer implements AsyncDisposable {
     this.#outer().writeAnchor(weights);
   }
 
-  /** Quantises anchor − parameters + residual. Steps may be enqueued while it waits. */
-  cut(): Promise<Cut> {
+  /**
+   * Quantises anchor − parameters + residual. Steps may be enqueued while it waits.
+   * @param into Of earlier cuts what is not needed any more: it is used again.
+   */
+  cut(into?: Partial<Cut>): Promise<Cut> {
     this.#isKept = false; // its memory is the cut's
-    return this.#outer().cut();
+    return this.#outer().cut(into);
   }
 
   /** As `cut`, but the largest values alone, which are not quantised yet; call `takeOut` next. */
-  cutSparse(sparsity: Sparsity): Promise<SparseCut> {
-    return this.#outer().cutSparse(sparsity);
+  cutSparse(sparsity: Sparsity, into?: Pick<Partial<Cut>, "weights">): Promise<SparseCut> {
+    return this.#outer().cutSparse(sparsity, into);
   }
 
   /** What the last sparse cut sends, slot by slot: the rest of it stays for the next one. */

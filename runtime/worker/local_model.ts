@@ -19,13 +19,14 @@ import { f32 } from "../state/codec/f32.ts";
 import { packInt8 } from "../state/codec/int8.ts";
 import { DENSITIES, type Density, packTopK, TOPK_DECAY } from "../state/codec/topk.ts";
 import { type KeptLineage, type WrittenLineage, writtenLineage } from "../state/checkpoint.ts";
-import { QUANTISE_BLOCK } from "../train/pseudo_gradient.ts";
+import { type Cut, QUANTISE_BLOCK } from "../train/pseudo_gradient.ts";
 import { recomputedParts, type RecomputeLevel } from "../train/recomputed.ts";
 import { Stability } from "../train/stability.ts";
 import type { StepMetrics } from "../train/step_metrics.ts";
 import { nextRecompute, openFittingTrainer } from "../train/fitting_trainer.ts";
 import type { Moments, Trainer, TrainerOptions } from "../train/trainer.ts";
 import type { Precision } from "../train/training_graph.ts";
+import { OwnArenas } from "./own_arenas.ts";
 import { newMoments, Turns } from "./turns.ts";
 import { Undecided } from "./undecided.ts";
 
@@ -81,6 +82,9 @@ export class LocalModel implements AsyncDisposable {
   #isMoved = false;
   #precision: Precision;
   readonly #stability = new Stability();
+  readonly #arenas = new OwnArenas();
+  /** Of the last dense cut, to be read into again. */
+  #dense: Pick<Partial<Cut>, "codes" | "scales"> = {};
   /** State of a trainer that is not open: what the next one starts with. */
   #parked: ParkedState = { moments: null, weights: null, lossScale: null };
   /** The last moments that were on the host: better than none if the device is lost. */
@@ -171,7 +175,7 @@ export class LocalModel implements AsyncDisposable {
     if (this.trainer.precision === "f32") return true;
     const reason = steps.map((step) => this.#stability.add(step)).find((each) => each !== null);
     if (reason === undefined) return true;
-    await this.#park(await stateOf(this.trainer));
+    await this.#park(await this.#takeState(this.trainer));
     this.#goOnInF32(reason);
     return false;
   }
@@ -180,7 +184,7 @@ export class LocalModel implements AsyncDisposable {
   rebase(anchor: Float32Array): void {
     const { trainer } = this;
     if (this.#base !== null && this.#isMoved) {
-      trainer.shift(difference(anchor, this.#base));
+      trainer.shift(this.#arenas.difference(anchor, this.#base));
     } else {
       trainer.writeWeights(anchor);
     }
@@ -190,14 +194,16 @@ export class LocalModel implements AsyncDisposable {
   /** Encodes what was learned since the base; what becomes of what it leaves out waits for `settle(round)`. */
   async cut(round: number, { codec, kept }: Encoding): Promise<Uint8Array<ArrayBuffer>> {
     if (codec === "topk") return await this.#cutSparse(round, densityOf(kept));
-    const base = this.#base!, { codes, scales, weights } = await this.trainer.cut();
+    const base = this.#base!, cut = await this.trainer.cut({ ...this.#dense, ...this.#arenas.spare(base) });
+    const { codes, scales, weights } = cut;
+    this.#dense = { codes, scales };
     this.#cutAt(weights);
     if (codec === "int8") {
       this.#undecided.addDense(round);
       return packInt8({ codes, exponents: scales, length: weights.length, block: QUANTISE_BLOCK });
     }
     this.trainer.commitResidual(false); // nothing was left out
-    return f32.encode(difference(base, weights)).bytes;
+    return f32.encode(this.#arenas.difference(base, weights)).bytes;
   }
 
   /**
@@ -284,6 +290,13 @@ export class LocalModel implements AsyncDisposable {
     this.#options.onF32?.(reason);
   }
 
+  /** What a trainer has, in the memory of the moments that it makes old. */
+  async #takeState(trainer: Trainer): Promise<ParkedState> {
+    const old = this.#keptMoments;
+    this.#keptMoments = null; // if the device fails meanwhile, they are half overwritten
+    return await stateOf(trainer, old);
+  }
+
   /** Closes the trainer and keeps a state for the next one. */
   async #park(state: ParkedState): Promise<void> {
     if (this.#trainer !== null) await closeQuietly(this.#trainer);
@@ -300,7 +313,10 @@ export class LocalModel implements AsyncDisposable {
   }
 
   async #cutSparse(round: number, kept: Density): Promise<Uint8Array<ArrayBuffer>> {
-    const { places, values, weights } = await this.trainer.cutSparse({ kept, decay: TOPK_DECAY });
+    const { places, values, weights } = await this.trainer.cutSparse(
+      { kept, decay: TOPK_DECAY },
+      this.#arenas.spare(this.#base!),
+    );
     const { bytes, sent } = packTopK({ places, values, length: weights.length, kept });
     this.trainer.takeOut(sent);
     this.#cutAt(weights);
@@ -308,7 +324,8 @@ export class LocalModel implements AsyncDisposable {
     return bytes;
   }
 
-  #cutAt(weights: Float32Array): void {
+  #cutAt(weights: Float32Array<ArrayBuffer>): void {
+    this.#arenas.keep(weights);
     this.#setBase(weights);
     this.#isMoved = false;
   }
@@ -327,7 +344,7 @@ export class LocalModel implements AsyncDisposable {
   /** Replaces the trainer by one of another micro-batch in the same state. */
   async #open(microBatch: number): Promise<void> {
     const { onOpen } = this.#options;
-    if (this.#trainer !== null) await this.#park(await stateOf(this.#trainer));
+    if (this.#trainer !== null) await this.#park(await this.#takeState(this.#trainer));
     const { moments, weights, lossScale } = this.#parked, recompute = this.#leastRecompute;
     const options = { ...this.#trainerOptions(microBatch), recompute };
     const { trainer, refusal } = await openFittingTrainer(lossScale === null ? options : { ...options, lossScale });
@@ -353,9 +370,9 @@ function howItFits({ microBatch, recompute, plannedBytes }: Trainer, { message }
     `bytes, and not without (${message})`;
 }
 
-async function stateOf(trainer: Trainer): Promise<ParkedState> {
+async function stateOf(trainer: Trainer, into: Moments | null = null): Promise<ParkedState> {
   const { lossScale } = trainer;
-  return { moments: await trainer.saveMoments(), weights: await trainer.readWeights(), lossScale };
+  return { moments: await trainer.saveMoments(into), weights: await trainer.readWeights(), lossScale };
 }
 
 /** What is lost cannot be closed. */
@@ -371,10 +388,4 @@ function densityOf(kept: number): Density {
   const density = DENSITIES.find((density) => density === kept);
   if (density !== undefined) return density;
   throw new RangeError(`Cannot keep ${kept} of 4096 values; this program keeps ${DENSITIES.join(", ")}`);
-}
-
-function difference(a: Float32Array, b: Float32Array): Float32Array<ArrayBuffer> {
-  const values = new Float32Array(a.length);
-  for (let i = 0; i < values.length; i++) values[i] = a[i]! - b[i]!;
-  return values;
 }

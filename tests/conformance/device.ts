@@ -101,9 +101,24 @@ export function testDevice({ name, open, test }: DeviceProvider): void {
     assert.deepEqual(await device.read([]), []);
   });
 
-  on("a span of 36 MB is read whole", async (device) => {
+  on(
+    "a read fills the arrays that it is given where they have the spans' lengths, and makes the others",
+    async (device) => {
+      const buffers = [1, 2, 3].map((i) => device.allocate(64 * i, `of ${i}`));
+      buffers.forEach((buffer, i) => device.write(whole(buffer), new Float32Array(buffer.words).fill(i + 1)));
+      const into = [new Float32Array(64), new Float32Array(64), undefined];
+      const found = await device.read(buffers.map(whole), into);
+      assert.deepEqual(found, buffers.map(({ words }, i) => new Float32Array(words).fill(i + 1)));
+      assert.deepEqual([found[0] === into[0], found[1] === into[1]], [true, false]);
+      const again = await device.read([{ buffer: buffers[2]!, start: 64, words: 64 }], [found[0]]);
+      assert.deepEqual([again[0] === found[0], again[0]![63]], [true, 3]);
+    },
+  );
+
+  on("a span of 36 MB is written from shared memory, and read, whole", async (device) => {
     const words = 9_000_000, buffer = device.allocate(words, "large");
-    const values = Float32Array.from({ length: words }, (_, i) => i);
+    const values = new Float32Array(new SharedArrayBuffer(4 * words));
+    for (let i = 0; i < words; i++) values[i] = i;
     device.write(whole(buffer), values);
     const [found] = await device.read([whole(buffer)]);
     assert.equal(found!.findIndex((value, i) => value !== values[i]), -1);
