@@ -48,7 +48,7 @@ for (const model of tinyModels) {
     await expectTrajectory(await testDevice(), model);
   });
   gpuTest(
-    `and with the forms that a GPU has by shape, which a software driver has not, for ${nameOf(model)}`,
+    `thirty steps with forms by shape, as a real GPU has them, follow it too, for ${nameOf(model)}`,
     async () => {
       await expectTrajectory(await testDevice(), model, BY_SHAPE);
     },
