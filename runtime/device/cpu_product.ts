@@ -41,34 +41,50 @@ export function productStep(entry: number, { product, a, b, y, begin, args }: Pr
   };
 }
 
-/** Does blocks `start` to `stop` of what `productStep` wrote down. `entries` is the thread's list. */
+/**
+ * Does blocks `start` to `stop` of what `productStep` wrote down. `entries` is the thread's list. It makes next to no
+ * objects, of which a step has some hundred blocks.
+ */
 export function productEntry(sgemm: Sgemm, entries: readonly Entry[]): Entry {
-  return (...all) => {
-    const [M, N, K, transposesA, transposesB, adds, rows, columns, a, b, y, begin] = all as unknown as Head;
-    const args = all.slice(HEAD_LENGTH, -3), start = all.at(-2)!, stop = all.at(-1)!; // scratch is not needed
+  const call = {
+    ...{ M: 0, N: 0, K: 0, adds: false },
+    a: { at: 0, stride: 0, transposed: false },
+    b: { at: 0, stride: 0, transposed: false },
+    y: { at: 0, stride: 0 },
+  };
+  return (...[M, N, K, transposesA, transposesB, adds, rows, columns, a, b, y, begin, ...args]: Arguments) => {
+    const stop = args.pop()!, start = args.pop()!, place = args.length - 1; // where scratch is, which is not needed
     const across = Math.ceil(N / columns);
     for (let block = start; block < stop; block++) {
       const row = Math.floor(block / across) * rows, column = block % across * columns;
       const lastRow = Math.min(M, row + rows), lastColumn = Math.min(N, column + columns);
-      if (begin >= 0) entries[begin]!(...args, row, lastRow, column, lastColumn);
-      sgemm({
-        ...{ M: lastRow - row, N: lastColumn - column, K, adds: adds === 1 },
-        a: transposesA === 1
-          ? { at: a + row * 4, stride: M, transposed: true }
-          : { at: a + row * K * 4, stride: K, transposed: false },
-        b: transposesB === 1
-          ? { at: b + column * K * 4, stride: K, transposed: true }
-          : { at: b + column * 4, stride: N, transposed: false },
-        y: { at: y + (row * N + column) * 4, stride: N },
-      });
+      if (begin >= 0) {
+        args[place] = row;
+        args[place + 1] = lastRow;
+        args[place + 2] = column;
+        args[place + 3] = lastColumn;
+        Reflect.apply(entries[begin]!, undefined, args);
+      }
+      call.M = lastRow - row;
+      call.N = lastColumn - column;
+      call.K = K;
+      call.adds = adds === 1;
+      call.a.at = a + row * (transposesA === 1 ? 1 : K) * 4;
+      call.a.stride = transposesA === 1 ? M : K;
+      call.a.transposed = transposesA === 1;
+      call.b.at = b + column * (transposesB === 1 ? K : 1) * 4;
+      call.b.stride = transposesB === 1 ? K : N;
+      call.b.transposed = transposesB === 1;
+      call.y.at = y + (row * N + column) * 4;
+      call.y.stride = N;
+      sgemm(call);
     }
   };
 }
 
-/** The numbers of a step before the arguments of `begin`. */
-type Head = readonly [...Six, ...Six];
+/** The numbers of a step, then the arguments of `begin`, scratch, start and stop. */
+type Arguments = [...Six, ...Six, ...number[]];
 type Six = [number, number, number, number, number, number];
-const HEAD_LENGTH = 12;
 
 function blockOf({ M, N, K }: MatrixProduct): [rows: number, columns: number] {
   let down = Math.ceil(M / MOST_ROWS), across = Math.ceil(N / MOST_COLUMNS);

@@ -28,6 +28,15 @@ export interface Step {
   readonly args: readonly number[];
 }
 
+/** A step as a thread runs it. */
+interface OwnStep extends Omit<Step, "args"> {
+  /**
+   * The arguments of the entry, with places for scratch and range at the end. Made once and of any values: a list of
+   * plain numbers, spread in a call, makes an object of each number each time.
+   */
+  readonly call: unknown[];
+}
+
 /** Words of the control block, at address 0 of the memory: the run and its program, the barrier, the step. */
 const RUN = 0, ADDRESS = 1, LENGTH = 2;
 const ARRIVED = 3, PASSED = 4;
@@ -86,7 +95,7 @@ export class Thread {
   readonly #threadCount: number;
   readonly #entries: Entry[] = [];
   /** Programs by address; they stay where they are for good. */
-  readonly #programs = new Map<number, readonly Step[]>();
+  readonly #programs = new Map<number, readonly OwnStep[]>();
   /** The run that this thread saw last. */
   #run: number;
   #error: unknown;
@@ -118,7 +127,7 @@ export class Thread {
 
   /** Thread 0: takes note of a program that lies encoded at an address. */
   know(address: number, steps: readonly Step[]): void {
-    this.#programs.set(address, steps);
+    this.#programs.set(address, steps.map(ownStep));
   }
 
   /** Thread 0: runs a program with all threads and returns when it is done. */
@@ -150,7 +159,7 @@ export class Thread {
         const length = control[LENGTH]!, end = address + length * Float64Array.BYTES_PER_ELEMENT;
         // Another thread may have grown the memory an instant ago: this one learns of it between two instructions.
         while (this.#memory.buffer.byteLength < end);
-        steps = decodeProgram(new Float64Array(this.#memory.buffer, address, length));
+        steps = decodeProgram(new Float64Array(this.#memory.buffer, address, length)).map(ownStep);
         this.#programs.set(address, steps);
       }
       this.#steps(steps, NOTHING_MORE);
@@ -165,10 +174,11 @@ export class Thread {
     Atomics.notify(control, RUN);
   }
 
-  #steps(steps: readonly Step[], { references, endedMs }: Pick<StartOptions, "references" | "endedMs">): void {
+  #steps(steps: readonly OwnStep[], { references, endedMs }: Pick<StartOptions, "references" | "endedMs">): void {
     const index = this.#index, threadCount = this.#threadCount, isTimed = Atomics.load(this.#control, TIMED) === 1;
     let aloneBefore = false;
-    for (const [number, step] of steps.entries()) {
+    for (let number = 0; number < steps.length; number++) {
+      const step = steps[number]!;
       if (step.shared && threadCount > 1) {
         if (aloneBefore) this.#barrier();
         aloneBefore = false;
@@ -187,13 +197,16 @@ export class Thread {
     }
   }
 
-  #do({ entry, args }: Step, from: number, to: number, reference?: () => void): void {
+  #do({ entry, call }: OwnStep, from: number, to: number, reference?: () => void): void {
     const control = this.#control;
     try {
       if (reference !== undefined) reference();
       else {
-        const scratch = (control[SCRATCH]! >>> 0) + this.#index * control[SCRATCH_BYTES]!;
-        this.#entries[entry]!(...args, scratch, from, to);
+        const last = call.length - 1;
+        call[last - 2] = (control[SCRATCH]! >>> 0) + this.#index * control[SCRATCH_BYTES]!;
+        call[last - 1] = from;
+        call[last] = to;
+        Reflect.apply(this.#entries[entry]!, undefined, call);
       }
     } catch (error) {
       // A thread that left now would hang the others at the barrier.
@@ -222,4 +235,10 @@ const NOTHING_MORE = { references: new Map<number, () => void>(), endedMs: undef
 function waitWhile(control: Int32Array, word: number, value: number): void {
   for (let look = 0; look < LOOKS; look++) if (Atomics.load(control, word) !== value) return;
   while (Atomics.load(control, word) === value) Atomics.wait(control, word, value);
+}
+
+function ownStep({ args, ...step }: Step): OwnStep {
+  const call: unknown[] = Array.from({ length: args.length + 3 }, () => null); // not a list of numbers, then
+  args.forEach((value, i) => call[i] = value);
+  return { ...step, call };
 }
