@@ -48,7 +48,7 @@ Deno.test("a shared sweep is done by its owner and a helper, and all results are
   const run = join(place.path, "run"), local = ["--listen", "127.0.0.1"];
   const helping = Promise.withResolvers<Lines>();
   const owner = await watched(
-    ["cbs", run, ...CBS, "--tokens", "24000", "--seeds", "3", "--share", ...local],
+    ["cbs", run, ...CBS, "--tokens", "80000", "--seeds", "3", "--share", ...local], // longer than a helper takes to come
     (event) => {
       if (event["kind"] !== "shared") return;
       helping.resolve(lines(["cbs", "--join", String(event["ticket"]), ...LOCAL, ...local, "--json"]));
