@@ -8,7 +8,7 @@
  * @module
  */
 import type { GpuFeature, Kernel, Shape } from "./kernel.ts";
-import { matmul } from "./matmul.ts";
+import { matmul, type MatmulShape } from "./matmul.ts";
 import { matmulGelu } from "./matmul_gelu.ts";
 import { matmulGeluBackward } from "./matmul_gelu_backward.ts";
 import { matmulSwigluBackward } from "./matmul_swiglu_backward.ts";
@@ -28,14 +28,12 @@ export const MATRIX_TILINGS: readonly MatrixTiling[] = [
   { ...F16, name: "128x64x16_matrix_f16", BM: 128, BN: 64, BK: 16, TM: 8, TN: 8, subgroups: [2, 2] },
 ];
 
+const ofN = { sides: ({ M, N }: Pick<MatmulShape, "M" | "N">) => ({ rows: M, columns: N }) };
+
 /** By name of their tiling. */
-export const matmulMatrixForms = onUnits(matmul, operation, { sides: ({ M, N }) => ({ rows: M, columns: N }) });
-export const matmulGeluMatrixForms = onUnits(matmulGelu, geluOperation, {
-  sides: ({ M, N }) => ({ rows: M, columns: N }),
-});
-export const matmulGeluBackwardMatrixForms = onUnits(matmulGeluBackward, geluBackwardOperation, {
-  sides: ({ M, N }) => ({ rows: M, columns: N }),
-});
+export const matmulMatrixForms = onUnits(matmul, operation, ofN);
+export const matmulGeluMatrixForms = onUnits(matmulGelu, geluOperation, ofN);
+export const matmulGeluBackwardMatrixForms = onUnits(matmulGeluBackward, geluBackwardOperation, ofN);
 export const matmulSwigluBackwardMatrixForms = onUnits(matmulSwigluBackward, swigluBackwardOperation, {
   columns: "F",
   sides: ({ M, F }) => ({ rows: M, columns: F }),

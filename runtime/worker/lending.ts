@@ -1,7 +1,7 @@
 /**
  * Something long that another thread takes piece by piece, while whoever lends it waits.
  *
- * One at a time: who lends next waits until the one before has returned.
+ * One at a time, which the lender sees to: it waits until `lend` has returned before it lends again.
  * @module
  */
 
